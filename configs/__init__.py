@@ -1,0 +1,1 @@
+"""Recipes: one file per data set, each with get_config(argument)."""

@@ -1,0 +1,1 @@
+"""IPixMatch: semi-supervised semantic segmentation in JAX."""

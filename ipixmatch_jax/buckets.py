@@ -1,0 +1,53 @@
+"""Few padded shapes for images of many sizes."""
+
+import numpy as np
+
+# Shapes are merged below the limit too while the padding stays under this
+# share of the images' area: a compilation costs more than that.
+_SLACK = 0.05
+# Sizes are rounded up together until there are at most so many of them.
+_MOST_SIZES = 256
+
+
+def bucket_shapes(
+    sizes: list[tuple[int, int]], limit: int = 8
+) -> list[tuple[int, int]]:
+    """Few padded shapes that together hold images of all sizes.
+
+    The two shapes whose union pads least are merged, again and again.
+
+    Args:
+      sizes: height and width of each image, in pixels.
+      limit: the most shapes to return.
+
+    Returns:
+      At most `limit` shapes (height, width), sorted.
+    """
+    shapes, counts = _rounded(np.asarray(sizes, np.int64))
+    budget = _SLACK * np.prod(np.asarray(sizes, np.int64), axis=1).sum()
+    while len(shapes) > 1:
+        union = np.maximum(shapes[:, None], shapes[None])
+        held = shapes.prod(1) * counts
+        area = union.prod(2) * (counts[:, None] + counts[None])
+        cost = (area - held[:, None] - held[None]).astype(np.float64)
+        np.fill_diagonal(cost, np.inf)
+        first, second = np.unravel_index(np.argmin(cost), cost.shape)
+        budget -= cost[first, second]
+        if len(shapes) <= limit and budget < 0:
+            break
+        shapes[first] = union[first, second]
+        counts[first] += counts[second]
+        shapes = np.delete(shapes, second, axis=0)
+        counts = np.delete(counts, second)
+    return sorted({(int(h), int(w)) for h, w in shapes})
+
+
+def _rounded(sizes):
+    """Distinct sizes [n, 2] and how many images have each."""
+    multiple = 1
+    while True:
+        rounded = -(-sizes // multiple) * multiple
+        shapes, counts = np.unique(rounded, axis=0, return_counts=True)
+        if len(shapes) <= _MOST_SIZES:
+            return shapes, counts
+        multiple *= 2

@@ -1,0 +1,1 @@
+"""Images on disk to batches on the host: NumPy, Pillow and grain."""

@@ -1,0 +1,59 @@
+"""What a data set is: samples, sources of them, and their sets."""
+
+import abc
+from typing import NamedTuple
+
+from PIL import Image
+
+IGNORE = 255  # The label of pixels that count nowhere.
+
+
+class Sample(NamedTuple):
+    """One image of a source.
+
+    Attributes:
+      image: mode "RGB".
+      mask: mode "L", class ids with 255 = ignore, the image's size; None
+        where the source has no labels.
+    """
+
+    image: Image.Image
+    mask: Image.Image | None
+
+
+class Source(abc.ABC):
+    """Samples by position. Picklable, so grain's workers can hold one."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int: ...
+
+    @abc.abstractmethod
+    def __getitem__(self, i: int) -> Sample: ...
+
+    @abc.abstractmethod
+    def name(self, i: int) -> str:
+        """The image's path relative to the root of its data set."""
+
+    @abc.abstractmethod
+    def size(self, i: int) -> tuple[int, int]:
+        """(height, width) in pixels, without decoding the image."""
+
+
+class DataSet(NamedTuple):
+    """The sources of one data set under one split.
+
+    Attributes:
+      labelled: the training images that come with masks.
+      unlabelled: the other training images; every mask is None.
+      val: the set on which the best checkpoint is chosen.
+      test: the set to report beside val, or None where there is none.
+      class_names: one name per class id.
+      palette: one (red, green, blue) in 0..255 per class id.
+    """
+
+    labelled: Source
+    unlabelled: Source
+    val: Source
+    test: Source | None
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]

@@ -1,0 +1,35 @@
+"""The data sets by name."""
+
+from ipixmatch_jax.data import camvid, cityscapes, shapes, voc
+from ipixmatch_jax.data.sample import DataSet, Sample, Source
+
+__all__ = ["DATA_SETS", "DataSet", "Sample", "Source", "open_data"]
+
+DATA_SETS = {
+    "voc": voc.open_set,
+    "cityscapes": cityscapes.open_set,
+    "camvid": camvid.open_set,
+    "shapes": shapes.open_set,
+}
+
+
+def open_data(name: str, root: str, splits_dir: str, split: str) -> DataSet:
+    """Opens a data set and checks that every listed file is there.
+
+    Args:
+      name: a key of `DATA_SETS`.
+      root: the folder of the images; unused by shapes, which draws its own.
+      splits_dir: the folder of the lists `<split>/labeled.txt`,
+        `<split>/unlabeled.txt` and `val.txt`; "" means `<root>/splits`.
+      split: such as "1_8".
+
+    Raises:
+      FileNotFoundError: the root, a list or a listed file is absent.
+      ValueError: an unknown name or split, or a malformed list.
+    """
+    if name not in DATA_SETS:
+        raise ValueError(
+            f"No data set is called {name!r}; data.name is one of "
+            f"{', '.join(DATA_SETS)}."
+        )
+    return DATA_SETS[name](root, splits_dir, split)

@@ -1,0 +1,33 @@
+"""The teacher: an exponential moving average of the student."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def decay_at(step: Array, decay: float, *, rampup: bool) -> Array:
+    """The share of itself that the teacher keeps after step `step`.
+
+    Args:
+      step: int32 scalar, 0 for the first update.
+      decay: the final share, in [0, 1].
+      rampup: start as the plain mean, min(1 - 1/(step+1), decay), so that the
+        first update copies the student (UniMatch V2, AugSeg, PixelSSL).
+
+    Returns:
+      float32 scalar.
+    """
+    decay = jnp.float32(decay)
+    if not rampup:
+        return decay
+    return jnp.minimum(1 - 1 / (step.astype(jnp.float32) + 1), decay)
+
+
+def update(teacher, student, decay: Array):
+    """decay * teacher + (1 - decay) * student, leaf by leaf, in float32.
+
+    Parameters and batch statistics are averaged alike (UniMatch V2, AugSeg).
+    """
+    return jax.tree.map(
+        lambda t, s: t + (1 - decay) * (s - t), teacher, student
+    )

@@ -1,0 +1,258 @@
+"""Scores networks on a data set, exactly and in at most eight shapes."""
+
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from ipixmatch_jax import metrics
+from ipixmatch_jax.buckets import bucket_shapes
+from ipixmatch_jax.data import views
+from ipixmatch_jax.data.sample import Sample, Source
+
+MODES = ("original", "center_crop", "sliding_window")
+
+_DECODERS = 4  # threads
+
+
+def center_box(height: int, width: int, size: int) -> tuple[int, ...]:
+    """(top, left, bottom, right) of the centre crop, clipped to the image."""
+    top, left = max((height - size) // 2, 0), max((width - size) // 2, 0)
+    return top, left, min(top + size, height), min(left + size, width)
+
+
+def window_starts(length: int, size: int) -> list[int]:
+    """First pixels of the sliding windows: steps of two thirds of `size`."""
+    return list(range(0, length, int(size * 2 / 3)))
+
+
+def class_scores(
+    network: nn.Module,
+    variables: dict,
+    images: jax.Array,
+    sizes: jax.Array | None,
+    window: int | None = None,
+) -> jax.Array:
+    """Scores whose argmax is the prediction.
+
+    Args:
+      network: called as models.DeepLabV3Plus.
+      variables: its params and batch_stats.
+      images: normalised float32 [B, H, W, 3].
+      sizes: int32 [B, 2], true heights and widths; None: H and W.
+      window: side of the sliding window (UniMatch v1: step of two thirds,
+        the last windows clipped, softmax maps summed); None: one forward.
+
+    Returns:
+      float32 [B, H, W, K]: logits, or with a window summed probabilities.
+    """
+    if window is None:
+        return network.apply(variables, images, train=False, sizes=sizes)
+    batch, height, width, _ = images.shape
+    if sizes is None:
+        sizes = jnp.tile(jnp.asarray([[height, width]], jnp.int32), (batch, 1))
+    rows, cols = window_starts(height, window), window_starts(width, window)
+    starts = np.asarray([(r, c) for r in rows for c in cols], np.int32)
+    # Room for the last window of each row and column.
+    pads = (0, rows[-1] + window - height), (0, cols[-1] + window - width)
+    pads = [(low, max(high, 0)) for low, high in pads]
+    images = jnp.pad(images, [(0, 0), *pads, (0, 0)])
+
+    def forward(start):
+        """Probabilities of one window, 0 outside the image."""
+        at = (0, start[0], start[1], 0)
+        part = lax.dynamic_slice(images, at, (batch, window, window, 3))
+        inside = jnp.clip(sizes - start, 0, window)
+        logits = network.apply(variables, part, train=False, sizes=inside)
+        return jax.nn.softmax(logits)
+
+    def add(total, start):
+        part = forward(start)
+        at = (0, start[0], start[1], 0)
+        old = lax.dynamic_slice(total, at, part.shape)
+        return lax.dynamic_update_slice(total, old + part, at), None
+
+    classes = jax.eval_shape(forward, starts[0]).shape[-1]
+    total = jnp.zeros((*images.shape[:3], classes), jnp.float32)
+    total, _ = lax.scan(add, total, jnp.asarray(starts))
+    return total[:, :height, :width]
+
+
+def _normalise(images):
+    return views.normalise(views.weak(images, jnp), jnp)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def predict(
+    network: nn.Module,
+    variables: dict,
+    images: jax.Array,
+    sizes: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Predicts whole images.
+
+    Args:
+      network: a models.DeepLabV3Plus.
+      variables: its params and batch_stats.
+      images: RGB uint8 [B, H, W, 3].
+      sizes: int32 [B, 2], true heights and widths; None: H and W.
+
+    Returns:
+      class ids int32 [B, H, W] and their softmax probabilities float32
+      [B, H, W]; without meaning outside the true sizes.
+    """
+    logits = class_scores(network, variables, _normalise(images), sizes)
+    confidence = jnp.max(jax.nn.softmax(logits), axis=-1)
+    return jnp.argmax(logits, axis=-1).astype(jnp.int32), confidence
+
+
+def make_evaluator(
+    network: nn.Module,
+    *,
+    mode: str,
+    crop_size: int,
+    num_classes: int,
+    batch_size: int,
+    mesh: Mesh | None = None,
+) -> Callable:
+    """Builds an evaluator, to be kept: it compiles once per shape, not more.
+
+    Args:
+      network: a models.DeepLabV3Plus.
+      mode: "original" (whole images), "center_crop" or "sliding_window" (of
+        crop_size), as in UniMatch v1.
+      crop_size: pixels, used by the last two.
+      num_classes: K.
+      batch_size: images of one forward, over all devices.
+      mesh: axes ('data', 'fsdp'), the batch over both; None: one device.
+
+    Returns:
+      evaluate(variables, source, *, on_batch=None, should_stop=None), which
+      scores every image of a Source (with masks) once. `variables` maps
+      names, such as "student" and "teacher", to params and batch_stats, all
+      scored in one pass over the data; `on_batch(done, total)` is called
+      with numbers of images; `should_stop()` is asked between batches (every
+      process must get the same answer). It returns int64 confusion matrices
+      [K, K] by name, or None if stopped.
+
+    Raises:
+      ValueError: on an unknown mode, or if the devices cannot share a batch.
+    """
+    if mode not in MODES:
+        raise ValueError(
+            f"evaluate.mode is {mode!r}; choose one of: {', '.join(MODES)}"
+        )
+    if mesh is not None and batch_size % mesh.size:
+        raise ValueError(
+            f"the evaluation's batch of {batch_size} images does not divide "
+            f"over {mesh.size} devices; make it a multiple of {mesh.size}"
+        )
+    window = crop_size if mode == "sliding_window" else None
+    crop = crop_size if mode == "center_crop" else None
+    score = _jit_score(network, window, num_classes, mesh)
+
+    def evaluate(variables, source, *, on_batch=None, should_stop=None):
+        totals = dict.fromkeys(variables, 0)
+        pending, done = {}, 0
+        with ThreadPoolExecutor(_DECODERS) as pool:
+            for shape, exact, indices in _batches(source, crop, batch_size):
+                if should_stop is not None and should_stop():
+                    return None
+                batch = _load(source, indices, shape, crop, batch_size, pool)
+                images, labels, sizes = _put(batch, mesh)
+                sizes = None if exact else sizes
+                counts = {
+                    name: score(weights, images, labels, sizes)
+                    for name, weights in variables.items()
+                }
+                # Read one batch late: the device works while we decode.
+                _add(totals, pending)
+                pending, done = counts, done + len(indices)
+                if on_batch is not None:
+                    on_batch(done, len(source))
+        _add(totals, pending)
+        return totals
+
+    return evaluate
+
+
+def _jit_score(network, window, num_classes, mesh):
+    """(variables, images, labels, sizes) -> confusion matrix, jitted."""
+
+    def score(variables, images, labels, sizes):
+        images = _normalise(images)
+        scores = class_scores(network, variables, images, sizes, window)
+        predictions = jnp.argmax(scores, axis=-1)
+        return metrics.confusion(predictions, labels, num_classes)
+
+    if mesh is None:
+        return jax.jit(score)
+    return jax.jit(score, out_shardings=NamedSharding(mesh, P()))
+
+
+def _add(totals, counts):
+    for name, count in counts.items():
+        totals[name] = totals[name] + np.asarray(count, np.int64)
+
+
+def _batches(source, crop, batch_size):
+    """(padded shape, whether it is every image's own, indices) per batch."""
+    sizes = [source.size(i) for i in range(len(source))]
+    if crop is not None:
+        sizes = [(min(h, crop), min(w, crop)) for h, w in sizes]
+    members: dict = {shape: [] for shape in bucket_shapes(sizes)}
+    for index, (h, w) in enumerate(sizes):
+        fitting = [s for s in members if s[0] >= h and s[1] >= w]
+        members[min(fitting, key=lambda s: (s[0] * s[1], s))].append(index)
+    for shape, indices in members.items():
+        exact = all(sizes[i] == shape for i in indices)
+        for start in range(0, len(indices), batch_size):
+            yield shape, exact, indices[start : start + batch_size]
+
+
+def _load(source: Source, indices, shape, crop, batch_size, pool):
+    """This process's part of a batch: images, labels, sizes (NumPy).
+
+    Empty slots have size 0 and labels 255.
+    """
+    count = batch_size // jax.process_count()
+    first = count * jax.process_index()
+    images = np.zeros((count, *shape, 3), np.uint8)
+    labels = np.full((count, *shape), metrics.IGNORE, np.uint8)
+    sizes = np.zeros((count, 2), np.int32)
+    mine = indices[first : first + count]
+    for slot, (image, label) in enumerate(
+        pool.map(lambda i: _arrays(source[i], source.name(i), crop), mine)
+    ):
+        h, w = sizes[slot] = label.shape
+        images[slot, :h, :w] = image
+        labels[slot, :h, :w] = label
+    return images, labels, sizes
+
+
+def _arrays(sample: Sample, name, crop):
+    """Image [h, w, 3] and labels [h, w], cropped, uint8."""
+    if sample.mask is None:
+        raise ValueError(f"{name} has no mask, so it cannot be scored.")
+    image, label = np.asarray(sample.image), np.asarray(sample.mask)
+    if crop is not None:
+        top, left, bottom, right = center_box(*label.shape, crop)
+        image = image[top:bottom, left:right]
+        label = label[top:bottom, left:right]
+    return image, label
+
+
+def _put(batch, mesh):
+    if mesh is None:
+        return batch
+    sharding = NamedSharding(mesh, P(("data", "fsdp")))
+    return tuple(
+        jax.make_array_from_process_local_data(sharding, x) for x in batch
+    )

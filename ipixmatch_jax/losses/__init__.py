@@ -1,0 +1,1 @@
+"""Losses: per pixel, and between pixels."""

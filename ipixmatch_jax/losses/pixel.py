@@ -1,0 +1,87 @@
+"""Losses that look at one pixel at a time: cross entropy, OHEM, masked CE."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+IGNORE = 255
+
+
+def _pixel_cross_entropy(logits: Array, labels: Array) -> Array:
+    """-log softmax(logits)[labels], float32 [B, H, W]; labels in range."""
+    log_probs = jax.nn.log_softmax(logits.astype(jnp.float32))
+    return -jnp.take_along_axis(log_probs, labels[..., None], -1)[..., 0]
+
+
+def _mean(values: Array, keep: Array) -> Array:
+    """Mean of values where keep; 0 where nothing is kept."""
+    return jnp.sum(jnp.where(keep, values, 0.0)) / jnp.maximum(keep.sum(), 1)
+
+
+def cross_entropy(logits: Array, labels: Array) -> Array:
+    """Mean cross entropy over the labelled pixels of the batch.
+
+    Args:
+      logits: [B, H, W, C], any float dtype.
+      labels: integer [B, H, W], class ids or 255 (not counted).
+
+    Returns:
+      float32 scalar; 0 where no pixel is labelled (torch gives NaN there).
+    """
+    labels = labels.astype(jnp.int32)
+    keep = labels != IGNORE
+    loss = _pixel_cross_entropy(logits, jnp.where(keep, labels, 0))
+    return _mean(loss, keep)
+
+
+def ohem_cross_entropy(
+    logits: Array, labels: Array, *, threshold: float, min_kept: int
+) -> Array:
+    """Cross entropy over the pixels the network finds hard (UniMatch v1).
+
+    A pixel is kept when its true class has a probability of at most
+    max(threshold, the min_kept-th smallest such probability). With fewer
+    labelled pixels than min_kept, or with min_kept 0, all are kept. The
+    selection is over the whole batch, however many devices hold it; the
+    reference selects within each device's part.
+
+    Args:
+      logits: [B, H, W, C], any float dtype.
+      labels: integer [B, H, W], class ids or 255 (not counted).
+      threshold: probability.
+      min_kept: pixels.
+
+    Returns:
+      float32 scalar; 0 where no pixel is labelled.
+    """
+    labels = labels.astype(jnp.int32)
+    valid = labels != IGNORE
+    loss = _pixel_cross_entropy(logits, jnp.where(valid, labels, 0))
+    if not 0 < min_kept <= valid.size:
+        return _mean(loss, valid)
+    # The order of the losses is that of the probabilities, turned round.
+    hardest = jax.lax.stop_gradient(jnp.where(valid, loss, 0.0))
+    probability = jnp.where(valid, jnp.exp(-hardest), 1.0)
+    kth = jnp.sort(probability.ravel())[min_kept - 1]
+    hard = probability <= jnp.maximum(kth, threshold)
+    enough = valid.sum() >= min_kept
+    return _mean(loss, valid & (hard | ~enough))
+
+
+def masked_cross_entropy(
+    logits: Array, labels: Array, keep: Array, valid: Array
+) -> Array:
+    """Cross entropy of kept pixels over the count of valid ones (UniMatch v1).
+
+    Args:
+      logits: [B, H, W, C], any float dtype.
+      labels: integer [B, H, W], class ids.
+      keep: bool [B, H, W], pixels that are learned from.
+      valid: bool [B, H, W], pixels that are not padding: the divisor.
+
+    Returns:
+      float32 scalar; 0 where nothing is valid.
+    """
+    loss = _pixel_cross_entropy(logits, labels.astype(jnp.int32))
+    total = jnp.sum(jnp.where(keep & valid, loss, 0.0))
+    return total / jnp.maximum(valid.sum(), 1)

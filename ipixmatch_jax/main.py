@@ -1,0 +1,65 @@
+"""Trains from a config file:
+
+python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8
+"""
+
+import logging
+import pathlib
+import sys
+
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+# Data workers import this file again: everything heavy waits for main().
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "File with get_config, then a colon and its argument."
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir",
+    None,
+    "Folder for checkpoints, metrics and pictures; a run found there is "
+    "resumed. By default runs/<config>_<argument>.",
+)
+
+
+def _default_workdir() -> pathlib.Path:
+    file, _, argument = config_flags.get_config_filename(
+        flags.FLAGS["config"]
+    ).partition(":")
+    words = [pathlib.Path(file).stem, *argument.replace(",", "_").split("_")]
+    return pathlib.Path("runs") / "_".join(filter(None, words))
+
+
+def _quieten() -> None:
+    """Lets our own lines through, and of the libraries' the warnings."""
+    if flags.FLAGS["verbosity"].using_default_value:
+        absl_logging.set_verbosity(absl_logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("ipixmatch_jax")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def main(argv: list[str]) -> None:
+    """Runs one training; exits with 143 or 130 after a save on a signal."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+    from ipixmatch_jax import train
+
+    workdir = pathlib.Path(_WORKDIR.value or _default_workdir())
+    _quieten()
+    try:
+        code = train.train(_CONFIG.value, workdir)
+    except (ValueError, FileNotFoundError, train.DivergenceError) as error:
+        # A sentence for the person; --verbosity=1 gives the traceback too.
+        absl_logging.debug("stopped", exc_info=True)
+        sys.exit(f"ipixmatch_jax: {error}")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    app.run(main)

@@ -1,0 +1,61 @@
+"""Batch normalisation with PyTorch's statistics, over the global batch."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all axes but the last.
+
+    Torch's semantics (UniMatch v1, A.1): epsilon 1e-5, running = 0.9 old +
+    0.1 new, and the running variance takes the unbiased batch variance while
+    the normalisation takes the biased one. Statistics are float32 whatever
+    the compute dtype. Under `jit` with a sharded batch the mean is over the
+    global batch, as SyncBN's.
+
+    Attributes:
+      dtype: dtype of the output.
+
+    Variables: params `scale`, `bias` [C]; batch_stats `mean`, `var` [C].
+    """
+
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Normalises x [..., C] to the same shape, in `dtype`.
+
+        With `train` the statistics are the batch's, and the running ones are
+        updated: the collection `batch_stats` must then be mutable.
+        """
+        shape = x.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        x = x.astype(jnp.float32)
+        if not train:
+            mean, var = running_mean.value, running_var.value
+        else:
+            mean, var = _moments(x)
+            count = x.size // x.shape[-1]
+            # One value has no variance: keep it 0 instead of 0 / 0.
+            unbiased = var * (count / max(count - 1, 1))
+            if not self.is_initializing():
+                running_mean.value = _blend(running_mean.value, mean)
+                running_var.value = _blend(running_var.value, unbiased)
+        factor = scale * lax.rsqrt(var + 1e-5)
+        return ((x - mean) * factor + bias).astype(self.dtype)
+
+
+def _moments(x):
+    # Two passes: E[x^2] - E[x]^2 loses the variance of a large mean.
+    axes = tuple(range(x.ndim - 1))
+    mean = x.mean(axes)
+    return mean, jnp.square(x - mean).mean(axes)
+
+
+def _blend(old, new):
+    return 0.9 * old + 0.1 * lax.stop_gradient(new)

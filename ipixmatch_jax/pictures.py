@@ -1,0 +1,38 @@
+"""The picture grid: image, truth, prediction, teacher confidence."""
+
+import numpy as np
+
+_GAP = 4  # pixels between pictures
+_IGNORED = (224, 224, 224)
+
+
+def colour(mask: np.ndarray, palette) -> np.ndarray:
+    """Class ids [H, W] (255 = ignore) as RGB uint8 [H, W, 3]."""
+    table = np.full((256, 3), _IGNORED, np.uint8)
+    table[: len(palette)] = palette
+    return table[mask]
+
+
+def heat(confidence: np.ndarray) -> np.ndarray:
+    """Shares in [0, 1] as uint8 [H, W, 3], black over red to white."""
+    ramps = [np.clip(3 * confidence - i, 0, 1) for i in range(3)]
+    return np.round(255 * np.stack(ramps, -1)).astype(np.uint8)
+
+
+def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Pictures uint8 [H, W, 3], row by row, on white.
+
+    Pictures of one row share their size; rows may differ.
+    """
+    width = max(sum(p.shape[1] + _GAP for p in row) for row in rows) + _GAP
+    height = sum(row[0].shape[0] + _GAP for row in rows) + _GAP
+    canvas = np.full((height, width, 3), 255, np.uint8)
+    top = _GAP
+    for row in rows:
+        left = _GAP
+        for picture in row:
+            h, w = picture.shape[:2]
+            canvas[top : top + h, left : left + w] = picture
+            left += w + _GAP
+        top += row[0].shape[0] + _GAP
+    return canvas

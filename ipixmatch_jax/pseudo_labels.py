@@ -1,0 +1,57 @@
+"""What the teacher says: labels, confidence, and CutMix of both."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def confidence_and_labels(logits: Array) -> tuple[Array, Array]:
+    """Largest softmax probability and its class.
+
+    Args:
+      logits: float [B, H, W, C].
+
+    Returns:
+      float32 [B, H, W] and int32 [B, H, W], both without gradient.
+    """
+    logits = jax.lax.stop_gradient(logits.astype(jnp.float32))
+    # max softmax = exp(max - logsumexp): no [B, H, W, C] of probabilities.
+    top = logits.max(-1)
+    confidence = jnp.exp(top - jax.nn.logsumexp(logits, -1))
+    return confidence, jnp.argmax(logits, -1).astype(jnp.int32)
+
+
+def neighbours(x: Array) -> Array:
+    """Swaps images 2i and 2i+1 of a batch: each one's CutMix partner.
+
+    Neighbours lie on one device while a device holds an even number of
+    images, so nothing crosses between devices.
+
+    Args:
+      x: [B, ...] with B even.
+    """
+    pairs = x.reshape(x.shape[0] // 2, 2, *x.shape[1:])
+    return pairs[:, ::-1].reshape(x.shape)
+
+
+def paste(x: Array, partner: Array, box: Array) -> Array:
+    """CutMix: the partner inside the box, x outside it.
+
+    Args:
+      x: [B, H, W] or [B, H, W, C].
+      partner: as x.
+      box: int [B, 4], first row, first column, and one past the last row and
+        column; an empty box leaves x.
+
+    Returns:
+      as x.
+    """
+    rows = jnp.arange(x.shape[1])[None, :, None]
+    columns = jnp.arange(x.shape[2])[None, None, :]
+    top, left, bottom, right = (box[:, i, None, None] for i in range(4))
+    inside = (
+        (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
+    )
+    if x.ndim == 4:
+        inside = inside[..., None]
+    return jnp.where(inside, partner, x)

@@ -1,0 +1,113 @@
+"""What a finished run leaves: results.json, pictures.png, a table."""
+
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from ipixmatch_jax import compare, evaluate, metrics, pictures
+from ipixmatch_jax.checkpoint import Checkpoints, Saved
+from ipixmatch_jax.parts import Parts
+from ipixmatch_jax.writer import Writer, write_json
+
+_PICTURES = 4  # validation images in the grid
+
+
+def scores(confusion: np.ndarray) -> dict:
+    """mIoU and per-class IoU in percent, as JSON holds them."""
+    return {
+        "miou": metrics.mean_iou(confusion),
+        "iou": metrics.iou(confusion).tolist(),
+    }
+
+
+def score(parts: Parts, networks: dict, step: int) -> dict:
+    """Scores on val, and on test where there is one, of the better network.
+
+    Which network is better is decided on val alone.
+    """
+    on_val = parts.evaluate(networks, parts.data.val)
+    name = max(on_val, key=lambda key: metrics.mean_iou(on_val[key]))
+    result = {"network": name, "step": step, "val": scores(on_val[name])}
+    if parts.data.test is not None:
+        chosen = {name: networks[name]}
+        on_test = parts.evaluate(chosen, parts.data.test)
+        result["test"] = scores(on_test[name])
+    return result
+
+
+def report(
+    parts: Parts,
+    checkpoints: Checkpoints,
+    writer: Writer,
+    workdir: pathlib.Path,
+    networks: dict,
+    step: int,
+    best: Saved,
+) -> str:
+    """Scores the last and the best checkpoint and writes the results.
+
+    Args:
+      parts: the run's.
+      checkpoints: the run's.
+      writer: gets the picture grid.
+      workdir: gets results.json and pictures.png.
+      networks: the last "student" and, with a moving average, "teacher".
+      step: steps done.
+      best: the best evaluation on val.
+
+    Returns:
+      a table and the paths of what was written, for a person.
+    """
+    last = score(parts, networks, step)
+    result = {"best": last, "last": last}
+    if best.step != step and best.score >= last["val"]["miou"]:
+        step = best.step
+        like = {name: getattr(parts.like, name) for name in networks}
+        networks = checkpoints.restore(step, like)
+        chosen = {best.network: networks[best.network]}
+        result["best"] = score(parts, chosen, step)
+    picture = picture_grid(parts, networks, result["best"]["network"])
+    writer.picture(step, "val", picture)
+    Image.fromarray(picture).save(workdir / "pictures.png")
+    result["class_names"] = list(parts.data.class_names)
+    result["files"] = {
+        "best checkpoint": str(checkpoints.path(step)),
+        "metrics": str(workdir / "metrics.jsonl"),
+        "pictures (image, truth, prediction, teacher confidence)": str(
+            workdir / "pictures.png"
+        ),
+    }
+    write_json(workdir / "results.json", result)
+    files = [f"{what}: {path}" for what, path in result["files"].items()]
+    return "\n".join([compare.table({workdir.name: result}), *files])
+
+
+def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:
+    """uint8 [H, W, 3]: rows of image, truth, prediction, confidence.
+
+    The prediction is the chosen network's; the confidence is that of the
+    network that labels: the teacher, or the student where there is none.
+    """
+    teacher = networks.get("teacher", networks[chosen])
+    palette = parts.data.palette
+    rows = []
+    count = min(_PICTURES, len(parts.data.val))
+    for i in np.linspace(0, len(parts.data.val) - 1, count).astype(int):
+        sample = parts.data.val[int(i)]
+        image = np.asarray(sample.image)
+        sizes = np.asarray([image.shape[:2]], np.int32)
+        predict = evaluate.predict
+        prediction, _ = predict(
+            parts.network, networks[chosen], image[None], sizes
+        )
+        _, confidence = predict(parts.network, teacher, image[None], sizes)
+        rows.append(
+            [
+                image,
+                pictures.colour(np.asarray(sample.mask), palette),
+                pictures.colour(np.asarray(prediction[0]), palette),
+                pictures.heat(np.asarray(confidence[0])),
+            ]
+        )
+    return pictures.grid(rows)

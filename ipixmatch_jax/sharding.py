@@ -1,0 +1,84 @@
+"""One mesh, ('data', 'fsdp'), and the rule that lays the state over it."""
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+# Parameters smaller than this are kept whole on every device (elements).
+_MIN_SHARDED = 2**14
+
+
+def make_mesh(data: int, fsdp: int) -> Mesh:
+    """The devices as data x fsdp; data 0 takes all that fsdp leaves.
+
+    Raises:
+      ValueError: there are not so many devices.
+    """
+    devices = jax.devices()
+    data = data or max(len(devices) // fsdp, 1)
+    if data * fsdp > len(devices):
+        raise ValueError(
+            f"mesh.data={data} times mesh.fsdp={fsdp} asks for {data * fsdp} "
+            f"devices and {len(devices)} are here; lower one of them, or set "
+            "mesh.data=0 to use what there is."
+        )
+    # Auto axes: a convolution needs no sharding written beside it.
+    return jax.make_mesh(
+        (data, fsdp),
+        ("data", "fsdp"),
+        axis_types=(AxisType.Auto,) * 2,
+        devices=devices[: data * fsdp],
+    )
+
+
+def check_batch(batch_size: int, mesh: Mesh) -> None:
+    """Raises ValueError unless every device gets pairs of images."""
+    if batch_size % (2 * mesh.size):
+        raise ValueError(
+            f"train.batch_size={batch_size} is not a multiple of "
+            f"{2 * mesh.size}: each of the {mesh.size} devices needs pairs of "
+            "images, so that CutMix partners lie on one device; change it, or "
+            "use fewer devices with --config.mesh.data."
+        )
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """The first axis over every device."""
+    return NamedSharding(mesh, P(("data", "fsdp")))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The whole array on every device."""
+    return NamedSharding(mesh, P())
+
+
+def state_sharding(tree, mesh: Mesh):
+    """A sharding for each leaf: its largest divisible axis over 'fsdp'.
+
+    Small arrays, and those that 'fsdp' divides nowhere, are replicated. The
+    rule looks at shapes alone, so parameters, momentum and teacher agree.
+
+    Args:
+      tree: arrays or ShapeDtypeStructs.
+      mesh: from make_mesh.
+    """
+    return jax.tree.map(lambda leaf: _leaf_sharding(leaf.shape, mesh), tree)
+
+
+def _leaf_sharding(shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
+    parts = mesh.shape["fsdp"]
+    axes = [i for i, size in enumerate(shape) if size % parts == 0]
+    if parts == 1 or not axes or np.prod(shape) < _MIN_SHARDED:
+        return replicated(mesh)
+    spec: list[str | None] = [None] * len(shape)
+    spec[max(axes, key=lambda i: shape[i])] = "fsdp"
+    return NamedSharding(mesh, P(*spec))
+
+
+def put_batch(batch, mesh: Mesh):
+    """This process's NumPy batch as its part of global arrays."""
+    sharding = batch_sharding(mesh)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, x), batch
+    )

@@ -1,0 +1,232 @@
+"""The only training loop."""
+
+import logging
+import pathlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from ipixmatch_jax import configuration, metrics, parts, results, sharding
+from ipixmatch_jax.checkpoint import Checkpoints, Saved
+from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.preemption import StopRequest
+from ipixmatch_jax.step import TrainState
+from ipixmatch_jax.writer import Writer
+
+_LOGGER = logging.getLogger(__name__)
+
+# Skipped updates in a row after which a run has diverged.
+PATIENCE = 10
+
+
+class DivergenceError(RuntimeError):
+    """Too many updates in a row were not finite."""
+
+
+class Run(NamedTuple):
+    """What the loop's functions share."""
+
+    config: ConfigDict
+    parts: parts.Parts
+    checkpoints: Checkpoints
+    writer: Writer
+    stop: StopRequest
+
+
+def train(config: ConfigDict, workdir: pathlib.Path) -> int:
+    """Trains, or continues what the workdir holds, then reports.
+
+    Args:
+      config: see configs/common.py.
+      workdir: gets config.json, checkpoints/, metrics.jsonl, tensorboard/,
+        and at the end results.json and pictures.png.
+
+    Returns:
+      the exit code: 0 at the end, 143 or 130 after a save on a signal.
+
+    Raises:
+      ValueError, FileNotFoundError: the config or the data do not fit; raised
+        before anything is written or compiled.
+      DivergenceError: 10 updates in a row were not finite.
+    """
+    configuration.check(config)
+    if (workdir / configuration.FILE).exists():
+        configuration.check_resume(config, workdir)
+    built = parts.build(config)
+    workdir.mkdir(parents=True, exist_ok=True)
+    first = jax.process_index() == 0
+    with Checkpoints(workdir) as checkpoints, StopRequest() as stop:
+        state, best = _start(built, checkpoints)
+        if first:
+            configuration.save(config, workdir)
+        start = int(state.step)
+        with Writer(
+            workdir,
+            start=start,
+            steps=config.train.steps,
+            images_per_step=2 * config.train.batch_size,
+            active=first,
+        ) as writer:
+            run = Run(config, built, checkpoints, writer, stop)
+            if start >= config.train.steps:
+                finished = True
+            else:
+                state, best, finished = _loop(run, state, best, start)
+            if not finished:
+                writer.message(
+                    f"Stopped on a signal; saved {int(state.step)} steps. The "
+                    "same command continues."
+                )
+                return stop.exit_code
+            if first:
+                writer.message(
+                    results.report(
+                        built,
+                        checkpoints,
+                        writer,
+                        workdir,
+                        _networks(state),
+                        config.train.steps,
+                        best,
+                    )
+                )
+    return 0
+
+
+def _trees(state: TrainState) -> dict:
+    """The state as the checkpoint's items; a missing teacher is none."""
+    return _networks(state) | {
+        "optimiser": {
+            "step": state.step,
+            "opt_state": state.opt_state,
+            "skipped": state.skipped,
+            "skipped_in_a_row": state.skipped_in_a_row,
+        },
+    }
+
+
+def _networks(state: TrainState) -> dict:
+    """The networks that are scored."""
+    if state.teacher is None:
+        return {"student": state.student}
+    return {"student": state.student, "teacher": state.teacher}
+
+
+def _start(built: parts.Parts, checkpoints: Checkpoints):
+    """A new state, or the newest one that was saved."""
+    steps = checkpoints.steps()
+    if not steps:
+        return built.init(), Saved()
+    trees = checkpoints.restore(steps[-1], _trees(built.like))
+    best, _ = checkpoints.restore_meta(steps[-1])
+    _LOGGER.info("Continuing after step %d", steps[-1])
+    state = TrainState(
+        student=trees["student"],
+        teacher=trees.get("teacher"),
+        **trees["optimiser"],
+    )
+    return state, best
+
+
+def _batches(run: Run, start: int):
+    """Global batches from step `start` on."""
+    config = run.config
+    data = run.parts.data
+    stream = pipeline.train_batches(
+        data.labelled,
+        None if config.method == "supervised" else data.unlabelled,
+        batch_size=config.train.batch_size,
+        crop_size=config.data.crop_size,
+        seed=config.seed,
+        apply_views=config.data.apply_views,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    return pipeline.iterate(stream, start, config.data.num_workers)
+
+
+def _loop(run: Run, state: TrainState, best: Saved, start: int):
+    """Steps, evaluations and saves until the end or a signal."""
+    config, writer = run.config.train, run.writer
+    batches = _batches(run, start)
+    done, stopped, saved = start, False, start
+    pending = None
+    try:
+        while done < config.steps and not stopped:
+            batch = sharding.put_batch(next(batches), run.parts.mesh)
+            state, measured = run.parts.train_step(state, batch)
+            done += 1
+            # Reading the step before lets the device run ahead of the host.
+            _check_finite(run, pending)
+            pending = (done, measured)
+            writer.advance(done)
+            if done % config.log_every == 0 or done == config.steps:
+                writer.train(done, jax.device_get(measured))
+            score = None
+            if done % config.eval_every == 0 or done == config.steps:
+                best, score = _evaluate(run, state, best, done)
+            stopped = run.stop.asked(done)
+            if score is not None or stopped or done % config.save_every == 0:
+                _save(run, state, best, done, score)
+                saved = done
+        _check_finite(run, pending)
+    finally:
+        batches.close()
+    run.checkpoints.wait()
+    _LOGGER.info("Saved %s", run.checkpoints.path(saved))
+    return state, best, done >= config.steps
+
+
+def _save(run: Run, state, best: Saved, done: int, score: float | None):
+    run.checkpoints.save(done, _trees(state), best, run.config.to_dict(), score)
+
+
+def _evaluate(run: Run, state: TrainState, best: Saved, done: int):
+    """Scores student and teacher on val; the better one is the score.
+
+    Returns the best so far and the score, which is None when a signal cut the
+    evaluation short.
+    """
+    confusion = run.parts.evaluate(
+        _networks(state),
+        run.parts.data.val,
+        should_stop=lambda: run.stop.asked(done),
+    )
+    run.writer.restart_clock(done)
+    if confusion is None:
+        return best, None
+    scores = {k: metrics.mean_iou(v) for k, v in confusion.items()}
+    values = {f"val_miou_{k}": v for k, v in scores.items()}
+    values |= {f"val_iou_{k}": metrics.iou(v) for k, v in confusion.items()}
+    run.writer.scalars(done, values)
+    shown = ", ".join(f"{k} {v:.2f}" for k, v in scores.items())
+    _LOGGER.info("step %d: val mIoU %s", done, shown)
+    network = max(scores, key=scores.get)
+    if scores[network] > best.score:
+        best = Saved(float(scores[network]), done, network)
+    return best, float(scores[network])
+
+
+def _check_finite(run: Run, pending) -> None:
+    """Stops a run whose last updates were all skipped."""
+    if pending is None:
+        return
+    done, measured = pending
+    if int(measured["skipped_in_a_row"]) < PATIENCE:
+        return
+    terms = [
+        name
+        for name, value in measured.items()
+        if name.startswith(("loss", "grad")) and not np.isfinite(value).all()
+    ]
+    run.checkpoints.wait()
+    steps = run.checkpoints.steps()
+    last = run.checkpoints.path(steps[-1]) if steps else "none was saved yet"
+    raise DivergenceError(
+        f"{PATIENCE} updates in a row were not finite, the last at step "
+        f"{done} ({', '.join(terms)}); the weights are those before them. "
+        f"Last good checkpoint: {last}. A lower --config.train.learning_rate "
+        "is the usual way out."
+    )

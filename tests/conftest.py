@@ -1,0 +1,53 @@
+"""Eight virtual CPU devices, parsed flags, one compilation cache."""
+
+import os
+import pathlib
+
+# Before jax starts: the suite always runs on CPU, split into eight devices.
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "")
+    + " --xla_force_host_platform_device_count=8"
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+import pytest
+from absl import flags
+
+SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config):
+    # grain's prefetch reads an absl flag, which pytest never parses.
+    flags.FLAGS.mark_as_parsed()
+
+
+def _shared(name: str) -> pathlib.Path:
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"{name} is not beside this checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def camvid():
+    """CamVid's root (480x360, 11 classes)."""
+    return _shared("data/camvid")
+
+
+@pytest.fixture(scope="session")
+def voc_mini():
+    """A root in PASCAL VOC's layout with 20 train and 12 val images."""
+    return _shared("data/voc_mini/VOCdevkit/VOC2012")
+
+
+@pytest.fixture(scope="session")
+def published_splits():
+    """The published lists: pascal/ and cityscapes/."""
+    return _shared("data/splits")
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Golden numbers of the reference systems."""
+    return _shared("reference")

@@ -1,0 +1,19 @@
+import ast
+import pathlib
+
+import ipixmatch_jax.data
+
+
+def test_data_imports_no_jax_and_no_other_room():
+    folder = pathlib.Path(ipixmatch_jax.data.__file__).parent
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module]
+            for name in names:
+                top, *rest = name.split(".")
+                assert top not in ("jax", "jaxlib", "flax"), path
+                assert top != "ipixmatch_jax" or rest[0] == "data", path

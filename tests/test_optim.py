@@ -1,0 +1,62 @@
+"""SGD against a float64 loop of torch's rule; the golden schedule."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ipixmatch_jax import optim
+
+
+def test_schedule_is_the_references(reference):
+    golden = np.load(reference / "golden_resnet50.npz")["lr_used"]
+    rate = optim.poly_schedule(1e-3, 100)
+    actual = [rate(jnp.int32(k)) for k in range(100)]
+    np.testing.assert_allclose(actual, golden, rtol=1e-4)
+
+
+def test_schedule_stays_finite_after_its_end():
+    rate = optim.poly_schedule(1e-3, 10)
+    assert rate(jnp.int32(50)) == 0
+
+
+def torch_sgd(start, grads, rates, decay, momentum=0.9):
+    """torch.optim.SGD as its documentation writes it."""
+    w, buffer = start, np.zeros_like(start)
+    for grad, rate in zip(grads, rates, strict=True):
+        buffer = momentum * buffer + grad + decay * w
+        w = w - rate * buffer
+    return w
+
+
+def test_update_is_torchs_with_a_faster_head():
+    rng = np.random.default_rng(0)
+    params = {"backbone": {"w": rng.standard_normal(4)}}
+    params["head"] = {"b": rng.standard_normal(3)}
+    grads = [
+        {"backbone": {"w": rng.standard_normal(4)}}
+        | {"head": {"b": rng.standard_normal(3)}}
+        for _ in range(6)
+    ]
+    schedule = optim.poly_schedule(0.1, 10)
+    tx = optim.sgd(schedule, head_multiplier=10.0, weight_decay=0.01)
+    state, now = tx.init(params), params
+    for grad in grads:
+        updates, state = tx.update(grad, state, now)
+        now = optax.apply_updates(now, updates)
+    rates = [0.1 * (1 - max(k - 1, 0) / 10) ** 0.9 for k in range(6)]
+    for group, leaf, factor in [("backbone", "w", 1), ("head", "b", 10)]:
+        expected = torch_sgd(
+            params[group][leaf],
+            [grad[group][leaf] for grad in grads],
+            [factor * rate for rate in rates],
+            0.01,
+        )
+        np.testing.assert_allclose(now[group][leaf], expected, rtol=1e-4)
+
+
+def test_a_parameter_outside_the_groups_is_named():
+    tx = optim.sgd(lambda _: 0.1, head_multiplier=1.0, weight_decay=0.0)
+    params = {"neck": {"w": jnp.zeros(2)}}
+    with pytest.raises(ValueError, match="neck/w"):
+        tx.update(params, tx.init(params), params)
