@@ -23,8 +23,9 @@ def bucket_shapes(
     Returns:
       At most `limit` shapes (height, width), sorted.
     """
-    shapes, counts = _rounded(np.asarray(sizes, np.int64))
-    budget = _SLACK * np.prod(np.asarray(sizes, np.int64), axis=1).sum()
+    exact = np.asarray(sizes, np.int64)
+    shapes, counts = _rounded(exact)
+    budget = _SLACK * exact.prod(1).sum()
     while len(shapes) > 1:
         union = np.maximum(shapes[:, None], shapes[None])
         held = shapes.prod(1) * counts
@@ -39,7 +40,18 @@ def bucket_shapes(
         counts[first] += counts[second]
         shapes = np.delete(shapes, second, axis=0)
         counts = np.delete(counts, second)
-    return sorted({(int(h), int(w)) for h, w in shapes})
+    # Rounded shapes shrink to what they hold.
+    fitting = [smallest_holding(shapes, size) for size in exact]
+    groups = [exact[np.equal(fitting, i)] for i in range(len(shapes))]
+    return sorted({tuple(g.max(0).tolist()) for g in groups if len(g)})
+
+
+def smallest_holding(shapes: list[tuple[int, int]], size) -> int:
+    """Position of the smallest shape that holds an image of that size."""
+    shapes = np.asarray(shapes)
+    holds = (shapes >= size).all(1)
+    area = np.where(holds, shapes.prod(1), np.iinfo(np.int64).max)
+    return int(np.argmin(area))
 
 
 def _rounded(sizes):

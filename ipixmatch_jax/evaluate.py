@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from ipixmatch_jax import metrics
-from ipixmatch_jax.buckets import bucket_shapes
+from ipixmatch_jax.buckets import bucket_shapes, smallest_holding
 from ipixmatch_jax.data import views
 from ipixmatch_jax.data.sample import Sample, Source
 
@@ -207,11 +207,11 @@ def _batches(source, crop, batch_size):
     sizes = [source.size(i) for i in range(len(source))]
     if crop is not None:
         sizes = [(min(h, crop), min(w, crop)) for h, w in sizes]
-    members: dict = {shape: [] for shape in bucket_shapes(sizes)}
-    for index, (h, w) in enumerate(sizes):
-        fitting = [s for s in members if s[0] >= h and s[1] >= w]
-        members[min(fitting, key=lambda s: (s[0] * s[1], s))].append(index)
-    for shape, indices in members.items():
+    shapes = bucket_shapes(sizes)
+    members: list[list[int]] = [[] for _ in shapes]
+    for index, size in enumerate(sizes):
+        members[smallest_holding(shapes, size)].append(index)
+    for shape, indices in zip(shapes, members, strict=True):
         exact = all(sizes[i] == shape for i in indices)
         for start in range(0, len(indices), batch_size):
             yield shape, exact, indices[start : start + batch_size]

@@ -33,7 +33,7 @@ def _default_workdir() -> pathlib.Path:
 
 def _quieten() -> None:
     """Lets our own lines through, and of the libraries' the warnings."""
-    if flags.FLAGS["verbosity"].using_default_value:
+    if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
         absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

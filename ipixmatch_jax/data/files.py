@@ -208,15 +208,9 @@ def open_lists(
 ) -> DataSet:
     """The sources that three or four lists describe.
 
-    Args:
-      root: the folder that the lines are relative to.
-      lists: of the labelled, the unlabelled and the val images.
-      class_names: one per class id.
-      palette: one colour per class id.
-      test: the list of the test set, where there is one.
-      table: see `FileSource`.
-      locate: (root, entries) -> entries, with each mask's name as it lies on
-        disk.
+    `lists` are those of the labelled, the unlabelled and the val images, with
+    lines relative to `root`; `table` as in `FileSource`; `locate` turns
+    (root, entries) into entries with each mask's name as it lies on disk.
 
     Raises:
       FileNotFoundError: a list is absent, or names absent files.

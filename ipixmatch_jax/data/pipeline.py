@@ -2,6 +2,15 @@
 
 The position in the data is the step: element k of `train_batches` is a pure
 function of the seed and k, whatever the number of workers and processes.
+
+A batch is `{"labelled": ..., "unlabelled": ...}` with b images each:
+  labelled: image uint8 [b,S,S,3], mask uint8 [b,S,S], index int32 [b] (the
+    position in the source).
+  unlabelled: image uint8 [b,S,S,3], valid bool [b,S,S], strong_1, strong_2
+    (batched `views.StrongView`), index int32 [b]. This is the form for views
+    that are applied on device; on the host, `views.apply` has turned it into
+    weak, strong_1, strong_2 float32 [b,S,S,3] on [0, 1], box_1, box_2
+    int32 [b,4] and valid.
 """
 
 import functools
@@ -26,16 +35,7 @@ def train_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> grain.MapDataset:
-    """An endless dataset whose element k is this process's batch of step k.
-
-    A batch is `{"labelled": ..., "unlabelled": ...}` with b = batch_size /
-    process_count images each:
-      labelled: image uint8 [b,S,S,3], mask uint8 [b,S,S], index int32 [b]
-        (the position in the source).
-      unlabelled, applied on device: image, valid bool [b,S,S], strong_1,
-        strong_2 (`views.StrongView`, batched), index; `views.apply` turns it
-        into the form for views that are applied on the host: weak, strong_1,
-        strong_2 float32 [b,S,S,3], box_1, box_2 int32 [b,4], valid.
+    """An endless dataset; element k is this process's batch of step k.
 
     Args:
       labelled: images with masks.
@@ -55,25 +55,28 @@ def train_batches(
     """
     _check(batch_size, process_count, apply_views, unlabelled)
     block = (batch_size, process_index, process_count)
-
-    def stream(source, number, transform):
-        order = _Order(_count(source), (seed, number))
-        transform_seed = np.random.SeedSequence([seed, number])
-        elements = order.random_map(
-            transform(source, crop_size),
-            seed=int(transform_seed.generate_state(1)[0]),
-        )
-        elements = _ProcessBlock(elements, *block)
-        return elements.batch(batch_size // process_count)
-
-    batches = stream(labelled, 0, _Labelled)
+    batches = _stream(_Labelled(labelled, crop_size), (seed, 0), block)
     if unlabelled is None:
         return batches.map(_name_labelled)
-    others = stream(unlabelled, 1, _Unlabelled)
+    others = _stream(_Unlabelled(unlabelled, crop_size), (seed, 1), block)
     if apply_views == "host":
         others = others.map(_apply_on_host)
     both = grain.experimental.ZipMapDataset([batches, others])
     return both.map(_name_both)
+
+
+def _stream(
+    crops: "_Crops", seed: tuple[int, int], block: tuple[int, int, int]
+) -> grain.MapDataset:
+    """Batches of one source; `block` as `_ProcessBlock` takes it."""
+    if len(crops.source) == 0:
+        raise ValueError("A training list names no images.")
+    batch_size, _, process_count = block
+    order = _Order(len(crops.source), seed)
+    transform_seed = np.random.SeedSequence(seed).generate_state(1)[0]
+    elements = order.random_map(crops, seed=int(transform_seed))
+    elements = _ProcessBlock(elements, *block)
+    return elements.batch(batch_size // process_count)
 
 
 def iterate(
@@ -115,12 +118,6 @@ def _check(batch_size, process_count, apply_views, unlabelled):
         raise ValueError(
             f"data.apply_views is {apply_views!r}; it is device or host."
         )
-
-
-def _count(source: Source) -> int:
-    if len(source) == 0:
-        raise ValueError("A training list names no images.")
-    return len(source)
 
 
 @functools.lru_cache(maxsize=16)
@@ -190,31 +187,29 @@ class _ProcessBlock(grain.MapDataset):
         return self._parent[step * self._batch_size + self._offset + place]
 
 
-class _Labelled(grain.transforms.RandomMap):
+class _Crops(grain.transforms.RandomMap):
     def __init__(self, source: Source, crop_size: int):
-        self._source = source
+        self.source = source
         self._crop_size = crop_size
 
-    def random_map(self, index, rng):
-        sample = self._source[index]
-        if sample.mask is None:
-            raise ValueError(f"{self._source.name(index)} has no mask.")
+    def _crop(self, index, rng):
+        sample = self.source[index]
         size = sample.image.size[::-1]
         crop = views.draw_crop(rng, size, self._crop_size)
-        image, mask, _ = views.apply_crop(sample, crop, self._crop_size)
+        return views.apply_crop(sample, crop, self._crop_size)
+
+
+class _Labelled(_Crops):
+    def random_map(self, index, rng):
+        image, mask, _ = self._crop(index, rng)
+        if mask is None:
+            raise ValueError(f"{self.source.name(index)} has no mask.")
         return {"image": image, "mask": mask, "index": np.int32(index)}
 
 
-class _Unlabelled(grain.transforms.RandomMap):
-    def __init__(self, source: Source, crop_size: int):
-        self._source = source
-        self._crop_size = crop_size
-
+class _Unlabelled(_Crops):
     def random_map(self, index, rng):
-        sample = self._source[index]
-        size = sample.image.size[::-1]
-        crop = views.draw_crop(rng, size, self._crop_size)
-        image, _, valid = views.apply_crop(sample, crop, self._crop_size)
+        image, _, valid = self._crop(index, rng)
         return {
             "image": image,
             "valid": valid,

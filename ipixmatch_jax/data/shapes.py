@@ -30,13 +30,15 @@ SEEDS = {"train": 1, "val": 2, "test": 3}
 
 # How hard the scenes are.
 OBJECTS = (2, 6)  # How many, inclusive.
-RADIUS = (10.0, 28.0)  # Pixels.
+RADIUS = (14.0, 30.0)  # Pixels.
 SQUASH = 0.72  # The least ratio of an object's two axes.
-HUE_LOYALTY = 0.65  # Share of objects in the favourite hue of their class.
-HUE_SPREAD = 0.07  # Standard deviation around it, in turns.
-TEXTURE_LOYALTY = 0.6  # Share in the favourite texture of their class.
+HUE_LOYALTY = 0.9  # Share of objects in the favourite hue of their class.
+HUE_SPREAD = 0.05  # Standard deviation around it, in turns.
+TEXTURE_LOYALTY = 0.95  # Share in the favourite texture of their class.
+DULL = (0.0, 0.5)  # Saturation of the ground,
+VIVID = (0.35, 0.95)  # and of objects.
 CONTRAST = (0.15, 0.6)  # Strength of a texture on [0, 1].
-TINT = 0.25  # A scene's channels are scaled by 1 - TINT to 1 + TINT.
+TINT = 0.15  # A scene's channels are scaled by 1 - TINT to 1 + TINT.
 EXPOSURE = (0.6, 1.35)  # All channels of a scene.
 GRADIENT = 0.4  # Greatest change of light from the centre to an edge.
 SHADOW = (0.3, 0.7)  # Light left in the shadow.
@@ -114,14 +116,15 @@ def draw_scene(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
     """(image uint8 [96,96,3], mask uint8 [96,96]), both read-only."""
     rng = np.random.default_rng([seed, index])
     ground = _texture(rng, rng.integers(len(_TEXTURES)))
-    canvas = _painted(ground, rng.random(), rng.uniform(0.15, 0.8), rng)
+    colour = (rng.random(), rng.uniform(*DULL), rng.uniform(0.15, 0.8))
+    canvas = _painted(ground, colour, rng)
     mask = np.zeros((SIZE, SIZE), np.uint8)
     for _ in range(rng.integers(OBJECTS[0], OBJECTS[1] + 1)):
         class_id = int(rng.integers(1, len(CLASS_NAMES)))
         inside = _outline(class_id, rng)
         texture, hue = _look(class_id, rng)
-        value = rng.uniform(0.35, 0.9)
-        canvas[inside] = _painted(texture[inside], hue, value, rng)
+        colour = (hue, rng.uniform(*VIVID), rng.uniform(0.35, 0.9))
+        canvas[inside] = _painted(texture[inside], colour, rng)
         mask[inside] = class_id
     canvas *= _light(rng)
     noise = rng.standard_normal(canvas.shape, dtype=np.float32)
@@ -144,11 +147,10 @@ def _look(class_id: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
 
 
 def _painted(
-    texture: np.ndarray, hue: float, value: float, rng: np.random.Generator
+    texture: np.ndarray, hsv: tuple, rng: np.random.Generator
 ) -> np.ndarray:
     """A texture on [-1, 1], float32 [...], around one colour: [..., 3]."""
-    saturation = rng.uniform(0.25, 0.95)
-    colour = np.float32(colorsys.hsv_to_rgb(hue, saturation, value))
+    colour = np.float32(colorsys.hsv_to_rgb(*hsv))
     contrast = np.float32(rng.uniform(*CONTRAST))
     return colour * (1 + contrast * texture[..., None])
 

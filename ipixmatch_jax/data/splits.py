@@ -66,20 +66,12 @@ def make(
     seed: int,
     out: pathlib.Path,
 ) -> tuple[int, int]:
-    """Draws a labelled share of a root's own train list.
+    """Draws a labelled share of the train list of a known data set's root.
 
     The share is rounded to the nearest whole number, halves up, and is at
-    least 1. With one seed the smaller share is a subset of the larger.
-
-    Args:
-      root: of VOC, Cityscapes or CamVid.
-      labelled: the share, more than 0 and less than 1.
-      seed: of the draw.
-      out: the folder that gets `<n>_<m>/labeled.txt`, `unlabeled.txt` and
-        `val.txt`.
-
-    Returns:
-      How many images are labelled and how many are not.
+    least 1. With one seed the smaller share is a subset of the larger. Writes
+    `<n>_<m>/labeled.txt`, `<n>_<m>/unlabeled.txt` and `val.txt` below `out`.
+    Returns how many images are labelled and how many are not.
 
     Raises:
       FileNotFoundError: the root or its own lists are absent.
@@ -96,19 +88,23 @@ def make(
         raise ValueError(
             f"{labelled} of {len(train)} images leaves none unlabelled."
         )
-    order = np.random.default_rng(seed).permutation(len(train))
-    chosen = set(order[:count].tolist())
+    some, rest = _drawn(train, count, seed)
     folder = out / f"{labelled.numerator}_{labelled.denominator}"
-    _write_list(
-        folder / "labeled.txt",
-        [entry for i, entry in enumerate(train) if i in chosen],
-    )
-    _write_list(
-        folder / "unlabeled.txt",
-        [entry for i, entry in enumerate(train) if i not in chosen],
-    )
+    _write_list(folder / "labeled.txt", some)
+    _write_list(folder / "unlabeled.txt", rest)
     _write_list(out / "val.txt", val)
-    return count, len(train) - count
+    return len(some), len(rest)
+
+
+def _drawn(
+    entries: list[Entry], count: int, seed: int
+) -> tuple[list[Entry], list[Entry]]:
+    """The first `count` of a seed's permutation, and the rest; in order."""
+    order = np.random.default_rng(seed).permutation(len(entries)).tolist()
+    return (
+        [entries[i] for i in sorted(order[:count])],
+        [entries[i] for i in sorted(order[count:])],
+    )
 
 
 def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:

@@ -4,7 +4,8 @@ Parameters are drawn on the host from a NumPy generator. Applying them is one
 function of an array namespace `xp`, which is numpy or jax.numpy. The
 distributions are those of UniMatch v1. Pixel values are floats on [0, 1]
 throughout, without the 8-bit rounding of Pillow between operations, so they
-differ from torchvision's on PIL images by a few levels of 255.
+differ from torchvision's on PIL images by up to 3 levels of 255, and by up to
+16 (below 2 on average) where hue is turned, which Pillow cuts to 256 steps.
 """
 
 import math
@@ -102,8 +103,8 @@ def apply_crop(
 
     Only the part of the resized image that the crop shows is computed:
     Pillow's `box`. Pillow rounds the box to float32 and orders its two 8-bit
-    passes by size, so an image may differ by one level (in noise, one value
-    in 10^6 by two) from resizing it all first; masks are equal.
+    passes by size, so a few percent of the values differ by one level (one in
+    10^6 by two) from resizing it all first; masks are equal.
 
     Returns:
       image uint8 [S,S,3], black in the padding; mask uint8 [S,S], 255 in the

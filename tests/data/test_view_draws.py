@@ -114,7 +114,7 @@ def test_cutmix_boxes(strong):
     area = height * width / 321**2
     assert abs(area.mean() - 0.207) < 0.004
     quantiles = np.quantile(area, [0.05, 0.5, 0.95])
-    np.testing.assert_allclose(quantiles, [0.038, 0.205, 0.379], atol=0.006)
+    np.testing.assert_allclose(quantiles, [0.038, 0.205, 0.379], atol=0.009)
     assert area.max() <= 0.4
     assert abs(width.mean() / 321 - 0.384) < 0.006
     assert abs(height.mean() / 321 - 0.532) < 0.006

@@ -1,0 +1,122 @@
+"""The whole step on a network of one matrix: update, average, guard."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ipixmatch_jax import optim, step
+from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
+from ipixmatch_jax.losses.pixel import cross_entropy
+from ipixmatch_jax.methods.fixmatch import fixmatch
+from tests.methods import pixel_network
+from tests.methods.test_fixmatch import draw_views
+
+OFF = step.InterPixel("channel", "kl", 0.0, 1.0, 0.0, 0)
+
+
+def make(inter_pixel=OFF, with_teacher=True, decay=0.9):
+    schedule = optim.poly_schedule(0.1, 10)
+    tx = optim.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
+    state = step.create_state(
+        pixel_network.variables(0), tx, with_teacher=with_teacher
+    )
+    run = functools.partial(
+        step.train_step,
+        forward=pixel_network.forward,
+        make_views=lambda views: views,
+        method=functools.partial(
+            fixmatch, labelled_loss=cross_entropy, threshold=0.5
+        ),
+        tx=tx,
+        schedule=schedule,
+        inter_pixel=inter_pixel,
+        ema_decay=decay,
+        ema_rampup=False,
+    )
+    return state, jax.jit(run)
+
+
+def test_the_teacher_averages_parameters_and_statistics():
+    state, run = make()
+    after, metrics = run(state, draw_views(0))
+    for old, new, teacher in zip(
+        *map(jax.tree.leaves, (state.teacher, after.student, after.teacher)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(teacher, 0.9 * old + 0.1 * new, rtol=1e-5)
+    assert after.step == 1
+    assert metrics["learning_rate"] == np.float32(0.1)
+
+
+def test_the_inter_pixel_term_adds_itself_and_nothing_else():
+    state, plain = make()
+    views = draw_views(1)
+    _, without = plain(state, views)
+    term = step.InterPixel("channel", "kl", 0.3, 2.0, 0.5, 4)
+    _, run = make(term)
+    _, metrics = run(state, views)
+    for name in ("loss_x", "loss_u", "confident_share"):
+        np.testing.assert_allclose(metrics[name], without[name], rtol=1e-6)
+    # The first of four steps of warm-up carries a quarter of the weight.
+    np.testing.assert_allclose(
+        metrics["loss"],
+        without["loss"] + 0.3 / 4 * metrics["loss_ip"],
+        rtol=1e-5,
+    )
+    outcome = fixmatch(
+        pixel_network.forward,
+        state.student,
+        state.teacher,
+        views,
+        labelled_loss=cross_entropy,
+        threshold=0.5,
+    )
+    expected, aux = inter_pixel_loss(
+        *outcome.consistency[0],
+        relation="channel",
+        distance="kl",
+        temperature=2.0,
+        threshold=0.5,
+    )
+    np.testing.assert_allclose(metrics["loss_ip"], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics["inter_pixel_share"], aux.confident_share
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_value_that_is_not_finite_changes_only_the_counters(bad):
+    state, run = make()
+    good = draw_views(2)
+    images = good.labelled.copy()
+    images[0, 3, 3, 0] = bad
+    broken = good._replace(labelled=images)
+    before = jax.tree.map(np.array, state)
+    counts = []
+    for views in (broken, broken, good, broken):
+        state, metrics = run(state, views)
+        counts.append((int(state.skipped), int(state.skipped_in_a_row)))
+        if views is broken and not np.any(jax.device_get(state.step) > 2):
+            jax.tree.map(
+                np.testing.assert_array_equal,
+                (before.student, before.teacher, before.opt_state),
+                (state.student, state.teacher, state.opt_state),
+            )
+    assert counts == [(1, 1), (2, 2), (2, 0), (3, 1)]
+    assert state.step == 4
+    assert not np.isfinite(metrics["loss_x"])
+    for leaf in jax.tree.leaves(state):
+        assert np.all(np.isfinite(leaf))
+
+
+def test_without_a_teacher_the_state_has_none():
+    state, run = make(with_teacher=False)
+    after, _ = run(state, draw_views(3))
+    assert after.teacher is None
+    moved = jax.tree.map(
+        lambda a, b: jnp.any(a != b), state.student, after.student
+    )
+    assert all(jax.tree.leaves(moved))
