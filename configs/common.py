@@ -2,7 +2,7 @@
 
 A data set's file starts from `base()` and changes what its recipe changes. A
 field is overridden on the command line: `--config.train.steps=1000`.
-"A.2" and the like in comments elsewhere are explained in docs/sources.md.
+docs/sources.md says which systems the sources are.
 """
 
 from ml_collections import ConfigDict

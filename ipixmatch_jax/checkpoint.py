@@ -86,6 +86,27 @@ class Checkpoints:
             force=True,
         )
 
+    def find(self, which: str) -> tuple[int, Saved]:
+        """The step of the "best" or the "last" checkpoint, and the best.
+
+        Raises:
+          FileNotFoundError: it was not saved, or is gone.
+        """
+        steps = self.steps()
+        if not steps:
+            raise FileNotFoundError(
+                f"{self.directory} holds no checkpoint yet: let the run reach "
+                "its first train.save_every steps."
+            )
+        best, _ = self.restore_meta(steps[-1])
+        step = best.step if which == "best" else steps[-1]
+        if step not in steps:
+            raise FileNotFoundError(
+                f"{self.directory} has no evaluated checkpoint; those of "
+                f"steps {steps} can be had with --checkpoint last."
+            )
+        return step, best
+
     def wait(self) -> None:
         """Returns when everything is on disk."""
         self._manager.wait_until_finished()

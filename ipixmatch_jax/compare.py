@@ -28,15 +28,15 @@ def table(results: dict[str, dict]) -> str:
     """Rows of IoU in percent, one per run and checkpoint, as Markdown.
 
     Args:
-      results: name of the row -> contents of results.json. All of them of
-        one data set.
+      results: name of the row -> contents of results.json, all of them of
+        one data set; "best" or "last" may be left out.
     """
     classes = next(iter(results.values()))["class_names"]
     head = ["run", "checkpoint", "on", "mIoU", *classes]
     lines = [head]
     for name, result in results.items():
         for which in ("best", "last"):
-            part = result[which]
+            part = result.get(which, {})
             for subset in ("val", "test"):
                 if subset in part:
                     scores = part[subset]

@@ -31,6 +31,21 @@ def _default_workdir() -> pathlib.Path:
     return pathlib.Path("runs") / "_".join(filter(None, words))
 
 
+def _parse(argv: list[str]) -> list[str]:
+    """Parses the flags; what is wrong with them is one sentence."""
+    try:
+        left = flags.FLAGS(argv)
+        # The file is read when its value is first looked at.
+        _CONFIG.value.to_dict()
+    except (flags.Error, OSError, AttributeError) as error:
+        # The libraries put the file's own words last, and quote newlines.
+        lines = str(error).replace("\\n", "\n").strip(" \n'").splitlines()
+        words = lines[-1].strip().removeprefix("ValueError: ")
+        kind = "no such field: " if isinstance(error, AttributeError) else ""
+        sys.exit(f"ipixmatch_jax: {kind}{words}")
+    return left
+
+
 def _quieten() -> None:
     """Lets our own lines through, and of the libraries' the warnings."""
     if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
@@ -62,4 +77,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, flags_parser=_parse)

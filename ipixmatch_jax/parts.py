@@ -44,6 +44,14 @@ def build_network(config: ConfigDict) -> models.DeepLabV3Plus:
     )
 
 
+def variable_shapes(network: models.DeepLabV3Plus):
+    """ShapeDtypeStructs of the network's params and batch_stats."""
+    images = jnp.zeros((1, 65, 65, 3), jnp.float32)
+    return jax.eval_shape(
+        lambda key: network.init(key, images, False), jax.random.key(0)
+    )
+
+
 def build_evaluator(config: ConfigDict, network, mesh: Mesh):
     """The evaluator that a config describes."""
     return make_evaluator(
@@ -161,25 +169,25 @@ def _train_step(config: ConfigDict, network):
     return run_step, tx
 
 
-def build(config: ConfigDict) -> Parts:
+def build(config: ConfigDict, data: sources.DataSet | None = None) -> Parts:
     """Opens the data and builds the functions of a run.
+
+    Args:
+      config: see configs/common.py.
+      data: an open data set, instead of the one that the config names.
 
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
     mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     sharding.check_batch(config.train.batch_size, mesh)
-    data = open_data(config)
+    data = open_data(config) if data is None else data
     network = build_network(config)
     run_step, tx = _train_step(config, network)
     create = functools.partial(
         step.create_state, tx=tx, with_teacher=config.teacher == "ema"
     )
-    images = jnp.zeros((1, 65, 65, 3), jnp.float32)
-    shapes = jax.eval_shape(
-        lambda key: create(network.init(key, images, False)),
-        jax.random.key(0),
-    )
+    shapes = jax.eval_shape(create, variable_shapes(network))
     state_sharding = sharding.state_sharding(shapes, mesh)
     replicated = sharding.replicated(mesh)
     return Parts(

@@ -7,6 +7,7 @@ from PIL import Image
 
 from ipixmatch_jax import compare, evaluate, metrics, pictures
 from ipixmatch_jax.checkpoint import Checkpoints, Saved
+from ipixmatch_jax.data.sources import DataSet
 from ipixmatch_jax.parts import Parts
 from ipixmatch_jax.writer import Writer, write_json
 
@@ -21,17 +22,22 @@ def scores(confusion: np.ndarray) -> dict:
     }
 
 
-def score(parts: Parts, networks: dict, step: int) -> dict:
+def score(evaluate, data: DataSet, networks: dict, step: int) -> dict:
     """Scores on val, and on test where there is one, of the better network.
 
     Which network is better is decided on val alone.
+
+    Args:
+      evaluate: from make_evaluator.
+      data: the sets to score on.
+      networks: variables by name.
+      step: steps done, to be noted.
     """
-    on_val = parts.evaluate(networks, parts.data.val)
+    on_val = evaluate(networks, data.val)
     name = max(on_val, key=lambda key: metrics.mean_iou(on_val[key]))
     result = {"network": name, "step": step, "val": scores(on_val[name])}
-    if parts.data.test is not None:
-        chosen = {name: networks[name]}
-        on_test = parts.evaluate(chosen, parts.data.test)
+    if data.test is not None:
+        on_test = evaluate({name: networks[name]}, data.test)
         result["test"] = scores(on_test[name])
     return result
 
@@ -59,14 +65,14 @@ def report(
     Returns:
       a table and the paths of what was written, for a person.
     """
-    last = score(parts, networks, step)
+    last = score(parts.evaluate, parts.data, networks, step)
     result = {"best": last, "last": last}
     if best.step != step and best.score >= last["val"]["miou"]:
         step = best.step
         like = {name: getattr(parts.like, name) for name in networks}
         networks = checkpoints.restore(step, like)
         chosen = {best.network: networks[best.network]}
-        result["best"] = score(parts, chosen, step)
+        result["best"] = score(parts.evaluate, parts.data, chosen, step)
     picture = picture_grid(parts, networks, result["best"]["network"])
     writer.picture(step, "val", picture)
     Image.fromarray(picture).save(workdir / "pictures.png")

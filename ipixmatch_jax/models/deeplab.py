@@ -18,7 +18,7 @@ _RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 
 
 class Head(nn.Module):
-    """ASPP on c4, decoder with c1, classifier (UniMatch v1, A.1).
+    """ASPP on c4, decoder with c1, classifier (UniMatch v1).
 
     The width is an eighth of c4's channels: 256 on a ResNet-50. No dropout.
     """
@@ -80,7 +80,7 @@ class Head(nn.Module):
 
 
 class DeepLabV3Plus(nn.Module):
-    """DeepLabV3+ (UniMatch v1, A.1); params `backbone` and `head`.
+    """DeepLabV3+ (UniMatch v1); params `backbone` and `head`.
 
     Attributes:
       num_classes: channels of the logits.

@@ -9,7 +9,7 @@ from jax import lax
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last.
 
-    Torch's semantics (UniMatch v1, A.1): epsilon 1e-5, running = 0.9 old +
+    Torch's semantics (UniMatch v1): epsilon 1e-5, running = 0.9 old +
     0.1 new, and the running variance takes the unbiased batch variance while
     the normalisation takes the biased one. Statistics are float32 whatever
     the compute dtype. Under `jit` with a sharded batch the mean is over the

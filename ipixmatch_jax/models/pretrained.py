@@ -1,15 +1,17 @@
 """Weights by torch's names: to and from our tree, and from files."""
 
+import logging
 import pathlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from absl import logging
 from flax import traverse_util
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
+
+_LOGGER = logging.getLogger(__name__)
 
 # Names of the convolution and the batch norm of each unit in the reference
 # (UniMatch v1); a block's `conv1` pairs with `bn1`.
@@ -133,7 +135,7 @@ def load_backbone(
         if entry.name not in tensors and entry.name.startswith(allow_missing)
     ]
     if absent and allow_missing:
-        logging.warning(
+        _LOGGER.warning(
             "%s lacks %d backbone tensors, which stay at their random "
             "start: %s",
             path,
@@ -161,7 +163,7 @@ def _read(path):
     names = {name: name.removeprefix("backbone.") for name in tensors}
     dropped = [name for name in names if names[name].startswith("fc.")]
     if dropped:
-        logging.info("%s: dropped %s", path, ", ".join(sorted(dropped)))
+        _LOGGER.info("%s: dropped %s", path, ", ".join(sorted(dropped)))
     return {
         names[name]: value
         for name, value in tensors.items()

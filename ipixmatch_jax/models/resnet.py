@@ -65,7 +65,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet-50/101 as in UniMatch v1 (A.1).
+    """ResNet-50/101 as in UniMatch v1.
 
     Attributes:
       blocks: bottlenecks per stage.

@@ -1,0 +1,229 @@
+"""Seconds, FLOPs and memory of one train step of a config:
+
+python -m benchmarks.step --config configs/voc.py:r101_1_8 --json step.json
+
+The images are noise, so no data set is needed; --nosynthetic takes one batch
+of the config's own. The batch lies on the device already: this is the step
+alone, what the input pipeline does is benchmarks/input_pipeline.py's.
+"""
+
+import json
+import logging
+import pathlib
+import sys
+import time
+
+import jax
+import numpy as np
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import ConfigDict, config_flags
+from PIL import Image
+
+from ipixmatch_jax import configuration, parts, sharding
+from ipixmatch_jax.data import pipeline, sources
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "File with get_config, then a colon and its argument."
+)
+_STEPS = flags.DEFINE_integer("steps", 20, "Steps to time.", lower_bound=1)
+_SYNTHETIC = flags.DEFINE_bool("synthetic", True, "Noise, not the data set.")
+_PEAK = flags.DEFINE_float(
+    "peak_tflops", None, "Dense peak of one device, TFLOP/s, if not known."
+)
+_JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
+
+# Published dense peaks of one device in TFLOP/s: (bf16, f32), by how
+# jax's device_kind begins; of two that fit the longer counts. The vendors'
+# data sheets: NVIDIA A100, H100 and H200 Tensor Core GPU (halved where the
+# sheet counts sparsity), and "System architecture" of Google Cloud TPU. What
+# f32 means is jax.lax.Precision.DEFAULT's: TensorFloat-32 on these GPUs, one
+# bfloat16 pass on TPUs.
+PEAKS = {
+    "NVIDIA A100": (312, 156),
+    "NVIDIA H100": (989.5, 494.5),  # SXM
+    "NVIDIA H100 PCIe": (756, 378),
+    "NVIDIA H200": (989.5, 494.5),  # SXM
+    "TPU v4": (275, 275),
+    "TPU v5 lite": (197, 197),  # v5e
+    "TPU v5p": (459, 459),
+}
+WARM_UP = 2  # steps before the clock starts
+
+
+class Noise(sources.Source):
+    """Square images of noise, with masks of noise or without."""
+
+    def __init__(self, count: int, size: int, num_classes: int | None):
+        self._count = count
+        self._size = size
+        self._num_classes = num_classes
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: int) -> sources.Sample:
+        rng = np.random.default_rng(i)
+        shape = (self._size, self._size)
+        image = Image.fromarray(rng.integers(0, 256, (*shape, 3), np.uint8))
+        if self._num_classes is None:
+            return sources.Sample(image, None)
+        mask = rng.integers(0, self._num_classes, shape, np.uint8)
+        return sources.Sample(image, Image.fromarray(mask))
+
+    def name(self, i: int) -> str:
+        """See `Source.name`; there is no such file."""
+        return f"noise_{i}.png"
+
+    def size(self, i: int) -> tuple[int, int]:
+        """See `Source.size`."""
+        del i
+        return self._size, self._size
+
+
+def synthetic(config: ConfigDict) -> sources.DataSet:
+    """A data set of noise with as many classes as the config says."""
+    count, size = 2 * config.train.batch_size, config.data.crop_size
+    labelled = Noise(count, size, config.model.num_classes)
+    unlabelled = Noise(count, size, None)
+    return sources.DataSet(labelled, unlabelled, labelled, None, (), ())
+
+
+def first_batch(config: ConfigDict, built: parts.Parts):
+    """The batch of step 0 on the devices, and how many images it holds."""
+    supervised = config.method == "supervised"
+    batch = pipeline.train_batches(
+        built.data.labelled,
+        None if supervised else built.data.unlabelled,
+        batch_size=config.train.batch_size,
+        crop_size=config.data.crop_size,
+        seed=config.seed,
+        apply_views=config.data.apply_views,
+    )[0]
+    images = len(batch) * config.train.batch_size
+    return sharding.put_batch(batch, built.mesh), images
+
+
+def peak_flops(kind: str, precision: str) -> float | None:
+    """FLOP/s of one device by the flag or the table; None: not known."""
+    if _PEAK.value is not None:
+        return _PEAK.value * 1e12
+    known = [name for name in PEAKS if kind.startswith(name)]
+    if not known:
+        return None
+    bf16, f32 = PEAKS[max(known, key=len)]
+    return (bf16 if precision == "bf16" else f32) * 1e12
+
+
+def measure(config: ConfigDict, steps: int) -> dict:
+    """Compiles and times the step of a config.
+
+    Returns:
+      the table's numbers; seconds, bytes and FLOPs as their names say, None
+      where the backend does not tell.
+    """
+    built = parts.build(config, synthetic(config) if _SYNTHETIC.value else None)
+    batch, images = first_batch(config, built)
+    state = built.init()
+    lowered = built.train_step.lower(state, batch)
+    start = time.perf_counter()
+    compiled = lowered.compile()
+    compile_seconds = time.perf_counter() - start
+    for _ in range(WARM_UP):
+        state, _ = compiled(state, batch)
+    jax.block_until_ready(state)
+    start = time.perf_counter()
+    for _ in range(steps):
+        state, _ = compiled(state, batch)
+    jax.block_until_ready(state)
+    seconds = (time.perf_counter() - start) / steps
+    return {
+        "devices": built.mesh.size,
+        "compile_seconds": compile_seconds,
+        "seconds_per_step": seconds,
+        "images_per_second": images / seconds,
+        **_flops(lowered, compiled, built.mesh.size, seconds, config.precision),
+        **_memory(compiled),
+    }
+
+
+def _flops(lowered, compiled, devices, seconds, precision) -> dict:
+    """Of one device: both counts, and the share of the peak by the larger.
+
+    A compiled program counts the kernels of a vendor's library as nothing
+    (jax issue 16008), and not every backend counts before compilation.
+    """
+    before = _count(lowered) / devices
+    after = _count(compiled)
+    peak = peak_flops(jax.devices()[0].device_kind, precision)
+    rate = max(before, after) / seconds
+    return {
+        "gflops_compiled": after / 1e9 or None,
+        "gflops_before_compilation": before / 1e9 or None,
+        "tflops_per_second": rate / 1e12 or None,
+        "peak_tflops_per_second": peak and peak / 1e12,
+        "share_of_peak": (rate / peak if peak else 0) or None,
+    }
+
+
+def _count(program) -> float:
+    """FLOPs by XLA's cost analysis; 0: it does not tell."""
+    return max((program.cost_analysis() or {}).get("flops", 0.0), 0.0)
+
+
+def _memory(compiled) -> dict:
+    """Bytes of one device, by the compiler and by the device itself."""
+    planned = compiled.memory_analysis()
+    device = jax.local_devices()[0].memory_stats() or {}
+    return {
+        "temporary_bytes": getattr(planned, "temp_size_in_bytes", None),
+        "argument_bytes": getattr(planned, "argument_size_in_bytes", None),
+        "device_peak_bytes": device.get("peak_bytes_in_use"),
+        "device_limit_bytes": device.get("bytes_limit"),
+    }
+
+
+def _described(config: ConfigDict) -> dict:
+    return {
+        "config": config_flags.get_config_filename(flags.FLAGS["config"]),
+        "method": config.method,
+        "backbone": config.model.backbone,
+        "crop_size": config.data.crop_size,
+        "batch_size": config.train.batch_size,
+        "precision": config.precision,
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+    }
+
+
+def _shown(value) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main(argv: list[str]) -> None:
+    """Measures, prints a table and writes JSON."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+    # A program read from a cache would not be compiled.
+    jax.config.update("jax_enable_compilation_cache", False)
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    # Random weights are what is wanted here; no word about them.
+    logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
+    config = _CONFIG.value
+    try:
+        configuration.check(config)
+        row = _described(config) | measure(config, _STEPS.value)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"benchmarks.step: {error}")
+    for name, value in row.items():
+        print(f"{name:26} {_shown(value):>12}")
+    if _JSON.value:
+        text = json.dumps(row, indent=1) + "\n"
+        pathlib.Path(_JSON.value).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    app.run(main)

@@ -1,0 +1,173 @@
+"""The whole run on tiny scenes: resume, results, divergence, refusals."""
+
+import json
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import shapes as shapes_config
+from ipixmatch_jax import configuration, evaluate, parts, step, train
+from ipixmatch_jax.checkpoint import Checkpoints
+from ipixmatch_jax.data import pipeline, shapes
+from ipixmatch_jax.preemption import StopRequest
+
+
+@pytest.fixture(autouse=True)
+def _few_scenes(monkeypatch):
+    monkeypatch.setattr(shapes, "VAL", 3)
+    monkeypatch.setattr(shapes, "TEST", 2)
+
+
+def tiny(**changes):
+    config = shapes_config.get_config()
+    config.data.crop_size = 33
+    config.train.batch_size = 2
+    config.train.steps = 4
+    config.train.eval_every = 3
+    config.train.save_every = 100
+    config.train.log_every = 3
+    config.evaluate.batch_size = 4
+    config.pseudo_label.threshold = 0.3
+    config.inter_pixel.threshold = 0.3
+    config.mesh.data = 1
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def read(workdir, at):
+    """Every array of a checkpoint, as NumPy."""
+    config = configuration.load(workdir)
+    with Checkpoints(workdir) as checkpoints:
+        like = train._trees(parts.build(config).like)
+        return jax.tree.map(np.asarray, checkpoints.restore(at, like))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Four steps in one go."""
+    workdir = tmp_path_factory.mktemp("whole")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(shapes, "VAL", 3)
+    patch.setattr(shapes, "TEST", 2)
+    assert train.train(tiny(), workdir) == 0
+    patch.undo()
+    return workdir
+
+
+def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
+    def asked(self, done):
+        self.exit_code = 128 + signal.SIGTERM
+        return done == 2
+
+    seen = []
+    train_batches = pipeline.train_batches
+
+    def watched(*args, **kwargs):
+        stream = train_batches(*args, **kwargs)
+        return stream.map(lambda batch: seen.append(batch) or batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "asked", asked)
+        assert train.train(tiny(), tmp_path) == 143
+    monkeypatch.setattr(pipeline, "train_batches", watched)
+    assert train.train(tiny(), tmp_path) == 0
+    jax.tree.map(
+        np.testing.assert_array_equal, read(whole, 4), read(tmp_path, 4)
+    )
+    data = parts.open_data(tiny())
+    stream = train_batches(
+        data.labelled, data.unlabelled, batch_size=2, crop_size=33, seed=0
+    )
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        stream[2]["labelled"],
+        next(b for b in seen if b is not None)["labelled"],
+    )
+
+
+def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
+    results = json.loads((whole / "results.json").read_text())
+    assert results["class_names"] == list(shapes.CLASS_NAMES)
+    last = results["last"]
+    assert last["step"] == 4
+    assert len(last["test"]["iou"]) == 6
+    np.testing.assert_allclose(
+        last["val"]["miou"], np.mean(last["val"]["iou"]), rtol=1e-9
+    )
+    table = evaluate.evaluate_workdir(whole, "last", None)
+    mine = f"last ({last['network']}, 4)"
+    row = next(r for r in table.splitlines() if mine in r and "| test" in r)
+    assert f"{last['test']['miou']:.1f}" in row
+    with Image.open(whole / "pictures.png") as picture:
+        assert picture.width == 4 * shapes.SIZE + 5 * 4
+    lines = [
+        json.loads(line)
+        for line in (whole / "metrics.jsonl").read_text().splitlines()
+    ]
+    trained = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in trained] == [3, 4]
+    for name in ("loss_x", "loss_u", "loss_ip", "confident_share"):
+        assert np.isfinite(trained[-1][name])
+    assert {"val_miou_student", "val_miou_teacher"} <= set(lines[1])
+
+
+def test_repeating_a_finished_run_trains_nothing(whole):
+    before = (whole / "metrics.jsonl").read_text()
+    assert train.train(tiny(), whole) == 0
+    assert (whole / "metrics.jsonl").read_text() == before
+
+
+def test_a_shape_changing_field_is_refused_on_resume(whole):
+    with pytest.raises(ValueError, match=r"teacher is 'ema' there"):
+        train.train(tiny(teacher="shared"), whole)
+
+
+def test_ten_skipped_updates_in_a_row_stop_the_run(tmp_path, monkeypatch):
+    def broken(state, batch, **_):
+        bad = step.TrainState(
+            step=state.step + 1,
+            student=state.student,
+            teacher=state.teacher,
+            opt_state=state.opt_state,
+            skipped=state.skipped + 1,
+            skipped_in_a_row=state.skipped_in_a_row + 1,
+        )
+        nan = jnp.float32(np.nan)
+        metrics = {"loss_x": jnp.float32(1), "loss_u": nan, "loss": nan}
+        metrics["learning_rate"] = jnp.float32(0.1)
+        return bad, metrics | {"skipped_in_a_row": bad.skipped_in_a_row}
+
+    monkeypatch.setattr(step, "train_step", broken)
+    config = tiny(**{"train.steps": 40, "train.save_every": 4})
+    config.train.eval_every = 40
+    with pytest.raises(
+        train.DivergenceError, match=r"step 10 \(.*loss_u.*\).*checkpoints/8"
+    ):
+        train.train(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("method", "fixmatsch", "one of supervised, fixmatch"),
+        ("train.batch_size", 3, "multiple of 2"),
+        ("pseudo_label.threshold", 1.5, "not between 0 and 1"),
+        ("inter_pixel.relation", "pixels", "the pairs are channel/kl"),
+        ("inter_pixel.temperature", 0.0, "not above 0"),
+        ("model.num_classes", 7, "shapes has 6 classes"),
+        ("data.split", "1_3", "no split '1_3'"),
+        ("mesh.data", 9, "8 are here"),
+        ("method", "supervised", "add --config.inter_pixel.weight=0"),
+    ],
+)
+def test_a_wrong_field_is_one_sentence_before_anything_is_written(
+    tmp_path, field, value, sentence
+):
+    workdir = tmp_path / "run"
+    with pytest.raises(ValueError, match=sentence):
+        train.train(tiny(**{field: value}), workdir)
+    assert not workdir.exists()
