@@ -33,19 +33,23 @@ _PEAK = flags.DEFINE_float(
 )
 _JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
 
-# Published dense peaks of one device in TFLOP/s: (bf16, f32), by how
-# jax's device_kind begins; of two that fit the longer counts. The vendors'
-# data sheets: NVIDIA A100, H100 and H200 Tensor Core GPU (halved where the
-# sheet counts sparsity), and "System architecture" of Google Cloud TPU. What
-# f32 means is jax.lax.Precision.DEFAULT's: TensorFloat-32 on these GPUs, one
-# bfloat16 pass on TPUs.
+# Published dense peaks of one device in TFLOP/s, (bf16, f32), by jax's exact
+# device_kind: a near name (H100 NVL, a MIG slice) has another peak. From the
+# vendors' data sheets: NVIDIA A100, H100 and H200 Tensor Core GPU (halved
+# where the sheet counts sparsity), and Google Cloud TPU's system architecture.
+# f32 is what jax.lax.Precision.DEFAULT makes of it: TensorFloat-32 on these
+# GPUs, one bfloat16 pass on TPUs.
 PEAKS = {
-    "NVIDIA A100": (312, 156),
-    "NVIDIA H100": (989.5, 494.5),  # SXM
+    "NVIDIA A100-PCIE-40GB": (312, 156),
+    "NVIDIA A100-SXM4-40GB": (312, 156),
+    "NVIDIA A100-SXM4-80GB": (312, 156),
+    "NVIDIA A100 80GB PCIe": (312, 156),
     "NVIDIA H100 PCIe": (756, 378),
+    "NVIDIA H100 80GB HBM3": (989.5, 494.5),  # SXM
     "NVIDIA H200": (989.5, 494.5),  # SXM
     "TPU v4": (275, 275),
     "TPU v5 lite": (197, 197),  # v5e
+    "TPU v5": (459, 459),  # v5p
     "TPU v5p": (459, 459),
 }
 WARM_UP = 2  # steps before the clock starts
@@ -108,10 +112,9 @@ def peak_flops(kind: str, precision: str) -> float | None:
     """FLOP/s of one device by the flag or the table; None: not known."""
     if _PEAK.value is not None:
         return _PEAK.value * 1e12
-    known = [name for name in PEAKS if kind.startswith(name)]
-    if not known:
+    if kind not in PEAKS:
         return None
-    bf16, f32 = PEAKS[max(known, key=len)]
+    bf16, f32 = PEAKS[kind]
     return (bf16 if precision == "bf16" else f32) * 1e12
 
 
@@ -151,7 +154,7 @@ def _flops(lowered, compiled, devices, seconds, precision) -> dict:
     """Of one device: both counts, and the share of the peak by the larger.
 
     A compiled program counts the kernels of a vendor's library as nothing
-    (jax issue 16008), and not every backend counts before compilation.
+    (jax-ml/jax#16008), and not every backend counts before compilation.
     """
     before = _count(lowered) / devices
     after = _count(compiled)

@@ -66,7 +66,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> int:
             workdir,
             start=start,
             steps=config.train.steps,
-            images_per_step=2 * config.train.batch_size,
+            images_per_step=_images_per_step(config),
             active=first,
         ) as writer:
             run = Run(config, built, checkpoints, writer, stop)
@@ -105,6 +105,11 @@ def _trees(state: TrainState) -> dict:
             "skipped_in_a_row": state.skipped_in_a_row,
         },
     }
+
+
+def _images_per_step(config: ConfigDict) -> int:
+    """Labelled images, and as many unlabelled ones where they are used."""
+    return config.train.batch_size * (1 + (config.method != "supervised"))
 
 
 def _networks(state: TrainState) -> dict:

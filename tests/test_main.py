@@ -23,7 +23,14 @@ def run(*arguments):
         (["--config", "configs/nope.py"], "configs/nope.py"),
         (["--config=configs/shapes.py", "--config.train.stepps=3"], "stepps"),
         (["--config=configs/shapes.py", "--config.train.steps=a"], "int()"),
-        (["--config=configs/camvid.py", "--config.data.root=no"], "at no:"),
+        (
+            [
+                "--config=configs/camvid.py",
+                "--config.data.root=no",
+                "--config.mesh.data=1",
+            ],
+            "at no:",
+        ),
         ([], "--config must have a value"),
     ],
 )

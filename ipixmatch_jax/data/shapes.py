@@ -25,7 +25,7 @@ PALETTE = (
     (170, 90, 200),
 )
 SIZE = 96  # Pixels, height and width.
-TRAIN, VAL, TEST = 512, 64, 256  # Scenes.
+TRAIN, VAL, TEST = 256, 64, 256  # Scenes.
 SEEDS = {"train": 1, "val": 2, "test": 3}
 
 # How hard the scenes are.
@@ -33,16 +33,16 @@ OBJECTS = (2, 6)  # How many, inclusive.
 RADIUS = (14.0, 30.0)  # Pixels.
 SQUASH = 0.72  # The least ratio of an object's two axes.
 HUE_LOYALTY = 0.9  # Share of objects in the favourite hue of their class.
-HUE_SPREAD = 0.05  # Standard deviation around it, in turns.
-TEXTURE_LOYALTY = 0.95  # Share in the favourite texture of their class.
+HUE_SPREAD = 0.06  # Standard deviation around it, in turns.
+TEXTURE_LOYALTY = 0.9  # Share in the favourite texture of their class.
 DULL = (0.0, 0.5)  # Saturation of the ground,
 VIVID = (0.35, 0.95)  # and of objects.
-CONTRAST = (0.15, 0.6)  # Strength of a texture on [0, 1].
+CONTRAST = (0.3, 0.7)  # Strength of a texture on [0, 1].
 TINT = 0.15  # A scene's channels are scaled by 1 - TINT to 1 + TINT.
-EXPOSURE = (0.6, 1.35)  # All channels of a scene.
+EXPOSURE = (0.75, 1.25)  # All channels of a scene.
 GRADIENT = 0.4  # Greatest change of light from the centre to an edge.
-SHADOW = (0.3, 0.7)  # Light left in the shadow.
-NOISE = 0.04  # Standard deviation per pixel on [0, 1].
+SHADOW = (0.5, 0.85)  # Light left in the shadow.
+NOISE = 0.03  # Standard deviation per pixel on [0, 1].
 
 # Pixel centres, in pixels from the centre of the scene.
 _ROWS, _COLUMNS = np.meshgrid(
@@ -203,6 +203,15 @@ def _speckles(rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.float32(1.5) * _noise(rng, cells=24), -1, 1)
 
 
+def _dots(rng: np.random.Generator) -> np.ndarray:
+    angle = rng.uniform(0, math.pi)
+    wave = np.float32(2 * math.pi / rng.uniform(6, 12))
+    both = np.cos(wave * _turned(angle)) + np.cos(
+        wave * _turned(angle + math.pi / 2)
+    )
+    return np.where(both > 0.4, np.float32(1), np.float32(-0.6))
+
+
 def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
     """Random values on a coarse grid, bilinear in between."""
     grid = rng.uniform(-1, 1, (cells + 1, cells + 1)).astype(np.float32)
@@ -212,7 +221,7 @@ def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
     return weights @ grid @ weights.T
 
 
-_TEXTURES = (_plain, _stripes, _checks, _speckles)
+_TEXTURES = (_plain, _stripes, _checks, _speckles, _dots)
 
 
 def _texture(rng: np.random.Generator, kind: int) -> np.ndarray:
