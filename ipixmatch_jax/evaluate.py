@@ -298,8 +298,8 @@ def evaluate_workdir(
     rows = {}
     for name in names:
         chosen = {name: networks[name]}
-        rows[name] = {which: results.score(run, data, chosen, step)}
-        rows[name]["class_names"] = data.class_names
+        scored = results.score(run, data, chosen, step)
+        rows[name] = [{which: scored, "class_names": data.class_names}]
     return compare.table(rows)
 
 

@@ -86,7 +86,7 @@ def report(
     }
     write_json(workdir / "results.json", result)
     files = [f"{what}: {path}" for what, path in result["files"].items()]
-    return "\n".join([compare.table({workdir.name: result}), *files])
+    return "\n".join([compare.table({workdir.name: [result]}), *files])
 
 
 def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:

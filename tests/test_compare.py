@@ -1,0 +1,45 @@
+"""The table of runs: one seed, several seeds, a run that is not finished."""
+
+import json
+
+import pytest
+
+from ipixmatch_jax import compare
+
+
+def result(miou, iou):
+    part = {"network": "teacher", "step": 7, "test": {"miou": miou, "iou": iou}}
+    return {"best": part, "class_names": ["sky", "road"]}
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_one_seed_names_its_network_and_step():
+    head, _, row = compare.table({"a": [result(30.0, [20.0, 40.0])]}).split(
+        "\n"
+    )
+    assert cells(head) == ["run", "checkpoint", "on", "mIoU", "sky", "road"]
+    assert cells(row) == [
+        "a",
+        "best (teacher, 7)",
+        "test",
+        "30.0",
+        "20.0",
+        "40.0",
+    ]
+
+
+def test_seeds_are_averaged_with_their_deviation():
+    seeds = [result(m, [m - 1, m + 1]) for m in (30.0, 32.0, 37.0)]
+    row = cells(compare.table({"a": seeds}).split("\n")[2])
+    # Mean 33, sample deviation sqrt((9 + 1 + 16) / 2).
+    assert row == ["a", "best of 3 seeds", "test", "33.0 ± 3.6", "32.0", "34.0"]
+
+
+def test_a_run_that_has_not_finished_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="has not finished"):
+        compare.read(tmp_path)
+    (tmp_path / "results.json").write_text(json.dumps(result(1.0, [1.0, 1.0])))
+    assert compare.read(tmp_path)["best"]["step"] == 7
