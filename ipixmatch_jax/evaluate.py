@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +21,7 @@ from ipixmatch_jax import metrics
 from ipixmatch_jax.buckets import bucket_shapes, smallest_holding
 from ipixmatch_jax.data import views
 from ipixmatch_jax.data.sample import Sample, Source
+from ipixmatch_jax.models import DeepLabV3Plus
 
 MODES = ("original", "center_crop", "sliding_window")
 
@@ -40,7 +40,7 @@ def window_starts(length: int, size: int) -> list[int]:
 
 
 def class_scores(
-    network: nn.Module,
+    network: DeepLabV3Plus,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None,
@@ -97,7 +97,7 @@ def _normalise(images):
 
 @functools.partial(jax.jit, static_argnums=0)
 def predict(
-    network: nn.Module,
+    network: DeepLabV3Plus,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None = None,
@@ -120,7 +120,7 @@ def predict(
 
 
 def make_evaluator(
-    network: nn.Module,
+    network: DeepLabV3Plus,
     *,
     mode: str,
     crop_size: int,

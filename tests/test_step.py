@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax import optim, step
+from ipixmatch_jax import optim, sharding, step
 from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
 from ipixmatch_jax.losses.pixel import cross_entropy
 from ipixmatch_jax.methods.fixmatch import fixmatch
@@ -120,3 +120,20 @@ def test_without_a_teacher_the_state_has_none():
         lambda a, b: jnp.any(a != b), state.student, after.student
     )
     assert all(jax.tree.leaves(moved))
+
+
+def test_eight_devices_agree_with_one():
+    term = step.InterPixel("channel", "correlation", 0.3, 1.0, 0.5, 0)
+    state, run = make(term)
+    views = draw_views(5, b=16)
+    one, one_metrics = run(state, views)
+    split = sharding.batch_sharding(sharding.make_mesh(4, 2))
+    views = jax.tree.map(lambda x: jax.device_put(x, split), views)
+    many, metrics = run(state, views)
+    for name, value in one_metrics.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-5, atol=1e-6)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        jax.device_get(many),
+        jax.device_get(one),
+    )

@@ -29,14 +29,14 @@ TRAIN, VAL, TEST = 256, 64, 256  # Scenes.
 SEEDS = {"train": 1, "val": 2, "test": 3}
 
 # How hard the scenes are.
-OBJECTS = (3, 7)  # How many, inclusive.
+OBJECTS = (2, 6)  # How many, inclusive.
 RADIUS = (14.0, 30.0)  # Pixels.
 SQUASH = 0.72  # The least ratio of an object's two axes.
-HUE_LOYALTY = 0.95  # Share of objects in the favourite hue of their class.
+HUE_LOYALTY = 0.9  # Share of objects in the favourite hue of their class.
 HUE_SPREAD = 0.06  # Standard deviation around it, in turns.
-TEXTURE_LOYALTY = 0.95  # Share in the favourite texture of their class.
-DULL = (0.0, 0.4)  # Saturation of the ground,
-VIVID = (0.45, 0.95)  # and of objects.
+TEXTURE_LOYALTY = 0.9  # Share in the favourite texture of their class.
+DULL = (0.0, 0.5)  # Saturation of the ground,
+VIVID = (0.35, 0.95)  # and of objects.
 CONTRAST = (0.3, 0.7)  # Strength of a texture on [0, 1].
 TINT = 0.15  # A scene's channels are scaled by 1 - TINT to 1 + TINT.
 EXPOSURE = (0.75, 1.25)  # All channels of a scene.
@@ -81,7 +81,7 @@ class Scenes(Source):
 
 
 def open_set(root: str, splits_dir: str, split: str) -> DataSet:
-    """512 train scenes of which 1/n are labelled under the split "1_n".
+    """256 train scenes of which 1/n are labelled under the split "1_n".
 
     Args:
       root: unused, as is `splits_dir`: there are no files.

@@ -8,7 +8,7 @@ from ipixmatch_jax.data.sources import open_data
 def test_sets_and_splits():
     data = open_data("shapes", "", "", "1_16")
     sets = data.labelled, data.unlabelled, data.val, data.test
-    assert [len(source) for source in sets] == [32, 480, 64, 256]
+    assert [len(source) for source in sets] == [16, 240, 64, 256]
     assert len(data.class_names) == len(data.palette) == 6
     image, mask = data.labelled[0]
     assert (image.mode, image.size) == ("RGB", (96, 96))
@@ -34,9 +34,9 @@ def test_no_image_is_in_two_sets_and_splits_are_nested():
     data = open_data("shapes", "", "", "1_16")
     sets = data.labelled, data.unlabelled, data.val, data.test
     names = [source.name(i) for source in sets for i in range(len(source))]
-    assert len(set(names)) == len(names) == 832
+    assert len(set(names)) == len(names) == 576
     more = open_data("shapes", "", "", "1_8").labelled
-    assert {more.name(i) for i in range(64)} > set(names[:32])
+    assert {more.name(i) for i in range(32)} > set(names[:16])
 
 
 def test_every_class_has_its_share_of_pixels():

@@ -21,7 +21,8 @@ def draw_views(seed, b=4, side=6):
     labels[:, 0] = 255
     valid = np.ones((b, side, side), bool)
     valid[0, :, 4:] = False
-    box = np.array([[1, 1, 4, 5], [0, 0, 0, 0], [2, 0, 6, 3], [0, 2, 3, 6]])
+    boxes = [[1, 1, 4, 5], [0, 0, 0, 0], [2, 0, 6, 3], [0, 2, 3, 6]]
+    box = np.array(boxes * (b // 4))
     return Views(
         *map(np.float32, (labelled,)),
         labels,

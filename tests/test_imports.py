@@ -1,0 +1,63 @@
+"""Every module imports, and the rooms import one way."""
+
+import ast
+import importlib
+import pathlib
+
+import pytest
+
+import ipixmatch_jax
+
+ROOT = pathlib.Path(ipixmatch_jax.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def imported(path):
+    """Names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{a.name}" for a in node.names)
+
+
+def users(prefix):
+    """Files and folders of the package that import what starts so."""
+    return {
+        str(path.relative_to(ROOT).parts[0])
+        for path in FILES
+        if any(
+            n == prefix or n.startswith(prefix + ".") for n in imported(path)
+        )
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_every_module_imports(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    importlib.import_module(".".join(parts))
+
+
+def test_orbax_is_known_to_the_checkpoints_alone():
+    assert users("orbax") == {"checkpoint.py"}
+
+
+def test_linen_is_known_to_the_networks_alone():
+    assert users("flax.linen") == {"models"}
+
+
+@pytest.mark.parametrize("room", ["losses", "models"])
+def test_losses_and_models_import_nothing_of_ours(room):
+    for path in (ROOT / room).rglob("*.py"):
+        ours = {n for n in imported(path) if n.startswith("ipixmatch_jax")}
+        assert all(n.startswith(f"ipixmatch_jax.{room}") for n in ours)
+
+
+def test_no_config_below_the_parts():
+    assert users("ml_collections") == {
+        "configuration.py",
+        "main.py",
+        "parts.py",
+        "train.py",
+    }
