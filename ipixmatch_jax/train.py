@@ -88,7 +88,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> int:
                         writer,
                         workdir,
                         _networks(state),
-                        config.train.steps,
+                        int(state.step),
                         best,
                     )
                 )
