@@ -19,13 +19,13 @@ def get_config(arg: str = "") -> ConfigDict:
     c = common.base()
     c.data.name = "shapes"
     c.data.split = split
-    c.data.crop_size = 65
+    c.data.crop_size = 49
     c.model.backbone = backbone
     c.model.num_classes = 6
-    c.train.steps = 1500
+    c.train.steps = 2500
     c.train.batch_size = 4
-    c.train.eval_every = 300
-    c.train.save_every = 300
+    c.train.eval_every = 500
+    c.train.save_every = 500
     c.train.learning_rate = 0.03
     c.train.head_multiplier = 1.0
     # A run this short has no time for a slow teacher or a strict one.

@@ -29,19 +29,19 @@ TRAIN, VAL, TEST = 256, 64, 256  # Scenes.
 SEEDS = {"train": 1, "val": 2, "test": 3}
 
 # How hard the scenes are.
-OBJECTS = (2, 6)  # How many, inclusive.
-RADIUS = (14.0, 30.0)  # Pixels.
+OBJECTS = (2, 5)  # How many, inclusive.
+RADIUS = (18.0, 36.0)  # Pixels.
 SQUASH = 0.72  # The least ratio of an object's two axes.
-HUE_LOYALTY = 0.9  # Share of objects in the favourite hue of their class.
+HUE_LOYALTY = 0.5  # Share of objects in the favourite hue of their class.
 HUE_SPREAD = 0.06  # Standard deviation around it, in turns.
-TEXTURE_LOYALTY = 0.9  # Share in the favourite texture of their class.
+TEXTURE_LOYALTY = 0.95  # Share in the favourite texture of their class.
 DULL = (0.0, 0.5)  # Saturation of the ground,
-VIVID = (0.35, 0.95)  # and of objects.
-CONTRAST = (0.3, 0.7)  # Strength of a texture on [0, 1].
+VIVID = (0.4, 0.95)  # and of objects.
+CONTRAST = (0.6, 0.9)  # Strength of a texture on [0, 1].
 TINT = 0.15  # A scene's channels are scaled by 1 - TINT to 1 + TINT.
-EXPOSURE = (0.75, 1.25)  # All channels of a scene.
-GRADIENT = 0.4  # Greatest change of light from the centre to an edge.
-SHADOW = (0.5, 0.85)  # Light left in the shadow.
+EXPOSURE = (0.8, 1.2)  # All channels of a scene.
+GRADIENT = 0.3  # Greatest change of light from the centre to an edge.
+SHADOW = (0.6, 0.9)  # Light left in the shadow.
 NOISE = 0.03  # Standard deviation per pixel on [0, 1].
 
 # Pixel centres, in pixels from the centre of the scene.
@@ -115,7 +115,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
 def draw_scene(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
     """(image uint8 [96,96,3], mask uint8 [96,96]), both read-only."""
     rng = np.random.default_rng([seed, index])
-    ground = _texture(rng, rng.integers(len(_TEXTURES)))
+    ground = _GROUNDS[rng.integers(len(_GROUNDS))](rng)
     colour = (rng.random(), rng.uniform(*DULL), rng.uniform(0.15, 0.8))
     canvas = _painted(ground, colour, rng)
     mask = np.zeros((SIZE, SIZE), np.uint8)
@@ -185,7 +185,7 @@ def _plain(rng: np.random.Generator) -> np.ndarray:
 
 
 def _stripes(rng: np.random.Generator) -> np.ndarray:
-    wave = 2 * math.pi / rng.uniform(5, 16)
+    wave = 2 * math.pi / rng.uniform(8, 16)
     phase = rng.uniform(0, 2 * math.pi)
     along = _turned(rng.uniform(0, math.pi))
     return np.sin(np.float32(wave) * along + np.float32(phase))
@@ -193,23 +193,27 @@ def _stripes(rng: np.random.Generator) -> np.ndarray:
 
 def _checks(rng: np.random.Generator) -> np.ndarray:
     angle = rng.uniform(0, math.pi)
-    wave = np.float32(2 * math.pi / rng.uniform(7, 20))
+    wave = np.float32(2 * math.pi / rng.uniform(12, 24))
     phase = np.float32(rng.uniform(0, 2 * math.pi))
     first = np.sin(wave * _turned(angle) + phase)
     return np.sign(first * np.sin(wave * _turned(angle + math.pi / 2)))
 
 
 def _speckles(rng: np.random.Generator) -> np.ndarray:
-    return np.clip(np.float32(1.5) * _noise(rng, cells=24), -1, 1)
+    return np.clip(np.float32(3) * _noise(rng, cells=20), -1, 1)
 
 
 def _dots(rng: np.random.Generator) -> np.ndarray:
     angle = rng.uniform(0, math.pi)
-    wave = np.float32(2 * math.pi / rng.uniform(6, 12))
+    wave = np.float32(2 * math.pi / rng.uniform(10, 16))
     both = np.cos(wave * _turned(angle)) + np.cos(
         wave * _turned(angle + math.pi / 2)
     )
     return np.where(both > 0.4, np.float32(1), np.float32(-0.6))
+
+
+def _clouds(rng: np.random.Generator) -> np.ndarray:
+    return np.clip(_noise(rng, cells=9), -1, 1)
 
 
 def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
@@ -222,6 +226,7 @@ def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
 
 
 _TEXTURES = (_plain, _stripes, _checks, _speckles, _dots)
+_GROUNDS = (_plain, _clouds)
 
 
 def _texture(rng: np.random.Generator, kind: int) -> np.ndarray:
