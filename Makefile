@@ -46,10 +46,10 @@ lint: $(VENV)/.test
 # Needs uv; pip and venv are enough for everything else.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --no-emit-index-url --quiet \
+	  --no-header --no-annotate --quiet \
 	  requirements.txt -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-annotate --no-emit-index-url --quiet \
+	  --no-header --no-annotate --quiet \
 	  -c requirements.lock requirements.txt requirements-test.txt \
 	  -o requirements-test.lock
 
