@@ -2,6 +2,7 @@
 
 import pathlib
 
+import jax
 import numpy as np
 from PIL import Image
 
@@ -75,7 +76,6 @@ def report(
         result["best"] = score(parts.evaluate, parts.data, chosen, step)
     picture = picture_grid(parts, networks, result["best"]["network"])
     writer.picture(step, "val", picture)
-    Image.fromarray(picture).save(workdir / "pictures.png")
     result["class_names"] = list(parts.data.class_names)
     result["files"] = {
         "best checkpoint": str(checkpoints.path(step)),
@@ -84,7 +84,10 @@ def report(
             workdir / "pictures.png"
         ),
     }
-    write_json(workdir / "results.json", result)
+    # Every process scores its part; one of them writes.
+    if jax.process_index() == 0:
+        Image.fromarray(picture).save(workdir / "pictures.png")
+        write_json(workdir / "results.json", result)
     files = [f"{what}: {path}" for what, path in result["files"].items()]
     return "\n".join([compare.table({workdir.name: [result]}), *files])
 

@@ -80,18 +80,16 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> int:
                     "same command continues."
                 )
                 return stop.exit_code
-            if first:
-                writer.message(
-                    results.report(
-                        built,
-                        checkpoints,
-                        writer,
-                        workdir,
-                        _networks(state),
-                        int(state.step),
-                        best,
-                    )
-                )
+            summary = results.report(
+                built,
+                checkpoints,
+                writer,
+                workdir,
+                _networks(state),
+                int(state.step),
+                best,
+            )
+            writer.message(summary)
     return 0
 
 
