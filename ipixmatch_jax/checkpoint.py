@@ -43,7 +43,11 @@ class Checkpoints:
                 preservation_policy.BestN(get_metric_fn=_score, n=1),
             ]
         )
-        options = ocp.CheckpointManagerOptions(preservation_policy=policy)
+        # best_fn makes the manager write the scores down, so that the policy
+        # still knows them after a restart.
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy, best_fn=_score
+        )
         self._manager = ocp.CheckpointManager(self.directory, options=options)
 
     def __enter__(self) -> "Checkpoints":
