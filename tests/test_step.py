@@ -99,7 +99,7 @@ def test_a_value_that_is_not_finite_changes_only_the_counters(bad):
     for views in (broken, broken, good, broken):
         state, metrics = run(state, views)
         counts.append((int(state.skipped), int(state.skipped_in_a_row)))
-        if views is broken and not np.any(jax.device_get(state.step) > 2):
+        if state.step <= 2:  # Nothing good has been seen yet.
             jax.tree.map(
                 np.testing.assert_array_equal,
                 (before.student, before.teacher, before.opt_state),
