@@ -21,6 +21,24 @@ _WORKDIR = flags.DEFINE_string(
     "Folder for checkpoints, metrics and pictures; a run found there is "
     "resumed. By default runs/<config>_<argument>.",
 )
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator",
+    None,
+    "host:port of process 0, where neither Slurm nor a TPU pod tells.",
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "Of the run; 1 looks for no others."
+)
+_PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Of this process, from 0."
+)
+_HEARTBEAT = flags.DEFINE_integer(
+    "heartbeat_seconds",
+    60,
+    "After this long without a sign of life a process counts as dead, and "
+    "the others end.",
+    lower_bound=1,
+)
 
 
 def _default_workdir() -> pathlib.Path:
@@ -31,7 +49,7 @@ def _default_workdir() -> pathlib.Path:
     return pathlib.Path("runs") / "_".join(filter(None, words))
 
 
-def _parse(argv: list[str]) -> list[str]:
+def parse(argv: list[str]) -> list[str]:
     """Parses the flags; what is wrong with them is one sentence."""
     try:
         left = flags.FLAGS(argv)
@@ -46,7 +64,7 @@ def _parse(argv: list[str]) -> list[str]:
     return left
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Lets our own lines through, and of the libraries' the warnings."""
     if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
         absl_logging.set_verbosity(absl_logging.WARNING)
@@ -62,13 +80,25 @@ def main(argv: list[str]) -> None:
     """Runs one training; exits with 143 or 130 after a save on a signal."""
     if len(argv) > 1:
         raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
-    from ipixmatch_jax import train
+    from ipixmatch_jax import distributed, train
+    from ipixmatch_jax.data.workers import WorkersLostError
 
     workdir = pathlib.Path(_WORKDIR.value or _default_workdir())
-    _quieten()
+    quieten()
     try:
+        distributed.initialise(
+            _COORDINATOR.value,
+            _NUM_PROCESSES.value,
+            _PROCESS_ID.value,
+            heartbeat_seconds=_HEARTBEAT.value,
+        )
         code = train.train(_CONFIG.value, workdir)
-    except (ValueError, FileNotFoundError, train.DivergenceError) as error:
+    except (
+        ValueError,
+        FileNotFoundError,
+        WorkersLostError,
+        train.DivergenceError,
+    ) as error:
         # A sentence for the person; --verbosity=1 gives the traceback too.
         absl_logging.debug("stopped", exc_info=True)
         sys.exit(f"ipixmatch_jax: {error}")
@@ -77,4 +107,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main, flags_parser=_parse)
+    app.run(main, flags_parser=parse)

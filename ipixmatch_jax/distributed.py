@@ -1,0 +1,162 @@
+"""Joining the processes of one run, before jax touches a device."""
+
+import glob
+import importlib.util
+import logging
+import os
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+
+_LOGGER = logging.getLogger(__name__)
+
+# Seconds a process waits for the others to start: the hosts of a pod, or the
+# nodes of a job, do not come up together.
+_START_TIMEOUT = 300
+# Seconds a process that ends waits for the others to end.
+_END_TIMEOUT = 60
+
+
+class Place(NamedTuple):
+    """Where one process stands among those of a run.
+
+    Attributes:
+      coordinator: host:port where process 0 listens.
+      num_processes: of the run, over all hosts.
+      process_id: of this process, 0 to num_processes - 1.
+    """
+
+    coordinator: str
+    num_processes: int
+    process_id: int
+
+
+def from_flags(
+    coordinator: str | None, num_processes: int | None, process_id: int | None
+) -> Place:
+    """The place that three flags state.
+
+    Raises:
+      ValueError: one is missing, or they do not fit each other.
+    """
+    given = (coordinator, num_processes, process_id)
+    if None in given:
+        raise ValueError(
+            "--coordinator, --num_processes and --process_id belong together: "
+            f"they are {', '.join(map(str, given))}; give all three, or none "
+            "where Slurm or a TPU pod tells, or --num_processes=1 alone for "
+            "one process."
+        )
+    if not re.fullmatch(r".+:\d+", coordinator):
+        raise ValueError(
+            f"--coordinator={coordinator} is not host:port, such as "
+            "node001:8476."
+        )
+    if num_processes < 1:
+        raise ValueError(f"--num_processes={num_processes} is less than one.")
+    if not 0 <= process_id < num_processes:
+        raise ValueError(
+            f"--process_id={process_id} is not one of the {num_processes} "
+            f"processes, 0 to {num_processes - 1}."
+        )
+    return Place(*given)
+
+
+def from_slurm(environment: Mapping[str, str]) -> Place | None:
+    """The place that `srun` states; None outside of a step of several tasks.
+
+    Process 0 listens on the step's first node, on a port from the job's
+    number, so that two jobs on one node do not meet. (jax's own reading of
+    these variables gives each process one GPU; here a process takes all that
+    its task sees.)
+
+    Args:
+      environment: of the process. SLURM_STEP_* is set by srun alone: a plain
+        command inside an allocation is one process.
+    """
+    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
+        return None
+    host = _first_host(environment["SLURM_STEP_NODELIST"])
+    port = 61440 + int(environment["SLURM_JOB_ID"]) % 4096
+    return Place(
+        f"{host}:{port}",
+        int(environment["SLURM_STEP_NUM_TASKS"]),
+        int(environment["SLURM_PROCID"]),
+    )
+
+
+def _first_host(nodes: str) -> str:
+    """The first of `a`, `a,b`, `n[01-03,07],c` or `rack[1-2]n`."""
+    start, number, rest = re.match(
+        r"([^,\[]+)(?:\[(\d+)[^\]]*\]([^,\[]*))?", nodes
+    ).groups(default="")
+    return start + number + rest
+
+
+def on_tpu(environment: Mapping[str, str]) -> bool:
+    """Whether this host has TPUs and jax's library for them.
+
+    Where JAX_PLATFORMS leaves them out it has not.
+    """
+    if "tpu" not in (environment.get("JAX_PLATFORMS") or "tpu"):
+        return False
+    devices = glob.glob("/dev/accel[0-9]*") + glob.glob("/dev/vfio/[0-9]*")
+    return bool(devices) and importlib.util.find_spec("libtpu") is not None
+
+
+def initialise(
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    *,
+    heartbeat_seconds: int = 60,
+) -> None:
+    """Joins the run's other processes, if there are any.
+
+    The three flags come first, then Slurm's variables, then on a TPU what
+    jax reads from its host's metadata; with none of them the process is
+    alone. Must be called before anything asks jax for its devices.
+
+    Args:
+      coordinator: host:port of process 0.
+      num_processes: of the run; 1 looks for no others.
+      process_id: of this one.
+      heartbeat_seconds: after this long without a sign of life a process
+        counts as dead, and the others end.
+
+    Raises:
+      ValueError: see `from_flags`; or jax does not know this TPU host.
+    """
+    if num_processes == 1:
+        return
+    given = (coordinator, num_processes, process_id)
+    place = from_slurm(os.environ)
+    if given != (None, None, None):
+        place = from_flags(*given)
+    if place is None and not on_tpu(os.environ):
+        return
+    timeouts = {
+        "initialization_timeout": _START_TIMEOUT,
+        "heartbeat_timeout_seconds": heartbeat_seconds,
+        "shutdown_timeout_seconds": _END_TIMEOUT,
+    }
+    if place is None:
+        _initialise_tpu(timeouts)
+    else:
+        jax.distributed.initialize(
+            *place, cluster_detection_method="deactivate", **timeouts
+        )
+    _LOGGER.info("Process %d of %d", jax.process_index(), jax.process_count())
+
+
+def _initialise_tpu(timeouts: dict[str, int]) -> None:
+    try:
+        jax.distributed.initialize(**timeouts)
+    except ValueError as error:
+        raise ValueError(
+            f"jax found a TPU but not its hosts ({error}); for one host give "
+            "--num_processes=1, for several --coordinator, --num_processes "
+            "and --process_id."
+        ) from error

@@ -1,0 +1,60 @@
+"""The launchers on this host: real bash, programs of clusters replaced."""
+
+import os
+import pathlib
+import subprocess
+
+LAUNCH = pathlib.Path(__file__).resolve().parents[2] / "launch"
+
+
+class Host:
+    """A folder with stand-ins that come first on PATH, and what they saw."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.calls = folder / "calls"
+        (folder / "bin").mkdir()
+        self.environment = os.environ | {
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+            "HOST": str(folder),
+        }
+
+    def program(self, name: str, body: str = "") -> pathlib.Path:
+        """A bash stand-in that notes its words, one call a line."""
+        path = self.folder / "bin" / name
+        path.write_text(
+            "#!/usr/bin/env bash\n"
+            'words=$(printf "%s\\037" "$@")\n'
+            f'echo "{name}:${{words//$\'\\n\'/ }}" >> "$HOST/calls"\n' + body
+        )
+        path.chmod(0o755)
+        return path
+
+    def seen(self, name: str) -> list[list[str]]:
+        """The words of each call of a stand-in."""
+        if not self.calls.exists():
+            return []
+        lines = self.calls.read_text().splitlines()
+        head = name + ":"
+        return [
+            line.removeprefix(head).split("\x1f")[:-1]
+            for line in lines
+            if line.startswith(head)
+        ]
+
+    def start(self, script: str, *words, **options) -> subprocess.Popen:
+        """A launcher, started; options as Popen takes them."""
+        return subprocess.Popen(
+            ["bash", str(LAUNCH / script), *map(str, words)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def run(self, script: str, *words, timeout=20, **options):
+        """(exit code, stdout, stderr) of a launcher."""
+        with self.start(script, *words, **options) as process:
+            out, err = process.communicate(timeout=timeout)
+        return process.returncode, out, err

@@ -1,0 +1,36 @@
+"""Every launcher parses, and shellcheck has nothing to say where it is."""
+
+import shutil
+import subprocess
+
+import pytest
+from launch_host import LAUNCH
+
+SCRIPTS = sorted(LAUNCH.glob("*.sh"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_bash_parses_it(script):
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+def test_shellcheck_has_nothing_to_say():
+    shellcheck = shutil.which("shellcheck")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed")
+    result = subprocess.run(
+        [shellcheck, "-x", *map(str, SCRIPTS)],
+        cwd=LAUNCH.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("name", ["local", "slurm", "tpu", "kubernetes"])
+def test_the_help_is_the_comment_at_its_head(host, name):
+    code, out, _ = host.run(f"{name}.sh", "--help")
+    assert code == 0
+    assert f"launch/{name}.sh [--print]" in out
+    assert "set -euo" not in out

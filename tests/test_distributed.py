@@ -1,0 +1,143 @@
+"""Which processes belong together; joining them is a test of launch/."""
+
+import jax
+import pytest
+
+from ipixmatch_jax import distributed
+from ipixmatch_jax.distributed import Place
+
+
+def step(nodes, *, tasks="4", task="2", job="123456"):
+    return {
+        "SLURM_JOB_ID": job,
+        "SLURM_STEP_NODELIST": nodes,
+        "SLURM_STEP_NUM_TASKS": tasks,
+        "SLURM_PROCID": task,
+    }
+
+
+# 123456 = 30 * 4096 + 576, and 61440 + 576 = 62016.
+@pytest.mark.parametrize(
+    ("nodes", "host"),
+    [
+        ("node7", "node7"),
+        ("node001,other2", "node001"),
+        ("node[001-004]", "node001"),
+        ("node[001,003-005],other", "node001"),
+        ("gpu-a[12,15]", "gpu-a12"),
+        ("rack[1-2]n.site,x", "rack1n.site"),
+        ("a,node[1-3]", "a"),
+    ],
+)
+def test_slurm_lists_of_nodes(nodes, host):
+    place = distributed.from_slurm(step(nodes))
+    assert place == Place(f"{host}:62016", 4, 2)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        step("node1", tasks="1", task="0"),
+        # A plain command inside an allocation is no step.
+        {
+            "SLURM_JOB_ID": "1",
+            "SLURM_NTASKS": "4",
+            "SLURM_PROCID": "0",
+            "SLURM_JOB_NODELIST": "node[1-4]",
+        },
+    ],
+)
+def test_outside_of_a_step_of_several_tasks_there_is_no_place(environment):
+    assert distributed.from_slurm(environment) is None
+
+
+def test_flags_that_fit():
+    place = distributed.from_flags("node1:8476", 2, 1)
+    assert place == Place("node1:8476", 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("node1:8476", None, None), "belong together"),
+        ((None, 2, 0), "belong together"),
+        (("node1:8476", 2, None), "belong together"),
+        (("node1", 2, 0), "--coordinator=node1 is not host:port"),
+        (("node1:8476", 2, 2), "--process_id=2 is not one of the 2"),
+        (("node1:8476", 2, -1), "--process_id=-1 is not one of the 2"),
+        (("node1:8476", 0, 0), "--num_processes=0"),
+    ],
+)
+def test_flags_that_do_not_fit_are_one_sentence(given, words):
+    with pytest.raises(ValueError, match=words) as error:
+        distributed.initialise(*given)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """The arguments with which jax was told to join, kept from it."""
+    calls = []
+    monkeypatch.setattr(
+        jax.distributed, "initialize", lambda *a, **k: calls.append((a, k))
+    )
+    for name in step("node1"):
+        monkeypatch.delenv(name, raising=False)
+    return calls
+
+
+def test_alone_nothing_is_joined(joined):
+    distributed.initialise()
+    distributed.initialise(num_processes=1)
+    assert joined == []
+
+
+def test_flags_come_before_slurm(joined, monkeypatch):
+    for name, value in step("node1").items():
+        monkeypatch.setenv(name, value)
+    distributed.initialise()
+    distributed.initialise("node9:1", 2, 1, heartbeat_seconds=7)
+    distributed.initialise(num_processes=1)
+    (first, _), (second, options) = joined
+    assert first == ("node1:62016", 4, 2)
+    assert second == ("node9:1", 2, 1)
+    assert options["heartbeat_timeout_seconds"] == 7
+
+
+def test_a_tpu_host_is_left_to_jax(joined, monkeypatch):
+    monkeypatch.setattr(distributed, "on_tpu", lambda environment: True)
+    distributed.initialise()
+    ((place, options),) = joined
+    assert place == ()
+    assert "cluster_detection_method" not in options
+
+
+def test_a_tpu_that_jax_does_not_know_is_one_sentence(monkeypatch):
+    def refuse(**options):
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", refuse)
+    monkeypatch.setattr(distributed, "on_tpu", lambda environment: True)
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
+    with pytest.raises(ValueError, match="give --num_processes=1"):
+        distributed.initialise()
+
+
+def test_what_a_tpu_host_is(monkeypatch):
+    monkeypatch.setattr(
+        distributed.glob,
+        "glob",
+        lambda pattern: ["/dev/accel0"] if "accel" in pattern else [],
+    )
+    monkeypatch.setattr(
+        distributed.importlib.util, "find_spec", lambda name: object()
+    )
+    assert distributed.on_tpu({})
+    assert distributed.on_tpu({"JAX_PLATFORMS": ""})
+    assert distributed.on_tpu({"JAX_PLATFORMS": "tpu,cpu"})
+    assert not distributed.on_tpu({"JAX_PLATFORMS": "cpu"})
+    monkeypatch.setattr(
+        distributed.importlib.util, "find_spec", lambda name: None
+    )
+    assert not distributed.on_tpu({})
