@@ -2,9 +2,9 @@
 
 Known of the method (arXiv 2404.18891): it compares the soft predictions of
 teacher and student over the teacher's confident pixels, with a KL divergence
-or a correlation, and changes no model. The softmax axis, temperature, form of
-the threshold, reduction and weight are our reading, offered side by side; see
-docs/inter_pixel_loss.md.
+or a correlation, and changes no model. The relation, softmax axis,
+temperature, form of the threshold, reduction and weight are our reading,
+offered side by side; see docs/inter_pixel_loss.md.
 """
 
 from typing import NamedTuple
@@ -13,18 +13,37 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-# Added to the product of two norms in a Pearson coefficient.
-_EPS = 1e-12
-# A class whose teacher varies less than this has no relation to keep.
-_MIN_VARIANCE = 1e-8
-_NEVER = -1e30
+from ipixmatch_jax.losses.affinity import affinity_correlation, affinity_mse
+from ipixmatch_jax.losses.affinity_kl import affinity_kl
+from ipixmatch_jax.losses.channel import (
+    channel_correlation,
+    channel_kl,
+    pixel_kl,
+)
+
+# Each of one image: student and teacher logits [N, C], Omega [N], and the
+# temperature and block that only some of them need.
+_READINGS = {
+    ("channel", "kl"): lambda q, p, keep, t, _: channel_kl(q, p, keep, t),
+    ("channel", "correlation"): lambda q, p, keep, *_: channel_correlation(
+        q, p, keep
+    ),
+    ("affinity", "mse"): lambda q, p, keep, *_: affinity_mse(q, p, keep),
+    ("affinity", "correlation"): lambda q, p, keep, *_: affinity_correlation(
+        q, p, keep
+    ),
+    ("affinity", "kl"): affinity_kl,
+    ("pixel", "kl"): lambda q, p, keep, t, _: pixel_kl(q, p, keep, t),
+}
+READINGS = tuple(_READINGS)
 
 
 class Aux(NamedTuple):
     """What the loss saw.
 
     Attributes:
-      confident_share: float32 scalar, confident pixels over valid ones.
+      confident_share: float32 scalar, confident pixels over valid ones, of
+        the pixels that the stride leaves.
       per_image: float32 [B], the loss of each image.
     """
 
@@ -41,12 +60,14 @@ def inter_pixel_loss(
     distance: str,
     temperature: float,
     threshold: float,
+    block: int = 512,
+    stride: int = 1,
 ) -> tuple[Array, Aux]:
     """Mean over the batch of a distance between relations of pixels.
 
     With Omega the valid pixels where the teacher's largest softmax
     probability reaches the threshold, T the temperature, p the teacher's and
-    q the student's logits of one image:
+    q the student's logits of one image, y their softmax over the classes:
 
     - channel, kl: P = softmax of p/T over Omega, class by class, Q of q;
       T^2 times the mean over classes of KL(P || Q). With every pixel in
@@ -55,8 +76,20 @@ def inter_pixel_loss(
       of the two softmax maps; classes that the teacher sees nowhere in Omega
       (variance below 1e-8) are left out. With every pixel in Omega this is
       DIST's intra-class term (Huang et al., 2022).
+    - affinity, mse: with f = y / |y| and A_ij = f_i . f_j over Omega, the
+      mean over i, j of (A^q_ij - A^p_ij)^2.
+    - affinity, correlation: mean over i of 1 - Pearson's r over j of A^q_ij
+      and A^p_ij; rows of A^p with a variance below 1e-8 are left out.
+    - affinity, kl: T^2 times the mean over i of KL between the softmax over
+      j of A^p_ij / T and that of A^q_ij / T.
     - pixel, kl: T^2 times the mean over Omega of KL between class
       distributions: the control with no relation between pixels.
+
+    All are exact at every resolution, in memory linear in the pixels; only
+    affinity, kl takes time quadratic in them. Near q = p each is built of
+    differences of q and p taken pixel by pixel, never of a difference of two
+    sums over the image, so value and gradient are as exact as those small
+    differences are in float32 (see the three modules).
 
     An image with fewer than two pixels in Omega gives 0 and still counts.
 
@@ -64,96 +97,56 @@ def inter_pixel_loss(
       student_logits: [B, H, W, C], any float dtype; computed in float32.
       teacher_logits: [B, H, W, C]; no gradient flows into it.
       valid: bool [B, H, W], False on padding.
-      relation: "channel" or "pixel".
-      distance: "kl", or for the channels also "correlation".
-      temperature: divides the logits of the kl distances only.
+      relation: "channel", "affinity" or "pixel".
+      distance: "kl", for the channels and affinities also "correlation", for
+        the affinities also "mse".
+      temperature: above 0, divides what the kl distances compare, only there;
+        no gradient flows into it.
       threshold: least teacher probability, at temperature 1.
+      block: pixels along a side of the tiles of affinity, kl; no other
+        reading looks at it. Memory grows with its square.
+      stride: 1 takes every pixel; s takes every s-th row and column, an
+        approximation.
 
     Returns:
       float32 scalar and Aux.
 
     Raises:
-      ValueError: relation and distance are not a pair above.
+      ValueError: relation and distance are not a pair above, or block or
+        stride is below 1.
     """
     check(relation, distance)
-    per_pair = _DISTANCES[relation, distance]
-    batch, classes = student_logits.shape[0], student_logits.shape[-1]
-    shape = (batch, -1, classes)
-    q = student_logits.astype(jnp.float32).reshape(shape)
-    p = teacher_logits.astype(jnp.float32).reshape(shape)
+    if block < 1 or stride < 1:
+        raise ValueError(
+            f"inter_pixel.block={block} and inter_pixel.stride={stride} are "
+            "counts of pixels: both are at least 1."
+        )
+    q, p = (_rows(x, stride) for x in (student_logits, teacher_logits))
     p = jax.lax.stop_gradient(p)
-    valid = valid.reshape(batch, -1)
+    valid = valid[:, ::stride, ::stride].reshape(len(valid), -1)
     confident = valid & (jax.nn.softmax(p).max(-1) >= threshold)
-    n = confident.sum(-1)
-    value = per_pair(q, p, confident, temperature)
-    per_image = jnp.where(n >= 2, value, 0.0)
-    share = n.sum() / jnp.maximum(valid.sum(), 1)
+    temperature = jax.lax.stop_gradient(jnp.float32(temperature))
+
+    def one_image(q, p, keep):
+        value = _READINGS[relation, distance](q, p, keep, temperature, block)
+        return jnp.where(keep.sum() >= 2, value, 0.0)
+
+    per_image = jax.vmap(one_image)(q, p, confident)
+    share = confident.sum() / jnp.maximum(valid.sum(), 1)
     return per_image.mean(), Aux(share.astype(jnp.float32), per_image)
 
 
 def check(relation: str, distance: str) -> None:
     """Raises ValueError, naming the right pairs, for an unknown one."""
-    if (relation, distance) not in _DISTANCES:
-        pairs = ", ".join("/".join(pair) for pair in _DISTANCES)
+    if (relation, distance) not in _READINGS:
+        pairs = ", ".join("/".join(pair) for pair in _READINGS)
         raise ValueError(
             f"inter_pixel.relation={relation!r} with distance={distance!r} is "
             f"not a reading of the loss; the pairs are {pairs}."
         )
 
 
-def _kl(log_p: Array, log_q: Array, keep: Array, axis: int) -> Array:
-    """Sum over axis of exp(log_p) (log_p - log_q) where keep."""
-    # The inner where keeps the gradient finite outside: 0 * inf is NaN.
-    difference = jnp.where(keep, log_p - jnp.where(keep, log_q, 0.0), 0.0)
-    return jnp.sum(jnp.where(keep, jnp.exp(log_p), 0.0) * difference, axis)
-
-
-def _channel_kl(q: Array, p: Array, confident: Array, temperature) -> Array:
-    keep = confident[..., None]
-
-    def log_softmax(x):
-        return jax.nn.log_softmax(jnp.where(keep, x / temperature, _NEVER), 1)
-
-    kl = _kl(log_softmax(p), log_softmax(q), keep, 1)
-    return temperature**2 * kl.mean(-1)
-
-
-def _pixel_kl(q: Array, p: Array, confident: Array, temperature) -> Array:
-    log_p = jax.nn.log_softmax(p / temperature)
-    log_q = jax.nn.log_softmax(q / temperature)
-    keep = confident[..., None]
-    total = _kl(log_p, log_q, keep, 2).sum(-1)
-    return temperature**2 * total / jnp.maximum(confident.sum(-1), 1)
-
-
-def _channel_correlation(
-    q: Array, p: Array, confident: Array, temperature
-) -> Array:
-    del temperature  # of the KL distances only
-    keep = confident[..., None].astype(jnp.float32)
-    n = jnp.maximum(keep.sum(1), 1.0)
-
-    def centred(logits):
-        y = jax.nn.softmax(logits)
-        mean = jnp.sum(y * keep, 1) / n
-        return (y - mean[:, None]) * keep
-
-    yq, yp = centred(q), centred(p)
-    squares_q, squares_p = jnp.sum(yq * yq, 1), jnp.sum(yp * yp, 1)
-    r = jnp.sum(yq * yp, 1) / (_root(squares_q) * _root(squares_p) + _EPS)
-    varies = squares_p / n >= _MIN_VARIANCE
-    total = jnp.sum(jnp.where(varies, 1.0 - r, 0.0), -1)
-    return total / jnp.maximum(varies.sum(-1), 1)
-
-
-def _root(x: Array) -> Array:
-    """sqrt with gradient 0, not infinity, at 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
-
-
-_DISTANCES = {
-    ("channel", "kl"): _channel_kl,
-    ("channel", "correlation"): _channel_correlation,
-    ("pixel", "kl"): _pixel_kl,
-}
+def _rows(logits: Array, stride: int) -> Array:
+    """[B, H, W, C] -> float32 [B, N, C], of the pixels on the grid."""
+    logits = logits[:, ::stride, ::stride].astype(jnp.float32)
+    return logits.reshape(len(logits), -1, logits.shape[-1])

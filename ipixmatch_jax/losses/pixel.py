@@ -89,3 +89,19 @@ def masked_cross_entropy(
     loss = _pixel_cross_entropy(logits, labels.astype(jnp.int32))
     total = jnp.sum(jnp.where(keep & valid, loss, 0.0))
     return total / jnp.maximum(valid.sum(), 1)
+
+
+def squared_difference(student: Array, teacher: Array, valid: Array) -> Array:
+    """Squared difference of softmax, summed over classes (French et al.).
+
+    Args:
+      student: logits [B, H, W, C], any float dtype.
+      teacher: logits [B, H, W, C], without gradient.
+      valid: bool [B, H, W]; other pixels are 0, and count in the mean.
+
+    Returns:
+      float32 scalar, the mean over all pixels of the batch.
+    """
+    q = jax.nn.softmax(student.astype(jnp.float32), -1)
+    p = jax.lax.stop_gradient(jax.nn.softmax(teacher.astype(jnp.float32), -1))
+    return jnp.where(valid, jnp.square(q - p).sum(-1), 0.0).mean()

@@ -1,4 +1,4 @@
-"""The readings of the inter-pixel loss against slow float64 twins."""
+"""The six readings of the inter-pixel loss against N x N float64 twins."""
 
 import functools
 
@@ -10,269 +10,291 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
+from tests.losses import inter_pixel_twin as twin
 
-READINGS = [("channel", "kl"), ("channel", "correlation"), ("pixel", "kl")]
-
-
-def softmax(x, axis=-1):
-    x = np.exp(x - x.max(axis, keepdims=True))
-    return x / x.sum(axis, keepdims=True)
+every_reading = pytest.mark.parametrize(("relation", "distance"), READINGS)
+SHAPES = [(1, 4, 5, 2), (2, 5, 6, 4), (3, 2, 3, 21)]
 
 
-def kl(p_logits, q_logits):
-    """KL(softmax(p) || softmax(q)) of two vectors of logits."""
-
-    def log_softmax(x):
-        x = x - x.max()
-        return x - np.log(np.exp(x).sum())
-
-    log_p, log_q = log_softmax(p_logits), log_softmax(q_logits)
-    return np.sum(np.exp(log_p) * (log_p - log_q))
-
-
-def slow_image(q, p, relation, distance, temperature):
-    """One image: q, p float64 [n, C] over Omega, loop by loop."""
-    if len(q) < 2:
-        return 0.0
-    classes = range(q.shape[1])
-    if (relation, distance) == ("channel", "kl"):
-        terms = [
-            kl(p[:, c] / temperature, q[:, c] / temperature) for c in classes
-        ]
-        return temperature**2 * np.mean(terms)
-    if relation == "pixel":
-        terms = [
-            kl(a / temperature, b / temperature)
-            for a, b in zip(p, q, strict=True)
-        ]
-        return temperature**2 * np.mean(terms)
-    terms = []
-    for yq, yp in zip(softmax(q).T, softmax(p).T, strict=True):
-        if yp.var() < 1e-8:
-            continue
-        yq, yp = yq - yq.mean(), yp - yp.mean()
-        norms = np.linalg.norm(yq) * np.linalg.norm(yp)
-        terms.append(1 - yq @ yp / (norms + 1e-12))
-    return np.mean(terms) if terms else 0.0
-
-
-def slow(q, p, valid, *, relation, distance, temperature, threshold):
-    q, p = q.astype(np.float64), p.astype(np.float64)
-    values = []
-    for qb, pb, vb in zip(q, p, valid, strict=True):
-        omega = vb & (softmax(pb).max(-1) >= threshold)
-        values.append(
-            slow_image(qb[omega], pb[omega], relation, distance, temperature)
-        )
-    return np.mean(values)
-
-
-def draw(seed, shape=(2, 5, 6), classes=4, scale=3.0):
+def draw(seed, shape=(2, 5, 6, 4), scale=3.0):
     rng = np.random.default_rng(seed)
-    q, p = scale * rng.standard_normal((2, *shape, classes)).astype(np.float32)
-    return q, p, rng.random(shape) < 0.8
+    q, p = scale * rng.standard_normal((2, *shape))
+    return q.astype(np.float32), p.astype(np.float32), np.ones(shape[:3], bool)
 
 
-def loss(q, p, valid, relation, distance, temperature=2.0, threshold=0.5):
-    return inter_pixel_loss(
-        q,
-        p,
-        valid,
-        relation=relation,
-        distance=distance,
-        temperature=temperature,
-        threshold=threshold,
-    )[0]
+def draw_mask(seed, shape, kind):
+    """None, one, two, some or all of each image's pixels."""
+    pixels = shape[1] * shape[2]
+    count = {"none": 0, "one": 1, "two": 2, "all": pixels}.get(kind)
+    rng = np.random.default_rng(seed)
+    order = np.argsort(rng.random((shape[0], pixels)), -1)
+    if count is None:
+        count = rng.integers(0, pixels, (shape[0], 1))
+    return (order < count).reshape(shape[:3])
 
 
-@pytest.mark.parametrize(("relation", "distance"), READINGS)
-@hypothesis.settings(max_examples=25, deadline=None, derandomize=True)
-@hypothesis.given(
-    seed=st.integers(0, 1000),
-    batch=st.integers(1, 3),
-    classes=st.sampled_from([2, 3, 21]),
-    temperature=st.sampled_from([0.25, 1.0, 8.0]),
-    threshold=st.sampled_from([0.0, 0.6, 0.95, 1.01]),
+@functools.partial(
+    jax.jit, static_argnames=("relation", "distance", "block", "stride")
 )
-def test_value_is_the_slow_twins(
-    relation, distance, seed, batch, classes, temperature, threshold
-):
-    q, p, valid = draw(seed, (batch, 4, 5), classes)
-    settings = {
+def run(q, p, valid, *, block=8, **given):
+    """Value, Aux and gradient; compiled once for a shape.
+
+    Eight pixels a block: several tiles, the last one padded.
+    """
+
+    def loss(q, p):
+        return inter_pixel_loss(q, p, valid, block=block, **given)
+
+    grad_fn = jax.value_and_grad(loss, (0, 1), has_aux=True)
+    (value, aux), (gradient, to_teacher) = grad_fn(q, p)
+    return value, aux, gradient, to_teacher
+
+
+def settings(relation, distance, temperature=2.0, threshold=0.5):
+    return {
         "relation": relation,
         "distance": distance,
         "temperature": temperature,
         "threshold": threshold,
     }
-    actual, aux = inter_pixel_loss(q, p, valid, **settings)
-    expected = slow(q, p, valid, **settings)
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
-    chex.assert_shape(aux.per_image, (batch,))
-    confident = valid & (softmax(p.astype(np.float64)).max(-1) >= threshold)
+
+
+@every_reading
+@hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
+@hypothesis.given(
+    seed=st.integers(0, 10_000),
+    shape=st.sampled_from(SHAPES),
+    mask=st.sampled_from(["none", "one", "two", "some", "all"]),
+    scale=st.sampled_from([0.1, 3.0, 100.0, 1e4]),
+    noise=st.sampled_from([None, 0.1, 1e-3]),
+    temperature=st.floats(0.25, 8.0),
+    threshold=st.sampled_from([0.0, 0.6, 0.95, 1.01]),
+)
+def test_value_and_gradient_are_the_twins(
+    relation,
+    distance,
+    seed,
+    shape,
+    mask,
+    scale,
+    noise,
+    temperature,
+    threshold,
+):
+    q, p, _ = draw(seed, shape, scale)
+    if noise is not None:
+        q = (p + noise / scale * q).astype(np.float32)
+    valid = draw_mask(seed, shape, mask)
+    given = settings(relation, distance, np.float32(temperature), threshold)
+    value, aux, gradient, _ = run(q, p, valid, **given)
+    expected = twin.per_image(q, p, valid, **given)
+    largest = max(1.0, np.abs(q).max(), np.abs(p).max())
+    close = functools.partial(
+        np.testing.assert_allclose, rtol=1e-4, atol=1e-6 * largest
+    )
+    close(aux.per_image, expected)
+    close(value, expected.mean())
+    confident = twin.confident(p, valid, threshold)
     share = confident.sum() / max(valid.sum(), 1)
     np.testing.assert_allclose(aux.confident_share, share, rtol=1e-6)
+    slope = twin.gradient(q, p, valid, **given)
+    error = np.linalg.norm(gradient - slope)
+    # float32's, where there is next to no slope: r of two pixels is 1 or -1.
+    rounding = 1e-5 if distance == "correlation" else 2e-7
+    rounding *= max(1.0, expected.max())
+    assert error <= 1e-3 * np.linalg.norm(slope) + rounding
+    assert not np.any(np.asarray(gradient)[~confident])
 
 
-@pytest.mark.parametrize(("relation", "distance"), READINGS)
-def test_gradient_is_the_twins_central_difference(relation, distance):
-    q, p, valid = draw(7, (2, 3, 4), 3)
-    settings = {
-        "relation": relation,
-        "distance": distance,
-        "temperature": 1.5,
-        "threshold": 0.5,
-    }
-    actual = jax.grad(lambda x: inter_pixel_loss(x, p, valid, **settings)[0])(q)
-    expected = np.zeros(q.shape)
-    for place in np.ndindex(q.shape):
-        step = np.zeros(q.shape)
-        step[place] = 1e-4
-        up = slow(q + step, p, valid, **settings)
-        down = slow(q - step, p, valid, **settings)
-        expected[place] = (up - down) / 2e-4
-    error = np.linalg.norm(actual - expected)
-    assert error < 1e-3 * np.linalg.norm(expected)
+@every_reading
+@pytest.mark.parametrize("temperature", [0.25, 8.0])
+def test_near_the_teacher_value_and_gradient_stay_right(
+    relation, distance, temperature
+):
+    """Where subtracting sums from one another would leave only rounding."""
+    shape = (1, 12, 12, 21)
+    _, p, valid = draw(11, shape)
+    noise = np.random.default_rng(12).standard_normal(shape)
+    q = (p + 1e-3 * noise).astype(np.float32)
+    given = settings(relation, distance, temperature, 0.0)
+    value, _, gradient, _ = run(q, p, valid, **given)
+    expected = twin.per_image(q, p, valid, **given).mean()
+    assert 0 < expected < 1e-5
+    np.testing.assert_allclose(value, expected, rtol=1e-3)
+    # Along a few directions: every pixel's slope would take a minute.
+    gradient = np.asarray(gradient, np.float64)
+    directions = np.random.default_rng(13).standard_normal((4, *shape))
+    for way in (*directions, gradient / np.abs(gradient).max()):
+        step = 1e-4 * way
+        up, down = (
+            twin.per_image(q + side, p, valid, **given).mean()
+            for side in (step, -step)
+        )
+        slope = (up - down) / 2e-4
+        error = abs(np.sum(gradient * way) - slope)
+        size = np.linalg.norm(gradient) * np.linalg.norm(way)
+        assert error < 1e-3 * size
 
 
-@pytest.mark.parametrize(("relation", "distance"), READINGS)
+@every_reading
 def test_zero_at_the_teacher_and_no_gradient_into_it(relation, distance):
     q, p, valid = draw(1)
-    assert abs(loss(p, p, valid, relation, distance)) < 1e-6
-    to_teacher = jax.grad(loss, argnums=1)(q, p, valid, relation, distance)
+    given = settings(relation, distance)
+    value, _, gradient, _ = run(p, p, valid, **given)
+    assert abs(value) < 1e-6
+    assert np.abs(gradient).max() < 1e-6
+    *_, gradient, to_teacher = run(q, p, valid, **given)
+    assert np.any(gradient)
     assert not np.any(to_teacher)
 
 
-@pytest.mark.parametrize(("relation", "distance"), READINGS)
-@pytest.mark.parametrize("scale", [1.0, 1e4])
+@every_reading
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
 @pytest.mark.parametrize("pixels", [0, 1, 2, 30])
 def test_everything_is_finite(relation, distance, scale, pixels):
-    q, p, _ = draw(2, (1, 5, 6), 4, scale)
-    valid = (np.arange(30) < pixels).reshape(1, 5, 6)
-    value, gradient = jax.value_and_grad(loss)(
-        q, p, valid, relation, distance, 1.0, 0.0
-    )
-    assert np.isfinite(value)
-    assert np.all(np.isfinite(gradient))
-    if pixels < 2:
-        assert value == 0
-        assert not np.any(gradient)
+    q, p, _ = draw(2)
+    valid = (np.arange(30) < pixels).reshape(1, 5, 6).repeat(2, 0)
+    # Extremes of all signs, and at scale 0 a student that says nothing.
+    q = scale * np.sign(q)
+    for student, teacher in ((q, p), (q, scale * np.sign(p)), (p, q)):
+        value, _, gradient, _ = run(
+            student, teacher, valid, **settings(relation, distance, 1.0, 0.0)
+        )
+        assert np.isfinite(value)
+        assert np.all(np.isfinite(gradient))
+        if pixels < 2:
+            assert value == 0
+            assert not np.any(gradient)
 
 
-@pytest.mark.parametrize(("relation", "distance"), READINGS)
-def test_constant_maps_and_bf16_are_finite(relation, distance):
-    q = jnp.zeros((1, 4, 4, 3), jnp.bfloat16)
-    valid = jnp.ones((1, 4, 4), bool)
-    value, gradient = jax.value_and_grad(loss)(
-        q, q, valid, relation, distance, 1.0, 0.0
-    )
-    chex.assert_type(value, jnp.float32)
-    assert value == 0
-    assert np.all(np.isfinite(gradient.astype(np.float32)))
+@every_reading
+def test_bf16_logits_are_computed_in_float32(relation, distance):
+    q, p, valid = draw(3, scale=30.0)
+    q, p = jnp.asarray(q, jnp.bfloat16), jnp.asarray(p, jnp.bfloat16)
+    given = settings(relation, distance)
+    value, aux, gradient, _ = run(q, p, valid, **given)
+    chex.assert_type([value, *aux], jnp.float32)
+    chex.assert_type(gradient, jnp.bfloat16)
+    exact = (np.asarray(x, np.float64) for x in (q, p))
+    expected = twin.per_image(*exact, valid, **given)
+    np.testing.assert_allclose(aux.per_image, expected, rtol=1e-4, atol=3e-5)
 
 
 def test_channel_kl_ignores_a_constant_per_channel():
     q, p, valid = draw(3)
     shifted = q + np.float32([1.0, -2.0, 0.5, 3.0])
+    given = settings("channel", "kl")
     np.testing.assert_allclose(
-        loss(shifted, p, valid, "channel", "kl"),
-        loss(q, p, valid, "channel", "kl"),
-        rtol=1e-4,
+        run(shifted, p, valid, **given)[0],
+        run(q, p, valid, **given)[0],
+        rtol=1e-5,
     )
 
 
 def test_channel_kl_with_a_full_mask_is_channel_wise_distillation():
-    q, p, _ = draw(4)
+    q, p, valid = draw(4)
     temperature, (batch, classes) = 3.0, (q.shape[0], q.shape[-1])
     total = 0.0
     for b in range(batch):
         for c in range(classes):
             a, s = (
-                softmax(x[b, ..., c].ravel().astype(np.float64) / temperature)
+                twin.softmax(x[b, ..., c].ravel().astype(float) / temperature)
                 for x in (p, q)
             )
             total += np.sum(a * np.log(a / s))
     np.testing.assert_allclose(
-        loss(
-            q, p, np.ones(q.shape[:3], bool), "channel", "kl", temperature, 0.0
-        ),
+        run(q, p, valid, **settings("channel", "kl", temperature, 0.0))[0],
         temperature**2 * total / (batch * classes),
         rtol=1e-4,
     )
 
 
 def test_channel_correlation_of_one_image_is_dists_intra_class_term():
-    q, p, _ = draw(5, (1, 5, 6))
-    yq, yp = (softmax(x.reshape(-1, 4).astype(np.float64)) for x in (q, p))
-    r = [np.corrcoef(yq[:, c], yp[:, c])[0, 1] for c in range(4)]
-    np.testing.assert_allclose(
-        loss(
-            q, p, np.ones((1, 5, 6), bool), "channel", "correlation", 1.0, 0.0
-        ),
-        1 - np.mean(r),
-        rtol=1e-4,
+    q, p, valid = draw(5)
+    given = settings("channel", "correlation", 1.0, 0.0)
+    _, aux, *_ = run(q, p, valid, **given)
+    for b, value in enumerate(aux.per_image):
+        yq, yp = (
+            twin.softmax(x[b].reshape(-1, 4).astype(float)) for x in (q, p)
+        )
+        r = [np.corrcoef(yq[:, c], yp[:, c])[0, 1] for c in range(4)]
+        np.testing.assert_allclose(value, 1 - np.mean(r), rtol=1e-4)
+
+
+def test_a_map_the_student_holds_constant_is_uncorrelated_without_slope():
+    _, p, valid = draw(5)
+    value, _, gradient, _ = run(
+        np.ones_like(p), p, valid, **settings("channel", "correlation")
     )
+    np.testing.assert_allclose(value, 1.0, rtol=1e-6)
+    assert not np.any(gradient)
 
 
-@pytest.mark.parametrize(("relation", "distance"), READINGS)
+@every_reading
 def test_the_order_of_pixels_does_not_matter(relation, distance):
-    q, p, valid = draw(6)
+    q, p, _ = draw(6)
+    valid = draw_mask(6, p.shape, "some")
     order = np.random.default_rng(0).permutation(30)
 
     def shuffled(x):
         return x.reshape(2, 30, -1)[:, order].reshape(x.shape)
 
+    given = settings(relation, distance)
+    value, _, gradient, _ = run(q, p, valid, **given)
+    other, _, slope, _ = run(*map(shuffled, (q, p, valid)), **given)
+    np.testing.assert_allclose(other, value, rtol=1e-5)
     np.testing.assert_allclose(
-        loss(shuffled(q), shuffled(p), shuffled(valid), relation, distance),
-        loss(q, p, valid, relation, distance),
-        rtol=1e-4,
+        slope, shuffled(np.array(gradient)), rtol=1e-3, atol=1e-6
     )
 
 
-class Variants(chex.TestCase):
-    """The same value compiled or not."""
-
-    @chex.variants(with_jit=True, without_jit=True)
-    def test_jit_agrees_with_the_twin(self):
-        q, p, valid = draw(8)
-        for relation, distance in READINGS:
-            settings = {
-                "relation": relation,
-                "distance": distance,
-                "temperature": 2.0,
-                "threshold": 0.5,
-            }
-            run = functools.partial(inter_pixel_loss, **settings)
-            actual, _ = self.variant(run)(q, p, valid)
-            expected = slow(q, p, valid, **settings)
-            np.testing.assert_allclose(actual, expected, rtol=1e-4)
+def test_a_stride_compares_a_grid_of_pixels():
+    q, p, valid = draw(7, (2, 5, 8, 3))
+    given = settings("channel", "kl")
+    _, aux, gradient, _ = run(q, p, valid, stride=3, **given)
+    grid = [x[:, ::3, ::3] for x in (q, p, valid)]
+    expected = twin.per_image(*grid, **given)
+    np.testing.assert_allclose(aux.per_image, expected, rtol=1e-4)
+    share = twin.confident(*grid[1:], given["threshold"]).mean()
+    np.testing.assert_allclose(aux.confident_share, share, rtol=1e-6)
+    gradient = np.array(gradient)
+    assert np.any(gradient[:, ::3, ::3])
+    gradient[:, ::3, ::3] = 0
+    assert not np.any(gradient)
 
 
-@pytest.mark.parametrize(("relation", "distance"), READINGS)
-def test_eight_devices_agree_with_one_and_gather_no_logits(relation, distance):
-    q, p, valid = draw(9, (8, 5, 6))
-    mesh = jax.make_mesh(
-        (8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,)
-    )
-    split = jax.NamedSharding(mesh, jax.P("data"))
-    run = jax.jit(
-        jax.value_and_grad(
-            lambda *x: loss(*x, relation=relation, distance=distance)
-        ),
-        in_shardings=(split,) * 3,
-    )
-    value, gradient = run(q, p, valid)
-    one, one_gradient = jax.value_and_grad(loss)(
-        q, p, valid, relation, distance
-    )
-    np.testing.assert_allclose(value, one, rtol=1e-5)
-    np.testing.assert_allclose(gradient, one_gradient, rtol=1e-4, atol=1e-7)
-    text = run.lower(q, p, valid).compile().as_text()
-    for collective in ("all-gather", "all-to-all", "collective-permute"):
-        assert collective not in text
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_the_size_of_a_block_does_not_matter(block):
+    q, p, valid = draw(8)
+    given = settings("affinity", "kl")
+    _, aux, gradient, _ = run(q, p, valid, **given, block=block)
+    _, expected, slope, _ = run(q, p, valid, **given)
+    np.testing.assert_allclose(aux.per_image, expected.per_image, rtol=1e-5)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 0.01, 100.0])
+def test_affinity_kl_stands_any_temperature(temperature):
+    q, p, valid = draw(9)
+    given = settings("affinity", "kl", temperature, 0.0)
+    value, _, gradient, _ = run(q, p, valid, **given)
+    expected = twin.per_image(q, p, valid, **given).mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+    slope = twin.gradient(q, p, valid, **given)
+    error = np.linalg.norm(gradient - slope)
+    assert error < 1e-3 * np.linalg.norm(slope)
 
 
 def test_an_unknown_pair_names_the_right_ones():
-    q, p, valid = draw(10)
-    with pytest.raises(ValueError, match="channel/kl, channel/correlation"):
-        loss(q, p, valid, "pixel", "correlation")
+    with pytest.raises(ValueError, match="the pairs are") as error:
+        inter_pixel_loss(*draw(10), **settings("pixel", "correlation"))
+    for pair in READINGS:
+        assert "/".join(pair) in str(error.value)
+    assert len(READINGS) == 6
+
+
+@pytest.mark.parametrize("bad", [{"block": 0}, {"stride": -1}])
+def test_counts_below_one_are_refused(bad):
+    with pytest.raises(ValueError, match="at least 1"):
+        inter_pixel_loss(*draw(10), **settings("affinity", "kl"), **bad)

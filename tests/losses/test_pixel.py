@@ -108,3 +108,21 @@ def test_masked_cross_entropy_divides_by_valid_pixels():
     )
     nothing = np.zeros_like(valid)
     assert pixel.masked_cross_entropy(logits, labels, keep, nothing) == 0
+
+
+def test_squared_difference_is_the_loop():
+    rng = np.random.default_rng(8)
+    student, teacher = 3 * rng.standard_normal((2, 2, 4, 5, 3))
+    valid = rng.random((2, 4, 5)) < 0.7
+    total = 0.0
+    for place in zip(*np.nonzero(valid), strict=True):
+        q, p = np.exp(student[place]), np.exp(teacher[place])
+        total += np.square(q / q.sum() - p / p.sum()).sum()
+    actual = pixel.squared_difference(
+        jnp.float32(student), jnp.float32(teacher), jnp.asarray(valid)
+    )
+    np.testing.assert_allclose(actual, total / valid.size, rtol=1e-5)
+    grad = jax.grad(pixel.squared_difference, 1)(
+        jnp.float32(student), jnp.float32(teacher), jnp.asarray(valid)
+    )
+    assert not np.any(grad)

@@ -1,0 +1,216 @@
+"""Time and memory of the inter-pixel loss, every reading, as images grow:
+
+python -m benchmarks.inter_pixel --json inter_pixel.json
+
+Forward and backward on noise, beside the textbook's version that builds the
+N x N matrices, and PyTorch's natural ones (channel-wise distillation, DIST's
+intra-class term, pairwise affinity) where torch is installed. A growth
+exponent in the number of pixels is fitted to each column of seconds. A size
+that the time budget would not hold is left out, not extrapolated.
+
+The share of a train step is benchmarks/inter_pixel_share.py's.
+"""
+
+import importlib.util
+import json
+import pathlib
+import sys
+import time
+
+import jax
+import numpy as np
+from absl import app, flags
+from absl import logging as absl_logging
+
+from benchmarks import inter_pixel_naive
+from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
+
+_READINGS = flags.DEFINE_list(
+    "readings",
+    ["/".join(pair) for pair in READINGS],
+    "Which to measure, as relation/distance.",
+)
+_SIDES = flags.DEFINE_list(
+    "sides", ["41", "81", "161", "321", "513"], "Pixels along an image's side."
+)
+_BATCH = flags.DEFINE_integer("batch_size", 2, "Images.", lower_bound=1)
+_CLASSES = flags.DEFINE_integer("classes", 21, "Classes.", lower_bound=2)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Runs; the fastest counts.")
+_BUDGET = flags.DEFINE_float(
+    "budget_s", 60.0, "Longest run that is tried, judged by the size before."
+)
+_NAIVE_BYTES = flags.DEFINE_float(
+    "naive_gib", 2.0, "Most memory for the matrices of the N x N versions."
+)
+_BLOCK = flags.DEFINE_integer("block", 512, "See config.inter_pixel.block.")
+_JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
+SETTINGS = {"temperature": 1.0, "threshold": 0.0}
+# Smaller images take their time in calls, not in pixels.
+_LEAST_FITTED = 81
+# Matrices of N x N that a plain implementation holds at once, for a guard.
+_MATRICES = 8
+
+
+def draw(side: int, batch: int, classes: int) -> tuple:
+    """Student and teacher logits and valid pixels, of noise."""
+    rng = np.random.default_rng(side)
+    shape = (batch, side, side, classes)
+    q, p = (3 * rng.standard_normal(shape, np.float32) for _ in range(2))
+    return q, p, np.ones(shape[:3], bool)
+
+
+def ours(relation: str, distance: str, block: int):
+    """(q, p, valid) -> value and gradient, not compiled yet."""
+
+    def loss(q, p, valid):
+        return inter_pixel_loss(
+            q,
+            p,
+            valid,
+            relation=relation,
+            distance=distance,
+            block=block,
+            **SETTINGS,
+        )[0]
+
+    return jax.value_and_grad(loss)
+
+
+def fastest(run, repeats: int) -> float:
+    """Seconds of the fastest of some runs, after one that warms up.
+
+    A single run is a long one, and goes without.
+    """
+    if repeats > 1:
+        run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def expected_seconds(cells: dict, side: int, quadratic: bool) -> float:
+    """Of the next size, by the growth from the largest one measured."""
+    done = [s for s in cells if cells[s].get("seconds")]
+    if not done:
+        return 0.0
+    last = max(done)
+    power = 4 if quadratic else 2
+    return cells[last]["seconds"] * (side / last) ** power
+
+
+def exponent(cells: dict) -> float | None:
+    """Slope of log seconds over log pixels, by least squares."""
+    points = [
+        (2 * np.log(side), np.log(cell["seconds"]))
+        for side, cell in cells.items()
+        if cell.get("seconds") and side >= _LEAST_FITTED
+    ]
+    if len(points) < 2:
+        return None
+    return float(np.polyfit(*zip(*points, strict=True), 1)[0])
+
+
+def measure_jax(make, side: int, seconds: float) -> dict:
+    """Temporary bytes by the compiler, and seconds if these are few enough."""
+    args = draw(side, _BATCH.value, _CLASSES.value)
+    compiled = jax.jit(make).lower(*args).compile()
+    cell = {"temporary_bytes": compiled.memory_analysis().temp_size_in_bytes}
+    if seconds <= _BUDGET.value:
+        args = jax.device_put(args)
+        cell["seconds"] = fastest(
+            lambda: jax.block_until_ready(compiled(*args)),
+            _REPEATS.value if seconds < 2 else 1,
+        )
+    return cell
+
+
+def measure_torch(relation, distance, side: int) -> dict:
+    """Seconds of PyTorch's version on its default device."""
+    from benchmarks import inter_pixel_torch
+
+    args = draw(side, _BATCH.value, _CLASSES.value)
+    run = inter_pixel_torch.prepared(*args, relation, distance)
+    return {"seconds": fastest(run, _REPEATS.value)}
+
+
+def fits(side: int) -> bool:
+    """Whether the N x N matrices of a batch stay below the limit."""
+    matrices = _MATRICES * _BATCH.value * side**4 * 4
+    return matrices <= _NAIVE_BYTES.value * 2**30
+
+
+def measure(relation: str, distance: str, sides: list[int]) -> dict:
+    """{implementation: {side: {"seconds", "temporary_bytes"}}}."""
+    pairs = relation == "affinity"
+    streamed = (relation, distance) == ("affinity", "kl")
+    torch = importlib.util.find_spec("torch") is not None
+    rows = {"ours": {}, "naive": {}, "torch": {}}
+    for side in sides:
+        cells = rows["ours"]
+        seconds = expected_seconds(cells, side, streamed)
+        make = ours(relation, distance, _BLOCK.value)
+        cells[side] = measure_jax(make, side, seconds)
+        if pairs and fits(side):
+            naive = inter_pixel_naive.value_and_grad(distance)
+            seconds = expected_seconds(rows["naive"], side, True)
+            rows["naive"][side] = measure_jax(naive, side, seconds)
+        if torch and (fits(side) or not pairs):
+            seconds = expected_seconds(rows["torch"], side, pairs)
+            if seconds <= _BUDGET.value:
+                rows["torch"][side] = measure_torch(relation, distance, side)
+    return {name: cells for name, cells in rows.items() if cells}
+
+
+def table(result: dict, sides: list[int]) -> str:
+    """The seconds, megabytes and exponents as Markdown."""
+    heads = [f"{side}²" for side in sides]
+    lines = [
+        f"| reading | of | {' | '.join(heads)} | exponent |",
+        "|" + "---|" * (len(sides) + 3),
+    ]
+    for reading, rows in result.items():
+        for name, cells in rows.items():
+            shown = [_cell(cells.get(side, {})) for side in sides]
+            power = exponent(cells)
+            shown.append("-" if power is None else f"{power:.2f}")
+            lines.append(f"| {reading} | {name} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def _cell(cell: dict) -> str:
+    seconds, size = cell.get("seconds"), cell.get("temporary_bytes")
+    shown = "-" if seconds is None else f"{seconds * 1e3:.3g} ms"
+    return shown if size is None else f"{shown}, {size / 1e6:.3g} MB"
+
+
+def main(argv: list[str]) -> None:
+    """Measures, prints a table and writes JSON."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+    # A program read from a cache has no memory analysis of its own.
+    jax.config.update("jax_enable_compilation_cache", False)
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    sides = sorted(map(int, _SIDES.value))
+    rows = {}
+    for reading in _READINGS.value:
+        rows[reading] = measure(*reading.split("/"), sides)
+        print(f"{reading} done", file=sys.stderr)
+    result = {
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+        "batch_size": _BATCH.value,
+        "classes": _CLASSES.value,
+        "block": _BLOCK.value,
+        "rows": rows,
+    }
+    print(f"{result['device']}, jax {result['jax']}\n\n{table(rows, sides)}")
+    if _JSON.value:
+        text = json.dumps(result, indent=1) + "\n"
+        pathlib.Path(_JSON.value).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    app.run(main)

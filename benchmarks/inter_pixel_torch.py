@@ -1,0 +1,79 @@
+"""The readings as they are naturally written in PyTorch, every pixel in.
+
+Channel-wise distillation (Shu et al., 2021), DIST's intra-class term image by
+image (Huang et al., 2022), pairwise affinities as N x N matrices, and KL over
+the classes. Needs torch, which the project itself does not.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+def prepared(q, p, valid, relation: str, distance: str, dtype=None):
+    """() -> value and gradient, with the logits on the device already.
+
+    Args:
+      q: student logits [B, H, W, C], of NumPy.
+      p: teacher logits, the same.
+      valid: not looked at; every pixel counts.
+      relation: as inter_pixel_loss has it, at temperature 1.
+      distance: the same.
+      dtype: a torch dtype; None: float32.
+    """
+    del valid
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    student, teacher = (
+        torch.tensor(np.asarray(x), dtype=dtype or torch.float32)
+        .flatten(1, 2)
+        .to(device)
+        for x in (q, p)
+    )
+    student.requires_grad_()
+
+    def run():
+        value = _READINGS[relation, distance](student, teacher)
+        (gradient,) = torch.autograd.grad(value, student)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return value.detach(), gradient
+
+    return run
+
+
+def _kl(student, teacher):
+    """KL over the last axis, its mean over the others."""
+    kl = F.kl_div(
+        F.log_softmax(student, -1),
+        F.log_softmax(teacher, -1),
+        reduction="none",
+        log_target=True,
+    )
+    return kl.sum(-1).mean()
+
+
+def _distance(student, teacher):
+    """1 - Pearson's r over the last axis, its mean over the others."""
+    student, teacher = (
+        x - x.mean(-1, keepdim=True) for x in (student, teacher)
+    )
+    return (1 - F.cosine_similarity(student, teacher, dim=-1)).mean()
+
+
+def _affinity(logits):
+    f = F.normalize(logits.softmax(-1), dim=-1)
+    return f @ f.mT
+
+
+_READINGS = {
+    ("channel", "kl"): lambda q, p: _kl(q.mT, p.mT),
+    ("channel", "correlation"): lambda q, p: _distance(
+        q.softmax(-1).mT, p.softmax(-1).mT
+    ),
+    ("affinity", "mse"): lambda q, p: F.mse_loss(_affinity(q), _affinity(p)),
+    ("affinity", "correlation"): lambda q, p: _distance(
+        _affinity(q), _affinity(p)
+    ),
+    ("affinity", "kl"): lambda q, p: _kl(_affinity(q), _affinity(p)),
+    ("pixel", "kl"): _kl,
+}
