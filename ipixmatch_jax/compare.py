@@ -30,7 +30,8 @@ def table(rows: dict[str, list[dict]]) -> str:
 
     Args:
       rows: name of the row -> the results.json of its seeds, which are
-        averaged; all of one data set. "best" or "last" may be left out.
+        averaged; all of one data set. "best" or "last" may be left out; a
+        "file" of weights is of no step.
 
     Returns:
       a table; with several seeds the mIoU has its sample standard deviation.
@@ -38,7 +39,7 @@ def table(rows: dict[str, list[dict]]) -> str:
     classes = next(iter(rows.values()))[0]["class_names"]
     lines = [["run", "checkpoint", "on", "mIoU", *classes]]
     for name, seeds in rows.items():
-        for which in ("best", "last"):
+        for which in ("best", "last", "file"):
             for subset in ("val", "test"):
                 parts = [s[which] for s in seeds if subset in s.get(which, {})]
                 if parts:
@@ -53,6 +54,8 @@ def table(rows: dict[str, list[dict]]) -> str:
 
 
 def _label(which: str, parts: list[dict]) -> str:
+    if which == "file":
+        return which
     if len(parts) > 1:
         return f"{which} of {len(parts)} seeds"
     return f"{which} ({parts[0]['network']}, {parts[0]['step']})"

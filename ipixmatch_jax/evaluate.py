@@ -1,12 +1,10 @@
 """Scores networks on a data set, exactly and in at most eight shapes:
 
 python -m ipixmatch_jax.evaluate --workdir DIR
+python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
 """
 
-import argparse
 import functools
-import pathlib
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -189,6 +187,8 @@ def make_evaluator(
     return evaluate
 
 
+# Kept by its arguments, so that runs in one process share what it compiles.
+@functools.lru_cache(maxsize=8)
 def _jit_score(network, window, num_classes, mesh):
     """(variables, images, labels, sizes) -> confusion matrix, jitted."""
 
@@ -264,59 +264,8 @@ def _put(batch, mesh):
     )
 
 
-def evaluate_workdir(
-    workdir: pathlib.Path, which: str, root: str | None
-) -> str:
-    """Scores a run's checkpoint on val and, where there is one, on test.
-
-    Args:
-      workdir: the run's.
-      which: "best" or "last".
-      root: the data set's folder, if it is not where it was.
-
-    Returns:
-      a table with a row per network and set.
-    """
-    # Above this module in the house; only this command needs them.
-    from ipixmatch_jax import compare, configuration, parts, results, sharding
-    from ipixmatch_jax.checkpoint import Checkpoints, abstract
-
-    config = configuration.load(workdir)
-    if root is not None:
-        config.data.root = root
-    configuration.check(config)
-    data = parts.open_data(config)
-    network = parts.build_network(config)
-    mesh = sharding.make_mesh(0, 1)
-    run = parts.build_evaluator(config, network, mesh)
-    shapes = parts.variable_shapes(network)
-    like = abstract(shapes, sharding.state_sharding(shapes, mesh))
-    names = ["student"] + ["teacher"] * (config.teacher == "ema")
-    with Checkpoints(workdir) as checkpoints:
-        step, _ = checkpoints.find(which)
-        networks = checkpoints.restore(step, dict.fromkeys(names, like))
-    rows = {}
-    for name in names:
-        chosen = {name: networks[name]}
-        scored = results.score(run, data, chosen, step)
-        rows[name] = [{which: scored, "class_names": data.class_names}]
-    return compare.table(rows)
-
-
-def main() -> None:
-    """Prints the table of a workdir's checkpoint."""
-    parser = argparse.ArgumentParser(description="Scores a run's checkpoint.")
-    parser.add_argument("--workdir", required=True, type=pathlib.Path)
-    parser.add_argument(
-        "--checkpoint", choices=("best", "last"), default="best"
-    )
-    parser.add_argument("--root", help="the data set's folder, if it moved")
-    args = parser.parse_args()
-    try:
-        print(evaluate_workdir(args.workdir, args.checkpoint, args.root))
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
-
-
 if __name__ == "__main__":
-    main()
+    # The command also reads runs and configs, above this module.
+    from ipixmatch_jax.evaluate_command import run
+
+    run()

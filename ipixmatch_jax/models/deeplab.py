@@ -1,5 +1,7 @@
 """DeepLabV3+: ASPP and decoder over a ResNet."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -126,6 +128,31 @@ class DeepLabV3Plus(nn.Module):
         """Logits float32 [B, *size, num_classes] of `encode`'s features."""
         logits = self.head(features[0], features[-1], train, sizes)
         return resize_align_corners(logits, size, shrink(sizes, 4), sizes)
+
+    def with_perturbed(
+        self, images: jax.Array, train: bool, perturb: Callable
+    ) -> tuple[jax.Array, jax.Array]:
+        """Logits of the images and of their perturbed features (UniMatch v1).
+
+        Args:
+          images: normalised RGB, float [B, H, W, 3].
+          train: see `__call__`; the decoder's batch statistics are over clean
+            and perturbed maps together.
+          perturb: features (c1, c2, c3, c4) -> the same, changed.
+
+        Returns:
+          clean and perturbed logits, each float32 [B, H, W, num_classes].
+        """
+        clean = self.encode(images, train)
+        # Taking turns leaves each image on its device; see methods/passes.py.
+        both = jax.tree.map(
+            lambda a, b: jnp.stack([a, b], 1).reshape(-1, *a.shape[1:]),
+            clean,
+            perturb(clean),
+        )
+        logits = self.decode(both, images.shape[1:3], train)
+        logits = logits.reshape(-1, 2, *logits.shape[1:])
+        return logits[:, 0], logits[:, 1]
 
     def __call__(
         self,

@@ -1,5 +1,7 @@
 """The whole network: reference numbers, shapes, exactness when padded."""
 
+import functools
+
 import golden
 import jax
 import jax.numpy as jnp
@@ -209,3 +211,36 @@ def test_tiny_is_tiny():
     shapes = golden.shapes(models.build("tiny", 11))
     count = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
     assert 1_000_000 < count < 2_000_000
+
+
+def test_perturbed_features_share_the_decoders_pass():
+    network = models.build("tiny", 3)
+    variables = golden.random_variables(network)
+    x = jnp.asarray(golden.images("perturbed", (2, 3, 33, 33)))
+    apply = functools.partial(network.apply, mutable=["batch_stats"])
+
+    @jax.jit
+    def in_turns(variables, x):
+        method = DeepLabV3Plus.with_perturbed
+        halve = lambda features: tuple(f / 2 for f in features)  # noqa: E731
+        return apply(variables, x, True, halve, method=method)
+
+    @jax.jit
+    def in_one_batch(variables, x):
+        def decode(network):
+            features = network.encode(x, True)
+            both = [jnp.concatenate([f, f / 2]) for f in features]
+            return network.decode(both, (33, 33), True)
+
+        return apply(variables, method=decode)
+
+    (clean, changed), updated = in_turns(variables, x)
+    expected, statistics = in_one_batch(variables, x)
+    np.testing.assert_allclose(
+        np.concatenate([clean, changed]), expected, rtol=1e-3, atol=1e-4
+    )
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6),
+        updated,
+        statistics,
+    )

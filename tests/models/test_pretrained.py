@@ -1,18 +1,23 @@
-"""The reference's names, and files of ImageNet weights."""
+"""Files into networks, strictly; a real file among them."""
+
+import logging
 
 import golden
+import jax
 import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from ipixmatch_jax import models
-from ipixmatch_jax.models import pretrained
+from ipixmatch_jax.models import pretrained, torch_names
+
+TINY = models.build("tiny", 5)
 
 
 @pytest.fixture(scope="module")
 def tiny():
-    return golden.random_variables(models.build("tiny", 5))
+    return golden.random_variables(TINY)
 
 
 @pytest.fixture(scope="module")
@@ -28,73 +33,24 @@ def imagenet(reference):
     return path
 
 
-def _backbone(variables):
-    tensors = pretrained.to_torch_names(variables)
-    prefix = "backbone."
+def _named(variables, begins=""):
+    tensors = torch_names.to_torch_names(variables)
     return {
-        name.removeprefix(prefix): np.ascontiguousarray(value)
+        name: np.ascontiguousarray(value)
         for name, value in tensors.items()
-        if name.startswith(prefix)
+        if name.startswith(begins)
     }
 
 
-@pytest.mark.parametrize(
-    ("backbone", "count"), [("r50", 40_475_957), ("r101", 59_468_085)]
-)
-def test_names_shapes_and_count_are_the_references(reference, backbone, count):
-    shapes = golden.shapes(models.build(backbone, 21))
-    params = pretrained.to_torch_names(golden.zeros(shapes))
-    expected = {
-        name: shape
-        for name, shape in golden.keys(reference, backbone).items()
-        if not name.endswith("num_batches_tracked")
+def _backbone(variables):
+    return {
+        name.removeprefix("backbone."): value
+        for name, value in _named(variables, "backbone.").items()
     }
-    assert {name: value.shape for name, value in params.items()} == expected
-    learnt = (
-        value.size for name, value in params.items() if "running" not in name
-    )
-    assert sum(learnt) == count
-    assert set(shapes["params"]) == {"backbone", "head"}
-
-
-def test_kernels_are_transposed_to_torchs_order(tiny):
-    kernel = tiny["params"]["head"]["fuse_1"]["conv"]["kernel"]
-    named = pretrained.to_torch_names(tiny)["fuse.0.weight"]
-    assert named[5, 7, 0, 2] == kernel[0, 2, 7, 5]
-    classifier = tiny["params"]["head"]["classifier"]["kernel"]
-    named = pretrained.to_torch_names(tiny)["classifier.weight"]
-    assert named[3, 7, 0, 0] == classifier[7, 3]
-
-
-def test_there_and_back(tiny):
-    tensors = {
-        f"module.{name}": value
-        for name, value in pretrained.to_torch_names(tiny).items()
-    }
-    tensors["module.backbone.bn1.num_batches_tracked"] = np.int64(3)
-    back = pretrained.from_torch_names(tensors, golden.zeros(tiny))
-    expected = pretrained.to_torch_names(tiny)
-    for name, value in pretrained.to_torch_names(back).items():
-        np.testing.assert_array_equal(value, expected[name])
-
-
-def test_every_misfit_is_listed_at_once(tiny):
-    tensors = pretrained.to_torch_names(tiny)
-    del tensors["reduce.1.bias"]
-    tensors["fuse.9.weight"] = np.zeros(1)
-    tensors["classifier.bias"] = np.zeros(6)
-    with pytest.raises(ValueError, match="does not fit") as caught:
-        pretrained.from_torch_names(tensors, tiny)
-    for part in (
-        "missing: reduce.1.bias",
-        "extra: fuse.9.weight",
-        "misshapen: classifier.bias (6,) instead of (5,)",
-    ):
-        assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("prefix", ["", "backbone."])
-def test_a_backbone_file_with_classifier(tiny, tmp_path, prefix):
+def test_a_file_of_a_backbone_leaves_the_head(tiny, tmp_path, prefix):
     tensors = {
         prefix + name: value.astype(np.float16)
         for name, value in _backbone(tiny).items()
@@ -102,39 +58,115 @@ def test_a_backbone_file_with_classifier(tiny, tmp_path, prefix):
     tensors[prefix + "fc.weight"] = np.zeros((10, 512), np.float16)
     path = tmp_path / "tiny.safetensors"
     save_file(tensors, path)
-    loaded = pretrained.load_backbone(path, golden.zeros(tiny))
+    loaded = pretrained.load(path, golden.zeros(tiny))
     for name, value in _backbone(loaded).items():
         assert value.dtype == np.float32
         np.testing.assert_array_equal(value, tensors[prefix + name])
     head = loaded["params"]["head"]["classifier"]["kernel"]
     assert not head.any()
+    assert not pretrained.has_head(pretrained.load(path, golden.shapes(TINY)))
+    with pytest.raises(ValueError, match="it has no head, and a whole network"):
+        pretrained.load(path, tiny, whole=True)
+
+
+def test_a_file_of_a_whole_network_fills_it(tiny, tmp_path):
+    path = tmp_path / "whole.safetensors"
+    save_file({f"module.{k}": v for k, v in _named(tiny).items()}, path)
+    for whole in (True, False):
+        loaded = pretrained.load(path, golden.zeros(tiny), whole=whole)
+        jax.tree.map(np.testing.assert_array_equal, loaded, tiny)
+    assert pretrained.has_head(pretrained.load(path, golden.shapes(TINY)))
+    other = golden.zeros(golden.shapes(models.build("tiny", 7)))
+    with pytest.raises(ValueError, match="it has 5 classes, not 7"):
+        pretrained.load(path, other)
 
 
 def test_the_wrong_stem_is_named(tiny, tiny_plain, tmp_path):
     path = tmp_path / "plain.safetensors"
     save_file(_backbone(tiny_plain), path)
-    with pytest.raises(ValueError, match=r"set model\.stem='7x7'"):
-        pretrained.load_backbone(path, tiny)
-    pretrained.load_backbone(path, tiny_plain)
+    with pytest.raises(
+        ValueError, match=r"is 7x7, not deep: set --config\.model\.stem=7x7; "
+    ):
+        pretrained.load(path, tiny)
+    pretrained.load(path, tiny_plain)
+    save_file(_backbone(tiny), path)
+    with pytest.raises(
+        ValueError, match=r"is deep, not 7x7: set --config\.model\.stem=deep; "
+    ):
+        pretrained.load(path, tiny_plain)
 
 
-def test_other_files_are_refused_with_the_way_out(tiny, tmp_path):
-    path = tmp_path / "resnet50.pth"
-    with pytest.raises(FileNotFoundError, match=r"resnet50\.pth"):
-        pretrained.load_backbone(path, tiny)
-    path.write_bytes(b"PK\x03\x04" + bytes(100))
-    with pytest.raises(ValueError, match="not a safetensors file; convert it"):
-        pretrained.load_backbone(path, tiny)
+@pytest.mark.parametrize(("theirs", "ours"), [("r50", "r101"), ("r101", "r50")])
+def test_the_wrong_backbone_is_named(tmp_path, theirs, ours):
+    shapes = golden.shapes(models.build(theirs, 2))
+    path = tmp_path / "resnet.safetensors"
+    tensors = torch_names.to_torch_names(golden.zeros(shapes))
+    save_file(
+        {
+            k.removeprefix("backbone."): np.zeros(v.shape, np.float16)
+            for k, v in tensors.items()
+            if k.startswith("backbone.")
+        },
+        path,
+    )
+    other = golden.shapes(models.build(ours, 2))
+    words = rf"not {ours}: set --config\.model\.backbone={theirs}; .* more"
+    with pytest.raises(ValueError, match=words) as caught:
+        pretrained.load(path, other)
+    assert len(str(caught.value)) < 1000
+
+
+def test_one_tensor_too_many_or_misshapen_loads_nothing(tiny, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    tensors = _backbone(tiny)
+    save_file({**tensors, "layer1.0.se.fc1.weight": np.zeros((2, 2))}, path)
+    with pytest.raises(ValueError, match=r"extra: .*se\.fc1\.weight \(2, 2\)"):
+        pretrained.load(path, tiny)
+    save_file({**tensors, "bn1.bias": np.zeros(3, np.float32)}, path)
+    with pytest.raises(
+        ValueError, match=r"bn1\.bias \(3,\) instead of \(32,\)"
+    ):
+        pretrained.load(path, tiny, ("bn1",))
+
+
+def test_what_may_be_absent_is_listed(tiny, tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "ipixmatch_jax")
+    path = tmp_path / "tiny.safetensors"
+    tensors = _backbone(tiny)
+    del tensors["layer4.0.bn2.bias"], tensors["layer4.0.bn2.weight"]
+    save_file(tensors, path)
+    words = r"into allow_missing; missing: backbone\.layer4\.0\.bn2\.bias \(128"
+    with pytest.raises(ValueError, match=words):
+        pretrained.load(path, tiny)
+    with pytest.raises(ValueError, match="missing: "):
+        pretrained.load(path, tiny, ("layer3",))
+    with pytest.raises(ValueError, match=r"begins with 'layr4'"):
+        pretrained.load(path, tiny, ("layer4", "layr4"))
+    for prefix in ("layer4", "backbone.layer4.0.bn2"):
+        caplog.clear()
+        shapes = golden.shapes(models.build("tiny", 5))
+        loaded = pretrained.load(path, shapes, (prefix,))
+        assert "lacks 2 tensors, as allowed" in caplog.text
+        merged = pretrained.merge(loaded, golden.zeros(tiny))
+        block = merged["params"]["backbone"]["layer4_0"]
+        assert not block["conv2"]["bn"]["bias"].any()
+        np.testing.assert_array_equal(
+            block["conv1"]["bn"]["bias"],
+            tiny["params"]["backbone"]["layer4_0"]["conv1"]["bn"]["bias"],
+        )
 
 
 def test_a_real_file_without_layer4(imagenet):
     network = models.build("r50", 21, stem="7x7")
     start = golden.zeros(golden.shapes(network))
     with pytest.raises(
-        ValueError, match=r"missing: .*layer4\.2\.conv3\.weight"
+        ValueError, match=r"missing: .*layer4\.0\.conv2\.weight"
     ):
-        pretrained.load_backbone(imagenet, start)
-    loaded = pretrained.load_backbone(imagenet, start, ("layer4",))
+        pretrained.load(imagenet, start)
+    deep = golden.shapes(models.build("r50", 21))
+    with pytest.raises(ValueError, match=r"set --config\.model\.stem=7x7"):
+        pretrained.load(imagenet, deep, ("layer4",))
+    loaded = pretrained.load(imagenet, start, ("layer4",))
     backbone = loaded["params"]["backbone"]
     stats = loaded["batch_stats"]["backbone"]
     with safe_open(imagenet, "numpy") as file:

@@ -1,0 +1,221 @@
+"""Tensors in files: safetensors, and torch's own where torch is installed.
+
+What a file is, its first bytes say; its name does not matter.
+"""
+
+import os
+import pathlib
+import pickle
+import re
+import struct
+import warnings
+from collections.abc import Mapping
+
+import ml_dtypes  # noqa: F401 - teaches NumPy bfloat16
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+# The networks of one training checkpoint, the preferred first: UniMatch V2
+# reports its averaged one; UniMatch v1 has `model` alone.
+NETWORKS = ("model_ema", "model", "state_dict")
+
+_LONGEST_HEADER = 100_000_000  # bytes; the safetensors format's own limit
+# NumPy scalars, such as a best score, lie in UniMatch's checkpoints.
+_NUMPY_NAMES = (
+    "numpy.dtype",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "_codecs.encode",
+)
+# What torch lets through from bytes that break off or were changed.
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+)
+
+
+class _Dropped:
+    """Stands for whatever is read and not needed; computes nothing."""
+
+    def __init__(self, *_):
+        pass
+
+    def __setstate__(self, _):
+        pass
+
+
+def read(
+    path: pathlib.Path, network: str | None = None
+) -> tuple[dict[str, np.ndarray], str]:
+    """Reads the tensors of a file; runs none of the code it may carry.
+
+    Args:
+      path: a safetensors file; a torch file, of a state dict or of a whole
+        training checkpoint.
+      network: which of NETWORKS to take from a training checkpoint; None:
+        the first that is there.
+
+    Returns:
+      arrays by name, of any dtype, and the name of the network that was
+      taken, "" if the file is a plain one.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is another kind of file, damaged, wants to run code,
+        lacks that network, or torch (at least 2.6) is not installed.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    with path.open("rb") as file:
+        start = file.read(64)
+    length = int.from_bytes(start[:8], "little")
+    if start[8:9] == b"{" and length <= _LONGEST_HEADER:
+        if network is not None:
+            raise ValueError(_no_network(path, network))
+        return _read_safetensors(path), ""
+    # A zip archive, or a bare pickle of at least protocol 2.
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return _choose(_read_torch(path), path, network)
+    if not start:
+        raise ValueError(f"{path} is empty: fetch it again.")
+    raise ValueError(
+        f"{path} is neither a safetensors nor a torch file: it begins with "
+        f"{start[:24]!r}, as web pages and pointers do that were saved in a "
+        "file's place; fetch the file itself."
+    )
+
+
+def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Writes .safetensors, or .pth with torch, whole or not at all.
+
+    Raises:
+      ValueError: another suffix, or torch is needed and not installed.
+    """
+    check_suffix(path)
+    # safetensors writes a transposed view's memory as it lies.
+    tensors = {k: np.asarray(v, order="C") for k, v in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        if path.suffix == ".safetensors":
+            part.write_bytes(save(tensors, metadata={"format": "pt"}))
+        else:
+            torch = _torch(path)
+            torch.save(
+                {name: torch.tensor(v) for name, v in tensors.items()}, part
+            )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_suffix(path: pathlib.Path) -> None:
+    """Raises ValueError unless `write` could write this path."""
+    if path.suffix == ".pth":
+        _torch(path)
+    elif path.suffix != ".safetensors":
+        raise ValueError(
+            f"{path} would be of no known kind: let it end in .safetensors, "
+            "or in .pth where torch is installed."
+        )
+
+
+def _read_safetensors(path):
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is a damaged or cut-off safetensors file ({error}): "
+            "fetch it again."
+        ) from error
+
+
+def _torch(path):
+    """The torch package, new enough that weights_only keeps its word."""
+    way_out = (
+        "pip install 'torch>=2.6', or use a safetensors file, which needs no "
+        "torch"
+    )
+    try:
+        import torch
+    except ImportError as error:
+        raise ValueError(
+            f"{path} needs torch, which is not installed: {way_out}."
+        ) from error
+    version = tuple(map(int, torch.__version__.split(".")[:2]))
+    if version < (2, 6):
+        raise ValueError(
+            f"{path} needs a torch that reads such files safely, and "
+            f"{torch.__version__} does not: {way_out}."
+        )
+    return torch
+
+
+def _read_torch(path):
+    """The object of a torch file, tensors and plain containers only."""
+    torch = _torch(path)
+    dropped = [(_Dropped, name) for name in _NUMPY_NAMES]
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            torch.serialization.safe_globals(dropped),
+            path.open("rb") as file,  # by its path torch trusts the suffix
+        ):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL:? ([\w.]+)", str(error))
+        wish = (
+            f"to call {found[1].rstrip('.')}" if found else "more than tensors"
+        )
+        raise ValueError(
+            f"{path} is refused: it wants {wish}, which could run code, or is "
+            "damaged; nothing of it was run or loaded. Take a file that holds "
+            "tensors alone."
+        ) from error
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{path} is a damaged or cut-off torch file: fetch it again."
+        ) from error
+
+
+def _choose(loaded, path, network):
+    """One network's tensors and its name in a checkpoint, "" if flat."""
+    if not isinstance(loaded, Mapping):
+        raise ValueError(
+            f"{path} holds a {type(loaded).__name__} and no tensors by name."
+        )
+    present = [n for n in NETWORKS if isinstance(loaded.get(n), Mapping)]
+    if network is not None and network not in present:
+        raise ValueError(_no_network(path, network, present))
+    name = network or next(iter(present), "")
+    tensors = loaded[name] if name else loaded
+    others = [str(k) for k, v in tensors.items() if not hasattr(v, "detach")]
+    if others or not tensors:
+        raise ValueError(
+            f"{path} holds no plain tensors by name: look at "
+            f"{', '.join(sorted(others)[:5]) or 'its empty dictionary'}."
+        )
+    return {key: _array(value) for key, value in tensors.items()}, name
+
+
+def _array(tensor):
+    tensor = tensor.detach()
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # NumPy has no bfloat16
+    return tensor.numpy()
+
+
+def _no_network(path, network, present=()):
+    return (
+        f"{path} has no network {network!r}; it holds "
+        f"{' and '.join(present) or 'one network without a name'}."
+    )
