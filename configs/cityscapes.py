@@ -2,14 +2,15 @@
 
     python -m ipixmatch_jax.main --config configs/cityscapes.py:r101_1_16
 
-The learning rates assume ImageNet weights (model.pretrained). UniMatch v1
-with ResNet-101 reports 76.6 / 77.9 / 79.2 / 79.5 mIoU on 1/16 .. 1/2 with
-another host; this project has not trained these recipes to their end.
+The host is UniMatch with an averaged teacher; another method comes with its
+own published recipe (configs/methods.py). The learning rates assume ImageNet
+weights (model.pretrained). docs/methods.md has the scores that the originals
+report; this project has not trained these recipes to their end.
 """
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, methods
 
 # Unlabelled images of each published split.
 UNLABELLED = {
@@ -23,8 +24,9 @@ EPOCHS = 240  # over the unlabelled images (UniMatch v1)
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    """The recipe of `<backbone>_<split>`, by default r101_1_16."""
-    backbone, split = common.parse(arg, tuple(UNLABELLED), "r101_1_16")
+    """The recipe of `<backbone>_<split>[,method=...]`, default r101_1_16."""
+    words = common.parse(arg, tuple(UNLABELLED), "r101_1_16")
+    backbone, split, method = words
     c = common.base()
     c.data.name = "cityscapes"
     c.data.root = "data/cityscapes"
@@ -45,4 +47,6 @@ def get_config(arg: str = "") -> ConfigDict:
     c.pseudo_label.threshold = 0.0
     c.evaluate.mode = "sliding_window"
     c.evaluate.batch_size = 1
+    methods.set_method(c, method)
+    methods.set_cityscapes(c, UNLABELLED[split])
     return c

@@ -1,16 +1,17 @@
 """PASCAL VOC 2012 with the SBD masks, UniMatch v1's recipe.
 
     python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8
+    python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8,method=cps
 
-The learning rates assume ImageNet weights (model.pretrained). UniMatch v1
-with ResNet-101 at crop 321 reports 75.2 / 77.2 / 78.8 / 79.9 / 81.2 mIoU on
-92 / 183 / 366 / 732 / 1464 labels with another host; this project has not
-trained these recipes to their end.
+The host is UniMatch with an averaged teacher; another method comes with its
+own published recipe (configs/methods.py). The learning rates assume ImageNet
+weights (model.pretrained). docs/methods.md has the scores that the originals
+report; this project has not trained these recipes to their end.
 """
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, methods
 
 # Unlabelled images of each published split.
 UNLABELLED = {
@@ -30,8 +31,9 @@ EPOCHS = 80  # over the unlabelled images (UniMatch v1)
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    """The recipe of `<backbone>_<split>`, by default r101_1_8."""
-    backbone, split = common.parse(arg, tuple(UNLABELLED), "r101_1_8")
+    """The recipe of `<backbone>_<split>[,method=...]`, default r101_1_8."""
+    words = common.parse(arg, tuple(UNLABELLED), "r101_1_8")
+    backbone, split, method = words
     c = common.base()
     c.data.name = "voc"
     c.data.root = "data/voc"
@@ -44,4 +46,6 @@ def get_config(arg: str = "") -> ConfigDict:
     epoch = -(-UNLABELLED[split] // 4) // 2
     c.train.steps = EPOCHS * epoch
     c.train.eval_every = epoch
+    methods.set_method(c, method)
+    methods.set_voc(c, UNLABELLED[split])
     return c

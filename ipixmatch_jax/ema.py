@@ -5,7 +5,9 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def decay_at(step: Array, decay: float, *, rampup: bool) -> Array:
+def decay_at(
+    step: Array, decay: float, *, rampup: bool, copy_steps: int = 0
+) -> Array:
     """The share of itself that the teacher keeps after step `step`.
 
     Args:
@@ -13,14 +15,16 @@ def decay_at(step: Array, decay: float, *, rampup: bool) -> Array:
       decay: the final share, in [0, 1].
       rampup: start as the plain mean, min(1 - 1/(step+1), decay), so that the
         first update copies the student (UniMatch V2, AugSeg, PixelSSL).
+      copy_steps: so many first updates copy the student (AugSeg: an epoch).
 
     Returns:
       float32 scalar.
     """
     decay = jnp.float32(decay)
-    if not rampup:
-        return decay
-    return jnp.minimum(1 - 1 / (step.astype(jnp.float32) + 1), decay)
+    if rampup:
+        mean = 1 - 1 / (step.astype(jnp.float32) + 1)
+        decay = jnp.minimum(mean, decay)
+    return jnp.where(step < copy_steps, 0, decay)
 
 
 def update(teacher, student, decay: Array):

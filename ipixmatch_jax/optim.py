@@ -1,11 +1,11 @@
-"""SGD with momentum, a poly schedule and a faster head (UniMatch v1)."""
+"""SGD and Adam with a faster head; the poly schedule (UniMatch v1)."""
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
 
-# Parameters by their place in the tree; the first match wins.
+# Parameters by their place in the tree, in any of its networks.
 _GROUPS = ("backbone", "head")
 
 
@@ -26,19 +26,41 @@ def poly_schedule(
 
 
 def group_of(path: tuple) -> str:
-    """The group of a parameter: its first key.
+    """The group of a parameter: the first of its keys that names one.
 
     Raises:
-      ValueError: no group has that name.
+      ValueError: none does.
     """
-    first = path[0].key
-    if first not in _GROUPS:
-        name = "/".join(str(p.key) for p in path)
-        raise ValueError(
-            f"The parameter {name!r} belongs to no learning-rate group; the "
-            f"groups are {', '.join(_GROUPS)}."
+    keys = [str(part.key) for part in path]
+    for key in keys:
+        if key in _GROUPS:
+            return key
+    raise ValueError(
+        f"The parameter {'/'.join(keys)!r} belongs to no learning-rate group; "
+        f"the groups are {', '.join(_GROUPS)}."
+    )
+
+
+def _with_groups(
+    rule: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    head_multiplier: float,
+    weight_decay: float,
+) -> optax.GradientTransformation:
+    """Decay added to the gradient, then the rule, then each group's rate."""
+    factors = {"backbone": 1.0, "head": head_multiplier}
+
+    def scale(updates):
+        return jax.tree_util.tree_map_with_path(
+            lambda path, u: u * factors[group_of(path)], updates
         )
-    return first
+
+    return optax.chain(
+        optax.add_decayed_weights(weight_decay),
+        rule,
+        optax.stateless(lambda updates, params: scale(updates)),
+        optax.scale_by_learning_rate(schedule),
+    )
 
 
 def sgd(
@@ -53,16 +75,16 @@ def sgd(
     Weight decay is on every parameter, biases and batch norms too
     (UniMatch v1). The head's rate is head_multiplier times the schedule's.
     """
-    factors = {"backbone": 1.0, "head": head_multiplier}
+    rule = optax.trace(decay=momentum)
+    return _with_groups(rule, schedule, head_multiplier, weight_decay)
 
-    def scale(updates):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, u: u * factors[group_of(path)], updates
-        )
 
-    return optax.chain(
-        optax.add_decayed_weights(weight_decay),
-        optax.trace(decay=momentum),
-        optax.stateless(lambda updates, params: scale(updates)),
-        optax.scale_by_learning_rate(schedule),
-    )
+def adam(
+    schedule: optax.Schedule, *, head_multiplier: float, weight_decay: float
+) -> optax.GradientTransformation:
+    """torch's Adam: decay added to the gradient, betas .9 and .999.
+
+    French et al. train with it, without decay.
+    """
+    rule = optax.scale_by_adam()
+    return _with_groups(rule, schedule, head_multiplier, weight_decay)

@@ -35,23 +35,26 @@ def neighbours(x: Array) -> Array:
 
 
 def paste(x: Array, partner: Array, box: Array) -> Array:
-    """CutMix: the partner inside the box, x outside it.
+    """CutMix: the partner inside the boxes, x outside them.
 
     Args:
       x: [B, H, W] or [B, H, W, C].
       partner: as x.
       box: int [B, 4], first row, first column, and one past the last row and
-        column; an empty box leaves x.
+        column; an empty box leaves x. Or [B, K, 4]: several, where a pixel
+        is the partner's that an odd number of them covers (French et al.).
 
     Returns:
       as x.
     """
-    rows = jnp.arange(x.shape[1])[None, :, None]
-    columns = jnp.arange(x.shape[2])[None, None, :]
-    top, left, bottom, right = (box[:, i, None, None] for i in range(4))
+    rows = jnp.arange(x.shape[1])[:, None]
+    columns = jnp.arange(x.shape[2])
+    box = box.reshape(box.shape[0], -1, 4)
+    top, left, bottom, right = (box[..., i, None, None] for i in range(4))
     inside = (
         (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
     )
+    inside = inside.sum(1) % 2 == 1
     if x.ndim == 4:
         inside = inside[..., None]
     return jnp.where(inside, partner, x)

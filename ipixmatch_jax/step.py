@@ -33,7 +33,8 @@ class TrainState:
 
     Attributes:
       step: int32 scalar, steps done, skipped ones too.
-      student: {"params", "batch_stats"}, float32.
+      student: {"params", "batch_stats"}, float32; of two networks where a
+        method trains two, see methods/twins.py.
       teacher: the same, averaged; None when the student labels.
       opt_state: the optimiser's.
       skipped: int32 scalar, updates left out because of a value that is not
@@ -56,6 +57,8 @@ class InterPixel:
     Attributes:
       weight: its factor; 0 leaves the term out of the program.
       warmup_steps: the factor rises linearly over so many steps; 0: at once.
+      block: pixels along a side of the tiles of affinity, kl.
+      stride: 1 compares every pixel; s every s-th row and column.
     """
 
     relation: str
@@ -64,6 +67,8 @@ class InterPixel:
     temperature: float
     threshold: float
     warmup_steps: int
+    block: int = 512
+    stride: int = 1
 
 
 def create_state(
@@ -91,6 +96,7 @@ def train_step(
     inter_pixel: InterPixel,
     ema_decay: float,
     ema_rampup: bool,
+    ema_copy_steps: int = 0,
 ) -> tuple[TrainState, dict[str, Array]]:
     """Views, losses, gradient, update, moving average.
 
@@ -108,6 +114,7 @@ def train_step(
       inter_pixel: settings of the term.
       ema_decay: see ema.decay_at.
       ema_rampup: see ema.decay_at.
+      ema_copy_steps: see ema.decay_at.
 
     Returns:
       the next state, and float32 metrics.
@@ -140,7 +147,12 @@ def train_step(
     student = {"params": params, "batch_stats": batch_stats}
     teacher = None
     if state.teacher is not None:
-        decay = ema.decay_at(state.step, ema_decay, rampup=ema_rampup)
+        decay = ema.decay_at(
+            state.step,
+            ema_decay,
+            rampup=ema_rampup,
+            copy_steps=ema_copy_steps,
+        )
         teacher = ema.update(state.teacher, student, decay)
     student, teacher, opt_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old),
@@ -179,6 +191,8 @@ def _inter_pixel(
             distance=settings.distance,
             temperature=settings.temperature,
             threshold=settings.threshold,
+            block=settings.block,
+            stride=settings.stride,
         )
         for pair in consistency
     ]

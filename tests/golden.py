@@ -70,6 +70,11 @@ def integers(tag, high, shape):
     return _rng(tag).integers(0, high, shape)
 
 
+def uniform(tag, shape):
+    """Numbers on [0, 1) of the README's masks."""
+    return _rng(tag).random(shape)
+
+
 def shapes(network):
     """The variables of a network as ShapeDtypeStructs."""
     image = jnp.zeros((1, 33, 33, 3))

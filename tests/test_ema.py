@@ -16,6 +16,16 @@ def test_rampup_is_that_of_unimatch_v2_augseg_and_pixelssl(decay):
     np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
+def test_augseg_copies_the_student_for_its_first_epoch():
+    """Four steps an epoch: its comparison of epochs is strict."""
+    actual = [
+        ema.decay_at(jnp.int32(k), 0.9, rampup=True, copy_steps=4)
+        for k in range(12)
+    ]
+    expected = [0.0] * 4 + [min(1 - 1 / (k + 1), 0.9) for k in range(4, 12)]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
 def test_without_rampup_the_decay_is_constant():
     assert ema.decay_at(jnp.int32(0), 0.99, rampup=False) == np.float32(0.99)
 

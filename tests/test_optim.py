@@ -60,3 +60,38 @@ def test_a_parameter_outside_the_groups_is_named():
     params = {"neck": {"w": jnp.zeros(2)}}
     with pytest.raises(ValueError, match="neck/w"):
         tx.update(params, tx.init(params), params)
+
+
+def test_adam_is_torchs_with_a_faster_head():
+    rng = np.random.default_rng(1)
+    start, grads = rng.standard_normal((2, 4)), rng.standard_normal((5, 2, 4))
+    tx = optim.adam(
+        optax.constant_schedule(0.01), head_multiplier=10.0, weight_decay=0.1
+    )
+    names = ("backbone", "head")
+    now = {n: {"w": x} for n, x in zip(names, start, strict=True)}
+    state = tx.init(now)
+    expected, first, second = start.copy(), np.zeros((2, 4)), np.zeros((2, 4))
+    for k, grad in enumerate(grads):
+        tree = {n: {"w": x} for n, x in zip(names, grad, strict=True)}
+        updates, state = tx.update(tree, state, now)
+        now = optax.apply_updates(now, updates)
+        # torch.optim.Adam as its documentation writes it.
+        grad = grad + 0.1 * expected
+        first = 0.9 * first + 0.1 * grad
+        second = 0.999 * second + 0.001 * grad**2
+        mean = first / (1 - 0.9 ** (k + 1))
+        deviation = np.sqrt(second / (1 - 0.999 ** (k + 1))) + 1e-8
+        expected -= np.array([[0.01], [0.1]]) * mean / deviation
+    actual = [now[name]["w"] for name in names]
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_two_networks_have_the_groups_of_one():
+    tx = optim.sgd(lambda _: 1.0, head_multiplier=3.0, weight_decay=0.0)
+    one = {"backbone": {"w": jnp.ones(2)}, "head": {"b": jnp.ones(2)}}
+    params = {"student": one, "twin": one}
+    updates, _ = tx.update(params, tx.init(params), params)
+    for network in updates.values():
+        np.testing.assert_array_equal(network["backbone"]["w"], [-1, -1])
+        np.testing.assert_array_equal(network["head"]["b"], [-3, -3])

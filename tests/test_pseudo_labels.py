@@ -32,3 +32,19 @@ def test_paste_takes_the_partner_inside_the_box_only():
     np.testing.assert_array_equal(
         pseudo_labels.paste(x[..., 0], x[..., 0] + 1, box), expected[..., 0]
     )
+
+
+def test_of_several_boxes_an_odd_number_pastes():
+    x = np.zeros((1, 4, 6), np.float32)
+    box = np.array([[[0, 0, 3, 4], [1, 2, 4, 6], [2, 3, 3, 4]]], np.int32)
+    expected = np.float32(
+        [
+            [1, 1, 1, 1, 0, 0],
+            [1, 1, 0, 0, 1, 1],
+            [1, 1, 0, 1, 1, 1],
+            [0, 0, 1, 1, 1, 1],
+        ]
+    )
+    np.testing.assert_array_equal(
+        pseudo_labels.paste(x, x + 1, box)[0], expected
+    )

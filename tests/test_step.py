@@ -12,7 +12,7 @@ from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
 from ipixmatch_jax.losses.pixel import cross_entropy
 from ipixmatch_jax.methods.fixmatch import fixmatch
 from tests.methods import pixel_network
-from tests.methods.test_fixmatch import draw_views
+from tests.methods.loops import draw_views
 
 OFF = step.InterPixel("channel", "kl", 0.0, 1.0, 0.0, 0)
 
@@ -28,7 +28,10 @@ def make(inter_pixel=OFF, with_teacher=True, decay=0.9):
         forward=pixel_network.forward,
         make_views=lambda views: views,
         method=functools.partial(
-            fixmatch, labelled_loss=cross_entropy, threshold=0.5
+            fixmatch,
+            labelled_loss=cross_entropy,
+            threshold=0.5,
+            unlabelled_weight=1.0,
         ),
         tx=tx,
         schedule=schedule,
@@ -73,6 +76,7 @@ def test_the_inter_pixel_term_adds_itself_and_nothing_else():
         views,
         labelled_loss=cross_entropy,
         threshold=0.5,
+        unlabelled_weight=1.0,
     )
     expected, aux = inter_pixel_loss(
         *outcome.consistency[0],

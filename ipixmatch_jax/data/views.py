@@ -238,14 +238,14 @@ def apply_strong(image: Array, view: StrongView, xp: Any) -> Array:
     for place in range(3):
         operation = view.order[:, place]
         rgb = _blend(rgb, view.factors, operation, place < hue_at, xp)
-    rgb = _shift_hue(rgb, view.hue, xp)
+    rgb = shift_hue(rgb, view.hue, xp)
     for place in range(1, 4):
         operation = view.order[:, place]
         rgb = _blend(rgb, view.factors, operation, place > hue_at, xp)
-    luma = _luma(rgb)
+    luma = luma_of(rgb)
     grey = _per_image(view.grey)
     planes = xp.stack([xp.where(grey, luma, plane) for plane in rgb], 1)
-    return xp.moveaxis(_blur(planes, view.sigma, xp), 1, -1)
+    return xp.moveaxis(gaussian_blur(planes, view.sigma, xp), 1, -1)
 
 
 def _per_image(x: Array) -> Array:
@@ -253,7 +253,7 @@ def _per_image(x: Array) -> Array:
     return x[:, None, None]
 
 
-def _luma(rgb: Planes) -> Array:
+def luma_of(rgb: Planes) -> Array:
     """ITU-R 601-2 luma, as Pillow's mode L."""
     red, green, blue = rgb
     return (
@@ -274,7 +274,7 @@ def _blend(
     chosen = operation[:, None] == xp.arange(3)
     factor = xp.where(chosen, factors, 0).sum(1)
     factor = _per_image(xp.where(enabled, factor, 1))
-    luma = _luma(rgb)
+    luma = luma_of(rgb)
     mean = luma.mean((1, 2), keepdims=True)
     reference = xp.where(_per_image(chosen[:, 1]), mean, luma)
     reference = xp.where(_per_image(chosen[:, 0]), 0, reference)
@@ -283,7 +283,7 @@ def _blend(
     )
 
 
-def _shift_hue(rgb: Planes, shift: Array, xp: Any) -> Planes:
+def shift_hue(rgb: Planes, shift: Array, xp: Any) -> Planes:
     """Turns the hue of HSV by `shift` turns; saturation and value stay."""
     red, green, blue = rgb
     value = xp.maximum(xp.maximum(red, green), blue)
@@ -309,7 +309,7 @@ def _shift_hue(rgb: Planes, shift: Array, xp: Any) -> Planes:
     return channel(5), channel(3), channel(1)
 
 
-def _blur(planes: Array, sigma: Array, xp: Any) -> Array:
+def gaussian_blur(planes: Array, sigma: Array, xp: Any) -> Array:
     """Pillow's GaussianBlur: three extended box blurs along each axis.
 
     Boxes of radius below two pixels (sigma up to 2) have five taps. Pixels

@@ -11,6 +11,7 @@ def supervised(
     *,
     labelled_loss,
     threshold: float,
+    unlabelled_weight: float,
 ) -> Outcome:
     """Cross entropy (or OHEM) of the labelled images.
 
@@ -20,9 +21,9 @@ def supervised(
       teacher: not used; its average is still kept and scored.
       views: labelled images and labels.
       labelled_loss: (logits, labels) -> scalar.
-      threshold: not used: there are no pseudo-labels.
+      threshold, unlabelled_weight: not used: nothing is unlabelled.
     """
-    del teacher, threshold
+    del teacher, threshold, unlabelled_weight
     logits, batch_stats = forward(student, views.labelled, True)
     loss = labelled_loss(logits, views.labels)
     return Outcome(loss, [], batch_stats, {"loss_x": loss})

@@ -4,12 +4,25 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def forward(variables, images, train):
-    """Logits of (images - mean) @ w + b; the mean is the batch statistic."""
+def forward(variables, images, train, perturb=None):
+    """Logits of (images - mean) @ w + b; the mean is the batch statistic.
+
+    The features are images - mean twice over, as c1 and as c4, and the
+    decoder takes their mean.
+    """
     params, stats = variables["params"], variables["batch_stats"]
     mean = images.mean((0, 1, 2)) if train else stats["mean"]
-    logits = (images - mean) @ params["backbone"]["w"] + params["head"]["b"]
-    return logits, {"mean": 0.9 * stats["mean"] + 0.1 * mean}
+    updated = {"mean": 0.9 * stats["mean"] + 0.1 * mean}
+
+    def decode(first, last):
+        x = (first + last) / 2
+        return x @ params["backbone"]["w"] + params["head"]["b"]
+
+    features = images - mean, images - mean
+    logits = decode(*features)
+    if perturb is not None:
+        return (logits, decode(*perturb(features))), updated
+    return logits, updated
 
 
 def variables(seed, classes=4):
