@@ -1,8 +1,8 @@
 """Scenes drawn from a seed: five shapes on textured grounds. No download.
 
-What an object is depends on its outline alone. Its colour and its texture
-only lean towards a favourite of its class, and light changes both, so a
-network with few labels is tempted to learn colours that do not hold up.
+An object's outline and its texture tell its class. Its colour tells nothing
+and the light differs from scene to scene, so a network with few labels is
+tempted to learn colours that do not hold up.
 Ours, written for this project.
 """
 
@@ -32,14 +32,12 @@ SEEDS = {"train": 1, "val": 2, "test": 3}
 OBJECTS = (2, 5)  # How many, inclusive.
 RADIUS = (18.0, 36.0)  # Pixels.
 SQUASH = 0.72  # The least ratio of an object's two axes.
-HUE_LOYALTY = 0.5  # Share of objects in the favourite hue of their class.
-HUE_SPREAD = 0.06  # Standard deviation around it, in turns.
-TEXTURE_LOYALTY = 0.95  # Share in the favourite texture of their class.
 DULL = (0.0, 0.5)  # Saturation of the ground,
 VIVID = (0.4, 0.95)  # and of objects.
-CONTRAST = (0.6, 0.9)  # Strength of a texture on [0, 1].
-TINT = 0.15  # A scene's channels are scaled by 1 - TINT to 1 + TINT.
-EXPOSURE = (0.8, 1.2)  # All channels of a scene.
+CONTRAST = (0.7, 0.95)  # Strength of a texture on [0, 1].
+TILT = 0.2  # Greatest turn of an object's texture, either way, in radians.
+TINT = 0.3  # A scene's channels are scaled by 1 - TINT to 1 + TINT.
+EXPOSURE = (0.6, 1.4)  # All channels of a scene.
 GRADIENT = 0.3  # Greatest change of light from the centre to an edge.
 SHADOW = (0.6, 0.9)  # Light left in the shadow.
 NOISE = 0.03  # Standard deviation per pixel on [0, 1].
@@ -122,8 +120,8 @@ def draw_scene(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
     for _ in range(rng.integers(OBJECTS[0], OBJECTS[1] + 1)):
         class_id = int(rng.integers(1, len(CLASS_NAMES)))
         inside = _outline(class_id, rng)
-        texture, hue = _look(class_id, rng)
-        colour = (hue, rng.uniform(*VIVID), rng.uniform(0.35, 0.9))
+        texture = _TEXTURES[CLASS_NAMES[class_id]](rng)
+        colour = (rng.random(), rng.uniform(*VIVID), rng.uniform(0.35, 0.9))
         canvas[inside] = _painted(texture[inside], colour, rng)
         mask[inside] = class_id
     canvas *= _light(rng)
@@ -132,18 +130,6 @@ def draw_scene(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
     image = (np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8)
     image.flags.writeable = mask.flags.writeable = False
     return image, mask
-
-
-def _look(class_id: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """An object's texture and hue, near its class's favourites or not."""
-    kind = class_id % len(_TEXTURES)
-    if rng.random() >= TEXTURE_LOYALTY:
-        kind = rng.integers(len(_TEXTURES))
-    hue = (class_id - 1) / (len(CLASS_NAMES) - 1)
-    hue += HUE_SPREAD * rng.standard_normal()
-    if rng.random() >= HUE_LOYALTY:
-        hue = rng.random()
-    return _texture(rng, kind), hue % 1.0
 
 
 def _painted(
@@ -184,32 +170,40 @@ def _plain(rng: np.random.Generator) -> np.ndarray:
     return np.float32(0.5) * _noise(rng, cells=3)
 
 
-def _stripes(rng: np.random.Generator) -> np.ndarray:
+def _stripes(rng: np.random.Generator, angle: float) -> np.ndarray:
     wave = 2 * math.pi / rng.uniform(8, 16)
     phase = rng.uniform(0, 2 * math.pi)
-    along = _turned(rng.uniform(0, math.pi))
+    along = _turned(angle + rng.uniform(-TILT, TILT))
     return np.sin(np.float32(wave) * along + np.float32(phase))
 
 
+def _columns(rng: np.random.Generator) -> np.ndarray:
+    return _stripes(rng, 0)
+
+
+def _rows(rng: np.random.Generator) -> np.ndarray:
+    return _stripes(rng, math.pi / 2)
+
+
 def _checks(rng: np.random.Generator) -> np.ndarray:
-    angle = rng.uniform(0, math.pi)
+    angle = rng.uniform(-TILT, TILT)
     wave = np.float32(2 * math.pi / rng.uniform(12, 24))
     phase = np.float32(rng.uniform(0, 2 * math.pi))
     first = np.sin(wave * _turned(angle) + phase)
     return np.sign(first * np.sin(wave * _turned(angle + math.pi / 2)))
 
 
-def _speckles(rng: np.random.Generator) -> np.ndarray:
-    return np.clip(np.float32(3) * _noise(rng, cells=20), -1, 1)
-
-
 def _dots(rng: np.random.Generator) -> np.ndarray:
-    angle = rng.uniform(0, math.pi)
+    angle = rng.uniform(-TILT, TILT)
     wave = np.float32(2 * math.pi / rng.uniform(10, 16))
     both = np.cos(wave * _turned(angle)) + np.cos(
         wave * _turned(angle + math.pi / 2)
     )
     return np.where(both > 0.4, np.float32(1), np.float32(-0.6))
+
+
+def _blots(rng: np.random.Generator) -> np.ndarray:
+    return np.sign(_noise(rng, cells=12))
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:
@@ -225,12 +219,14 @@ def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
     return weights @ grid @ weights.T
 
 
-_TEXTURES = (_plain, _stripes, _checks, _speckles, _dots)
+_TEXTURES = {
+    "disc": _columns,
+    "square": _rows,
+    "triangle": _checks,
+    "ring": _dots,
+    "star": _blots,
+}
 _GROUNDS = (_plain, _clouds)
-
-
-def _texture(rng: np.random.Generator, kind: int) -> np.ndarray:
-    return _TEXTURES[kind](rng)
 
 
 def _outline(class_id: int, rng: np.random.Generator) -> np.ndarray:
