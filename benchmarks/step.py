@@ -102,8 +102,10 @@ def first_batch(config: ConfigDict, built: parts.Parts):
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
+        recipe=parts.view_recipe(config),
         apply_views=config.data.apply_views,
     )[0]
+    del batch["bad"]
     images = len(batch) * config.train.batch_size
     return sharding.put_batch(batch, built.mesh), images
 
@@ -127,7 +129,7 @@ def measure(config: ConfigDict, steps: int) -> dict:
     """
     built = parts.build(config, synthetic(config) if _SYNTHETIC.value else None)
     batch, images = first_batch(config, built)
-    state = built.init()
+    state = built.init(config.seed)
     lowered = built.train_step.lower(state, batch)
     start = time.perf_counter()
     compiled = lowered.compile()

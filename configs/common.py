@@ -7,12 +7,16 @@ docs/sources.md says which systems the sources are.
 
 from ml_collections import ConfigDict
 
+from configs import methods
+
 
 def base() -> ConfigDict:
     """The typed fields with the defaults that the data sets share."""
     c = ConfigDict()
-    # supervised | fixmatch. FixMatch is the host that IPixMatch adds to (ours).
-    c.method = "fixmatch"
+    # supervised | mean_teacher | fixmatch | unimatch | augseg | cps: the host
+    # that the inter-pixel term joins. The config's argument sets a method
+    # with its recipe (`:r101_1_8,method=cps`); this field sets the loss alone.
+    c.method = "unimatch"
     # ema: averaged weights label in eval mode (UniMatch V2); shared: the
     # student's own weights label (UniMatch v1).
     c.teacher = "ema"
@@ -25,6 +29,8 @@ def base() -> ConfigDict:
     t.steps = 10_000  # optimiser steps
     t.batch_size = 8  # labelled images a step, and as many unlabelled ones
     t.learning_rate = 1e-3  # of the backbone, at step 0 (UniMatch v1, VOC)
+    t.schedule = "poly"  # poly (UniMatch v1) | constant
+    t.optimiser = "sgd"  # sgd: momentum 0.9 (UniMatch v1) | adam
     t.head_multiplier = 10.0  # head's rate / backbone's (UniMatch v1, VOC)
     t.weight_decay = 1e-4  # on every parameter (UniMatch v1)
     t.eval_every = 1_000  # steps between evaluations on val
@@ -32,21 +38,31 @@ def base() -> ConfigDict:
     t.log_every = 50  # steps between lines of metrics.jsonl
 
     c.data = d = ConfigDict()
-    d.name = ""  # voc | cityscapes | camvid | shapes
+    d.name = ""  # voc | cityscapes | camvid | shapes | folder | tfds
     d.root = ""  # the data set's folder
     d.splits_dir = ""  # folder of <split>/{labeled,unlabeled}.txt; "" = root's
     d.split = ""  # the labelled share, named as its folder is
+    # folder, tfds: share of the labelled images that val gets without its own.
+    d.holdout = 0.2
+    d.tfds = ""  # tfds: the data set's name there
+    d.image_feature = ""  # tfds: "" = the only one that it can be
+    d.mask_feature = ""  # likewise
     d.crop_size = 321  # pixels, the side of a square (UniMatch v1, VOC)
     d.num_workers = 0  # processes that read and crop; 0 = threads of this one
     # device: views are computed inside the step; host: by the data pipeline.
     d.apply_views = "device"
+    # stop | skip: what training does at a labelled image whose files cannot
+    # be used. Unlabelled ones are always skipped, and counted; val never is.
+    d.on_error = "stop"
 
     c.model = m = ConfigDict()
     m.backbone = "r101"  # r50 | r101 | tiny
     m.stem = "deep"  # deep: three 3x3 (UniMatch v1) | 7x7: torchvision's
     m.output_stride = 16  # 16 | 8 (UniMatch v1: 16)
-    m.num_classes = 0  # 0 until the data set's file sets it
-    m.pretrained = ""  # a .safetensors file of ImageNet weights; "" = random
+    m.num_classes = 0  # 0 = as many as the data set has
+    # A file or a name of the hub (docs/weights.md), such as
+    # timm/resnet101s.gluon_in1k; "" = random.
+    m.pretrained = ""
     m.allow_missing = ""  # comma-separated prefixes that file may lack
 
     c.pseudo_label = ConfigDict()
@@ -55,21 +71,28 @@ def base() -> ConfigDict:
 
     c.loss = ConfigDict()
     c.loss.labelled = "ce"  # ce | ohem
+    c.loss.unlabelled_weight = 1.0  # factor of the method's unlabelled losses
     c.loss.ohem_threshold = 0.7  # probability (UniMatch v1, Cityscapes)
     c.loss.ohem_min_kept = 200_000  # pixels of 2 x 801 x 801 (the same)
 
     c.inter_pixel = i = ConfigDict()
     # All of these are our reading; the paper's values are not known to us.
-    i.relation = "channel"  # channel | pixel
-    i.distance = "correlation"  # channel: kl, correlation; pixel: kl
+    i.relation = "channel"  # channel | affinity | pixel (no relation)
+    # kl of all three; correlation of channel and affinity; mse of affinity.
+    i.distance = "correlation"
     i.weight = 0.1  # factor of the term in the total; 0 leaves it out
     i.temperature = 1.0  # divides the logits of the kl distances
     i.threshold = 0.95  # least teacher probability of a compared pixel
     i.warmup_steps = 0  # steps over which the weight rises from 0, linearly
+    # Pixels along a side of the tiles of affinity/kl: 256 and 512 were as fast
+    # on a CPU, 1024 slower; not tried on a GPU.
+    i.block = 512
+    i.stride = 1  # compare every so-manieth row and column; 1 = all (exact)
 
     c.ema = ConfigDict()
     c.ema.decay = 0.996  # the teacher keeps this share a step (UniMatch V2)
     c.ema.rampup = True  # at step k no more than 1 - 1/(k+1) (UniMatch V2)
+    c.ema.copy_steps = 0  # first steps after which the teacher is a copy
 
     c.evaluate = ConfigDict()
     c.evaluate.mode = "original"  # original | center_crop | sliding_window
@@ -81,14 +104,37 @@ def base() -> ConfigDict:
     return c
 
 
-def parse(arg: str, splits: tuple[str, ...], default: str) -> tuple[str, str]:
-    """`<backbone>_<split>` -> (backbone, split); lists the right ones."""
+def parse(
+    arg: str, splits: tuple[str, ...], default: str, method: str = "unimatch"
+) -> tuple[str, str, str]:
+    """`<backbone>_<split>[,method=<method>]` as its three words.
+
+    Args:
+      arg: of the config; empty means the default.
+      splits: the data set's; none where the argument has no split.
+      default: such as "r101_1_8".
+      method: where the argument names none.
+
+    Raises:
+      ValueError: a word is wrong; the right ones are listed.
+    """
     backbones = ("r50", "r101", "tiny")
-    backbone, _, split = (arg or default).partition("_")
-    if backbone not in backbones or split not in splits:
+    words, named, rest = arg.partition("method=")
+    words = words.removesuffix(",") if named else words
+    backbone, _, split = (words or default).partition("_")
+    method = rest if named else method
+    if named and method not in methods.NAMES:
         raise ValueError(
-            f"The config argument {arg!r} is not <backbone>_<split>: the "
-            f"backbones are {' '.join(backbones)}, the splits are "
-            f"{' '.join(splits)}; for example {default}."
+            f"The config argument {arg!r} names no method: the methods are "
+            f"{' '.join(methods.NAMES)}; for example "
+            f"{default},method={methods.NAMES[0]}."
         )
-    return backbone, split
+    if backbone not in backbones or split not in (splits or ("",)):
+        form = "<backbone>_<split>" if splits else "<backbone>"
+        listed = f", the splits are {' '.join(splits)}" if splits else ""
+        raise ValueError(
+            f"The config argument {arg!r} is not "
+            f"{form}[,method=<method>]: the backbones are "
+            f"{' '.join(backbones)}{listed}; for example {default}."
+        )
+    return backbone, split, method

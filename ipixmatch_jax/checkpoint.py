@@ -14,7 +14,7 @@ class Saved(NamedTuple):
     Attributes:
       score: mIoU in percent; -1 before the first evaluation.
       step: steps done when it was reached.
-      network: "student" or "teacher".
+      network: "student", "teacher" or "twin".
     """
 
     score: float = -1.0

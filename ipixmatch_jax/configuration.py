@@ -14,7 +14,10 @@ _CHOICES = {
     "method": tuple(METHODS),
     "teacher": ("ema", "shared"),
     "precision": ("f32", "bf16"),
+    "train.optimiser": ("sgd", "adam"),
+    "train.schedule": ("poly", "constant"),
     "data.apply_views": ("device", "host"),
+    "data.on_error": ("stop", "skip"),
     "model.backbone": ("r50", "r101", "tiny"),
     "model.stem": ("deep", "7x7"),
     "model.output_stride": (16, 8),
@@ -32,16 +35,29 @@ _LEAST = {
     "train.weight_decay": 0,
     "data.crop_size": 17,
     "data.num_workers": 0,
-    "model.num_classes": 2,
+    "model.num_classes": 0,
+    "loss.unlabelled_weight": 0,
     "inter_pixel.weight": 0,
     "inter_pixel.warmup_steps": 0,
+    "inter_pixel.block": 1,
+    "inter_pixel.stride": 1,
+    "ema.copy_steps": 0,
     "evaluate.batch_size": 1,
     "mesh.data": 0,
     "mesh.fsdp": 1,
 }
 _SHARES = ("pseudo_label.threshold", "inter_pixel.threshold", "ema.decay")
+# The only teacher that makes sense, where there is one. The two students of
+# cps label for each other.
+_TEACHERS = {"mean_teacher": "ema", "cps": "shared"}
 # What a checkpoint's arrays depend on.
-_FIXED = ("model.backbone", "model.stem", "model.num_classes", "teacher")
+_FIXED = (
+    "model.backbone",
+    "model.stem",
+    "model.num_classes",
+    "teacher",
+    "train.optimiser",
+)
 
 
 def _get(config: ConfigDict, field: str):
@@ -75,6 +91,7 @@ def check(config: ConfigDict) -> None:
         raise ValueError(
             f"config.inter_pixel.temperature={term.temperature} is not above 0."
         )
+    _check_teacher(config)
     if config.method == "supervised" and term.weight > 0:
         raise ValueError(
             "config.method=supervised compares no views, so it has nothing "
@@ -82,13 +99,27 @@ def check(config: ConfigDict) -> None:
         )
 
 
+def _check_teacher(config: ConfigDict) -> None:
+    needed = _TEACHERS.get(config.method, config.teacher)
+    if config.teacher != needed:
+        raise ValueError(
+            f"config.method={config.method} has teacher={needed}, not "
+            f"{config.teacher}: name the method in the config's argument, as "
+            f"in configs/voc.py:r101_1_8,method={config.method}, which sets "
+            f"its whole recipe, or add --config.teacher={needed}."
+        )
+
+
 def check_resume(config: ConfigDict, workdir: pathlib.Path) -> None:
     """Raises ValueError if the workdir's run has other arrays than config's."""
     saved = load(workdir)
+    # Only this method has two networks.
+    two = "cps" in (saved.method, config.method)
+    fixed = (*_FIXED, "method") if two else _FIXED
     changed = [
         f"{field} is {_get(saved, field)!r} there and "
         f"{_get(config, field)!r} here"
-        for field in _FIXED
+        for field in fixed
         if _get(saved, field) != _get(config, field)
     ]
     if changed:

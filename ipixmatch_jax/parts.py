@@ -6,19 +6,28 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from ipixmatch_jax import models, optim, sharding, step
 from ipixmatch_jax.checkpoint import abstract
-from ipixmatch_jax.data import sources, views
+from ipixmatch_jax.data import intensity, recipes, sources, views
 from ipixmatch_jax.evaluate import make_evaluator
 from ipixmatch_jax.losses import pixel
-from ipixmatch_jax.methods import METHODS
+from ipixmatch_jax.methods import METHODS, twins
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.models import pretrained
 
 _LOGGER = logging.getLogger(__name__)
+
+# The views that methods ask for, where these are not two strong ones.
+_RECIPES = {
+    "mean_teacher": recipes.HALF,
+    "unimatch": recipes.UNIMATCH,
+    "augseg": intensity.RECIPE,
+    "cps": recipes.THREE_BOXES,
+}
 
 
 class Parts(NamedTuple):
@@ -28,7 +37,7 @@ class Parts(NamedTuple):
     mesh: Mesh
     network: models.DeepLabV3Plus
     like: step.TrainState  # shapes and shardings
-    init: object  # () -> TrainState
+    init: object  # (seed) -> TrainState
     train_step: object  # (state, batch) -> (state, metrics)
     evaluate: object  # see evaluate.make_evaluator
 
@@ -65,19 +74,36 @@ def build_evaluator(config: ConfigDict, network, mesh: Mesh):
 
 
 def open_data(config: ConfigDict) -> sources.DataSet:
-    """The data set that a config describes, its files checked."""
+    """The data set that a config describes, its files checked; see match_data.
+
+    Raises:
+      ValueError, FileNotFoundError: one sentence on what does not fit.
+    """
+    options = sources.OPTIONS.get(config.data.name, ())
     data = sources.open_data(
         config.data.name,
         config.data.root,
         config.data.splits_dir,
         config.data.split,
+        **{field: config.data[field] for field in options},
     )
+    match_data(config, data)
+    return data
+
+
+def match_data(config: ConfigDict, data: sources.DataSet) -> None:
+    """Sets model.num_classes where it is 0: to that of the data set.
+
+    Raises:
+      ValueError: it is another number than the data set's.
+    """
+    if config.model.num_classes == 0:
+        config.model.num_classes = len(data.class_names)
     if len(data.class_names) != config.model.num_classes:
         raise ValueError(
             f"config.model.num_classes={config.model.num_classes}, but "
             f"{config.data.name} has {len(data.class_names)} classes."
         )
-    return data
 
 
 def labelled_loss(config: ConfigDict):
@@ -91,86 +117,140 @@ def labelled_loss(config: ConfigDict):
     )
 
 
-def make_views(batch: dict, *, on_device: bool) -> Views:
+def view_recipe(config: ConfigDict) -> recipes.Recipe:
+    """The views that a config's method asks the pipeline for."""
+    return _RECIPES.get(config.method, recipes.STRONG)
+
+
+def network_names(config: ConfigDict) -> list[str]:
+    """The networks that a run of a config saves and scores."""
+    if config.method == "cps":
+        return ["student", "twin"]
+    return ["student"] + ["teacher"] * (config.teacher == "ema")
+
+
+def make_views(
+    batch: dict, *, recipe: recipes.Recipe, on_device: bool
+) -> Views:
     """A batch of data/pipeline.py as normalised views."""
     labelled = batch["labelled"]
     images = views.normalise(views.weak(labelled["image"], jnp), jnp)
     if "unlabelled" not in batch:
         return Views(images, labelled["mask"])
-    unlabelled = batch["unlabelled"]
+    finished = dict(batch["unlabelled"])
     if on_device:
-        unlabelled = views.apply(unlabelled, jnp)
+        finished = recipe.apply(finished, jnp)
+    numbers = [k for k in (1, 2) if f"strong_{k}" in finished]
+    strong = [finished.pop(f"strong_{k}") for k in numbers]
     return Views(
         images,
         labelled["mask"],
-        weak=views.normalise(unlabelled["weak"], jnp),
-        strong=views.normalise(unlabelled["strong_1"], jnp),
-        box=unlabelled["box_1"],
-        valid=unlabelled["valid"],
+        weak=views.normalise(finished.pop("weak"), jnp),
+        strong=tuple(views.normalise(image, jnp) for image in strong),
+        box=tuple(finished.pop(f"box_{k}") for k in numbers),
+        valid=finished.pop("valid"),
+        drawn=finished,
     )
 
 
-def _initial_variables(config: ConfigDict, network):
-    size = config.data.crop_size
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _random_variables(network, size: int, key):
     images = jnp.zeros((1, size, size, 3), jnp.float32)
-    init = functools.partial(network.init, train=False)
-    variables = jax.jit(init)(jax.random.key(config.seed), images)
-    if config.model.pretrained:
+    return network.init(key, images, False)
+
+
+def _initial_variables(config: ConfigDict, network, seed: int):
+    loaded = None
+    if config.model.pretrained:  # before the compilation: it may be refused
         prefixes = tuple(filter(None, config.model.allow_missing.split(",")))
-        return pretrained.load_backbone(
-            config.model.pretrained, variables, allow_missing=prefixes
+        loaded = pretrained.load(
+            config.model.pretrained, variable_shapes(network), prefixes
         )
-    if config.model.backbone != "tiny":
+        if config.method == "cps" and pretrained.has_head(loaded):
+            raise ValueError(
+                f"model.pretrained={config.model.pretrained} holds a head "
+                "too, and the two students of cps would start equal and stay "
+                "so: give a file of a backbone alone."
+            )
+    key = jax.random.key(seed)
+    # Two students share a file at most; their heads differ from the start.
+    keys = [key, jax.random.fold_in(key, 1)][: 1 + (config.method == "cps")]
+    started = [
+        _random_variables(network, config.data.crop_size, k) for k in keys
+    ]
+    if loaded is not None:
+        started = [pretrained.merge(loaded, one) for one in started]
+    elif config.model.backbone != "tiny":
         _LOGGER.warning(
             "RANDOM WEIGHTS: model.pretrained is empty, and the learning "
             "rates of this recipe assume an ImageNet backbone. Expect far "
             "lower scores than any published table; give a file with "
             "--config.model.pretrained=FILE.safetensors."
         )
-    return variables
+    return twins.variables(*started) if len(started) == 2 else started[0]
 
 
-def _forward(network, variables, images, train: bool):
-    """The network as methods call it: logits, new batch statistics."""
+def forward(network, variables, images, train: bool, perturb=None):
+    """The network as methods call it; see methods/base.py."""
+    apply = functools.partial(network.apply, variables, images, train)
+    if perturb is not None:
+        apply = functools.partial(
+            apply, perturb, method=models.DeepLabV3Plus.with_perturbed
+        )
     if not train:
-        return network.apply(variables, images, False), None
-    logits, updated = network.apply(
-        variables, images, True, mutable=["batch_stats"]
-    )
+        return apply(), None
+    logits, updated = apply(mutable=["batch_stats"])
     return logits, updated["batch_stats"]
+
+
+def _optimiser(config: ConfigDict):
+    """(transformation, schedule) as config.train says."""
+    t = config.train
+    schedule = (
+        optim.poly_schedule(t.learning_rate, t.steps)
+        if t.schedule == "poly"
+        else optax.constant_schedule(t.learning_rate)
+    )
+    make = optim.adam if t.optimiser == "adam" else optim.sgd
+    tx = make(
+        schedule,
+        head_multiplier=t.head_multiplier,
+        weight_decay=t.weight_decay,
+    )
+    return tx, schedule
 
 
 def _train_step(config: ConfigDict, network):
     """The pure step with everything bound but state and batch."""
-    schedule = optim.poly_schedule(
-        config.train.learning_rate, config.train.steps
-    )
-    tx = optim.sgd(
-        schedule,
-        head_multiplier=config.train.head_multiplier,
-        weight_decay=config.train.weight_decay,
-    )
+    tx, schedule = _optimiser(config)
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,
-        forward=functools.partial(_forward, network),
-        make_views=functools.partial(make_views, on_device=on_device),
+        forward=functools.partial(forward, network),
+        make_views=functools.partial(
+            make_views, recipe=view_recipe(config), on_device=on_device
+        ),
         method=functools.partial(
             METHODS[config.method],
             labelled_loss=labelled_loss(config),
             threshold=config.pseudo_label.threshold,
+            unlabelled_weight=config.loss.unlabelled_weight,
         ),
         tx=tx,
         schedule=schedule,
         inter_pixel=step.InterPixel(**config.inter_pixel.to_dict()),
         ema_decay=config.ema.decay,
         ema_rampup=config.ema.rampup,
+        ema_copy_steps=config.ema.copy_steps,
     )
     return run_step, tx
 
 
 def build(config: ConfigDict, data: sources.DataSet | None = None) -> Parts:
     """Opens the data and builds the functions of a run.
+
+    What they compile depends on neither the seed nor the data set, so runs
+    that differ in nothing else can share them.
 
     Args:
       config: see configs/common.py.
@@ -185,19 +265,23 @@ def build(config: ConfigDict, data: sources.DataSet | None = None) -> Parts:
     network = build_network(config)
     run_step, tx = _train_step(config, network)
     create = functools.partial(
-        step.create_state, tx=tx, with_teacher=config.teacher == "ema"
+        step.create_state,
+        tx=tx,
+        with_teacher="teacher" in network_names(config),
     )
-    shapes = jax.eval_shape(create, variable_shapes(network))
+    shapes = variable_shapes(network)
+    if config.method == "cps":
+        shapes = twins.variables(shapes, shapes)
+    shapes = jax.eval_shape(create, shapes)
     state_sharding = sharding.state_sharding(shapes, mesh)
     replicated = sharding.replicated(mesh)
+    place = jax.jit(create, out_shardings=state_sharding)
     return Parts(
         data=data,
         mesh=mesh,
         network=network,
         like=abstract(shapes, state_sharding),
-        init=lambda: jax.jit(create, out_shardings=state_sharding)(
-            _initial_variables(config, network)
-        ),
+        init=lambda seed: place(_initial_variables(config, network, seed)),
         train_step=jax.jit(
             run_step,
             in_shardings=(state_sharding, sharding.batch_sharding(mesh)),

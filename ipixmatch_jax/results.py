@@ -59,7 +59,8 @@ def report(
       checkpoints: the run's.
       writer: gets the picture grid.
       workdir: gets results.json and pictures.png.
-      networks: the last "student" and, with a moving average, "teacher".
+      networks: the last "student" and, with a moving average, "teacher",
+        or with two students "twin".
       step: steps done.
       best: the best evaluation on val.
 
@@ -70,7 +71,7 @@ def report(
     result = {"best": last, "last": last}
     if best.step != step and best.score >= last["val"]["miou"]:
         step = best.step
-        like = {name: getattr(parts.like, name) for name in networks}
+        like = jax.tree.map(_like, networks)
         networks = checkpoints.restore(step, like)
         chosen = {best.network: networks[best.network]}
         result["best"] = score(parts.evaluate, parts.data, chosen, step)
@@ -86,10 +87,18 @@ def report(
     }
     # Every process scores its part; one of them writes.
     if jax.process_index() == 0:
-        Image.fromarray(picture).save(workdir / "pictures.png")
+        partial = workdir / "pictures.png.partial"
+        Image.fromarray(picture).save(partial, format="PNG")
+        partial.replace(workdir / "pictures.png")
         write_json(workdir / "results.json", result)
     files = [f"{what}: {path}" for what, path in result["files"].items()]
     return "\n".join([compare.table({workdir.name: [result]}), *files])
+
+
+def _like(array: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(
+        array.shape, array.dtype, sharding=array.sharding
+    )
 
 
 def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:

@@ -2,15 +2,19 @@
 
 import logging
 import pathlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from ipixmatch_jax import configuration, metrics, parts, results, sharding
 from ipixmatch_jax.checkpoint import Checkpoints, Saved
-from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.data import check, counts, pipeline, workers
+from ipixmatch_jax.data.skipped import Skipped
+from ipixmatch_jax.methods import twins
 from ipixmatch_jax.preemption import StopRequest
 from ipixmatch_jax.step import TrainState
 from ipixmatch_jax.writer import Writer
@@ -35,13 +39,22 @@ class Run(NamedTuple):
     stop: StopRequest
 
 
-def train(config: ConfigDict, workdir: pathlib.Path) -> int:
+def train(
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    *,
+    build: Callable[[ConfigDict], parts.Parts] = parts.build,
+    stop: StopRequest | None = None,
+) -> int:
     """Trains, or continues what the workdir holds, then reports.
 
     Args:
       config: see configs/common.py.
       workdir: gets config.json, checkpoints/, metrics.jsonl, tensorboard/,
         and at the end results.json and pictures.png.
+      build: makes the parts; one that knows earlier runs can share theirs.
+      stop: listens for signals; its owner can see one that came too late
+        for the loop.
 
     Returns:
       the exit code: 0 at the end, 143 or 130 after a save on a signal.
@@ -52,13 +65,22 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> int:
       DivergenceError: 10 updates in a row were not finite.
     """
     configuration.check(config)
+    built = build(config)
     if (workdir / configuration.FILE).exists():
         configuration.check_resume(config, workdir)
-    built = parts.build(config)
-    workdir.mkdir(parents=True, exist_ok=True)
+    check.before_training(
+        built.data,
+        crop_size=config.data.crop_size,
+        uses_unlabelled=config.method != "supervised",
+        on_error=config.data.on_error,
+    )
     first = jax.process_index() == 0
-    with Checkpoints(workdir) as checkpoints, StopRequest() as stop:
-        state, best = _start(built, checkpoints)
+    if first:
+        counts.report(built.data, config.data.on_error)
+    workdir.mkdir(parents=True, exist_ok=True)
+    stop = stop or StopRequest()
+    with Checkpoints(workdir) as checkpoints, stop:
+        state, best = _start(built, checkpoints, config.seed)
         if first:
             configuration.save(config, workdir)
         start = int(state.step)
@@ -94,7 +116,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> int:
 
 
 def _trees(state: TrainState) -> dict:
-    """The state as the checkpoint's items; a missing teacher is none."""
+    """The state as the checkpoint's items: its networks and the rest."""
     return _networks(state) | {
         "optimiser": {
             "step": state.step,
@@ -112,21 +134,25 @@ def _images_per_step(config: ConfigDict) -> int:
 
 def _networks(state: TrainState) -> dict:
     """The networks that are scored."""
-    if state.teacher is None:
-        return {"student": state.student}
-    return {"student": state.student, "teacher": state.teacher}
+    networks = twins.networks(state.student)
+    if state.teacher is not None:
+        networks["teacher"] = state.teacher
+    return networks
 
 
-def _start(built: parts.Parts, checkpoints: Checkpoints):
+def _start(built: parts.Parts, checkpoints: Checkpoints, seed: int):
     """A new state, or the newest one that was saved."""
     steps = checkpoints.steps()
     if not steps:
-        return built.init(), Saved()
+        return built.init(seed), Saved()
     trees = checkpoints.restore(steps[-1], _trees(built.like))
     best, _ = checkpoints.restore_meta(steps[-1])
     _LOGGER.info("Continuing after step %d", steps[-1])
+    student = trees["student"]
+    if "twin" in trees:
+        student = twins.variables(student, trees["twin"])
     state = TrainState(
-        student=trees["student"],
+        student=student,
         teacher=trees.get("teacher"),
         **trees["optimiser"],
     )
@@ -143,22 +169,28 @@ def _batches(run: Run, start: int):
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
+        recipe=parts.view_recipe(config),
         apply_views=config.data.apply_views,
+        on_error=config.data.on_error,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    return pipeline.iterate(stream, start, config.data.num_workers)
+    return workers.Batches(stream, start, config.data.num_workers)
 
 
 def _loop(run: Run, state: TrainState, best: Saved, start: int):
     """Steps, evaluations and saves until the end or a signal."""
     config, writer = run.config.train, run.writer
     batches = _batches(run, start)
+    data = run.parts.data
+    skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
     done, stopped, saved = start, False, start
     pending = None
     try:
         while done < config.steps and not stopped:
-            batch = sharding.put_batch(next(batches), run.parts.mesh)
+            batch = next(batches)
+            skipped.note(batch.pop("bad"))
+            batch = sharding.put_batch(batch, run.parts.mesh)
             state, measured = run.parts.train_step(state, batch)
             done += 1
             # Reading the step before lets the device run ahead of the host.
@@ -166,7 +198,8 @@ def _loop(run: Run, state: TrainState, best: Saved, start: int):
             pending = (done, measured)
             writer.advance(done)
             if done % config.log_every == 0 or done == config.steps:
-                writer.train(done, jax.device_get(measured))
+                bad = {"bad_images": _over_processes(skipped.take())}
+                writer.train(done, jax.device_get(measured) | bad)
             score = None
             if done % config.eval_every == 0 or done == config.steps:
                 best, score = _evaluate(run, state, best, done)
@@ -182,12 +215,19 @@ def _loop(run: Run, state: TrainState, best: Saved, start: int):
     return state, best, done >= config.steps
 
 
+def _over_processes(count: int) -> int:
+    """The sum over the processes, all of which must ask."""
+    if jax.process_count() == 1:
+        return count
+    return int(multihost_utils.process_allgather(np.int32(count)).sum())
+
+
 def _save(run: Run, state, best: Saved, done: int, score: float | None):
     run.checkpoints.save(done, _trees(state), best, run.config.to_dict(), score)
 
 
 def _evaluate(run: Run, state: TrainState, best: Saved, done: int):
-    """Scores student and teacher on val; the better one is the score.
+    """Scores every network on val; the better one is the score.
 
     Returns the best so far and the score, which is None when a signal cut the
     evaluation short.

@@ -50,6 +50,7 @@ class Writer:
             mininterval=0.2 if terminal else 15.0,
         )
         self._path = workdir / "metrics.jsonl"
+        _cut_torn_line(self._path)
         self._board = SummaryWriter(str(workdir / "tensorboard"))
         self._close.callback(self._board.close)
         self._close.callback(self._bar.close)
@@ -129,6 +130,14 @@ class Writer:
         if self._active:
             with self._bar.external_write_mode(file=sys.stdout):
                 print(text, flush=True)
+
+
+def _cut_torn_line(path: pathlib.Path) -> None:
+    """Takes away a last line that a killed run did not finish."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def write_json(path: pathlib.Path, value) -> None:

@@ -51,13 +51,30 @@ def test_linen_is_known_to_the_networks_alone():
 def test_losses_and_models_import_nothing_of_ours(room):
     for path in (ROOT / room).rglob("*.py"):
         ours = {n for n in imported(path) if n.startswith("ipixmatch_jax")}
+        # The command of pretrained.py reads runs too.
+        ours -= {"ipixmatch_jax.weights", "ipixmatch_jax.weights.main"}
         assert all(n.startswith(f"ipixmatch_jax.{room}") for n in ours)
 
 
 def test_no_config_below_the_parts():
     assert users("ml_collections") == {
+        "check_command.py",
         "configuration.py",
+        "evaluate_command.py",
+        "grid.py",
         "main.py",
         "parts.py",
+        "runs.py",
         "train.py",
     }
+
+
+def test_pickle_is_known_to_the_reader_of_weights_alone():
+    # Which catches the error of torch's own reader of plain tensors.
+    assert users("pickle") == {"models"}
+    assert users("cloudpickle") == users("joblib") == users("dill") == set()
+    loads = [p for p in FILES if "torch.load(" in p.read_text("utf-8")]
+    assert [p.name for p in loads] == ["weight_files.py"]
+    text = loads[0].read_text("utf-8")
+    assert text.count("torch.load(") == text.count("weights_only=True") == 1
+    assert not [p for p in FILES if "allow_pickle=True" in p.read_text("utf-8")]

@@ -1,8 +1,10 @@
 """The whole run on tiny scenes: resume, results, divergence, refusals."""
 
+import functools
 import json
 import signal
 
+import golden
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,9 +12,16 @@ import pytest
 from PIL import Image
 
 from configs import shapes as shapes_config
-from ipixmatch_jax import configuration, evaluate, parts, step, train
+from ipixmatch_jax import (
+    configuration,
+    evaluate_command,
+    parts,
+    step,
+    train,
+)
 from ipixmatch_jax.checkpoint import Checkpoints
 from ipixmatch_jax.data import pipeline, shapes
+from ipixmatch_jax.models import torch_names, weight_files
 from ipixmatch_jax.preemption import StopRequest
 
 
@@ -82,11 +91,14 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     stream = train_batches(
         data.labelled, data.unlabelled, batch_size=2, crop_size=33, seed=0
     )
-    jax.tree.map(
-        np.testing.assert_array_equal,
-        stream[2]["labelled"],
-        next(b for b in seen if b is not None)["labelled"],
-    )
+
+    def was_seen(step):
+        # Threads read ahead, so batches come in any order.
+        image = stream[step]["labelled"]["image"]
+        read = [b["labelled"]["image"] for b in seen if b is not None]
+        return any(np.array_equal(image, other) for other in read)
+
+    assert [was_seen(step) for step in range(4)] == [False, False, True, True]
 
 
 def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
@@ -98,7 +110,7 @@ def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
     np.testing.assert_allclose(
         last["val"]["miou"], np.mean(last["val"]["iou"]), rtol=1e-9
     )
-    table = evaluate.evaluate_workdir(whole, "last", None)
+    table = evaluate_command.evaluate_workdir(whole, "last", None)
     mine = f"last ({last['network']}, 4)"
     row = next(r for r in table.splitlines() if mine in r and "| test" in r)
     assert f"{last['test']['miou']:.1f}" in row
@@ -153,7 +165,7 @@ def test_ten_skipped_updates_in_a_row_stop_the_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("method", "fixmatsch", "one of supervised, fixmatch"),
+        ("method", "fixmatsch", "one of supervised, mean_teacher, fixmatch"),
         ("train.batch_size", 3, "multiple of 2"),
         ("pseudo_label.threshold", 1.5, "not between 0 and 1"),
         ("inter_pixel.relation", "pixels", "the pairs are channel/kl"),
@@ -171,3 +183,38 @@ def test_a_wrong_field_is_one_sentence_before_anything_is_written(
     with pytest.raises(ValueError, match=sentence):
         train.train(tiny(**{field: value}), workdir)
     assert not workdir.exists()
+
+
+def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
+    changes = {"method": "cps", "teacher": "shared", "train.steps": 2}
+    config = tiny(**changes)
+    built = parts.build(config)  # one compilation for all
+    run = functools.partial(train.train, config, build=lambda _: built)
+
+    def asked(self, done):
+        self.exit_code = 128 + signal.SIGTERM
+        return done == 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "asked", asked)
+        assert run(tmp_path / "cut") == 143
+    for name in ("cut", "whole"):
+        assert run(tmp_path / name) == 0
+    cut, whole = (read(tmp_path / name, 2) for name in ("cut", "whole"))
+    assert set(whole) == {"student", "twin", "optimiser"}
+    jax.tree.map(np.testing.assert_array_equal, cut, whole)
+    table = evaluate_command.evaluate_workdir(tmp_path / "whole", "last", None)
+    assert "last (student, 2)" in table
+    assert "last (twin, 2)" in table
+    with pytest.raises(ValueError, match="method is 'cps' there"):
+        train.train(tiny(teacher="shared"), tmp_path / "whole")
+
+
+def test_two_students_refuse_a_file_with_a_head(tmp_path):
+    config = tiny(method="cps", teacher="shared")
+    whole = golden.random_variables(parts.build_network(config))
+    path = tmp_path / "whole.safetensors"
+    weight_files.write(path, torch_names.to_torch_names(whole))
+    config.model.pretrained = str(path)
+    with pytest.raises(ValueError, match="holds a head too"):
+        parts.build(config).init(0)

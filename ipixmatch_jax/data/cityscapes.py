@@ -2,6 +2,7 @@
 
 import pathlib
 
+from ipixmatch_jax.data import record_sets, records
 from ipixmatch_jax.data.files import (
     absent,
     check_root,
@@ -65,7 +66,7 @@ HOW_TO_GET = (
     "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
     "https://www.cityscapes-dataset.com and unpack both into one folder"
 )
-_TABLE = bytes(
+TABLE = bytes(
     LABEL_IDS.index(i) if i in LABEL_IDS else IGNORE for i in range(256)
 )
 
@@ -73,22 +74,27 @@ _TABLE = bytes(
 def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     """Labelled and unlabelled part of train, and val; no test masks exist.
 
+    The root is a folder of its layout, or one that data/prepare.py wrote.
+
     Raises:
       FileNotFoundError: the root, a list or a listed file is absent.
       ValueError: a list is malformed.
     """
     path = check_root(root, HOW_TO_GET)
+    if records.is_set(path):
+        lists = split_lists(path, splits_dir, split)
+        return record_sets.open_lists(path, lists)
     return open_lists(
         path,
         split_lists(path, splits_dir, split),
         CLASS_NAMES,
         PALETTE,
-        table={ALL_IDS: _TABLE},
-        locate=_locate,
+        table={ALL_IDS: TABLE},
+        locate=locate,
     )
 
 
-def _locate(root: pathlib.Path, entries: list[Entry]) -> list[Entry]:
+def locate(root: pathlib.Path, entries: list[Entry]) -> list[Entry]:
     """Falls back from train ids to the label ids that are downloaded."""
     gone = absent(root, [mask for _, mask in entries if mask])
     others = {

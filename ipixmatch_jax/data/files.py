@@ -4,18 +4,27 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 from PIL import Image
 
+from ipixmatch_jax.data import decode
 from ipixmatch_jax.data.lists import Entry, read_list
-from ipixmatch_jax.data.sample import IGNORE, DataSet, Sample, Source
+from ipixmatch_jax.data.sample import (
+    IGNORE,
+    BadFileError,
+    DataSet,
+    Sample,
+    Source,
+)
 
 
 class FileSource(Source):
     """A list of image files and, for labelled sources, their mask files.
 
-    Masks are indexed or grey PNGs that hold ids; `table` maps the ids of the
-    files (0..255) to those of the classes where they differ.
+    Names lie below the root. A link there is followed wherever it leads: the
+    root is its owner's, the lists may be anyone's. data/decode.py says what
+    becomes of each kind of file. Masks are indexed or grey PNGs that hold
+    ids; `table` maps the ids of the files (0..255) to those of the classes
+    where they differ.
     """
 
     def __init__(
@@ -44,10 +53,16 @@ class FileSource(Source):
 
     def __getitem__(self, i: int) -> Sample:
         image_name, mask_name = self._entries[i]
-        image = _decode(self._path(image_name), "RGB")
+        image = decode.read_image(self._path(image_name))
         if mask_name is None:
             return Sample(image, None)
         return Sample(image, self._mask(mask_name, image.size))
+
+    def mask(self, i: int) -> Image.Image | None:
+        """See `Source.mask`; reads the header of the image alone."""
+        name = self._entries[i][1]
+        height, width = self.size(i)
+        return None if name is None else self._mask(name, (width, height))
 
     def name(self, i: int) -> str:
         """See `Source.name`."""
@@ -55,27 +70,19 @@ class FileSource(Source):
 
     def size(self, i: int) -> tuple[int, int]:
         """See `Source.size`; reads the header only."""
-        with _opened(self._path(self.name(i))) as image:
-            return image.height, image.width
+        return decode.read_size(self._path(self.name(i)))
 
     def _path(self, name: str) -> str:
         return os.path.join(self._root, name)
 
     def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
         path = self._path(name)
-        mask = _decode(path, None)
-        if mask.mode not in ("L", "P"):
-            raise ValueError(
-                f"The mask {path} has mode {mask.mode}; class ids need an "
-                "indexed or grey 8-bit PNG."
-            )
+        mask = decode.read_mask(path)
         if mask.size != size:
-            raise ValueError(
+            raise BadFileError(
                 f"The mask {path} is {mask.width}x{mask.height} but its "
-                f"image is {size[0]}x{size[1]}."
+                f"image is {size[0]}x{size[1]}{_hint(mask.size, size)}."
             )
-        # Through an array: converting a palette image would give luminance.
-        mask = Image.fromarray(np.asarray(mask))
         for ending, table in self._table.items():
             if name.endswith(ending):
                 mask = mask.point(table)
@@ -86,43 +93,47 @@ class FileSource(Source):
         counts = mask.histogram()
         for value in range(self._num_classes, IGNORE):
             if counts[value]:
-                raise ValueError(
+                raise BadFileError(
                     f"The mask {path} holds the id {value}; the ids are 0 to "
                     f"{self._num_classes - 1} and {IGNORE}."
                 )
 
 
-def _opened(path: str) -> Image.Image:
-    try:
-        return Image.open(path)
-    except OSError as error:
-        raise OSError(f"{path} is not a readable image: {error}.") from error
-
-
-def _decode(path: str, mode: str | None) -> Image.Image:
-    with _opened(path) as image:
-        try:
-            image.load()
-        except (OSError, SyntaxError) as error:
-            raise OSError(f"{path} cannot be decoded: {error}.") from error
-        return image.copy() if mode is None else image.convert(mode)
+def _hint(mask: tuple[int, int], image: tuple[int, int]) -> str:
+    if mask != image[::-1]:
+        return ""
+    return (
+        ": if the image has an EXIF rotation it was applied, so turn the "
+        "mask too or take the tag away"
+    )
 
 
 def absent(root: pathlib.Path, names: Iterable[str]) -> set[str]:
     """Those of `names` (relative to root) that are no files there.
 
     Lists each folder once, since one call per file is slow on network disks.
+
+    Raises:
+      ValueError: a folder is there and may not be read.
     """
     folders: dict[str, set[str]] = {}
     gone = set()
     for name in names:
         folder, _, base = name.rpartition("/")
         if folder not in folders:
-            path = root / folder
-            folders[folder] = set(os.listdir(path) if path.is_dir() else ())
+            folders[folder] = _listed(os.path.join(root, folder))
         if base not in folders[folder]:
             gone.add(name)
     return gone
+
+
+def _listed(folder: str) -> set[str]:
+    try:
+        return set(os.listdir(folder) if os.path.isdir(folder) else ())
+    except OSError as error:
+        raise ValueError(
+            f"The folder {folder} cannot be read: {error.strerror}."
+        ) from error
 
 
 def check_root(root: str, how_to_get: str) -> pathlib.Path:

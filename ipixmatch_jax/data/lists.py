@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import unicodedata
 
 Entry = tuple[str, str | None]
 
@@ -17,13 +18,14 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
 
     Raises:
       FileNotFoundError: no such list; says how to get one.
-      ValueError: a line has more than two columns, a path leaves the root,
-        or the list is empty.
+      ValueError: the list is not readable as text, a line has more than two
+        columns, a path leaves the root or is none, or the list is empty;
+        names the list and the first such line.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = _text(path).splitlines()
     entries = [
         _entry(line, f"{path}, line {number}")
         for number, line in enumerate(lines, 1)
@@ -34,13 +36,29 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     return entries
 
 
+def _text(path: pathlib.Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # With a mark or without.
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"The list {path} is not text in UTF-8: see its byte {error.start}."
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"The list {path} cannot be read: {error.strerror}."
+        ) from error
+
+
 def _entry(line: str, where: str) -> Entry:
     columns = line.split()
     if len(columns) > 2:
         raise ValueError(
-            f"{where}: expected `image mask`, got {len(columns)} columns."
+            f"{where}: expected `image mask`, got {len(columns)} columns; "
+            "names cannot hold spaces."
         )
     for column in columns:
+        if any(unicodedata.category(letter) == "Cc" for letter in column):
+            raise ValueError(f"{where}: {column!r} is not a path.")
         if column.startswith("/") or ".." in column.split("/"):
             raise ValueError(f"{where}: {column} leads out of the root.")
     mask = columns[1] if len(columns) == 2 else None

@@ -6,22 +6,31 @@ function of the seed and k, whatever the number of workers and processes.
 A batch is `{"labelled": ..., "unlabelled": ...}` with b images each:
   labelled: image uint8 [b,S,S,3], mask uint8 [b,S,S], index int32 [b] (the
     position in the source).
-  unlabelled: image uint8 [b,S,S,3], valid bool [b,S,S], strong_1, strong_2
-    (batched `views.StrongView`), index int32 [b]. This is the form for views
-    that are applied on device; on the host, `views.apply` has turned it into
-    weak, strong_1, strong_2 float32 [b,S,S,3] on [0, 1], box_1, box_2
-    int32 [b,4] and valid.
+  unlabelled: image uint8 [b,S,S,3], valid bool [b,S,S], index int32 [b] and
+    what the recipe drew, by default strong_1 and strong_2 (batched
+    `views.StrongView`). This is the form for views that are applied on
+    device; on the host, the recipe has turned it into weak, strong_1,
+    strong_2, ... float32 [b,S,S,3] on [0, 1], box_1, box_2, ... int32 [b,4]
+    or [b,K,4], valid, and whatever else it passes on.
+  bad: {"labelled": int32 [b], "unlabelled": int32 [b]}, the position of the
+    image that should have stood at each place and could not be used, -1 for
+    none. In its place stands the next image of the order's odd or even
+    places, so that the replacement, too, is a function of the seed and k.
 """
 
 import functools
+import itertools
 import sys
 from typing import Any
 
 import grain
 import numpy as np
 
-from ipixmatch_jax.data import views
-from ipixmatch_jax.data.sample import Source
+from ipixmatch_jax.data import recipes, views
+from ipixmatch_jax.data.sample import BadFileError, Sample, Source
+
+# Images in a row that cannot be used, after which something else is wrong.
+TRIES = 100
 
 
 def train_batches(
@@ -31,7 +40,9 @@ def train_batches(
     batch_size: int,
     crop_size: int,
     seed: int,
+    recipe: recipes.Recipe = recipes.STRONG,
     apply_views: str = "device",
+    on_error: str = "stop",
     process_index: int = 0,
     process_count: int = 1,
 ) -> grain.MapDataset:
@@ -45,63 +56,45 @@ def train_batches(
         unlabelled ones.
       crop_size: side of the crops in pixels.
       seed: of order and augmentations, 0 to 2**32 - 1.
+      recipe: the views that the method asks for.
       apply_views: "device" or "host", where strong views are computed.
+      on_error: "stop" or "skip", what a labelled image does whose files
+        cannot be used; an unlabelled one is always skipped.
       process_index: which contiguous block of the global batch this is.
       process_count: into how many blocks the global batch is cut.
 
     Raises:
       ValueError: sizes that do not divide, an empty source, another
-        `apply_views`.
+        `apply_views` or `on_error`. Of an element: BadFileError, a labelled
+        file cannot be used, or too many unlabelled ones in a row.
     """
-    _check(batch_size, process_count, apply_views, unlabelled)
+    _check(batch_size, process_count, unlabelled)
+    _check_choice("apply_views", apply_views, ("device", "host"))
+    _check_choice("on_error", on_error, ("stop", "skip"))
     block = (batch_size, process_index, process_count)
-    batches = _stream(_Labelled(labelled, crop_size), (seed, 0), block)
+    skip = on_error == "skip"
+    batches = _stream(_Labelled(labelled, crop_size, (seed, 0), skip), block)
     if unlabelled is None:
         return batches.map(_name_labelled)
-    others = _stream(_Unlabelled(unlabelled, crop_size), (seed, 1), block)
-    if apply_views == "host":
-        others = others.map(_apply_on_host)
+    crops = _Unlabelled(unlabelled, crop_size, (seed, 1), recipe)
+    others = _stream(crops, block)
     both = grain.experimental.ZipMapDataset([batches, others])
-    return both.map(_name_both)
+    apply = recipe.apply if apply_views == "host" else None
+    return both.map(functools.partial(_name_both, apply=apply))
 
 
-def _stream(
-    crops: "_Crops", seed: tuple[int, int], block: tuple[int, int, int]
-) -> grain.MapDataset:
+def _stream(crops: "_Crops", block: tuple[int, int, int]) -> grain.MapDataset:
     """Batches of one source; `block` as `_ProcessBlock` takes it."""
     if len(crops.source) == 0:
         raise ValueError("A training list names no images.")
     batch_size, _, process_count = block
-    order = _Order(len(crops.source), seed)
-    transform_seed = np.random.SeedSequence(seed).generate_state(1)[0]
-    elements = order.random_map(crops, seed=int(transform_seed))
+    transform_seed = np.random.SeedSequence(crops.seed).generate_state(1)[0]
+    elements = _Places().random_map(crops, seed=int(transform_seed))
     elements = _ProcessBlock(elements, *block)
     return elements.batch(batch_size // process_count)
 
 
-def iterate(
-    batches: grain.MapDataset, start_step: int, num_workers: int
-) -> grain.DatasetIterator:
-    """Iterates from a step on; close it with `.close()`.
-
-    Args:
-      batches: of `train_batches`.
-      start_step: the first batch, so that a resumed run goes on exactly.
-      num_workers: processes that read ahead; 0 reads ahead in threads.
-    """
-    threads = 4 if num_workers == 0 else 1
-    ahead = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
-    dataset = batches[start_step:].to_iter_dataset(ahead)
-    if num_workers:
-        dataset = dataset.mp_prefetch(
-            grain.MultiprocessingOptions(
-                num_workers=num_workers, per_worker_buffer_size=2
-            )
-        )
-    return iter(dataset)
-
-
-def _check(batch_size, process_count, apply_views, unlabelled):
+def _check(batch_size, process_count, unlabelled):
     if batch_size < 1 or batch_size % process_count:
         raise ValueError(
             f"train.batch_size is {batch_size}, which does not divide into "
@@ -114,9 +107,12 @@ def _check(batch_size, process_count, apply_views, unlabelled):
             f"{process_count} processes; CutMix pairs neighbours, so it must "
             "be an even number."
         )
-    if apply_views not in ("device", "host"):
+
+
+def _check_choice(field, value, choices):
+    if value not in choices:
         raise ValueError(
-            f"data.apply_views is {apply_views!r}; it is device or host."
+            f"data.{field} is {value!r}; it is {' or '.join(choices)}."
         )
 
 
@@ -139,26 +135,14 @@ def epoch_order(
     return tuple(order)
 
 
-class _Order(grain.MapDataset):
-    """Positions in a source, epoch after epoch without end.
-
-    Takes the place of grain's shuffle, whose cost per element grows to
-    milliseconds for the few dozen images of a small labelled list.
-    """
-
-    def __init__(self, length: int, seed: tuple[int, int]):
-        super().__init__()
-        self._epoch_length = length
-        self._seed = seed
+class _Places(grain.MapDataset):
+    """Places in the endless order: 0, 1, 2, ..."""
 
     def __len__(self) -> int:
         return sys.maxsize
 
     def __getitem__(self, index):
-        if isinstance(index, slice):
-            return self.slice(index)
-        epoch, place = divmod(index, self._epoch_length)
-        return epoch_order(self._seed, epoch, self._epoch_length)[place]
+        return self.slice(index) if isinstance(index, slice) else index
 
 
 class _ProcessBlock(grain.MapDataset):
@@ -188,45 +172,92 @@ class _ProcessBlock(grain.MapDataset):
 
 
 class _Crops(grain.transforms.RandomMap):
-    def __init__(self, source: Source, crop_size: int):
-        self.source = source
-        self._crop_size = crop_size
+    """A crop of the image that the order has at a place.
 
-    def _crop(self, index, rng):
-        sample = self.source[index]
+    The order takes the place of grain's shuffle, whose cost per element grows
+    to milliseconds for the few dozen images of a small labelled list.
+    """
+
+    def __init__(
+        self, source: Source, crop_size: int, seed: tuple[int, int], skip: bool
+    ):
+        self.source = source
+        self.seed = seed
+        self._crop_size = crop_size
+        self._skip = skip
+
+    def _crop(self, place, rng):
+        """The crop, and {"index", "bad"} as batches hold them."""
+        index, sample, bad = self._usable(place)
         size = sample.image.size[::-1]
         crop = views.draw_crop(rng, size, self._crop_size)
-        return views.apply_crop(sample, crop, self._crop_size)
+        where = {"index": np.int32(index), "bad": np.int32(bad)}
+        return views.apply_crop(sample, crop, self._crop_size), where
+
+    def _usable(self, place: int) -> tuple[int, Sample, int]:
+        """(position, sample, position of a bad image or -1).
+
+        Replacements come from every second place, so that the two images of
+        a pair, which CutMix pastes into each other, stay different ones. Only
+        two replacements that meet at the edge of an epoch, and a list with no
+        other usable image, make an image its own partner.
+        """
+        first, partner = self._at(place), self._at(place ^ 1)
+        later = map(self._at, range(place + 2, place + 2 * TRIES, 2))
+        others = (index for index in later if index != partner)
+        for index in itertools.chain([first], others, [partner]):
+            try:
+                sample = self.source[index]
+                return index, sample, -1 if index == first else first
+            except BadFileError as error:
+                if not self._skip:
+                    raise
+                last = error
+        raise BadFileError(
+            f"Of {TRIES} places in a row none has an image that can be used, "
+            f"the last because: {last}"
+        )
+
+    def _at(self, place: int) -> int:
+        length = len(self.source)
+        epoch, place = divmod(place, length)
+        return epoch_order(self.seed, epoch, length)[place]
 
 
 class _Labelled(_Crops):
     def random_map(self, index, rng):
-        image, mask, _ = self._crop(index, rng)
+        (image, mask, _), where = self._crop(index, rng)
         if mask is None:
-            raise ValueError(f"{self.source.name(index)} has no mask.")
-        return {"image": image, "mask": mask, "index": np.int32(index)}
+            raise ValueError(f"{self.source.name(where['index'])} has no mask.")
+        return {"image": image, "mask": mask, **where}
 
 
 class _Unlabelled(_Crops):
+    def __init__(
+        self,
+        source: Source,
+        crop_size: int,
+        seed: tuple[int, int],
+        recipe: recipes.Recipe,
+    ):
+        super().__init__(source, crop_size, seed, skip=True)
+        self._recipe = recipe
+
     def random_map(self, index, rng):
-        image, _, valid = self._crop(index, rng)
-        return {
-            "image": image,
-            "valid": valid,
-            "strong_1": views.draw_strong(rng, self._crop_size),
-            "strong_2": views.draw_strong(rng, self._crop_size),
-            "index": np.int32(index),
-        }
-
-
-def _apply_on_host(unlabelled: dict[str, Any]) -> dict[str, Any]:
-    return views.apply(unlabelled, np)
+        (image, _, valid), where = self._crop(index, rng)
+        drawn = self._recipe.draw(rng, self._crop_size)
+        return {"image": image, "valid": valid, **drawn, **where}
 
 
 def _name_labelled(labelled: dict[str, Any]) -> dict[str, Any]:
-    return {"labelled": labelled}
+    bad = {"labelled": labelled.pop("bad")}
+    return {"labelled": labelled, "bad": bad}
 
 
-def _name_both(pair: tuple) -> dict[str, Any]:
+def _name_both(pair: tuple, apply) -> dict[str, Any]:
     labelled, unlabelled = pair
-    return {"labelled": labelled, "unlabelled": unlabelled}
+    batch = _name_labelled(labelled)
+    batch["bad"]["unlabelled"] = unlabelled.pop("bad")
+    if apply is not None:
+        unlabelled = apply(unlabelled, xp=np)
+    return batch | {"unlabelled": unlabelled}

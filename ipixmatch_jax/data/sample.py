@@ -8,6 +8,10 @@ from PIL import Image
 IGNORE = 255  # The label of pixels that count nowhere.
 
 
+class BadFileError(ValueError):
+    """A file cannot be used; the message names it and says why."""
+
+
 class Sample(NamedTuple):
     """One image of a source.
 
@@ -28,7 +32,20 @@ class Source(abc.ABC):
     def __len__(self) -> int: ...
 
     @abc.abstractmethod
-    def __getitem__(self, i: int) -> Sample: ...
+    def __getitem__(self, i: int) -> Sample:
+        """Decodes the image and, where there is one, its mask.
+
+        Raises:
+          BadFileError: a file of this position cannot be used.
+        """
+
+    def mask(self, i: int) -> Image.Image | None:
+        """The mask of `self[i]`, where it can be had without the image.
+
+        Raises:
+          BadFileError: a file of this position cannot be used.
+        """
+        return self[i].mask
 
     @abc.abstractmethod
     def name(self, i: int) -> str:
@@ -36,7 +53,11 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def size(self, i: int) -> tuple[int, int]:
-        """(height, width) in pixels, without decoding the image."""
+        """(height, width) in pixels, without decoding the image.
+
+        Raises:
+          BadFileError: the file cannot be used.
+        """
 
 
 class DataSet(NamedTuple):

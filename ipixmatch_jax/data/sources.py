@@ -1,19 +1,42 @@
 """The data sets by name."""
 
-from ipixmatch_jax.data import camvid, cityscapes, shapes, voc
+from ipixmatch_jax.data import (
+    camvid,
+    cityscapes,
+    folder,
+    record_sets,
+    shapes,
+    voc,
+)
 from ipixmatch_jax.data.sample import DataSet, Sample, Source
 
-__all__ = ["DATA_SETS", "DataSet", "Sample", "Source", "open_data"]
+__all__ = [
+    "DATA_SETS",
+    "OPTIONS",
+    "DataSet",
+    "Sample",
+    "Source",
+    "open_data",
+]
 
 DATA_SETS = {
     "voc": voc.open_set,
     "cityscapes": cityscapes.open_set,
     "camvid": camvid.open_set,
     "shapes": shapes.open_set,
+    "folder": folder.open_set,
+    "tfds": record_sets.open_tfds,
+}
+# What a data set takes beside the root and the split: fields of data.
+OPTIONS = {
+    "folder": ("holdout",),
+    "tfds": ("holdout", "tfds", "image_feature", "mask_feature"),
 }
 
 
-def open_data(name: str, root: str, splits_dir: str, split: str) -> DataSet:
+def open_data(
+    name: str, root: str, splits_dir: str, split: str, **options
+) -> DataSet:
     """Opens a data set and checks that every listed file is there.
 
     Args:
@@ -22,6 +45,7 @@ def open_data(name: str, root: str, splits_dir: str, split: str) -> DataSet:
       splits_dir: the folder of the lists `<split>/labeled.txt`,
         `<split>/unlabeled.txt` and `val.txt`; "" means `<root>/splits`.
       split: such as "1_8".
+      **options: those that `OPTIONS` names for the data set.
 
     Raises:
       FileNotFoundError: the root, a list or a listed file is absent.
@@ -32,4 +56,4 @@ def open_data(name: str, root: str, splits_dir: str, split: str) -> DataSet:
             f"No data set is called {name!r}; data.name is one of "
             f"{', '.join(DATA_SETS)}."
         )
-    return DATA_SETS[name](root, splits_dir, split)
+    return DATA_SETS[name](root, splits_dir, split, **options)

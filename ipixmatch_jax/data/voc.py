@@ -2,6 +2,8 @@
 
 import pathlib
 
+from ipixmatch_jax.data import record_sets, records
+from ipixmatch_jax.data.class_list import voc_colour
 from ipixmatch_jax.data.files import (
     absent,
     check_root,
@@ -44,15 +46,7 @@ MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
 TRAIN_LISTS = ("train_aug.txt", "trainaug.txt", "train.txt")
 
 
-def _colour(class_id: int) -> tuple[int, int, int]:
-    """VOC's colour map: the bits of the id, spread over the channels."""
-    channels = [0, 0, 0]
-    for bit in range(8):
-        channels[bit % 3] |= (class_id >> bit & 1) << (7 - bit // 3)
-    return tuple(channels)
-
-
-PALETTE = tuple(_colour(i) for i in range(len(CLASS_NAMES)))
+PALETTE = tuple(voc_colour(i) for i in range(len(CLASS_NAMES)))
 
 
 def find_root(path: pathlib.Path) -> pathlib.Path:
@@ -64,21 +58,26 @@ def find_root(path: pathlib.Path) -> pathlib.Path:
 def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     """Labelled and unlabelled part of train, and val.
 
+    The root is a folder of VOC's layout, or one that data/prepare.py wrote.
+
     Raises:
       FileNotFoundError: the root, a list or a listed file is absent.
       ValueError: a list is malformed.
     """
     path = check_root(root, HOW_TO_GET)
+    if records.is_set(path):
+        lists = split_lists(path, splits_dir, split)
+        return record_sets.open_lists(path, lists)
     return open_lists(
         find_root(path),
         split_lists(path, splits_dir, split),
         CLASS_NAMES,
         PALETTE,
-        locate=_locate,
+        locate=locate,
     )
 
 
-def _locate(root: pathlib.Path, entries: list[Entry]) -> list[Entry]:
+def locate(root: pathlib.Path, entries: list[Entry]) -> list[Entry]:
     """Looks for a mask in the other mask folder when it is not in its own."""
     plain, augmented = (f"{folder}/" for folder in MASK_FOLDERS)
     gone = absent(root, [mask for _, mask in entries if mask])
@@ -124,4 +123,4 @@ def _ids(root: pathlib.Path, path: pathlib.Path) -> list[Entry]:
         (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png")
         for name in names
     ]
-    return _locate(root, entries)
+    return locate(root, entries)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data import pipeline, views
+from ipixmatch_jax.data import pipeline, views, workers
 from ipixmatch_jax.data.sample import Sample, Source
 from ipixmatch_jax.data.sources import open_data
 
@@ -45,7 +45,7 @@ def _assert_same(a, b):
 
 
 def _take(batches, start, count, num_workers):
-    iterator = pipeline.iterate(batches, start, num_workers)
+    iterator = workers.Batches(batches, start, num_workers)
     try:
         return [next(iterator) for _ in range(count)]
     finally:
@@ -75,6 +75,10 @@ def test_shapes_and_types_of_a_batch():
             "strong_1": strong,
             "strong_2": strong,
             "index": ((4,), "int32"),
+        },
+        "bad": {
+            "labelled": ((4,), "int32"),
+            "unlabelled": ((4,), "int32"),
         },
     }
 
@@ -159,7 +163,7 @@ def test_processes_take_contiguous_blocks_of_the_same_batch():
 def test_labelled_batches_do_not_depend_on_unlabelled_ones():
     for k in (0, 4):
         alone = _batches(unlabelled=None)[k]
-        assert set(alone) == {"labelled"}
+        assert set(alone) == {"labelled", "bad"}
         _assert_same(alone["labelled"], _batches()[k]["labelled"])
         _assert_same(alone["labelled"], _batches(unlabelled=3)[k]["labelled"])
 

@@ -188,8 +188,8 @@ def test_broken_images_are_refused_by_name(tmp_path):
     whole = (tmp_path / "a.png").read_bytes()
     source = FileSource(tmp_path, [("a.png", None)], 5)
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(OSError, match=r"a.png"):
+    with pytest.raises(ValueError, match=r"a.png"):
         source[0]
     (tmp_path / "a.png").write_bytes(b"not an image")
-    with pytest.raises(OSError, match=r"a.png is not a readable image"):
+    with pytest.raises(ValueError, match=r"a.png is not a readable image"):
         source[0]

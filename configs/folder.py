@@ -1,0 +1,42 @@
+"""One's own images, some of them with masks: any number of classes.
+
+    python -m ipixmatch_jax.main --config configs/folder.py:r50 \
+        --config.data.root=DIR
+
+docs/own_data.md says what DIR holds. `tiny` is for CPUs and needs no weights;
+the rate of the others assumes ImageNet weights (model.pretrained). The recipes
+are ours.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common, methods
+
+
+def get_config(arg: str = "") -> ConfigDict:
+    """The recipe of `<backbone>[,method=...]`, default r50."""
+    # FixMatch where none is named and time is short: its step is the cheapest.
+    host = "fixmatch" if arg.startswith("tiny") else "unimatch"
+    backbone, _, method = common.parse(arg, (), "r50", host)
+    c = common.base()
+    c.data.name = "folder"
+    c.model.backbone = backbone
+    c.train.eval_every = 500
+    c.train.save_every = 500
+    if backbone == "tiny":
+        _set_tiny(c)
+    methods.set_method(c, method)
+    return c
+
+
+def _set_tiny(c: ConfigDict) -> None:
+    """As for CamVid: a run this short has no time for a slow teacher."""
+    c.data.crop_size = 193
+    c.train.steps = 2000
+    c.train.batch_size = 4
+    c.train.learning_rate = 0.04
+    c.train.head_multiplier = 1.0
+    c.ema.decay = 0.99
+    c.pseudo_label.threshold = 0.9
+    c.inter_pixel.threshold = 0.9
+    c.inter_pixel.warmup_steps = 500

@@ -1,0 +1,118 @@
+"""Batches read ahead, by threads or by processes that may be killed."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+
+import grain
+
+_LOGGER = logging.getLogger(__name__)
+
+# Times in a row that workers are started again for one batch.
+RESTARTS = 2
+# How grain says that a worker is gone.
+_GONE = "Worker process was terminated unexpectedly"
+
+
+class WorkersLostError(RuntimeError):
+    """Data workers were killed again and again."""
+
+
+class Batches:
+    """An iterator over batches from a step on; close it with `.close()`.
+
+    Since a batch is a function of its step, nothing is lost with a worker:
+    all are started again at the step that is missing.
+    """
+
+    def __init__(
+        self, batches: grain.MapDataset, start_step: int, num_workers: int
+    ):
+        """Starts to read ahead.
+
+        Args:
+          batches: of `pipeline.train_batches`.
+          start_step: the first batch, so that a resumed run goes on exactly.
+          num_workers: processes that read ahead; 0 reads ahead in threads.
+        """
+        self._batches = batches
+        self._step = start_step
+        self._num_workers = num_workers
+        self._iterator = self._start()
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __next__(self):
+        """The next batch.
+
+        Raises:
+          BadFileError: see `pipeline.train_batches`.
+          WorkersLostError: workers were killed RESTARTS times more.
+        """
+        for left in range(RESTARTS, -1, -1):
+            try:
+                batch = next(self._iterator)
+            except RuntimeError as error:
+                if _GONE not in str(error):
+                    raise
+                lost = error
+            else:
+                self._step += 1
+                return batch
+            self._iterator.close()
+            if left:
+                _LOGGER.warning(
+                    "A data worker was killed before step %d; all are started "
+                    "again there, and no image is lost.",
+                    self._step,
+                )
+                self._iterator = self._start()
+        raise WorkersLostError(
+            f"A data worker was killed before step {self._step}, and again "
+            f"after {RESTARTS} restarts ({_exit_code(lost)}). Most often the "
+            "machine is short of memory: lower --config.data.num_workers, or "
+            "read in threads with --config.data.num_workers=0. The same "
+            "command continues the run."
+        ) from lost
+
+    def close(self) -> None:
+        """Stops what reads ahead."""
+        self._iterator.close()
+
+    def _start(self) -> grain.DatasetIterator:
+        # Threads that read ahead in this process, or in each worker.
+        threads = 4 if self._num_workers == 0 else 1
+        ahead = grain.ReadOptions(
+            num_threads=threads, prefetch_buffer_size=threads
+        )
+        dataset = self._batches[self._step :].to_iter_dataset(ahead)
+        if self._num_workers:
+            dataset = dataset.mp_prefetch(
+                grain.MultiprocessingOptions(
+                    num_workers=self._num_workers, per_worker_buffer_size=2
+                ),
+                worker_init_fn=_begin_worker,
+            )
+        return iter(dataset)
+
+
+def _exit_code(lost: RuntimeError) -> str:
+    """`exit code -9` from grain's words."""
+    _, _, rest = str(lost).partition("with ")
+    return rest.partition(".")[0] or "no exit code"
+
+
+def _begin_worker(index: int, count: int) -> None:
+    """Leaves Ctrl-C to the run, which saves, and ends when the run is gone."""
+    del index, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    # A run that was killed told nobody; its workers would wait for ever.
+    os._exit(1)

@@ -1,0 +1,87 @@
+"""A run on data of which some cannot be used."""
+
+import json
+
+import pytest
+
+from configs import shapes as shapes_config
+from ipixmatch_jax import train
+from ipixmatch_jax.data import pipeline, shapes
+from ipixmatch_jax.data.sample import BadFileError
+from ipixmatch_jax.writer import Writer
+
+BAD = 70  # The scene that cannot be used.
+
+
+@pytest.fixture(autouse=True)
+def _one_bad_scene(monkeypatch):
+    monkeypatch.setattr(shapes, "VAL", 3)
+    monkeypatch.setattr(shapes, "TEST", 2)
+    whole = shapes.Scenes.__getitem__
+
+    def getitem(self, i):
+        if self.name(i) == f"scene_1_{BAD:04d}.png":
+            raise BadFileError(f"{self.name(i)} is spoilt.")
+        return whole(self, i)
+
+    monkeypatch.setattr(shapes.Scenes, "__getitem__", getitem)
+
+
+def tiny(split):
+    config = shapes_config.get_config()
+    config.data.split = split
+    config.data.crop_size = 33
+    config.train.batch_size = 2
+    config.train.steps = 4
+    config.train.eval_every = 3
+    config.train.save_every = 100
+    config.train.log_every = 1
+    config.evaluate.batch_size = 4
+    config.pseudo_label.threshold = 0.3
+    config.inter_pixel.threshold = 0.3
+    config.mesh.data = 1
+    return config
+
+
+def seed_that_shows(place, stream, length):
+    """A seed whose first four steps, of two images, come to one position."""
+    for seed in range(500):
+        order = pipeline.epoch_order((seed, stream), 0, length)
+        if place in order[:8]:
+            return seed
+    raise AssertionError("no such seed")
+
+
+def bad_images(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in lines]
+    return sum(line["bad_images"] for line in lines if "loss" in line)
+
+
+def test_a_bad_unlabelled_image_is_skipped_and_counted(tmp_path):
+    config = tiny("1_8")  # 32 labelled scenes, so the bad one is not.
+    config.seed = seed_that_shows(BAD - 32, 1, 256 - 32)
+    assert train.train(config, tmp_path) == 0
+    assert bad_images(tmp_path) == 1
+
+
+def test_a_bad_labelled_image_stops_the_run_or_is_skipped(tmp_path):
+    config = tiny("1_2")  # 128 labelled scenes.
+    config.seed = seed_that_shows(BAD, 0, 128)
+    with pytest.raises(BadFileError, match=r"scene_1_0070.png is spoilt"):
+        train.train(config, tmp_path / "stop")
+    config.data.on_error = "skip"
+    assert train.train(config, tmp_path / "skip") == 0
+    assert bad_images(tmp_path / "skip") == 1
+
+
+def test_a_line_that_a_killed_run_left_unfinished_is_taken_away(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    for before in ('{"step": 1}\n{"step": 2, "lo', '{"step": 1}\n', '{"st', ""):
+        path.write_text(before)
+        how = {"start": 2, "steps": 4, "images_per_step": 2, "active": True}
+        with Writer(tmp_path, **how) as writer:
+            writer.scalars(3, {"loss": 1.0})
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        whole = [{"step": 1}] if "1" in before else []
+        assert lines == [*whole, {"step": 3, "loss": 1.0}]
