@@ -62,6 +62,12 @@ _FIXED = (
 
 def _get(config: ConfigDict, field: str):
     for name in field.split("."):
+        if name not in config:
+            raise ValueError(
+                f"config.{field} is not there: this config is of another "
+                f"version; add the field to its {FILE} by hand, with its "
+                "default from configs/common.py."
+            )
         config = config[name]
     return config
 

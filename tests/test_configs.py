@@ -71,6 +71,13 @@ def test_a_config_survives_its_json(tmp_path):
     assert configuration.load(tmp_path).to_dict() == config.to_dict()
 
 
+def test_a_config_of_another_version_names_what_it_lacks():
+    config = shapes.get_config()
+    del config.train["optimiser"]
+    with pytest.raises(ValueError, match=r"train\.optimiser is not"):
+        configuration.check(config)
+
+
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"not the --workdir of a run"):
         configuration.load(tmp_path)
