@@ -64,6 +64,7 @@ def test_no_config_below_the_parts():
         "grid.py",
         "main.py",
         "parts.py",
+        "predict_run.py",
         "runs.py",
         "train.py",
     }
