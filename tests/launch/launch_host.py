@@ -1,8 +1,10 @@
 """The launchers on this host: real bash, programs of clusters replaced."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
+from collections.abc import Iterator
 
 LAUNCH = pathlib.Path(__file__).resolve().parents[2] / "launch"
 
@@ -42,16 +44,27 @@ class Host:
             if line.startswith(head)
         ]
 
-    def start(self, script: str, *words, **options) -> subprocess.Popen:
-        """A launcher, started; options as Popen takes them."""
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def start(
+        self, script: str, *words, **options
+    ) -> Iterator[subprocess.Popen]:
+        """A launcher, started; options as Popen takes them.
+
+        A test that fails meanwhile kills it instead of waiting for its end.
+        """
+        with subprocess.Popen(
             ["bash", str(LAUNCH / script), *map(str, words)],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             **options,
-        )
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
     def run(self, script: str, *words, timeout=20, **options):
         """(exit code, stdout, stderr) of a launcher."""

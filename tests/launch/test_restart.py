@@ -52,8 +52,7 @@ echo ready
 while :; do sleep 0.05; done
 """,
     )
-    process = host.start("restart.sh", "--", command)
-    with process:
+    with host.start("restart.sh", "--", command) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         out, err = process.communicate(timeout=10)
@@ -63,8 +62,7 @@ while :; do sleep 0.05; done
 
 def test_a_signal_in_the_pause_ends_it_with_the_last_code(host):
     command = host.program("training", "exit 5")
-    process = host.start("restart.sh", "--pause", 60, "--", command)
-    with process:
+    with host.start("restart.sh", "--pause", 60, "--", command) as process:
         assert process.stderr.readline().startswith("restart: failed with 5")
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
