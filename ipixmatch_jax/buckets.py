@@ -54,6 +54,47 @@ def smallest_holding(shapes: list[tuple[int, int]], size) -> int:
     return int(np.argmin(area))
 
 
+def grouped(
+    shapes: list[tuple[int, int]], sizes: dict[int, tuple[int, int]]
+) -> list[tuple[tuple[int, int], list[int]]]:
+    """Which images go into which padded shape: the smallest that holds them.
+
+    Args:
+      shapes: of `bucket_shapes`.
+      sizes: height and width of images by their positions.
+
+    Returns:
+      (shape, positions in the order of `sizes`) of each shape.
+    """
+    members: list[list[int]] = [[] for _ in shapes]
+    for index, size in sizes.items():
+        members[smallest_holding(shapes, size)].append(index)
+    return list(zip(shapes, members, strict=True))
+
+
+def padded(
+    images: list, shape: tuple[int, int], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A batch of images of one padded shape.
+
+    Args:
+      images: uint8 [h, w, 3] each; what is no array leaves its slot empty.
+      shape: height and width that hold them all.
+      count: slots of the batch, at least as many as images.
+
+    Returns:
+      uint8 [count, *shape, 3], 0 in the padding, and the true sizes, int32
+      [count, 2], 0 for an empty slot.
+    """
+    batch = np.zeros((count, *shape, 3), np.uint8)
+    sizes = np.zeros((count, 2), np.int32)
+    for slot, image in enumerate(images):
+        if isinstance(image, np.ndarray):
+            h, w = sizes[slot] = image.shape[:2]
+            batch[slot, :h, :w] = image
+    return batch, sizes
+
+
 def _rounded(sizes):
     """Distinct sizes [n, 2] and how many images have each."""
     multiple = 1

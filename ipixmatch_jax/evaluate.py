@@ -12,11 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 
-from ipixmatch_jax import metrics
-from ipixmatch_jax.buckets import bucket_shapes, smallest_holding
+from ipixmatch_jax import metrics, sharding
+from ipixmatch_jax.buckets import bucket_shapes, grouped, padded
 from ipixmatch_jax.data import views
 from ipixmatch_jax.data.sample import Sample, Source
 from ipixmatch_jax.models import DeepLabV3Plus
@@ -170,7 +169,9 @@ def make_evaluator(
                 if should_stop is not None and should_stop():
                     return None
                 batch = _load(source, indices, shape, crop, batch_size, pool)
-                images, labels, sizes = _put(batch, mesh)
+                if mesh is not None:
+                    batch = sharding.put_batch(batch, mesh)
+                images, labels, sizes = batch
                 sizes = None if exact else sizes
                 counts = {
                     name: score(weights, images, labels, sizes)
@@ -200,7 +201,7 @@ def _jit_score(network, window, num_classes, mesh):
 
     if mesh is None:
         return jax.jit(score)
-    return jax.jit(score, out_shardings=NamedSharding(mesh, P()))
+    return jax.jit(score, out_shardings=sharding.replicated(mesh))
 
 
 def _add(totals, counts):
@@ -213,11 +214,8 @@ def _batches(source, crop, batch_size):
     sizes = [source.size(i) for i in range(len(source))]
     if crop is not None:
         sizes = [(min(h, crop), min(w, crop)) for h, w in sizes]
-    shapes = bucket_shapes(sizes)
-    members: list[list[int]] = [[] for _ in shapes]
-    for index, size in enumerate(sizes):
-        members[smallest_holding(shapes, size)].append(index)
-    for shape, indices in zip(shapes, members, strict=True):
+    groups = grouped(bucket_shapes(sizes), dict(enumerate(sizes)))
+    for shape, indices in groups:
         exact = all(sizes[i] == shape for i in indices)
         for start in range(0, len(indices), batch_size):
             yield shape, exact, indices[start : start + batch_size]
@@ -230,15 +228,14 @@ def _load(source: Source, indices, shape, crop, batch_size, pool):
     """
     count = batch_size // jax.process_count()
     first = count * jax.process_index()
-    images = np.zeros((count, *shape, 3), np.uint8)
-    labels = np.full((count, *shape), metrics.IGNORE, np.uint8)
-    sizes = np.zeros((count, 2), np.int32)
     mine = indices[first : first + count]
-    for slot, (image, label) in enumerate(
+    arrays = list(
         pool.map(lambda i: _arrays(source[i], source.name(i), crop), mine)
-    ):
-        h, w = sizes[slot] = label.shape
-        images[slot, :h, :w] = image
+    )
+    images, sizes = padded([image for image, _ in arrays], shape, count)
+    labels = np.full((count, *shape), metrics.IGNORE, np.uint8)
+    for slot, (_, label) in enumerate(arrays):
+        h, w = label.shape
         labels[slot, :h, :w] = label
     return images, labels, sizes
 
@@ -253,15 +250,6 @@ def _arrays(sample: Sample, name, crop):
         image = image[top:bottom, left:right]
         label = label[top:bottom, left:right]
     return image, label
-
-
-def _put(batch, mesh):
-    if mesh is None:
-        return batch
-    sharding = NamedSharding(mesh, P(("data", "fsdp")))
-    return tuple(
-        jax.make_array_from_process_local_data(sharding, x) for x in batch
-    )
 
 
 if __name__ == "__main__":

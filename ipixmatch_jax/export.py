@@ -10,7 +10,6 @@ docs/predict.md shows how it is read.
 """
 
 import json
-import os
 import pathlib
 import zipfile
 
@@ -18,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ipixmatch_jax import atomic
 from ipixmatch_jax.data import views
 from ipixmatch_jax.models import DeepLabV3Plus
 from ipixmatch_jax.predict import probabilities
@@ -97,11 +97,12 @@ def write(
         "preprocessing.json": _json(preprocessing(size)),
     }
     to.parent.mkdir(parents=True, exist_ok=True)
-    partial = to.with_name(to.name + ".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        atomic.replacing(to) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name, data in contents.items():
             archive.writestr(zipfile.ZipInfo(name, _DATE), data)
-    os.replace(partial, to)
 
 
 def _json(value) -> bytes:

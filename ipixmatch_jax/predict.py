@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ipixmatch_jax import evaluate, sharding
-from ipixmatch_jax.buckets import bucket_shapes, smallest_holding
+from ipixmatch_jax.buckets import bucket_shapes, grouped, padded
 from ipixmatch_jax.data import decode, views
 from ipixmatch_jax.data.sample import BadFileError
 from ipixmatch_jax.models import DeepLabV3Plus
@@ -228,7 +228,7 @@ def _bound(network, averaging, mesh, variables, whole):
     run = _jit(network, averaging, mesh, whole)
 
     def place(images, shape, count, exact=False):
-        batch, sizes = _padded(images, shape, count)
+        batch, sizes = padded(images, shape, count)
         if mesh is not None:
             batch, sizes = sharding.put_batch((batch, sizes), mesh)
         # Without sizes nothing is masked, at no cost; see DeepLabV3Plus.
@@ -253,27 +253,13 @@ def _batches(sizes, batch_size, mesh, averaging):
     if not sizes:
         return
     shapes = bucket_shapes(list(sizes.values()))
-    members: list[list[int]] = [[] for _ in shapes]
-    for index, size in sizes.items():
-        members[smallest_holding(shapes, size)].append(index)
-    for shape, indices in zip(shapes, members, strict=True):
+    for shape, indices in grouped(shapes, sizes):
         # No more slots than there are images.
         most = min(batch_size, len(indices))
         count = _count(math.prod(shape), most, mesh, averaging)
         exact = all(sizes[i] == shape for i in indices)
         for start in range(0, len(indices), count):
             yield shape, indices[start : start + count], count, exact
-
-
-def _padded(images, shape, count):
-    """A batch uint8 [B, H, W, 3] and its true sizes; bad files stay empty."""
-    batch = np.zeros((count, *shape, 3), np.uint8)
-    sizes = np.zeros((count, 2), np.int32)
-    for slot, image in enumerate(images):
-        if not isinstance(image, BadFileError):
-            h, w = sizes[slot] = image.shape[:2]
-            batch[slot, :h, :w] = image
-    return batch, sizes
 
 
 def _finished(pending):

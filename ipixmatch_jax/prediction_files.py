@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ipixmatch_jax import pictures
+from ipixmatch_jax import atomic, pictures
 from ipixmatch_jax.data.pairs import ENDINGS
 from ipixmatch_jax.predict import Prediction
 from ipixmatch_jax.writer import write_json
@@ -200,11 +200,10 @@ def write(
     for kind in kinds:
         path = output(out, kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
         picture = _PICTURES[kind](prediction, palette)
         level = _FAST if kind == "overlays" else 6
-        picture.save(partial, format="PNG", compress_level=level)
-        os.replace(partial, path)
+        with atomic.replacing(path) as partial:
+            picture.save(partial, format="PNG", compress_level=level)
 
 
 def _indexed(prediction: Prediction, palette) -> Image.Image:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from ipixmatch_jax import compare, evaluate, metrics, pictures
+from ipixmatch_jax import atomic, compare, evaluate, metrics, pictures
 from ipixmatch_jax.checkpoint import Checkpoints, Saved
 from ipixmatch_jax.data.sources import DataSet
 from ipixmatch_jax.parts import Parts
@@ -87,9 +87,8 @@ def report(
     }
     # Every process scores its part; one of them writes.
     if jax.process_index() == 0:
-        partial = workdir / "pictures.png.partial"
-        Image.fromarray(picture).save(partial, format="PNG")
-        partial.replace(workdir / "pictures.png")
+        with atomic.replacing(workdir / "pictures.png") as partial:
+            Image.fromarray(picture).save(partial, format="PNG")
         write_json(workdir / "results.json", result)
     files = [f"{what}: {path}" for what, path in result["files"].items()]
     return "\n".join([compare.table({workdir.name: [result]}), *files])

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ipixmatch_jax import parts, runs, suggest, suggest_sheet
+from ipixmatch_jax import atomic, parts, runs, suggest, suggest_sheet
 from ipixmatch_jax.suggest_looks import Looker, Plan, Summary, make_plan
 
 _SHOWN = 60  # Images on the contact sheet; it must still open.
@@ -147,12 +147,17 @@ def write(suggestions: Suggestions, out: pathlib.Path) -> list[pathlib.Path]:
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"suggestions.{kind}" for kind in ("txt", "csv", "png")]
     names = "".join(f"{name}\n" for name in suggestions.names)
-    paths[0].write_text(names, encoding="utf-8")
-    with paths[1].open("w", newline="", encoding="utf-8") as file:
+    with atomic.replacing(paths[0]) as partial:
+        partial.write_text(names, encoding="utf-8")
+    with (
+        atomic.replacing(paths[1]) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(Row._fields)
         writer.writerows(suggestions.rows)
-    Image.fromarray(suggestions.sheet).save(paths[2])
+    with atomic.replacing(paths[2]) as partial:
+        Image.fromarray(suggestions.sheet).save(partial, format="PNG")
     return paths
 
 

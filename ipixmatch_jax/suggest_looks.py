@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 
-from ipixmatch_jax import runs, suggest
-from ipixmatch_jax.buckets import bucket_shapes, smallest_holding
+from ipixmatch_jax import runs, sharding, suggest
+from ipixmatch_jax.buckets import bucket_shapes, grouped, padded
 from ipixmatch_jax.data.sample import BadFileError, Source
 
 _DECODERS = 4  # threads
@@ -71,7 +69,7 @@ class Looker:
         names = sorted(run.variables, key=lambda name: name != run.better)
         self._network = run.network
         self._members = tuple(run.variables[name] for name in names)
-        self._sharding = NamedSharding(run.mesh, P(("data", "fsdp")))
+        self._mesh = run.mesh
         self._devices = run.mesh.size
         self._each = -(-run.config.evaluate.batch_size // self._devices)
 
@@ -117,13 +115,8 @@ class Looker:
 
     def _examine(self, images, shape):
         count = self._batch_size(shape)
-        padded = np.zeros((count, *shape, 3), np.uint8)
-        sizes = np.zeros((count, 2), np.int32)
-        for slot, image in enumerate(images):
-            if isinstance(image, np.ndarray):
-                h, w = sizes[slot] = image.shape[:2]
-                padded[slot, :h, :w] = image
-        put = jax.device_put((padded, sizes), self._sharding)
+        batch = padded(images, shape, count)
+        put = sharding.put_batch(batch, self._mesh)
         return suggest.examine(self._network, self._members, *put)
 
 
@@ -146,10 +139,8 @@ def make_plan(source: Source) -> Plan:
 
 def _batches(plan, wanted, batch_size):
     """(padded shape, indices) per batch."""
-    members: list[list[int]] = [[] for _ in plan.shapes]
-    for index in wanted:
-        members[smallest_holding(plan.shapes, plan.sizes[index])].append(index)
-    for shape, indices in zip(plan.shapes, members, strict=True):
+    sizes = {index: plan.sizes[index] for index in wanted}
+    for shape, indices in grouped(plan.shapes, sizes):
         step = batch_size(shape)
         for start in range(0, len(indices), step):
             yield shape, indices[start : start + step]

@@ -3,13 +3,14 @@
 import csv
 import io
 import math
-import os
 import pathlib
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from jax.scipy.special import betainc
+
+from ipixmatch_jax import atomic
 
 # (checkpoint, set), as results.json names them.
 _COLUMNS = (
@@ -185,6 +186,5 @@ def write(folder: pathlib.Path, fields: Sequence[str], rows: list[Row]) -> None:
         "sweep.md": markdown(fields, rows),
     }
     for name, text in texts.items():
-        partial = folder / f"{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, folder / name)
+        with atomic.replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")

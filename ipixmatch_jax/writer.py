@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import os
 import pathlib
 import sys
 import time
@@ -12,6 +11,8 @@ import numpy as np
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
+
+from ipixmatch_jax import atomic
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -142,6 +143,6 @@ def _cut_torn_line(path: pathlib.Path) -> None:
 
 def write_json(path: pathlib.Path, value) -> None:
     """Writes JSON so that a reader finds the old file or the new, whole."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with atomic.replacing(path) as partial:
+        text = json.dumps(value, indent=1) + "\n"
+        partial.write_text(text, encoding="utf-8")
