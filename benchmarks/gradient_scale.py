@@ -1,0 +1,235 @@
+"""How strongly each inter-pixel reading pulls, beside the pixel loss:
+
+python -m benchmarks.gradient_scale --workdir RUN --ratios 0.1,1 --axis axis.txt
+
+For a run's last networks and training batches that they have not seen, the
+norm of the gradient of each reading at weight 1, over that of the host's
+unlabelled loss as it enters its total, both by all of the student's
+parameters, in train mode. The readings differ by orders of magnitude, so equal
+weights would compare nothing: `weight for R` is R over this ratio, the weight
+with which a reading pulls R times as hard as the pixel loss at this point of
+this training. `sweep --grid "$(cat axis.txt)"` then trains every reading with
+every such weight. Ours.
+"""
+
+import functools
+import json
+import pathlib
+import sys
+
+import jax
+import numpy as np
+import optax
+from absl import app, flags
+from absl import logging as absl_logging
+from jax import Array
+from ml_collections import ConfigDict
+
+from ipixmatch_jax import parts, runs, sharding
+from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
+from ipixmatch_jax.methods import METHODS
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "A run of this project.")
+_ROOT = flags.DEFINE_string("root", None, "The data, if not where it was.")
+_BATCHES = flags.DEFINE_integer("batches", 8, "To average over.", 1)
+_THRESHOLDS = flags.DEFINE_list(
+    "thresholds", None, "Instead of the config's inter_pixel.threshold."
+)
+_RATIOS = flags.DEFINE_list("ratios", ["0.1", "1"], "Columns of the table.")
+_AXIS = flags.DEFINE_string(
+    "axis", None, "File that gets the readings and weights for a sweep."
+)
+_JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
+
+
+def norms(
+    variables: dict,
+    views,
+    *,
+    forward,
+    method,
+    unlabelled_weight: float,
+    threshold: float,
+    temperature: float,
+) -> dict[str, Array]:
+    """Gradient norms by the student's parameters, float32 scalars.
+
+    Args:
+      variables: of "student" and, where one labels, "teacher".
+      views: of one batch; see methods/base.py.
+      forward: the network.
+      method: the host with all bound but its unlabelled weight.
+      unlabelled_weight: what the host multiplies its unlabelled losses with.
+      threshold: of the inter-pixel term.
+      temperature: of the inter-pixel term.
+
+    Returns:
+      the host's "total" and its unlabelled part "pixel", and each reading at
+      weight 1, as relation/distance.
+    """
+
+    def outcome(params, weight):
+        student = {**variables["student"], "params": params}
+        teacher = variables.get("teacher")
+        return method(
+            forward, student, teacher, views, unlabelled_weight=weight
+        )
+
+    def total(params):
+        return outcome(params, unlabelled_weight).total
+
+    def pixel(params):
+        return total(params) - outcome(params, 0.0).total
+
+    def reading(params, relation, distance):
+        terms = [
+            inter_pixel_loss(
+                *pair,
+                relation=relation,
+                distance=distance,
+                temperature=temperature,
+                threshold=threshold,
+            )[0]
+            for pair in outcome(params, unlabelled_weight).consistency
+        ]
+        return sum(terms) / len(terms)
+
+    functions = {"total": total, "pixel": pixel}
+    for pair in READINGS:
+        functions["/".join(pair)] = functools.partial(
+            reading, relation=pair[0], distance=pair[1]
+        )
+    params = variables["student"]["params"]
+    return {
+        name: optax.tree.norm(jax.grad(function)(params))
+        for name, function in functions.items()
+    }
+
+
+def measure(
+    run: runs.Trained, batches: int, threshold: float
+) -> dict[str, float]:
+    """Means over the batches of `norms`, for the run's own host."""
+    config = run.config
+    if config.method in ("supervised", "cps"):
+        raise ValueError(
+            f"{config.method} has no one student with an unlabelled loss to "
+            "compare with; give a run of another method."
+        )
+    data = parts.open_data(config)
+    stream = pipeline.train_batches(
+        data.labelled,
+        data.unlabelled,
+        batch_size=config.train.batch_size,
+        crop_size=config.data.crop_size,
+        seed=config.seed,
+        recipe=parts.view_recipe(config),
+        apply_views=config.data.apply_views,
+        on_error=config.data.on_error,
+    )
+    compiled = _norms(config, run.network, threshold)
+    rows = []
+    for step in range(run.step, run.step + batches):
+        batch = stream[step]
+        del batch["bad"]
+        placed = sharding.put_batch(batch, run.mesh)
+        rows.append(jax.device_get(compiled(run.variables, placed)))
+    return {
+        name: float(np.mean([row[name] for row in rows])) for name in rows[0]
+    }
+
+
+def _norms(config: ConfigDict, network, threshold: float):
+    """(variables, batch) -> `norms`, compiled."""
+    bound = functools.partial(
+        norms,
+        forward=functools.partial(parts.forward, network),
+        method=functools.partial(
+            METHODS[config.method],
+            labelled_loss=parts.labelled_loss(config),
+            threshold=config.pseudo_label.threshold,
+        ),
+        unlabelled_weight=config.loss.unlabelled_weight,
+        threshold=threshold,
+        temperature=config.inter_pixel.temperature,
+    )
+    make_views = functools.partial(
+        parts.make_views,
+        recipe=parts.view_recipe(config),
+        on_device=config.data.apply_views == "device",
+    )
+    return jax.jit(lambda variables, batch: bound(variables, make_views(batch)))
+
+
+def table(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
+    """Markdown: a row for each threshold and reading."""
+    heads = [f"weight for {ratio:g}" for ratio in ratios]
+    lines = [
+        "| threshold | reading | gradient / pixel loss's | "
+        + " | ".join(heads)
+        + " |",
+        "|---" * (3 + len(ratios)) + "|",
+    ]
+    for threshold, result in results.items():
+        for pair in READINGS:
+            name = "/".join(pair)
+            scale = result[name] / result["pixel"]
+            # A reading that sees no confident pixel pulls at nothing.
+            weights = [f"{r / scale:.2g}" if scale else "-" for r in ratios]
+            lines.append(
+                f"| {threshold:g} | {name} | {scale:.3g} | "
+                + " | ".join(weights)
+                + " |"
+            )
+    return "\n".join(lines)
+
+
+def axis(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
+    """The table's weights as one axis of ipixmatch_jax.sweep.
+
+    A reading without a gradient is left out: no weight makes it pull.
+    """
+    fields = ("relation", "distance", "threshold", "weight")
+    settings = [
+        f"{relation}+{distance}+{threshold:g}+{ratio / scale:.2g}"
+        for threshold, result in results.items()
+        for relation, distance in READINGS
+        for ratio in ratios
+        if (scale := result[f"{relation}/{distance}"] / result["pixel"])
+    ]
+    names = "+".join(f"inter_pixel.{field}" for field in fields)
+    return f"{names}={','.join(settings)}"
+
+
+def main(argv: list[str]) -> None:
+    """Measures, prints a table and writes JSON."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    try:
+        run = runs.restore(
+            pathlib.Path(_WORKDIR.value), "last", root=_ROOT.value
+        )
+        thresholds = _THRESHOLDS.value or [run.config.inter_pixel.threshold]
+        results = {
+            float(threshold): measure(run, _BATCHES.value, float(threshold))
+            for threshold in thresholds
+        }
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"benchmarks.gradient_scale: {error}")
+    print(f"{run.config.data.name}, {run.config.method}, step {run.step}\n")
+    ratios = [float(ratio) for ratio in _RATIOS.value]
+    print(table(results, ratios))
+    texts = {
+        _AXIS.value: axis(results, ratios),
+        _JSON.value: json.dumps(results, indent=1),
+    }
+    for path, text in texts.items():
+        if path:
+            pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("workdir")
+    app.run(main)
