@@ -4,19 +4,18 @@ import json
 
 import pytest
 
-from configs import shapes as shapes_config
 from ipixmatch_jax import train
 from ipixmatch_jax.data import pipeline, shapes
 from ipixmatch_jax.data.sample import BadFileError
 from ipixmatch_jax.writer import Writer
+from tests.tiny_run import few_scenes, tiny
 
 BAD = 70  # The scene that cannot be used.
 
 
 @pytest.fixture(autouse=True)
 def _one_bad_scene(monkeypatch):
-    monkeypatch.setattr(shapes, "VAL", 3)
-    monkeypatch.setattr(shapes, "TEST", 2)
+    few_scenes(monkeypatch)
     whole = shapes.Scenes.__getitem__
 
     def getitem(self, i):
@@ -25,22 +24,6 @@ def _one_bad_scene(monkeypatch):
         return whole(self, i)
 
     monkeypatch.setattr(shapes.Scenes, "__getitem__", getitem)
-
-
-def tiny(split):
-    config = shapes_config.get_config()
-    config.data.split = split
-    config.data.crop_size = 33
-    config.train.batch_size = 2
-    config.train.steps = 4
-    config.train.eval_every = 3
-    config.train.save_every = 100
-    config.train.log_every = 1
-    config.evaluate.batch_size = 4
-    config.pseudo_label.threshold = 0.3
-    config.inter_pixel.threshold = 0.3
-    config.mesh.data = 1
-    return config
 
 
 def seed_that_shows(place, stream, length):
@@ -59,14 +42,17 @@ def bad_images(workdir):
 
 
 def test_a_bad_unlabelled_image_is_skipped_and_counted(tmp_path):
-    config = tiny("1_8")  # 32 labelled scenes, so the bad one is not.
+    config = tiny(
+        **{"data.split": "1_8"}
+    )  # 32 labelled scenes, so the bad one is not.
     config.seed = seed_that_shows(BAD - 32, 1, 256 - 32)
     assert train.train(config, tmp_path) == 0
     assert bad_images(tmp_path) == 1
 
 
 def test_a_bad_labelled_image_stops_the_run_or_is_skipped(tmp_path):
-    config = tiny("1_2")  # 128 labelled scenes.
+    # 128 labelled scenes.
+    config = tiny(**{"data.split": "1_2", "train.log_every": 1})
     config.seed = seed_that_shows(BAD, 0, 128)
     with pytest.raises(BadFileError, match=r"scene_1_0070.png is spoilt"):
         train.train(config, tmp_path / "stop")

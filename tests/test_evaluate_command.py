@@ -13,12 +13,12 @@ from configs import shapes as shapes_config
 from ipixmatch_jax import evaluate_command, models
 from ipixmatch_jax.data import shapes
 from ipixmatch_jax.models import torch_names
+from tests.tiny_run import few_scenes
 
 
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch):
-    monkeypatch.setattr(shapes, "VAL", 3)
-    monkeypatch.setattr(shapes, "TEST", 2)
+    few_scenes(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -13,41 +13,19 @@ import jax
 import numpy as np
 import pytest
 
-from configs import shapes as shapes_config
-from ipixmatch_jax import grid, parts, sweep, train
+from ipixmatch_jax import divergence, grid, parts, sweep, train
 from ipixmatch_jax.checkpoint import Checkpoints
-from ipixmatch_jax.data import shapes
 from ipixmatch_jax.preemption import StopRequest
 from ipixmatch_jax.writer import Writer, write_json
+from tests.tiny_run import few_scenes, tiny
 
 # One program: neither the split nor the seed enters it.
 AXES = ["data.split=1_16,1_8", "seed=0,1"]
 CELLS = [f"data.split_{s}/seed_{n}" for s in ("1_16", "1_8") for n in (0, 1)]
 
 
-def tiny(**changes):
-    config = shapes_config.get_config()
-    config.data.crop_size = 33
-    config.train.batch_size = 2
-    config.train.steps = 4
-    config.train.eval_every = 3
-    config.train.save_every = 100
-    config.train.log_every = 3
-    config.evaluate.batch_size = 4
-    config.pseudo_label.threshold = 0.3
-    config.inter_pixel.threshold = 0.3
-    config.mesh.data = 1
-    config.update_from_flattened_dict(changes)
-    return config
-
-
 # The smallest program to compile.
 PLAIN = {"method": "supervised", "teacher": "shared", "inter_pixel.weight": 0.0}
-
-
-def few_scenes(monkeypatch):
-    monkeypatch.setattr(shapes, "VAL", 3)
-    monkeypatch.setattr(shapes, "TEST", 2)
 
 
 def trained(workdir):
@@ -194,7 +172,7 @@ def fake(monkeypatch):
         workdir.mkdir(parents=True)
         write_json(workdir / "config.json", config.to_dict())
         if config.seed == 1:
-            raise train.DivergenceError("Ten in a row.")
+            raise divergence.DivergenceError("Ten in a row.")
         part = {"val": {"miou": float(config.seed), "iou": []}}
         write_json(workdir / "results.json", {"best": part, "last": part})
         return 0

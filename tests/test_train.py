@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import shapes as shapes_config
 from ipixmatch_jax import (
     configuration,
+    divergence,
     evaluate_command,
     parts,
     step,
@@ -23,28 +23,12 @@ from ipixmatch_jax.checkpoint import Checkpoints
 from ipixmatch_jax.data import pipeline, shapes
 from ipixmatch_jax.models import torch_names, weight_files
 from ipixmatch_jax.preemption import StopRequest
+from tests.tiny_run import few_scenes, tiny
 
 
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch):
-    monkeypatch.setattr(shapes, "VAL", 3)
-    monkeypatch.setattr(shapes, "TEST", 2)
-
-
-def tiny(**changes):
-    config = shapes_config.get_config()
-    config.data.crop_size = 33
-    config.train.batch_size = 2
-    config.train.steps = 4
-    config.train.eval_every = 3
-    config.train.save_every = 100
-    config.train.log_every = 3
-    config.evaluate.batch_size = 4
-    config.pseudo_label.threshold = 0.3
-    config.inter_pixel.threshold = 0.3
-    config.mesh.data = 1
-    config.update_from_flattened_dict(changes)
-    return config
+    few_scenes(monkeypatch)
 
 
 def read(workdir, at):
@@ -60,8 +44,7 @@ def whole(tmp_path_factory):
     """Four steps in one go."""
     workdir = tmp_path_factory.mktemp("whole")
     patch = pytest.MonkeyPatch()
-    patch.setattr(shapes, "VAL", 3)
-    patch.setattr(shapes, "TEST", 2)
+    few_scenes(patch)
     assert train.train(tiny(), workdir) == 0
     patch.undo()
     return workdir
@@ -157,7 +140,8 @@ def test_ten_skipped_updates_in_a_row_stop_the_run(tmp_path, monkeypatch):
     config = tiny(**{"train.steps": 40, "train.save_every": 4})
     config.train.eval_every = 40
     with pytest.raises(
-        train.DivergenceError, match=r"step 10 \(.*loss_u.*\).*checkpoints/8"
+        divergence.DivergenceError,
+        match=r"step 10 \(.*loss_u.*\).*checkpoints/8",
     ):
         train.train(config, tmp_path)
 
