@@ -1,13 +1,22 @@
 """What a finished run leaves: results.json, pictures.png, a table."""
 
 import pathlib
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 from PIL import Image
 
-from ipixmatch_jax import atomic, compare, evaluate, metrics, pictures
+from ipixmatch_jax import (
+    atomic,
+    compare,
+    evaluate,
+    metrics,
+    pictures,
+    versions,
+)
 from ipixmatch_jax.checkpoint import Checkpoints, Saved
+from ipixmatch_jax.data.sample import pixels
 from ipixmatch_jax.data.sources import DataSet
 from ipixmatch_jax.parts import Parts
 from ipixmatch_jax.writer import Writer, write_json
@@ -15,12 +24,16 @@ from ipixmatch_jax.writer import Writer, write_json
 _PICTURES = 4  # validation images in the grid
 
 
-def scores(confusion: np.ndarray) -> dict:
-    """mIoU and per-class IoU in percent, as JSON holds them."""
-    return {
-        "miou": metrics.mean_iou(confusion),
-        "iou": metrics.iou(confusion).tolist(),
-    }
+def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict:
+    """mIoU and per-class IoU in percent, as JSON holds them.
+
+    Where a class is the background, `foreground_miou` too; see
+    metrics.foreground_iou.
+    """
+    iou = metrics.iou(confusion).tolist()
+    foreground = metrics.foreground_iou(iou, class_names)
+    also = {} if foreground is None else {"foreground_miou": foreground}
+    return {"miou": metrics.mean_iou(confusion), **also, "iou": iou}
 
 
 def score(evaluate, data: DataSet, networks: dict, step: int) -> dict:
@@ -36,10 +49,11 @@ def score(evaluate, data: DataSet, networks: dict, step: int) -> dict:
     """
     on_val = evaluate(networks, data.val)
     name = max(on_val, key=lambda key: metrics.mean_iou(on_val[key]))
-    result = {"network": name, "step": step, "val": scores(on_val[name])}
+    on_val = scores(on_val[name], data.class_names)
+    result = {"network": name, "step": step, "val": on_val}
     if data.test is not None:
         on_test = evaluate({name: networks[name]}, data.test)
-        result["test"] = scores(on_test[name])
+        result["test"] = scores(on_test[name], data.class_names)
     return result
 
 
@@ -78,6 +92,7 @@ def report(
     picture = picture_grid(parts, networks, result["best"]["network"])
     writer.picture(step, "val", picture)
     result["class_names"] = list(parts.data.class_names)
+    result["made_with"] = versions.made_with()
     result["files"] = {
         "best checkpoint": str(checkpoints.path(step)),
         "metrics": str(workdir / "metrics.jsonl"),
@@ -112,7 +127,7 @@ def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:
     count = min(_PICTURES, len(parts.data.val))
     for i in np.linspace(0, len(parts.data.val) - 1, count).astype(int):
         sample = parts.data.val[int(i)]
-        image = np.asarray(sample.image)
+        image = pixels(sample.image)
         sizes = np.asarray([image.shape[:2]], np.int32)
         predict = evaluate.predict
         prediction, _ = predict(
@@ -121,7 +136,7 @@ def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:
         _, confidence = predict(parts.network, teacher, image[None], sizes)
         rows.append(
             [
-                image,
+                pictures.shown(image),
                 pictures.colour(np.asarray(sample.mask), palette),
                 pictures.colour(np.asarray(prediction[0]), palette),
                 pictures.heat(np.asarray(confidence[0])),

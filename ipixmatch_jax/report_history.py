@@ -1,0 +1,159 @@
+"""What metrics.jsonl tells of a run: series over steps, best score, speed."""
+
+import itertools
+import json
+import math
+import pathlib
+import statistics
+from typing import NamedTuple
+
+_MIOU = "val_miou_"
+_IOU = "val_iou_"
+_FOREGROUND = "val_foreground_iou_"
+
+Series = dict[int, float | list[float]]
+
+
+class Best(NamedTuple):
+    """The best evaluation on val so far.
+
+    Attributes:
+      step: steps done.
+      network: the better network at that step.
+      miou: percent.
+    """
+
+    step: int
+    network: str
+    miou: float
+
+
+class Timing(NamedTuple):
+    """How long training took; evaluations and saves are left out.
+
+    Attributes:
+      seconds: of all steps that were logged, compilation included.
+      steps_per_second: median over the log lines.
+      images_per_second: median, labelled and unlabelled ones.
+    """
+
+    seconds: float
+    steps_per_second: float
+    images_per_second: float
+
+
+class History(NamedTuple):
+    """The lines of metrics.jsonl by the name of what was measured.
+
+    Attributes:
+      series: name -> step -> number, or list of numbers.
+      notes: a sentence where lines were left out.
+    """
+
+    series: dict[str, Series]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def last_step(self) -> int:
+        """The last step of any line; 0 without one."""
+        return max((max(s) for s in self.series.values()), default=0)
+
+    @property
+    def networks(self) -> list[str]:
+        """Those that were evaluated, the student first."""
+        return [
+            name.removeprefix(_MIOU)
+            for name in self.series
+            if name.startswith(_MIOU)
+        ]
+
+    @property
+    def losses(self) -> list[str]:
+        """The names of the loss terms, the total first."""
+        names = [n for n in self.series if n.startswith("loss")]
+        return sorted(names, key=lambda name: (name != "loss", name))
+
+    def miou(self, network: str) -> Series:
+        """mIoU on val in percent."""
+        return self.series[_MIOU + network]
+
+    def iou(self, network: str, step: int) -> list[float]:
+        """IoU on val per class in percent; empty where it is not known."""
+        return self.series.get(_IOU + network, {}).get(step, [])
+
+    def foreground(self, network: str) -> Series:
+        """Mean IoU on val without the background; {} where it has none."""
+        return self.series.get(_FOREGROUND + network, {})
+
+    def best(self) -> Best | None:
+        """The first of the highest scores; None before any evaluation."""
+        found = [
+            Best(step, network, value)
+            for network in self.networks
+            for step, value in self.miou(network).items()
+            if math.isfinite(value)
+        ]
+        return max(found, key=lambda b: (b.miou, -b.step), default=None)
+
+    def timing(self) -> Timing | None:
+        """From the speeds of the log lines; None before the first."""
+        speeds = self.series.get("steps_per_second", {})
+        speeds = {s: v for s, v in speeds.items() if v > 0}
+        if not speeds:
+            return None
+        steps = [0, *speeds]
+        seconds = sum(
+            (step - before) / speeds[step]
+            for before, step in itertools.pairwise(steps)
+        )
+        images = self.series.get("images_per_second", {0: 0.0})
+        return Timing(
+            seconds,
+            statistics.median(speeds.values()),
+            statistics.median(images.values()),
+        )
+
+
+def read(path: pathlib.Path) -> History:
+    """Reads a metrics.jsonl, which a run may be writing.
+
+    Of values of one name and step the later counts. A last line without its
+    end is left for the next reading; other lines that cannot be read are
+    counted in the notes. A file that is not there yet has no lines.
+    """
+    if not path.exists():
+        return History({}, (f"{path.name} is not there: nothing was logged.",))
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    series: dict[str, Series] = {}
+    bad = []
+    for number, line in enumerate(whole.split(b"\n"), 1):
+        values = _parse(line)
+        if values is None:
+            bad += [number] if line.strip() else []
+            continue
+        step = values.pop("step")
+        for name, value in values.items():
+            if _is_measured(value):
+                series.setdefault(name, {})[step] = value
+    notes = ()
+    if bad:
+        where = ", ".join(map(str, bad[:5])) + (", ..." if bad[5:] else "")
+        notes = (f"{path.name}: unreadable and left out: line {where}.",)
+    ordered = {name: dict(sorted(s.items())) for name, s in series.items()}
+    return History(ordered, notes)
+
+
+def _parse(line: bytes) -> dict | None:
+    try:
+        values = json.loads(line)
+    except ValueError:  # also of bytes that are no UTF-8
+        return None
+    if not isinstance(values, dict) or not isinstance(values.get("step"), int):
+        return None
+    return values
+
+
+def _is_measured(value) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(v, int | float) for v in value)
+    return isinstance(value, int | float)

@@ -1,0 +1,28 @@
+"""What a run was made with, so that its numbers can be placed."""
+
+import importlib.metadata
+import platform
+
+import jax
+
+_PACKAGES = (
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "numpy",
+    "pillow",
+)
+
+
+def made_with() -> dict[str, str]:
+    """Versions by package, Python's, and the devices of all processes."""
+    kinds = sorted({device.device_kind for device in jax.devices()})
+    return {
+        "devices": f"{jax.device_count()} x {', '.join(kinds)}",
+        "processes": str(jax.process_count()),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
