@@ -25,8 +25,7 @@ from absl import logging as absl_logging
 from jax import Array
 from ml_collections import ConfigDict
 
-from ipixmatch_jax import parts, runs, sharding
-from ipixmatch_jax.data import pipeline
+from ipixmatch_jax import parts, runs, sharding, train
 from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
 from ipixmatch_jax.methods import METHODS
 
@@ -118,16 +117,7 @@ def measure(
             "compare with; give a run of another method."
         )
     data = parts.open_data(config)
-    stream = pipeline.train_batches(
-        data.labelled,
-        data.unlabelled,
-        batch_size=config.train.batch_size,
-        crop_size=config.data.crop_size,
-        seed=config.seed,
-        recipe=parts.view_recipe(config),
-        apply_views=config.data.apply_views,
-        on_error=config.data.on_error,
-    )
+    stream = train.batches(config, data)
     compiled = _norms(config, run.network, threshold)
     rows = []
     for step in range(run.step, run.step + batches):
@@ -158,6 +148,8 @@ def _norms(config: ConfigDict, network, threshold: float):
         parts.make_views,
         recipe=parts.view_recipe(config),
         on_device=config.data.apply_views == "device",
+        mean=network.mean,
+        std=network.std,
     )
     return jax.jit(lambda variables, batch: bound(variables, make_views(batch)))
 

@@ -40,4 +40,5 @@ def get_config(arg: str = "") -> ConfigDict:
     c.inter_pixel.warmup_steps = 600
     c.evaluate.batch_size = 8
     methods.set_method(c, method)
+    c.train.reference_batch_size = c.train.batch_size
     return c

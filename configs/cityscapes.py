@@ -49,4 +49,5 @@ def get_config(arg: str = "") -> ConfigDict:
     c.evaluate.batch_size = 1
     methods.set_method(c, method)
     methods.set_cityscapes(c, UNLABELLED[split])
+    c.train.reference_batch_size = c.train.batch_size
     return c

@@ -27,7 +27,14 @@ def base() -> ConfigDict:
 
     c.train = t = ConfigDict()
     t.steps = 10_000  # optimiser steps
-    t.batch_size = 8  # labelled images a step, and as many unlabelled ones
+    # Labelled images a step, and as many unlabelled ones; 0 = as many as the
+    # devices' memory holds, and learning_rate then goes with the batch.
+    t.batch_size = 8
+    t.reference_batch_size = 8  # the recipe's, which learning_rate is for
+    # Micro-batches of a step, one after another: their mean gradient makes the
+    # one update, in the memory of one. Batch norm sees a micro-batch at a
+    # time, losses are means over its pixels, and ohem ranks among them.
+    t.accumulate = 1
     t.learning_rate = 1e-3  # of the backbone, at step 0 (UniMatch v1, VOC)
     t.schedule = "poly"  # poly (UniMatch v1) | constant
     t.optimiser = "sgd"  # sgd: momentum 0.9 (UniMatch v1) | adam
@@ -49,6 +56,14 @@ def base() -> ConfigDict:
     d.mask_feature = ""  # likewise
     d.crop_size = 321  # pixels, the side of a square (UniMatch v1, VOC)
     d.num_workers = 0  # processes that read and crop; 0 = threads of this one
+    # Of the images: 1 grey, 2 grey and one more, 3 RGB, 4 RGB and one more
+    # such as near infrared. Other numbers than 3: folder and tfds alone.
+    d.channels = 3
+    # imagenet: its mean and deviation, of three channels; data: those of the
+    # training images, measured once, or mean and std where they are given.
+    d.normalisation = "imagenet"
+    d.mean = ""  # one number per channel on [0, 1], with commas; "" = measured
+    d.std = ""  # likewise
     # device: views are computed inside the step; host: by the data pipeline.
     d.apply_views = "device"
     # stop | skip: what training does at a labelled image whose files cannot
@@ -59,6 +74,9 @@ def base() -> ConfigDict:
     m.backbone = "r101"  # r50 | r101 | tiny
     m.stem = "deep"  # deep: three 3x3 (UniMatch v1) | 7x7: torchvision's
     m.output_stride = 16  # 16 | 8 (UniMatch v1: 16)
+    # True: the backbone's activations are computed again for the gradient
+    # instead of kept, block by block. The same numbers in less memory.
+    m.remat = False
     m.num_classes = 0  # 0 = as many as the data set has
     # A file or a name of the hub (docs/weights.md), such as
     # timm/resnet101s.gluon_in1k; "" = random.
@@ -70,7 +88,12 @@ def base() -> ConfigDict:
     c.pseudo_label.threshold = 0.95
 
     c.loss = ConfigDict()
-    c.loss.labelled = "ce"  # ce | ohem
+    # ce | ohem | dice | ce+dice (their sum). Unlabelled losses have neither
+    # Dice nor class weights.
+    c.loss.labelled = "ce"
+    # Of ce: none | balanced (all pixels / (classes x pixels of the class), of
+    # the labelled masks) | one number per class, with commas.
+    c.loss.class_weights = "none"
     c.loss.unlabelled_weight = 1.0  # factor of the method's unlabelled losses
     c.loss.ohem_threshold = 0.7  # probability (UniMatch v1, Cityscapes)
     c.loss.ohem_min_kept = 200_000  # pixels of 2 x 801 x 801 (the same)

@@ -26,6 +26,7 @@ def get_config(arg: str = "") -> ConfigDict:
     if backbone == "tiny":
         _set_tiny(c)
     methods.set_method(c, method)
+    c.train.reference_batch_size = c.train.batch_size
     return c
 
 

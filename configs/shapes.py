@@ -38,4 +38,5 @@ def get_config(arg: str = "") -> ConfigDict:
     c.inter_pixel.warmup_steps = 500
     c.evaluate.batch_size = 16
     methods.set_method(c, method)
+    c.train.reference_batch_size = c.train.batch_size
     return c

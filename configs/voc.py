@@ -48,4 +48,5 @@ def get_config(arg: str = "") -> ConfigDict:
     c.train.eval_every = epoch
     methods.set_method(c, method)
     methods.set_voc(c, UNLABELLED[split])
+    c.train.reference_batch_size = c.train.batch_size
     return c

@@ -73,20 +73,21 @@ def grouped(
 
 
 def padded(
-    images: list, shape: tuple[int, int], count: int
+    images: list, shape: tuple[int, int], count: int, channels: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:
     """A batch of images of one padded shape.
 
     Args:
-      images: uint8 [h, w, 3] each; what is no array leaves its slot empty.
+      images: uint8 [h, w, C] each; what is no array leaves its slot empty.
       shape: height and width that hold them all.
       count: slots of the batch, at least as many as images.
+      channels: C.
 
     Returns:
-      uint8 [count, *shape, 3], 0 in the padding, and the true sizes, int32
+      uint8 [count, *shape, C], 0 in the padding, and the true sizes, int32
       [count, 2], 0 for an empty slot.
     """
-    batch = np.zeros((count, *shape, 3), np.uint8)
+    batch = np.zeros((count, *shape, channels), np.uint8)
     sizes = np.zeros((count, 2), np.int32)
     for slot, image in enumerate(images):
         if isinstance(image, np.ndarray):

@@ -3,14 +3,13 @@
 python -m ipixmatch_jax.data.check --config configs/voc.py:r101_1_8
 """
 
-import argparse
 import sys
 
 from absl import flags
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from ipixmatch_jax import configuration, main, parts
+from ipixmatch_jax import configuration, main, parts, usage
 from ipixmatch_jax.data import check
 
 
@@ -37,16 +36,20 @@ def run() -> None:
 
 
 def _arguments():
-    parser = argparse.ArgumentParser(
-        prog="python -m ipixmatch_jax.data.check",
+    parser = usage.parser(
+        "ipixmatch_jax.data.check",
         description="Decodes every image and mask that a config names, says "
         "what is there, what cannot be used and why, and what to do; ends "
         "with exit code 1 if training would fail.",
         epilog="The config's fields can be set, as in training: "
         "--config.data.root=DIR.",
-        allow_abbrev=False,
     )
-    parser.add_argument("--config", required=True, help="file:argument")
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE[:ARGUMENT]",
+        help="as of training",
+    )
     parser.add_argument(
         "--threads",
         type=int,

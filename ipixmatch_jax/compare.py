@@ -3,11 +3,12 @@
 python -m ipixmatch_jax.compare host=DIR IPixMatch=DIR,DIR,DIR
 """
 
-import argparse
 import json
 import pathlib
 import statistics
 import sys
+
+from ipixmatch_jax import usage
 
 
 def read(workdir: pathlib.Path) -> dict:
@@ -35,15 +36,18 @@ def table(rows: dict[str, list[dict]]) -> str:
 
     Returns:
       a table; with several seeds the mIoU has its sample standard deviation.
+      Where all results have it, "foreground" is the mean IoU of all classes
+      but the background.
     """
     classes = next(iter(rows.values()))[0]["class_names"]
-    lines = [["run", "checkpoint", "on", "mIoU", *classes]]
+    also = ["foreground"] * _all_have_foreground(rows)
+    lines = [["run", "checkpoint", "on", "mIoU", *also, *classes]]
     for name, seeds in rows.items():
         for which in ("best", "last", "file"):
             for subset in ("val", "test"):
                 parts = [s[which] for s in seeds if subset in s.get(which, {})]
                 if parts:
-                    cells = _scores([part[subset] for part in parts])
+                    cells = _scores([part[subset] for part in parts], also)
                     lines.append([name, _label(which, parts), subset, *cells])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = [
@@ -61,18 +65,35 @@ def _label(which: str, parts: list[dict]) -> str:
     return f"{which} ({parts[0]['network']}, {parts[0]['step']})"
 
 
-def _scores(seeds: list[dict]) -> list[str]:
-    mious = [seed["miou"] for seed in seeds]
-    cells = [f"{statistics.fmean(mious):.1f}"]
-    if len(seeds) > 1:
-        cells[0] += f" ± {statistics.stdev(mious):.1f}"
+def _all_have_foreground(rows: dict[str, list[dict]]) -> bool:
+    return all(
+        "foreground_miou" in seed[which][subset]
+        for seeds in rows.values()
+        for seed in seeds
+        for which in ("best", "last", "file")
+        for subset in ("val", "test")
+        if subset in seed.get(which, {})
+    )
+
+
+def _scores(seeds: list[dict], also: list[str]) -> list[str]:
+    cells = []
+    for name in ["miou", *(f"{one}_miou" for one in also)]:
+        values = [seed[name] for seed in seeds]
+        cells.append(f"{statistics.fmean(values):.1f}")
+        if len(seeds) > 1:
+            cells[-1] += f" ± {statistics.stdev(values):.1f}"
     by_class = zip(*(seed["iou"] for seed in seeds), strict=True)
     return cells + [f"{statistics.fmean(values):.1f}" for values in by_class]
 
 
 def main() -> None:
     """Prints the table, then where each run's files are."""
-    parser = argparse.ArgumentParser(description="One table of finished runs.")
+    parser = usage.parser(
+        "ipixmatch_jax.compare",
+        description="Puts finished runs into one table; the seeds of one row "
+        "are averaged.",
+    )
     parser.add_argument(
         "runs",
         nargs="+",

@@ -5,6 +5,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from ipixmatch_jax.data import normalisation, sources
 from ipixmatch_jax.losses import inter_pixel
 from ipixmatch_jax.methods import METHODS
 from ipixmatch_jax.writer import write_json
@@ -21,12 +22,16 @@ _CHOICES = {
     "model.backbone": ("r50", "r101", "tiny"),
     "model.stem": ("deep", "7x7"),
     "model.output_stride": (16, 8),
-    "loss.labelled": ("ce", "ohem"),
+    "model.remat": (False, True),
+    "data.channels": (3, 1, 2, 4),
+    "data.normalisation": ("imagenet", "data"),
+    "loss.labelled": ("ce", "ohem", "dice", "ce+dice"),
     "evaluate.mode": ("original", "center_crop", "sliding_window"),
 }
 _LEAST = {
     "train.steps": 1,
-    "train.batch_size": 1,
+    "train.batch_size": 0,
+    "train.accumulate": 1,
     "train.eval_every": 1,
     "train.save_every": 1,
     "train.log_every": 1,
@@ -55,6 +60,10 @@ _FIXED = (
     "model.backbone",
     "model.stem",
     "model.num_classes",
+    "data.channels",
+    "data.normalisation",
+    "data.mean",
+    "data.std",
     "teacher",
     "train.optimiser",
 )
@@ -97,12 +106,72 @@ def check(config: ConfigDict) -> None:
         raise ValueError(
             f"config.inter_pixel.temperature={term.temperature} is not above 0."
         )
+    if config.train.batch_size == 0:
+        _check_reference(config)
     _check_teacher(config)
+    _check_images(config)
+    _check_class_weights(config)
     if config.method == "supervised" and term.weight > 0:
         raise ValueError(
             "config.method=supervised compares no views, so it has nothing "
             "for the inter-pixel loss: add --config.inter_pixel.weight=0."
         )
+
+
+def _check_reference(config: ConfigDict) -> None:
+    reference = _get(config, "train.reference_batch_size")
+    if reference < 1:
+        raise ValueError(
+            f"config.train.reference_batch_size={reference} is no batch: "
+            "config.train.batch_size=0 scales the learning rate with the "
+            "batch, so give the one that config.train.learning_rate is for."
+        )
+
+
+def _check_images(config: ConfigDict) -> None:
+    """What the images are made of and normalised with."""
+    data, channels = config.data, _get(config, "data.channels")
+    if channels != 3 and "channels" not in sources.OPTIONS.get(data.name, ()):
+        raise ValueError(
+            f"config.data.channels={channels}, but the images of {data.name} "
+            "are RGB: other numbers are for folder and tfds."
+        )
+    numbers = [
+        normalisation.parse(field, _get(config, field), channels)
+        for field in ("data.mean", "data.std")
+    ]
+    if data.normalisation == "imagenet":
+        if channels != 3 or any(numbers):
+            raise ValueError(
+                "config.data.normalisation=imagenet is three numbers for RGB, "
+                f"not for config.data.channels={channels} nor beside "
+                "config.data.mean or std: add "
+                "--config.data.normalisation=data."
+            )
+    elif any(numbers) and not (all(numbers) and min(numbers[1]) > 0):
+        raise ValueError(
+            f"config.data.mean={data.mean!r} and std={data.std!r} go together,"
+            " and every std is above 0: give both, or none to measure them."
+        )
+
+
+def _check_class_weights(config: ConfigDict) -> None:
+    weights = _get(config, "loss.class_weights")
+    if weights == "none":
+        return
+    if config.loss.labelled not in ("ce", "ce+dice"):
+        raise ValueError(
+            f"config.loss.class_weights={weights} is of cross entropy, and "
+            f"config.loss.labelled={config.loss.labelled} has none to weight: "
+            "set the latter to ce or ce+dice."
+        )
+    if weights != "balanced":
+        numbers = normalisation.parse("loss.class_weights", weights)
+        if not any(numbers):
+            raise ValueError(
+                f"config.loss.class_weights={weights!r} weights no class; it "
+                "is none, balanced, or numbers that are not all 0."
+            )
 
 
 def _check_teacher(config: ConfigDict) -> None:
@@ -116,23 +185,73 @@ def _check_teacher(config: ConfigDict) -> None:
         )
 
 
-def check_resume(config: ConfigDict, workdir: pathlib.Path) -> None:
-    """Raises ValueError if the workdir's run has other arrays than config's."""
+def check_resume(config: ConfigDict, workdir: pathlib.Path) -> list[str]:
+    """What has changed since the run in a workdir began, and may.
+
+    Those fields hold from the next step on, the others from the start.
+
+    Returns:
+      words for each field that is another one.
+
+    Raises:
+      ValueError: a field that the checkpoint's arrays depend on is another
+        one; all of those are named.
+    """
     saved = load(workdir)
     # Only this method has two networks.
     two = "cps" in (saved.method, config.method)
     fixed = (*_FIXED, "method") if two else _FIXED
-    changed = [
-        f"{field} is {_get(saved, field)!r} there and "
-        f"{_get(config, field)!r} here"
-        for field in fixed
-        if _get(saved, field) != _get(config, field)
-    ]
-    if changed:
+    for field in fixed:
+        _get(saved, field)
+    changed = differences(saved, config)
+    refused = [_words(f, *changed[f]) for f in fixed if f in changed]
+    if refused:
         raise ValueError(
-            f"{workdir} holds a run of another shape ({'; '.join(changed)}): "
+            f"{workdir} holds a run of another shape ({'; '.join(refused)}): "
             "give these fields their old values, or choose another --workdir."
         )
+    return [_words(field, *values) for field, values in changed.items()]
+
+
+def differences(then: ConfigDict, now: ConfigDict) -> dict[str, tuple]:
+    """The fields with another value: (then, now), None where there is none."""
+    # As JSON has them: a config that was saved has lists for tuples.
+    old, new = (_flat(json.loads(json.dumps(c.to_dict()))) for c in (then, now))
+    return {
+        field: (old.get(field), new.get(field))
+        for field in sorted(old.keys() | new.keys())
+        if old.get(field) != new.get(field)
+    }
+
+
+def _words(field: str, then, now) -> str:
+    return f"{field} is {then!r} there and {now!r} here"
+
+
+def _flat(tree: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def take_measured(config: ConfigDict, workdir: pathlib.Path) -> None:
+    """Takes data.mean and std from the run in a workdir, if there is one.
+
+    They were measured when it began; images may have come since.
+    """
+    if not (workdir / FILE).exists() or config.data.normalisation != "data":
+        return
+    saved = load(workdir)
+    for field in ("data.channels", "data.normalisation"):
+        if _get(saved, field) != _get(config, field):
+            return  # check_resume refuses it
+    if not config.data.mean:
+        config.data.mean = _get(saved, "data.mean")
+        config.data.std = _get(saved, "data.std")
 
 
 def save(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -145,6 +264,7 @@ def load(workdir: pathlib.Path) -> ConfigDict:
 
     Raises:
       FileNotFoundError: there is none.
+      ValueError: it is not whole.
     """
     path = workdir / FILE
     if not path.exists():
@@ -152,4 +272,11 @@ def load(workdir: pathlib.Path) -> ConfigDict:
             f"{path} is missing: {workdir} is not the --workdir of a run; "
             "start one with python -m ipixmatch_jax.main."
         )
-    return ConfigDict(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not whole ({error}): remove it, and the command that "
+            "trained writes it again."
+        ) from error
+    return ConfigDict(fields)

@@ -1,14 +1,17 @@
 """Joining the processes of one run, before jax touches a device."""
 
+import contextlib
 import glob
 import importlib.util
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -17,6 +20,10 @@ _LOGGER = logging.getLogger(__name__)
 _START_TIMEOUT = 300
 # Seconds a process that ends waits for the others to end.
 _END_TIMEOUT = 60
+
+
+class ProcessLostError(RuntimeError):
+    """Another process of the run does not answer."""
 
 
 class Place(NamedTuple):
@@ -160,3 +167,63 @@ def _initialise_tpu(timeouts: dict[str, int]) -> None:
             "--num_processes=1, for several --coordinator, --num_processes "
             "and --process_id."
         ) from error
+
+
+@contextlib.contextmanager
+def naming_the_lost() -> Iterator[None]:
+    """Tells at once, in our words, that another process is gone.
+
+    Only processes that talk through gloo get an error then. Elsewhere, and
+    wherever the rest of a `with` waits for the one that is gone, jax ends this
+    process with its own words, after the time of a heartbeat.
+
+    Raises:
+      ProcessLostError: instead of gloo's error.
+    """
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        # A ValueError where the call itself failed, not its result.
+        if "Gloo " not in str(error):
+            raise
+        count, this = jax.process_count(), jax.process_index()
+        other = f"process {1 - this}" if count == 2 else "another process"
+        lost = ProcessLostError(
+            f"process {this} of {count} cannot reach {other}: it was killed, "
+            "lost its host or network, or kept this one waiting for 30 s "
+            f"({str(error).splitlines()[0]}). Start all of them again: the "
+            "same command continues from the last save."
+        )
+        # What ends this process may come before main can say it.
+        _LOGGER.error("%s", lost)
+        raise lost from error
+
+
+def together(function: Callable) -> Callable:
+    """A jitted function for which all processes compile before one calls it.
+
+    Compiling may take one process minutes longer than another, and gloo gives
+    the first exchange of a program 30 s. All must call it with arrays of the
+    same shapes; alone, a process gets the function itself.
+    """
+    if jax.process_count() == 1:
+        return function
+    known = set()
+
+    def call(*args):
+        shapes = str(jax.tree.map(lambda x: (np.shape(x), x.dtype), args))
+        if shapes not in known:
+            function.lower(*args).compile()
+            # Entered and left by all at once, for however long.
+            with multihost_utils.live_devices(jax.devices()):
+                known.add(shapes)
+        return function(*args)
+
+    return call
+
+
+def first_says(yes: bool) -> bool:
+    """What process 0 says, on every process; all of them must ask."""
+    if jax.process_count() == 1:
+        return yes
+    return bool(multihost_utils.broadcast_one_to_all(np.int32(yes)))

@@ -14,10 +14,10 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 
-from ipixmatch_jax import metrics, sharding
+from ipixmatch_jax import distributed, metrics, sharding
 from ipixmatch_jax.buckets import bucket_shapes, grouped, padded
-from ipixmatch_jax.data import views
-from ipixmatch_jax.data.sample import Sample, Source
+from ipixmatch_jax.data import normalisation, views
+from ipixmatch_jax.data.sample import Sample, Source, pixels
 from ipixmatch_jax.models import DeepLabV3Plus
 
 MODES = ("original", "center_crop", "sliding_window")
@@ -48,7 +48,7 @@ def class_scores(
     Args:
       network: called as models.DeepLabV3Plus.
       variables: its params and batch_stats.
-      images: normalised float32 [B, H, W, 3].
+      images: normalised float32 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
       window: side of the sliding window (UniMatch v1: step of two thirds,
         the last windows clipped, softmax maps summed); None: one forward.
@@ -71,7 +71,8 @@ def class_scores(
     def forward(start):
         """Probabilities of one window, 0 outside the image."""
         at = (0, start[0], start[1], 0)
-        part = lax.dynamic_slice(images, at, (batch, window, window, 3))
+        size = (batch, window, window, images.shape[-1])
+        part = lax.dynamic_slice(images, at, size)
         inside = jnp.clip(sizes - start, 0, window)
         logits = network.apply(variables, part, train=False, sizes=inside)
         return jax.nn.softmax(logits)
@@ -88,32 +89,42 @@ def class_scores(
     return total[:, :height, :width]
 
 
-def _normalise(images):
-    return views.normalise(views.weak(images, jnp), jnp)
+def normalised(network: DeepLabV3Plus, images: jax.Array) -> jax.Array:
+    """uint8 images [B, H, W, C] as the float32 that the network takes."""
+    x = views.weak(images, jnp)
+    return normalisation.normalise(x, jnp, network.mean, network.std)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=(0, 4))
 def predict(
     network: DeepLabV3Plus,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None = None,
+    window: int | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Predicts whole images.
 
     Args:
       network: a models.DeepLabV3Plus.
       variables: its params and batch_stats.
-      images: RGB uint8 [B, H, W, 3].
+      images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
+      window: see class_scores.
 
     Returns:
       class ids int32 [B, H, W] and their softmax probabilities float32
-      [B, H, W]; without meaning outside the true sizes.
+      [B, H, W], with a window the mean of its places; without meaning
+      outside the true sizes.
     """
-    logits = class_scores(network, variables, _normalise(images), sizes)
-    confidence = jnp.max(jax.nn.softmax(logits), axis=-1)
-    return jnp.argmax(logits, axis=-1).astype(jnp.int32), confidence
+    images = normalised(network, images)
+    scores = class_scores(network, variables, images, sizes, window)
+    if window is None:
+        shares = jax.nn.softmax(scores)
+    else:
+        shares = scores / jnp.sum(scores, axis=-1, keepdims=True)
+    confidence = jnp.max(shares, axis=-1)
+    return jnp.argmax(scores, axis=-1).astype(jnp.int32), confidence
 
 
 def make_evaluator(
@@ -168,7 +179,15 @@ def make_evaluator(
             for shape, exact, indices in _batches(source, crop, batch_size):
                 if should_stop is not None and should_stop():
                     return None
-                batch = _load(source, indices, shape, crop, batch_size, pool)
+                batch = _load(
+                    source,
+                    indices,
+                    shape,
+                    crop,
+                    batch_size,
+                    pool,
+                    network.channels,
+                )
                 if mesh is not None:
                     batch = sharding.put_batch(batch, mesh)
                 images, labels, sizes = batch
@@ -194,14 +213,15 @@ def _jit_score(network, window, num_classes, mesh):
     """(variables, images, labels, sizes) -> confusion matrix, jitted."""
 
     def score(variables, images, labels, sizes):
-        images = _normalise(images)
+        images = normalised(network, images)
         scores = class_scores(network, variables, images, sizes, window)
         predictions = jnp.argmax(scores, axis=-1)
         return metrics.confusion(predictions, labels, num_classes)
 
     if mesh is None:
         return jax.jit(score)
-    return jax.jit(score, out_shardings=sharding.replicated(mesh))
+    jitted = jax.jit(score, out_shardings=sharding.replicated(mesh))
+    return distributed.together(jitted)
 
 
 def _add(totals, counts):
@@ -221,7 +241,7 @@ def _batches(source, crop, batch_size):
             yield shape, exact, indices[start : start + batch_size]
 
 
-def _load(source: Source, indices, shape, crop, batch_size, pool):
+def _load(source: Source, indices, shape, crop, batch_size, pool, channels):
     """This process's part of a batch: images, labels, sizes (NumPy).
 
     Empty slots have size 0 and labels 255.
@@ -232,7 +252,8 @@ def _load(source: Source, indices, shape, crop, batch_size, pool):
     arrays = list(
         pool.map(lambda i: _arrays(source[i], source.name(i), crop), mine)
     )
-    images, sizes = padded([image for image, _ in arrays], shape, count)
+    images = [image for image, _ in arrays]
+    images, sizes = padded(images, shape, count, channels)
     labels = np.full((count, *shape), metrics.IGNORE, np.uint8)
     for slot, (_, label) in enumerate(arrays):
         h, w = label.shape
@@ -241,10 +262,10 @@ def _load(source: Source, indices, shape, crop, batch_size, pool):
 
 
 def _arrays(sample: Sample, name, crop):
-    """Image [h, w, 3] and labels [h, w], cropped, uint8."""
+    """Image [h, w, C] and labels [h, w], cropped, uint8."""
     if sample.mask is None:
         raise ValueError(f"{name} has no mask, so it cannot be scored.")
-    image, label = np.asarray(sample.image), np.asarray(sample.mask)
+    image, label = pixels(sample.image), np.asarray(sample.mask)
     if crop is not None:
         top, left, bottom, right = center_box(*label.shape, crop)
         image = image[top:bottom, left:right]

@@ -4,7 +4,6 @@ python -m ipixmatch_jax.evaluate --workdir DIR
 python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
 """
 
-import argparse
 import pathlib
 import sys
 
@@ -20,6 +19,7 @@ from ipixmatch_jax import (
     results,
     runs,
     sharding,
+    usage,
 )
 from ipixmatch_jax.models import pretrained, weight_files
 
@@ -92,17 +92,18 @@ def run() -> None:
 
 def _arguments():
     """The command line, and what of it only a config file understands."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ipixmatch_jax.evaluate",
+    parser = usage.parser(
+        "ipixmatch_jax.evaluate",
         description="Scores a run's checkpoint, or a file of weights.",
         epilog="After --config its fields can be set, as in training: "
         "--config.model.stem=7x7.",
-        allow_abbrev=False,
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--workdir", type=pathlib.Path, help="a run's folder")
     what.add_argument("--weights", help="a file, or a name of the hub")
-    parser.add_argument("--config", help="with --weights: file:argument")
+    parser.add_argument(
+        "--config", metavar="FILE[:ARGUMENT]", help="with --weights"
+    )
     parser.add_argument(
         "--network",
         choices=weight_files.NETWORKS,

@@ -18,11 +18,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax import atomic
-from ipixmatch_jax.data import views
+from ipixmatch_jax.data import normalisation
 from ipixmatch_jax.models import DeepLabV3Plus
 from ipixmatch_jax.predict import probabilities
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+
+_CHANNELS = {
+    1: "grey",
+    2: "grey and one more channel",
+    3: "RGB",
+    4: "RGB and one more channel",
+}
 
 # A zip's own date would make every file differ; this is its first.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -33,7 +40,7 @@ def serialise(
 ) -> bytes:
     """The function `(images, sizes) -> (ids, confidence)`, weights inside.
 
-    images are RGB uint8 [B, *size, 3] of any B, sizes int32 [B, 2] the true
+    images are uint8 [B, *size, C] of any B, sizes int32 [B, 2] the true
     heights and widths inside them (the rest is not looked at); ids are uint8
     and confidence float32 [B, *size].
     """
@@ -46,27 +53,29 @@ def serialise(
 
     (batch,) = jax.export.symbolic_shape("b")
     exported = jax.export.export(jax.jit(run), platforms=PLATFORMS)(
-        jax.ShapeDtypeStruct((batch, *size, 3), jnp.uint8),
+        jax.ShapeDtypeStruct((batch, *size, network.channels), jnp.uint8),
         jax.ShapeDtypeStruct((batch, 2), jnp.int32),
     )
     return bytes(exported.serialize())
 
 
-def preprocessing(size: tuple[int, int]) -> dict:
+def preprocessing(network: DeepLabV3Plus, size: tuple[int, int]) -> dict:
     """What preprocessing.json says."""
     height, width = size
+    channels = network.channels
     return {
-        "images": f"uint8 [B, {height}, {width}, 3], RGB, each image in the "
-        "upper left corner at its own size, EXIF rotation applied; what lies "
-        "beyond it is not looked at",
+        "images": f"uint8 [B, {height}, {width}, {channels}], "
+        f"{_CHANNELS[channels]}, each image in the upper left corner at its "
+        "own size, EXIF rotation applied; what lies beyond it is not looked "
+        "at",
         "sizes": "int32 [B, 2], height and width of each image",
         "returns": f"class ids uint8 and their probabilities float32, both "
         f"[B, {height}, {width}], without meaning beyond the sizes",
         "height": height,
         "width": width,
         "inside": "division by 255, then minus mean and over std per channel",
-        "mean": list(views.MEAN),
-        "std": list(views.STD),
+        "mean": list(network.mean or normalisation.MEAN),
+        "std": list(network.std or normalisation.STD),
         "platforms": list(PLATFORMS),
     }
 
@@ -94,7 +103,7 @@ def write(
         "model.bin": serialise(network, variables, size),
         "class_names.json": _json(list(class_names)),
         "palette.json": _json([list(colour) for colour in palette]),
-        "preprocessing.json": _json(preprocessing(size)),
+        "preprocessing.json": _json(preprocessing(network, size)),
     }
     to.parent.mkdir(parents=True, exist_ok=True)
     with (

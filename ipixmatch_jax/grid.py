@@ -16,6 +16,13 @@ from ml_collections import ConfigDict
 from ipixmatch_jax import configuration
 
 _BOOLS = {"true": True, "false": False}
+# Values for which a run puts what it finds, before it saves its config.
+_FOUND = {
+    "model.num_classes": 0,
+    "data.mean": "",
+    "data.std": "",
+    "loss.class_weights": "balanced",
+}
 Setting = dict[str, Any]  # fields of a config and their values
 
 
@@ -234,12 +241,12 @@ def _check_saved(cell: Cell) -> None:
     """What a cell's folder holds was begun with the cell's own config."""
     if not (cell.workdir / configuration.FILE).exists():
         return
-    then = _flat(plain(configuration.load(cell.workdir)))
-    now = _flat(plain(cell.config))
     changed = [
-        f"{field} is {then.get(field)!r} there and {now.get(field)!r} here"
-        for field in sorted(then.keys() | now.keys())
-        if then.get(field) != now.get(field)
+        f"{field} is {then!r} there and {now!r} here"
+        for field, (then, now) in configuration.differences(
+            configuration.load(cell.workdir), cell.config
+        ).items()
+        if not (field in _FOUND and now == _FOUND[field])
     ]
     if changed:
         raise ValueError(
@@ -247,13 +254,3 @@ def _check_saved(cell: Cell) -> None:
             f"({'; '.join(changed)}): give these fields their old values, "
             "choose another --workdir, or remove that folder."
         )
-
-
-def _flat(tree: dict, prefix: str = "") -> dict:
-    flat = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

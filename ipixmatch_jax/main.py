@@ -11,9 +11,14 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
+from ipixmatch_jax import packaged, usage
+
 # Data workers import this file again: everything heavy waits for main().
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "File with get_config, then a colon and its argument."
+    "config",
+    None,
+    "File with get_config, then a colon and its argument; where there is no "
+    "such file, one that comes with the package, such as voc.py.",
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir",
@@ -41,6 +46,13 @@ _HEARTBEAT = flags.DEFINE_integer(
 )
 
 
+_EPILOG = (
+    "Every field of the config is a flag too, as in --config.seed=1 or "
+    "--config.train.steps=1000; python -m ipixmatch_jax.config_reference, or "
+    "ipixmatch fields, lists them."
+)
+
+
 def _default_workdir() -> pathlib.Path:
     file, _, argument = config_flags.get_config_filename(
         flags.FLAGS["config"]
@@ -49,10 +61,33 @@ def _default_workdir() -> pathlib.Path:
     return pathlib.Path("runs") / "_".join(filter(None, words))
 
 
-def parse(argv: list[str]) -> list[str]:
-    """Parses the flags; what is wrong with them is one sentence."""
+def parse(
+    argv: list[str],
+    module: str = "ipixmatch_jax.main",
+    shown: tuple[str, ...] = (
+        "config",
+        "workdir",
+        "coordinator",
+        "num_processes",
+        "process_id",
+        "heartbeat_seconds",
+    ),
+    required: tuple[str, ...] = ("config",),
+) -> list[str]:
+    """Parses the flags; what is wrong with them is one sentence.
+
+    Args:
+      argv: the command line.
+      module: the command's, for its help.
+      shown: the flags that the help lists.
+      required: those of them that must be given.
+    """
+    if {"-h", "-help", "--help"} & set(argv[1:]):
+        rows = [flags.FLAGS[name] for name in shown]
+        usage.print_flags(module, rows, required, _EPILOG)
+        sys.exit()
     try:
-        left = flags.FLAGS(argv)
+        left = flags.FLAGS(packaged.in_arguments(argv))
         # The file is read when its value is first looked at.
         _CONFIG.value.to_dict()
     except (flags.Error, OSError, AttributeError) as error:
@@ -82,6 +117,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
     from ipixmatch_jax import distributed, train
     from ipixmatch_jax.data.workers import WorkersLostError
+    from ipixmatch_jax.divergence import DivergenceError
 
     workdir = pathlib.Path(_WORKDIR.value or _default_workdir())
     quieten()
@@ -95,9 +131,10 @@ def main(argv: list[str]) -> None:
         code = train.train(_CONFIG.value, workdir)
     except (
         ValueError,
-        FileNotFoundError,
+        OSError,
         WorkersLostError,
-        train.DivergenceError,
+        DivergenceError,
+        distributed.ProcessLostError,
     ) as error:
         # A sentence for the person; --verbosity=1 gives the traceback too.
         absl_logging.debug("stopped", exc_info=True)

@@ -1,10 +1,13 @@
 """Confusion matrices and the intersection over union read off them."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 IGNORE = 255
+_BACKGROUND = ("background", "bg")
 
 
 def confusion(
@@ -52,6 +55,29 @@ def iou(confusion: np.ndarray) -> np.ndarray:
     hits = np.diagonal(confusion)
     union = confusion.sum(0) + confusion.sum(1) - hits
     return hits / (union + 1e-10) * 100
+
+
+def foreground_iou(
+    iou: Sequence[float], class_names: Sequence[str]
+) -> float | None:
+    """Mean IoU without the background, which is class 0 if it is called so.
+
+    Called so means background or bg, in any case. Two classes without names
+    ("class 0", "class 1") are a background and a foreground too. With two
+    classes this is the IoU of class 1.
+
+    Args:
+      iou: one number per class.
+      class_names: as many names.
+
+    Returns:
+      percent; None where no class is the background.
+    """
+    first = class_names[0].strip().lower()
+    numbered = tuple(class_names) == ("class 0", "class 1")
+    if first not in _BACKGROUND and not numbered:
+        return None
+    return float(np.mean(iou[1:]))
 
 
 def mean_iou(confusion: np.ndarray) -> float:

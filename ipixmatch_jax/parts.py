@@ -12,9 +12,16 @@ from ml_collections import ConfigDict
 
 from ipixmatch_jax import models, optim, sharding, step
 from ipixmatch_jax.checkpoint import abstract
-from ipixmatch_jax.data import intensity, recipes, sources, views
+from ipixmatch_jax.data import (
+    counts,
+    intensity,
+    normalisation,
+    recipes,
+    sources,
+    views,
+)
 from ipixmatch_jax.evaluate import make_evaluator
-from ipixmatch_jax.losses import pixel
+from ipixmatch_jax.losses import labelled as labelled_losses
 from ipixmatch_jax.methods import METHODS, twins
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.models import pretrained
@@ -50,12 +57,15 @@ def build_network(config: ConfigDict) -> models.DeepLabV3Plus:
         output_stride=config.model.output_stride,
         stem=config.model.stem,
         dtype=jnp.bfloat16 if config.precision == "bf16" else jnp.float32,
+        mean=normalisation.parse("data.mean", config.data.mean) or None,
+        std=normalisation.parse("data.std", config.data.std) or None,
+        remat=config.model.remat,
     )
 
 
 def variable_shapes(network: models.DeepLabV3Plus):
     """ShapeDtypeStructs of the network's params and batch_stats."""
-    images = jnp.zeros((1, 65, 65, 3), jnp.float32)
+    images = jnp.zeros((1, 65, 65, network.channels), jnp.float32)
     return jax.eval_shape(
         lambda key: network.init(key, images, False), jax.random.key(0)
     )
@@ -92,10 +102,14 @@ def open_data(config: ConfigDict) -> sources.DataSet:
 
 
 def match_data(config: ConfigDict, data: sources.DataSet) -> None:
-    """Sets model.num_classes where it is 0: to that of the data set.
+    """Sets what a config leaves to the data set.
+
+    That is model.num_classes where it is 0, data.mean and data.std where they
+    are to be measured, and loss.class_weights where it is balanced.
 
     Raises:
-      ValueError: it is another number than the data set's.
+      ValueError: the data set has another number of classes; or a file that
+        is to be read cannot be.
     """
     if config.model.num_classes == 0:
         config.model.num_classes = len(data.class_names)
@@ -104,16 +118,54 @@ def match_data(config: ConfigDict, data: sources.DataSet) -> None:
             f"config.model.num_classes={config.model.num_classes}, but "
             f"{config.data.name} has {len(data.class_names)} classes."
         )
+    if config.data.normalisation == "data" and not config.data.mean:
+        _measure(config, data)
+    if config.loss.class_weights == "balanced":
+        _balance(config, data)
+    _class_weights(config)
+
+
+def _measure(config: ConfigDict, data: sources.DataSet) -> None:
+    found = normalisation.measure(data.labelled, data.unlabelled)
+    config.data.mean = normalisation.text(found.mean)
+    config.data.std = normalisation.text(found.std)
+    _LOGGER.info(
+        "Images are normalised with mean %s and deviation %s, of %d training "
+        "images",
+        config.data.mean,
+        config.data.std,
+        found.images,
+    )
+
+
+def _balance(config: ConfigDict, data: sources.DataSet) -> None:
+    names = data.class_names
+    on_error = config.data.on_error
+    found = counts.count_classes(data.labelled, len(names), on_error)
+    weights = counts.balanced_weights(found)
+    config.loss.class_weights = normalisation.text(weights)
+    pairs = zip(names, weights, strict=True)
+    words = ", ".join(f"{name} {weight:g}" for name, weight in pairs)
+    _LOGGER.info("Weights of the classes: %s", words)
+
+
+def _class_weights(config: ConfigDict) -> tuple[float, ...]:
+    """One number per class, () for none."""
+    weights = config.loss.class_weights
+    return normalisation.parse(
+        "loss.class_weights",
+        "" if weights == "none" else weights,
+        config.model.num_classes,
+    )
 
 
 def labelled_loss(config: ConfigDict):
     """(logits, labels) -> scalar, as config.loss says."""
-    if config.loss.labelled == "ce":
-        return pixel.cross_entropy
-    return functools.partial(
-        pixel.ohem_cross_entropy,
-        threshold=config.loss.ohem_threshold,
-        min_kept=config.loss.ohem_min_kept,
+    return labelled_losses.make(
+        config.loss.labelled,
+        class_weights=_class_weights(config),
+        ohem_threshold=config.loss.ohem_threshold,
+        ohem_min_kept=config.loss.ohem_min_kept,
     )
 
 
@@ -130,11 +182,19 @@ def network_names(config: ConfigDict) -> list[str]:
 
 
 def make_views(
-    batch: dict, *, recipe: recipes.Recipe, on_device: bool
+    batch: dict,
+    *,
+    recipe: recipes.Recipe,
+    on_device: bool,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
 ) -> Views:
-    """A batch of data/pipeline.py as normalised views."""
+    """A batch of data/pipeline.py as normalised views; None: ImageNet's."""
+    normalise = functools.partial(
+        normalisation.normalise, xp=jnp, mean=mean, std=std
+    )
     labelled = batch["labelled"]
-    images = views.normalise(views.weak(labelled["image"], jnp), jnp)
+    images = normalise(views.weak(labelled["image"], jnp))
     if "unlabelled" not in batch:
         return Views(images, labelled["mask"])
     finished = dict(batch["unlabelled"])
@@ -145,8 +205,8 @@ def make_views(
     return Views(
         images,
         labelled["mask"],
-        weak=views.normalise(finished.pop("weak"), jnp),
-        strong=tuple(views.normalise(image, jnp) for image in strong),
+        weak=normalise(finished.pop("weak")),
+        strong=tuple(map(normalise, strong)),
         box=tuple(finished.pop(f"box_{k}") for k in numbers),
         valid=finished.pop("valid"),
         drawn=finished,
@@ -155,7 +215,7 @@ def make_views(
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _random_variables(network, size: int, key):
-    images = jnp.zeros((1, size, size, 3), jnp.float32)
+    images = jnp.zeros((1, size, size, network.channels), jnp.float32)
     return network.init(key, images, False)
 
 
@@ -220,7 +280,7 @@ def _optimiser(config: ConfigDict):
     return tx, schedule
 
 
-def _train_step(config: ConfigDict, network):
+def _train_step(config: ConfigDict, network, mesh: Mesh):
     """The pure step with everything bound but state and batch."""
     tx, schedule = _optimiser(config)
     on_device = config.data.apply_views == "device"
@@ -228,7 +288,11 @@ def _train_step(config: ConfigDict, network):
         step.train_step,
         forward=functools.partial(forward, network),
         make_views=functools.partial(
-            make_views, recipe=view_recipe(config), on_device=on_device
+            make_views,
+            recipe=view_recipe(config),
+            on_device=on_device,
+            mean=network.mean,
+            std=network.std,
         ),
         method=functools.partial(
             METHODS[config.method],
@@ -242,8 +306,18 @@ def _train_step(config: ConfigDict, network):
         ema_decay=config.ema.decay,
         ema_rampup=config.ema.rampup,
         ema_copy_steps=config.ema.copy_steps,
+        accumulate=config.train.accumulate,
+        mesh=mesh,
     )
     return run_step, tx
+
+
+def _compiler_options(config: ConfigDict, mesh: Mesh) -> dict[str, str] | None:
+    # XLA:CPU drops the barriers between a value and the same value computed
+    # again, and then computes it once: all would be kept in memory after all.
+    if config.model.remat and mesh.devices.flat[0].platform == "cpu":
+        return {"xla_disable_hlo_passes": "cse_barrier_expander"}
+    return None
 
 
 def build(config: ConfigDict, data: sources.DataSet | None = None) -> Parts:
@@ -260,10 +334,10 @@ def build(config: ConfigDict, data: sources.DataSet | None = None) -> Parts:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
     mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
-    sharding.check_batch(config.train.batch_size, mesh)
+    sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
     data = open_data(config) if data is None else data
     network = build_network(config)
-    run_step, tx = _train_step(config, network)
+    run_step, tx = _train_step(config, network, mesh)
     create = functools.partial(
         step.create_state,
         tx=tx,
@@ -287,6 +361,7 @@ def build(config: ConfigDict, data: sources.DataSet | None = None) -> Parts:
             in_shardings=(state_sharding, sharding.batch_sharding(mesh)),
             out_shardings=(state_sharding, replicated),
             donate_argnums=0,
+            compiler_options=_compiler_options(config, mesh),
         ),
         evaluate=build_evaluator(config, network, mesh),
     )

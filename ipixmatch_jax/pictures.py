@@ -13,6 +13,15 @@ def colour(mask: np.ndarray, palette) -> np.ndarray:
     return table[mask]
 
 
+def shown(image: np.ndarray) -> np.ndarray:
+    """An image uint8 [H, W, C] as RGB: its first three channels, or grey.
+
+    Of one or two channels the first is the grey.
+    """
+    channels = image.shape[-1]
+    return image[..., :3] if channels >= 3 else image[..., [0, 0, 0]]
+
+
 def heat(confidence: np.ndarray) -> np.ndarray:
     """Shares in [0, 1] as uint8 [H, W, 3], black over red to white."""
     ramps = [np.clip(3 * confidence - i, 0, 1) for i in range(3)]

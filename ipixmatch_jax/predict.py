@@ -16,8 +16,8 @@ from jax.sharding import Mesh
 
 from ipixmatch_jax import evaluate, sharding
 from ipixmatch_jax.buckets import bucket_shapes, grouped, padded
-from ipixmatch_jax.data import decode, views
-from ipixmatch_jax.data.sample import BadFileError
+from ipixmatch_jax.data import decode
+from ipixmatch_jax.data.sample import BadFileError, pixels
 from ipixmatch_jax.models import DeepLabV3Plus
 from ipixmatch_jax.models.resize import resize_align_corners
 
@@ -61,7 +61,7 @@ class Prediction(NamedTuple):
     """One image's.
 
     Attributes:
-      image: RGB uint8 [H, W, 3].
+      image: uint8 [H, W, C].
       ids: uint8 [H, W], the most probable class.
       confidence: float32 [H, W], its probability.
     """
@@ -83,14 +83,14 @@ def probabilities(
     Args:
       network: a models.DeepLabV3Plus.
       variables: its params and batch_stats.
-      images: RGB uint8 [B, H, W, 3].
+      images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
       averaging: over what; by default nothing.
 
     Returns:
       float32 [B, H, W, K]; without meaning outside the true sizes.
     """
-    images = views.normalise(views.weak(images, jnp), jnp)
+    images = evaluate.normalised(network, images)
     if averaging.scales == (1.0,):
         return _shares(network, variables, images, sizes, averaging.flip)
     shape, total = images.shape[1:3], 0.0
@@ -179,6 +179,7 @@ def predict_files(
     """
     whole: dict[int, tuple[int, int]] = {}
     cut = []
+    read = _try(functools.partial(_read, channels=network.channels))
     with ThreadPoolExecutor(THREADS) as pool:
         for i, size in enumerate(pool.map(_try(decode.read_size), paths)):
             if isinstance(size, BadFileError):
@@ -192,7 +193,7 @@ def predict_files(
         pending = None
         for shape, indices, *how in _batches(*sharing):
             names = [paths[i] for i in indices]
-            images = list(pool.map(_try(_read), names))
+            images = list(pool.map(read, names))
             result = run(images, shape, *how)
             # Read one batch late: the device works while others write.
             yield from _finished(pending)
@@ -200,7 +201,7 @@ def predict_files(
         yield from _finished(pending)
     run = _bound(network, averaging, mesh, variables, False)
     for i in cut:
-        image = _try(_read)(paths[i])
+        image = read(paths[i])
         if not isinstance(image, BadFileError):
             count = _count(windows.side**2, batch_size, mesh, averaging)
             image = _windowed(run, image, windows.side, count)
@@ -219,8 +220,8 @@ def _try(read):
     return attempt
 
 
-def _read(path):
-    return np.asarray(decode.read_image(path))
+def _read(path, channels):
+    return pixels(decode.read_image(path, channels=channels))
 
 
 def _bound(network, averaging, mesh, variables, whole):
@@ -228,7 +229,7 @@ def _bound(network, averaging, mesh, variables, whole):
     run = _jit(network, averaging, mesh, whole)
 
     def place(images, shape, count, exact=False):
-        batch, sizes = padded(images, shape, count)
+        batch, sizes = padded(images, shape, count, network.channels)
         if mesh is not None:
             batch, sizes = sharding.put_batch((batch, sizes), mesh)
         # Without sizes nothing is masked, at no cost; see DeepLabV3Plus.

@@ -9,7 +9,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from ipixmatch_jax import predict, predict_run
+from ipixmatch_jax import predict, predict_run, usage
 
 _SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
@@ -60,13 +60,12 @@ _PREDICTING = ("out", "confidence", "overlay", "flip", "scales", "window")
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m ipixmatch_jax.predict",
+    parser = usage.parser(
+        "ipixmatch_jax.predict",
         description="Predicts images with a trained network, or writes it as "
         "one file that runs with JAX alone.",
         epilog="What is in --out already is left, so a stopped command "
         "continues. Exit code 1: a file could not be read; it is named.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--workdir", type=pathlib.Path, required=True, help="a run's folder"

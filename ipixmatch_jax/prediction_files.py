@@ -215,7 +215,8 @@ def _indexed(prediction: Prediction, palette) -> Image.Image:
 def _overlay(prediction: Prediction, palette) -> Image.Image:
     """Image and colours, half and half."""
     colours = pictures.colour(prediction.ids, palette)
-    mixed = (prediction.image.astype(np.uint16) + colours) // 2
+    image = pictures.shown(prediction.image)
+    mixed = (image.astype(np.uint16) + colours) // 2
     return Image.fromarray(mixed.astype(np.uint8))
 
 

@@ -1,8 +1,10 @@
 """Being told to stop: SIGTERM and SIGINT end a run after its save."""
 
+import os
 import signal
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 
@@ -10,21 +12,28 @@ class StopRequest:
     """Listens for SIGTERM and SIGINT inside a `with` block.
 
     One process keeps a flag that its signal handlers set. With several, jax's
-    own service listens for SIGTERM, and all of them agree on the step.
+    own service listens for SIGTERM and lets all of them agree on when to
+    stop; a process that gets SIGINT hands it on to that service.
 
     Attributes:
-      exit_code: 143 after SIGTERM, 130 after SIGINT, as a shell reports them.
+      exit_code: 143 after SIGTERM, 130 after SIGINT, as a shell reports them;
+        with several processes 130 for all, once any of them got SIGINT.
     """
 
     def __init__(self):
         self.exit_code = 143
         self._asked = False
         self._previous = {}
+        # How often the service was asked, and whether it said yes.
+        self._calls = 0
+        self._agreed = False
 
     def __enter__(self) -> "StopRequest":
+        numbers = [signal.SIGINT]
         if jax.process_count() == 1:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._previous[number] = signal.signal(number, self._ask)
+            numbers.append(signal.SIGTERM)
+        for number in numbers:
+            self._previous[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *exception) -> None:
@@ -37,9 +46,27 @@ class StopRequest:
             raise KeyboardInterrupt
         self._asked = True
         self.exit_code = 128 + number
+        if jax.process_count() > 1:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def asked(self, step: int) -> bool:
-        """Whether to save and stop now; every process must ask every step."""
-        if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(step)
-        return self._asked
+        """Whether to save and stop now, after `step` steps.
+
+        Every process must ask equally often, in the loop and in evaluations,
+        and all get the same answer.
+        """
+        if jax.process_count() == 1:
+            return self._asked
+        if not self._agreed:
+            # Calls, not steps, are counted: an evaluation asks at one step
+            # many times, and is to end before the next.
+            self._calls += 1
+            self._agreed = multihost_utils.reached_preemption_sync_point(
+                self._calls
+            )
+            if self._agreed:
+                codes = multihost_utils.process_allgather(
+                    np.int32(self.exit_code)
+                )
+                self.exit_code = int(codes.min())
+        return self._agreed

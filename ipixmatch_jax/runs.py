@@ -43,6 +43,8 @@ def restore(
 
     Raises:
       FileNotFoundError: the workdir is none, or has no such checkpoint.
+      BrokenCheckpointError: that checkpoint is not as it was written; another
+        one is not taken in its place.
     """
     config = configuration.load(workdir)
     if root is not None:
@@ -53,7 +55,7 @@ def restore(
     shapes = parts.variable_shapes(network)
     like = abstract(shapes, sharding.state_sharding(shapes, mesh))
     names = parts.network_names(config)
-    with Checkpoints(workdir) as checkpoints:
+    with Checkpoints(workdir, read_only=True) as checkpoints:
         step, best = checkpoints.find(which)
         variables = checkpoints.restore(step, dict.fromkeys(names, like))
     return Trained(config, step, best.network, network, variables, mesh)

@@ -13,7 +13,8 @@ def make_mesh(data: int, fsdp: int) -> Mesh:
     """The devices as data x fsdp; data 0 takes all that fsdp leaves.
 
     Raises:
-      ValueError: there are not so many devices.
+      ValueError: there are not so many devices; or, with several processes,
+        more.
     """
     devices = jax.devices()
     data = data or max(len(devices) // fsdp, 1)
@@ -22,6 +23,12 @@ def make_mesh(data: int, fsdp: int) -> Mesh:
             f"mesh.data={data} times mesh.fsdp={fsdp} asks for {data * fsdp} "
             f"devices and {len(devices)} are here; lower one of them, or set "
             "mesh.data=0 to use what there is."
+        )
+    if jax.process_count() > 1 and data * fsdp < len(devices):
+        raise ValueError(
+            f"mesh.data={data} times mesh.fsdp={fsdp} leaves out devices of "
+            f"the run's {jax.process_count()} processes, which have "
+            f"{len(devices)}: every process must take part, so set mesh.data=0."
         )
     # Auto axes: a convolution needs no sharding written beside it.
     return jax.make_mesh(
@@ -32,15 +39,27 @@ def make_mesh(data: int, fsdp: int) -> Mesh:
     )
 
 
-def check_batch(batch_size: int, mesh: Mesh) -> None:
-    """Raises ValueError unless every device gets pairs of images."""
-    if batch_size % (2 * mesh.size):
-        raise ValueError(
-            f"train.batch_size={batch_size} is not a multiple of "
-            f"{2 * mesh.size}: each of the {mesh.size} devices needs pairs of "
-            "images, so that CutMix partners lie on one device; change it, or "
-            "use fewer devices with --config.mesh.data."
-        )
+def check_batch(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
+    """Raises ValueError unless every device gets pairs of images.
+
+    Args:
+      batch_size: labelled images of a step.
+      mesh: from make_mesh.
+      accumulate: micro-batches of a step, each with its own pairs.
+    """
+    parts = 2 * mesh.size * accumulate
+    if batch_size % parts == 0:
+        return
+    micro, fewer = "", ""
+    if accumulate > 1:
+        micro = f" for each of the {accumulate} micro-batches"
+        fewer = ", or lower --config.train.accumulate"
+    raise ValueError(
+        f"train.batch_size={batch_size} is not a multiple of {parts}: each "
+        f"of the {mesh.size} devices needs pairs of images{micro}, so that "
+        f"CutMix partners lie on one device; change it, or use fewer devices "
+        f"with --config.mesh.data{fewer}."
+    )
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
@@ -64,6 +83,25 @@ def state_sharding(tree, mesh: Mesh):
       mesh: from make_mesh.
     """
     return jax.tree.map(lambda leaf: _leaf_sharding(leaf.shape, mesh), tree)
+
+
+def whole(tree, mesh: Mesh | None):
+    """Inside jit: every array on every device, gathered or summed up.
+
+    Args:
+      tree: arrays.
+      mesh: from make_mesh; None leaves the tree as it is.
+    """
+    if mesh is None:
+        return tree
+    return jax.lax.with_sharding_constraint(tree, replicated(mesh))
+
+
+def cut(tree, mesh: Mesh | None):
+    """Inside jit: laid out as state_sharding says; see whole."""
+    if mesh is None:
+        return tree
+    return jax.lax.with_sharding_constraint(tree, state_sharding(tree, mesh))
 
 
 def _leaf_sharding(shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:

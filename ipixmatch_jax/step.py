@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
+from jax.sharding import Mesh
 
-from ipixmatch_jax import ema
+from ipixmatch_jax import accumulation, ema, sharding
 from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
 from ipixmatch_jax.methods.base import Consistency, Forward, Variables, Views
 
@@ -97,6 +98,8 @@ def train_step(
     ema_decay: float,
     ema_rampup: bool,
     ema_copy_steps: int = 0,
+    accumulate: int = 1,
+    mesh: Mesh | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
     """Views, losses, gradient, update, moving average.
 
@@ -115,15 +118,19 @@ def train_step(
       ema_decay: see ema.decay_at.
       ema_rampup: see ema.decay_at.
       ema_copy_steps: see ema.decay_at.
+      accumulate: micro-batches whose mean gradient makes the one update; see
+        accumulation.gradients. Losses are means over the pixels of a
+        micro-batch, and batch norm sees one of them at a time.
+      mesh: over which state and batch lie; None: one device.
 
     Returns:
-      the next state, and float32 metrics.
+      the next state, and float32 metrics, the means of the micro-batches'.
     """
-    views = make_views(batch)
+    labeller = sharding.whole(state.teacher, mesh)
 
-    def loss_fn(params):
-        student = {**state.student, "params": params}
-        outcome = method(forward, student, state.teacher, views)
+    def loss_fn(params, batch_stats, batch):
+        student = {"params": params, "batch_stats": batch_stats}
+        outcome = method(forward, student, labeller, make_views(batch))
         metrics = dict(outcome.metrics)
         total = outcome.total
         if inter_pixel.weight > 0:
@@ -134,11 +141,17 @@ def train_step(
         metrics["loss"] = total
         return total, (outcome.batch_stats, metrics)
 
-    grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
-    (loss, (batch_stats, metrics)), grads = grad_fn(state.student["params"])
+    grads, batch_stats, metrics = accumulation.gradients(
+        loss_fn,
+        state.student["params"],
+        state.student["batch_stats"],
+        batch,
+        count=accumulate,
+        mesh=mesh,
+    )
     metrics["grad_norm"] = optax.tree.norm(grads)
     metrics["learning_rate"] = schedule(state.step)
-    finite = jnp.isfinite(loss) & jnp.isfinite(metrics["grad_norm"])
+    finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
 
     updates, opt_state = tx.update(
         grads, state.opt_state, state.student["params"]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipixmatch_jax.data import views
+from ipixmatch_jax.evaluate import normalised
 from ipixmatch_jax.models import DeepLabV3Plus
 from ipixmatch_jax.models.conv import shrink
 
@@ -76,10 +76,10 @@ def examine(
       network: a models.DeepLabV3Plus.
       members: params and batch_stats of each network; the first one's
         features are taken.
-      images: RGB uint8 [B, H, W, 3].
+      images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
     """
-    images = views.normalise(views.weak(images, jnp), jnp)
+    images = normalised(network, images)
     area = images.shape[1:3]
     probabilities, deepest = [], []
     for variables in members:

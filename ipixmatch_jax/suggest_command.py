@@ -3,7 +3,6 @@
 python -m ipixmatch_jax.suggest --workdir DIR -n 20
 """
 
-import argparse
 import csv
 import pathlib
 import sys
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ipixmatch_jax import atomic, parts, runs, suggest, suggest_sheet
+from ipixmatch_jax import atomic, parts, runs, suggest, suggest_sheet, usage
 from ipixmatch_jax.suggest_looks import Looker, Plan, Summary, make_plan
 
 _SHOWN = 60  # Images on the contact sheet; it must still open.
@@ -190,12 +189,11 @@ def _words(suggestions: Suggestions, asked: int) -> str:
 
 
 def _arguments():
-    parser = argparse.ArgumentParser(
-        prog="python -m ipixmatch_jax.suggest",
+    parser = usage.parser(
+        "ipixmatch_jax.suggest",
         description="Chooses the unlabelled images that a run's networks "
         "know least of and that differ from one another and from the "
         "labelled ones; writes a list, a table and a contact sheet.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--workdir", type=pathlib.Path, required=True, help="a run's folder"

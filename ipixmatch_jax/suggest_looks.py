@@ -9,7 +9,7 @@ import numpy as np
 
 from ipixmatch_jax import runs, sharding, suggest
 from ipixmatch_jax.buckets import bucket_shapes, grouped, padded
-from ipixmatch_jax.data.sample import BadFileError, Source
+from ipixmatch_jax.data.sample import BadFileError, Source, pixels
 
 _DECODERS = 4  # threads
 # Of one forward on one device, unless a single image has more.
@@ -37,7 +37,7 @@ class Look(NamedTuple):
 
     Attributes:
       index: its position in the source.
-      image: uint8 [h, w, 3].
+      image: uint8 [h, w, C].
       examined: of suggest.examine, in NumPy, without axis B and padding.
     """
 
@@ -115,7 +115,7 @@ class Looker:
 
     def _examine(self, images, shape):
         count = self._batch_size(shape)
-        batch = padded(images, shape, count)
+        batch = padded(images, shape, count, self._network.channels)
         put = sharding.put_batch(batch, self._mesh)
         return suggest.examine(self._network, self._members, *put)
 
@@ -147,9 +147,9 @@ def _batches(plan, wanted, batch_size):
 
 
 def _pixels(source, index):
-    """uint8 [h, w, 3], or the sentence that says why there are none."""
+    """uint8 [h, w, C], or the sentence that says why there are none."""
     try:
-        return np.asarray(source[index].image)
+        return pixels(source[index].image)
     except BadFileError as error:
         return str(error)
 

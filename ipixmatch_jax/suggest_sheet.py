@@ -28,12 +28,13 @@ class Pair(NamedTuple):
 
 
 def pair(image: np.ndarray, shares: np.ndarray, *words: str) -> Pair:
-    """Resizes an image [H, W, 3] and its map of shares [H, W] in [0, 1]."""
+    """Resizes an image [H, W, C] and its map of shares [H, W] in [0, 1]."""
     height, width = shares.shape
     scale = _TILE / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     heat = pictures.heat(shares)
-    both = [Image.fromarray(np.asarray(x)).resize(size) for x in (image, heat)]
+    both = np.asarray(pictures.shown(image)), heat
+    both = [Image.fromarray(x).resize(size) for x in both]
     return Pair(*both, words)
 
 

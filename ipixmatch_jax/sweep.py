@@ -4,6 +4,7 @@ python -m ipixmatch_jax.sweep --config CONFIG --grid inter_pixel.weight=0,0.1 \
   --grid seed=0,1,2 --workdir DIR
 """
 
+import functools
 import json
 import logging
 import pathlib
@@ -80,8 +81,15 @@ class Programs:
         """What parts.build would refuse, without the building."""
         from ipixmatch_jax import sharding
 
+        if config.train.batch_size == 0:
+            raise ValueError(
+                "A sweep compares runs of one batch, which "
+                "config.train.batch_size=0 does not promise: give a number."
+            )
         mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
-        sharding.check_batch(config.train.batch_size, mesh)
+        sharding.check_batch(
+            config.train.batch_size, mesh, config.train.accumulate
+        )
         self.open_data(config)
 
     def build(self, config):
@@ -109,7 +117,7 @@ def run(grid, folder: pathlib.Path) -> int:
       ValueError, FileNotFoundError: a cell's data or devices do not fit;
         raised before the first cell starts.
     """
-    from ipixmatch_jax import train
+    from ipixmatch_jax import divergence, train
     from ipixmatch_jax.preemption import StopRequest
     from ipixmatch_jax.writer import write_json
 
@@ -128,7 +136,7 @@ def run(grid, folder: pathlib.Path) -> int:
             code = train.train(
                 cell.config, cell.workdir, build=programs.build, stop=stop
             )
-        except train.DivergenceError as error:
+        except divergence.DivergenceError as error:
             _LOGGER.warning("%s diverged: %s", name, error)
             write_json(cell.workdir / _DIVERGED, {"sentence": str(error)})
         _write(grid, folder)
@@ -185,7 +193,7 @@ def main(argv: list[str]) -> None:
             flags.FLAGS.config, _GRID.value, _BASELINE.value, folder
         )
         code = run(cells, folder)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"ipixmatch_jax: {error}")
     print((folder / "sweep.md").read_text(encoding="utf-8"), end="")
     if code:
@@ -195,4 +203,12 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.mark_flags_as_required(["config", "workdir"])
-    app.run(main, flags_parser=command.parse)
+    app.run(
+        main,
+        flags_parser=functools.partial(
+            command.parse,
+            module="ipixmatch_jax.sweep",
+            shown=("config", "workdir", "grid", "baseline"),
+            required=("config", "workdir"),
+        ),
+    )

@@ -5,34 +5,40 @@ import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import grain
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from ipixmatch_jax import configuration, metrics, parts, results, sharding
+from ipixmatch_jax import (
+    batch_fit,
+    configuration,
+    distributed,
+    divergence,
+    least_memory,
+    metrics,
+    parts,
+    results,
+    sharding,
+)
 from ipixmatch_jax.checkpoint import Checkpoints, Saved
-from ipixmatch_jax.data import check, counts, pipeline, workers
+from ipixmatch_jax.data import check, counts, pipeline, sources, workers
 from ipixmatch_jax.data.skipped import Skipped
 from ipixmatch_jax.methods import twins
 from ipixmatch_jax.preemption import StopRequest
 from ipixmatch_jax.step import TrainState
+from ipixmatch_jax.workdir_lock import held
 from ipixmatch_jax.writer import Writer
 
 _LOGGER = logging.getLogger(__name__)
-
-# Skipped updates in a row after which a run has diverged.
-PATIENCE = 10
-
-
-class DivergenceError(RuntimeError):
-    """Too many updates in a row were not finite."""
 
 
 class Run(NamedTuple):
     """What the loop's functions share."""
 
     config: ConfigDict
+    workdir: pathlib.Path
     parts: parts.Parts
     checkpoints: Checkpoints
     writer: Writer
@@ -62,24 +68,40 @@ def train(
     Raises:
       ValueError, FileNotFoundError: the config or the data do not fit; raised
         before anything is written or compiled.
-      DivergenceError: 10 updates in a row were not finite.
+      divergence.DivergenceError: 10 updates in a row were not finite.
+      BrokenCheckpointError: none of the workdir's checkpoints is whole.
+      NotSavedError: the disk refused the last save.
+      distributed.ProcessLostError: another process does not answer.
     """
     configuration.check(config)
+    configuration.take_measured(config, workdir)
+    batch_fit.keep(config, workdir)
     built = build(config)
     if (workdir / configuration.FILE).exists():
-        configuration.check_resume(config, workdir)
+        changed = configuration.check_resume(config, workdir)
+        if changed:
+            _LOGGER.info("Changed since it began: %s", "; ".join(changed))
     check.before_training(
         built.data,
         crop_size=config.data.crop_size,
         uses_unlabelled=config.method != "supervised",
         on_error=config.data.on_error,
     )
+    least_memory.check(config, built)
+    if config.train.batch_size == 0:
+        batch_fit.choose(config, built.data)
+        built = build(config)
     first = jax.process_index() == 0
     if first:
         counts.report(built.data, config.data.on_error)
     workdir.mkdir(parents=True, exist_ok=True)
     stop = stop or StopRequest()
-    with Checkpoints(workdir) as checkpoints, stop:
+    with (
+        held(workdir),
+        Checkpoints(workdir) as checkpoints,
+        stop,
+        distributed.naming_the_lost(),
+    ):
         state, best = _start(built, checkpoints, config.seed)
         if first:
             configuration.save(config, workdir)
@@ -91,7 +113,7 @@ def train(
             images_per_step=_images_per_step(config),
             active=first,
         ) as writer:
-            run = Run(config, built, checkpoints, writer, stop)
+            run = Run(config, workdir, built, checkpoints, writer, stop)
             if start >= config.train.steps:
                 finished = True
             else:
@@ -147,6 +169,14 @@ def _start(built: parts.Parts, checkpoints: Checkpoints, seed: int):
         return built.init(seed), Saved()
     trees = checkpoints.restore(steps[-1], _trees(built.like))
     best, _ = checkpoints.restore_meta(steps[-1])
+    if best != checkpoints.best():
+        _LOGGER.warning(
+            "The checkpoint of the best evaluation, %.2f after step %d, is "
+            "gone: the best of those that are left counts.",
+            best.score,
+            best.step,
+        )
+        best = checkpoints.best()
     _LOGGER.info("Continuing after step %d", steps[-1])
     student = trees["student"]
     if "twin" in trees:
@@ -159,11 +189,15 @@ def _start(built: parts.Parts, checkpoints: Checkpoints, seed: int):
     return state, best
 
 
-def _batches(run: Run, start: int):
-    """Global batches from step `start` on."""
-    config = run.config
-    data = run.parts.data
-    stream = pipeline.train_batches(
+def batches(
+    config: ConfigDict,
+    data: sources.DataSet,
+    *,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> grain.MapDataset:
+    """The run's batches by steps done before; see data/pipeline.py."""
+    return pipeline.train_batches(
         data.labelled,
         None if config.method == "supervised" else data.unlabelled,
         batch_size=config.train.batch_size,
@@ -172,29 +206,42 @@ def _batches(run: Run, start: int):
         recipe=parts.view_recipe(config),
         apply_views=config.data.apply_views,
         on_error=config.data.on_error,
+        process_index=process_index,
+        process_count=process_count,
+    )
+
+
+def _read_ahead(run: Run, start: int) -> workers.Batches:
+    """This process's batches from step `start` on."""
+    stream = batches(
+        run.config,
+        run.parts.data,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    return workers.Batches(stream, start, config.data.num_workers)
+    return workers.Batches(stream, start, run.config.data.num_workers)
 
 
 def _loop(run: Run, state: TrainState, best: Saved, start: int):
     """Steps, evaluations and saves until the end or a signal."""
     config, writer = run.config.train, run.writer
-    batches = _batches(run, start)
+    stream = _read_ahead(run, start)
     data = run.parts.data
     skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
+    watch = divergence.Watch(data, run.workdir)
+    train_step = distributed.together(run.parts.train_step)
     done, stopped, saved = start, False, start
     pending = None
     try:
         while done < config.steps and not stopped:
-            batch = next(batches)
+            batch = next(stream)
             skipped.note(batch.pop("bad"))
+            watch.read(done + 1, batch)
             batch = sharding.put_batch(batch, run.parts.mesh)
-            state, measured = run.parts.train_step(state, batch)
+            state, measured = train_step(state, batch)
             done += 1
             # Reading the step before lets the device run ahead of the host.
-            _check_finite(run, pending)
+            _check_finite(run, watch, pending)
             pending = (done, measured)
             writer.advance(done)
             if done % config.log_every == 0 or done == config.steps:
@@ -207,12 +254,12 @@ def _loop(run: Run, state: TrainState, best: Saved, start: int):
             if score is not None or stopped or done % config.save_every == 0:
                 _save(run, state, best, done, score)
                 saved = done
-        _check_finite(run, pending)
+        _check_finite(run, watch, pending)
     finally:
-        batches.close()
-    run.checkpoints.wait()
+        stream.close()
+    run.checkpoints.finish()
     _LOGGER.info("Saved %s", run.checkpoints.path(saved))
-    return state, best, done >= config.steps
+    return state, run.checkpoints.settle(best), done >= config.steps
 
 
 def _over_processes(count: int) -> int:
@@ -232,6 +279,7 @@ def _evaluate(run: Run, state: TrainState, best: Saved, done: int):
     Returns the best so far and the score, which is None when a signal cut the
     evaluation short.
     """
+    best = run.checkpoints.settle(best)
     confusion = run.parts.evaluate(
         _networks(state),
         run.parts.data.val,
@@ -243,8 +291,15 @@ def _evaluate(run: Run, state: TrainState, best: Saved, done: int):
     scores = {k: metrics.mean_iou(v) for k, v in confusion.items()}
     values = {f"val_miou_{k}": v for k, v in scores.items()}
     values |= {f"val_iou_{k}": metrics.iou(v) for k, v in confusion.items()}
+    shown = {k: f"{k} {v:.2f}" for k, v in scores.items()}
+    for name, matrix in confusion.items():
+        classes = run.parts.data.class_names
+        foreground = metrics.foreground_iou(metrics.iou(matrix), classes)
+        if foreground is not None:
+            values[f"val_foreground_iou_{name}"] = foreground
+            shown[name] += f" (foreground {foreground:.2f})"
     run.writer.scalars(done, values)
-    shown = ", ".join(f"{k} {v:.2f}" for k, v in scores.items())
+    shown = ", ".join(shown.values())
     _LOGGER.info("step %d: val mIoU %s", done, shown)
     network = max(scores, key=scores.get)
     if scores[network] > best.score:
@@ -252,24 +307,13 @@ def _evaluate(run: Run, state: TrainState, best: Saved, done: int):
     return best, float(scores[network])
 
 
-def _check_finite(run: Run, pending) -> None:
+def _check_finite(run: Run, watch: divergence.Watch, pending) -> None:
     """Stops a run whose last updates were all skipped."""
-    if pending is None:
-        return
-    done, measured = pending
-    if int(measured["skipped_in_a_row"]) < PATIENCE:
-        return
-    terms = [
-        name
-        for name, value in measured.items()
-        if name.startswith(("loss", "grad")) and not np.isfinite(value).all()
-    ]
-    run.checkpoints.wait()
-    steps = run.checkpoints.steps()
-    last = run.checkpoints.path(steps[-1]) if steps else "none was saved yet"
-    raise DivergenceError(
-        f"{PATIENCE} updates in a row were not finite, the last at step "
-        f"{done} ({', '.join(terms)}); the weights are those before them. "
-        f"Last good checkpoint: {last}. A lower --config.train.learning_rate "
-        "is the usual way out."
-    )
+
+    def last():
+        run.checkpoints.wait()
+        steps = run.checkpoints.steps()
+        return run.checkpoints.path(steps[-1]) if steps else None
+
+    if pending is not None:
+        watch.check(*pending, last)

@@ -11,13 +11,15 @@ import sys
 
 import numpy as np
 
-from ipixmatch_jax import models, parts, runs
+from ipixmatch_jax import models, parts, runs, usage
 from ipixmatch_jax.models import (
     foreign_names,
     pretrained,
     torch_names,
     weight_files,
 )
+
+_MODULE = "ipixmatch_jax.models.pretrained"
 
 
 def convert(
@@ -113,11 +115,16 @@ def _tensors(source, allow_missing=(), network=None):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ipixmatch_jax.models.pretrained"
+    parser = usage.parser(
+        _MODULE,
+        description="Turns weights of others into ours, and ours into theirs.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    here = commands.add_parser("convert", help="weights of others into ours")
+    here = commands.add_parser(
+        "convert",
+        help="weights of others into ours",
+        **usage.said(_MODULE, ("convert",)),
+    )
     here.add_argument("source", metavar="IN", help="a file, or a hub name")
     here.add_argument(
         "--allow-missing",
@@ -131,12 +138,19 @@ def _parser() -> argparse.ArgumentParser:
         help="of a training checkpoint; default: the first that is there",
     )
     back = commands.add_parser(
-        "export", help="our weights into the reference's"
+        "export",
+        help="our weights into the reference's",
+        **usage.said(_MODULE, ("export",)),
     )
     back.add_argument(
         "source", metavar="IN", help="a workdir, or a file of ours"
     )
-    back.add_argument("--checkpoint", choices=("best", "last"), default="best")
+    back.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="of a workdir (default: %(default)s)",
+    )
     back.add_argument(
         "--network",
         help="student or teacher of a workdir, or with cps twin; default: "
@@ -144,7 +158,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (here, back):
         command.add_argument(
-            "--to", required=True, type=pathlib.Path, metavar="OUT"
+            "--to",
+            required=True,
+            type=pathlib.Path,
+            metavar="OUT",
+            help="a .safetensors file, or with export a .pth file",
         )
     return parser
 

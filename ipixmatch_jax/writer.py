@@ -8,11 +8,12 @@ import sys
 import time
 
 import numpy as np
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ipixmatch_jax import atomic
+from ipixmatch_jax.appended import Appended
+from ipixmatch_jax.curves import Curves
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class Writer:
     `metrics.jsonl` gets one JSON object a line with its "step" (steps done)
     and whatever was measured; TensorBoard gets the scalars and the pictures.
     A resumed run appends: of lines with the same step the later one counts.
+    What a full disk refuses is written later, see appended.py.
     """
 
     def __init__(
@@ -50,10 +52,10 @@ class Writer:
             # A log file needs a line now and then, not ten a second.
             mininterval=0.2 if terminal else 15.0,
         )
-        self._path = workdir / "metrics.jsonl"
-        _cut_torn_line(self._path)
-        self._board = SummaryWriter(str(workdir / "tensorboard"))
-        self._close.callback(self._board.close)
+        path = workdir / "metrics.jsonl"
+        _cut_torn_line(path)
+        self._lines = Appended(path)
+        self._curves = Curves(workdir / "tensorboard")
         self._close.callback(self._bar.close)
         # Log lines go above the bar, not through it.
         ours = [logging.getLogger("ipixmatch_jax")]
@@ -114,17 +116,15 @@ class Writer:
         if not self._active:
             return
         values = {name: np.asarray(v).tolist() for name, v in metrics.items()}
-        line = json.dumps({"step": step, **values})
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        for name, value in values.items():
-            if not isinstance(value, list):
-                self._board.add_scalar(name, value, step)
+        line = json.dumps({"step": step, **values}) + "\n"
+        self._lines.add(line.encode())
+        curves = {k: v for k, v in values.items() if not isinstance(v, list)}
+        self._curves.scalars(step, curves)
 
     def picture(self, step: int, name: str, picture: np.ndarray) -> None:
         """A uint8 [H, W, 3] picture for TensorBoard."""
         if self._active:
-            self._board.add_image(name, picture, step, dataformats="HWC")
+            self._curves.picture(step, name, picture)
 
     def message(self, text: str) -> None:
         """A line for the person, above the bar."""

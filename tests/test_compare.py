@@ -38,6 +38,18 @@ def test_seeds_are_averaged_with_their_deviation():
     assert row == ["a", "best of 3 seeds", "test", "33.0 ± 3.6", "32.0", "34.0"]
 
 
+def test_the_foreground_has_a_column_where_all_results_have_it():
+    old = result(30.0, [20.0, 40.0])
+    seeds = [result(30.0, [20.0, 40.0]), result(34.0, [18.0, 50.0])]
+    for seed in seeds:
+        seed["best"]["test"]["foreground_miou"] = seed["best"]["test"]["iou"][1]
+    head, _, row = compare.table({"a": seeds}).split("\n")
+    assert cells(head)[3:] == ["mIoU", "foreground", "sky", "road"]
+    assert cells(row)[3:] == ["32.0 ± 2.8", "45.0 ± 7.1", "19.0", "45.0"]
+    head = compare.table({"a": seeds, "b": [old]}).split("\n")[0]
+    assert cells(head)[3:] == ["mIoU", "sky", "road"]
+
+
 def test_a_run_that_has_not_finished_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="has not finished"):
         compare.read(tmp_path)

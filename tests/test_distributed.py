@@ -1,9 +1,9 @@
-"""Which processes belong together; joining them is a test of launch/."""
+"""Which processes belong together; joining them is a test of survive/."""
 
 import jax
 import pytest
 
-from ipixmatch_jax import distributed
+from ipixmatch_jax import distributed, sharding
 from ipixmatch_jax.distributed import Place
 
 
@@ -141,3 +141,46 @@ def test_what_a_tpu_host_is(monkeypatch):
         distributed.importlib.util, "find_spec", lambda name: None
     )
     assert not distributed.on_tpu({})
+
+
+def test_alone_a_program_waits_for_nobody():
+    program = jax.jit(lambda x: x)
+    assert distributed.together(program) is program
+
+
+@pytest.mark.parametrize("kind", [ValueError, jax.errors.JaxRuntimeError])
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (2, "process 1 of 2 cannot reach process 0: "),
+        (3, "process 1 of 3 cannot reach another process: "),
+    ],
+)
+def test_a_process_that_is_gone_is_one_sentence(
+    monkeypatch, kind, count, words
+):
+    monkeypatch.setattr(jax, "process_count", lambda: count)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    said = "UNKNOWN: Gloo AllGather failed: Connection closed by peer\nmore"
+    with (
+        pytest.raises(distributed.ProcessLostError) as error,
+        distributed.naming_the_lost(),
+    ):
+        raise kind(said)
+    assert str(error.value).startswith(words)
+    assert "Connection closed by peer)" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_other_errors_are_left_as_they_are():
+    with (
+        pytest.raises(ValueError, match=r"^a mask is missing$"),
+        distributed.naming_the_lost(),
+    ):
+        raise ValueError("a mask is missing")
+
+
+def test_a_mesh_that_leaves_out_a_process_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ValueError, match="leaves out devices of the run's 2"):
+        sharding.make_mesh(4, 1)

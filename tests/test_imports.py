@@ -58,10 +58,12 @@ def test_losses_and_models_import_nothing_of_ours(room):
 
 def test_no_config_below_the_parts():
     assert users("ml_collections") == {
+        "batch_fit.py",
         "check_command.py",
         "configuration.py",
         "evaluate_command.py",
         "grid.py",
+        "least_memory.py",
         "main.py",
         "parts.py",
         "predict_run.py",

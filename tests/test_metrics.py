@@ -54,3 +54,16 @@ def test_iou_in_percent_with_an_absent_class():
 def test_counts_beyond_int32():
     confusion = np.full((2, 2), 2**40, np.int64)
     np.testing.assert_allclose(metrics.iou(confusion), 100 / 3)
+
+
+def test_the_foreground_is_all_but_class_0_if_that_is_the_background():
+    iou = [90.0, 20.0, 40.0]
+    foreground = metrics.foreground_iou
+    assert foreground(iou, ("background", "crack", "leaf")) == 30
+    assert foreground(iou, (" Background", "crack", "leaf")) == 30
+    assert foreground(iou, ("BG", "crack", "leaf")) == 30
+    assert foreground(iou, ("sky", "background", "leaf")) is None
+    assert foreground(iou, ("class 0", "class 1", "class 2")) is None
+    assert foreground([90.0, 20.0], ("background", "crack")) == 20
+    assert foreground([90.0, 20.0], ("class 0", "class 1")) == 20
+    assert foreground([90.0, 20.0], ("sky", "road")) is None

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ipixmatch_jax import sharding
+from configs import shapes
+from ipixmatch_jax import configuration, parts, sharding
 
 
 def test_data_zero_takes_every_device():
@@ -22,6 +23,49 @@ def test_more_devices_than_there_are_is_refused():
 def test_a_device_without_a_pair_of_images_is_refused(batch):
     with pytest.raises(ValueError, match=r"multiple of 16"):
         sharding.check_batch(batch, sharding.make_mesh(8, 1))
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_a_micro_batch_without_a_pair_of_images_is_refused(accumulate):
+    mesh = sharding.make_mesh(2, 2)
+    multiple = 8 * accumulate
+    sharding.check_batch(multiple, mesh, accumulate)
+    with pytest.raises(
+        ValueError, match=rf"batch_size=8 .* {multiple}: .*train\.accumulate\."
+    ):
+        sharding.check_batch(8, mesh, accumulate)
+
+
+REFUSED = {
+    "mesh.data": (16, "asks for 16 devices and 8 are here"),
+    "mesh.fsdp": (9, "asks for 9 devices and 8 are here"),
+    "train.batch_size": (12, "batch_size=12 is not a multiple of 16"),
+    "train.accumulate": (3, "batch_size=16 is not a multiple of 48"),
+}
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_what_does_not_fit_is_one_sentence_before_any_compilation(
+    field, monkeypatch
+):
+    def compiled(*args, **kwargs):
+        raise AssertionError("compiled")
+
+    value, sentence = REFUSED[field]
+    config = shapes.get_config()
+    config.train.batch_size = 16
+    config.update_from_flattened_dict({field: value})
+    monkeypatch.setattr(jax, "jit", compiled)
+    with pytest.raises(ValueError, match=sentence):
+        parts.build(config)
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_fewer_than_one_micro_batch_is_refused(value):
+    config = shapes.get_config()
+    config.train.accumulate = value
+    with pytest.raises(ValueError, match=r"train\.accumulate.*at least 1"):
+        configuration.check(config)
 
 
 def test_large_arrays_are_cut_along_their_largest_divisible_axis():

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax import optim, sharding, step
+from configs import shapes
+from ipixmatch_jax import optim, parts, sharding, step
+from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
 from ipixmatch_jax.losses.pixel import cross_entropy
 from ipixmatch_jax.methods.fixmatch import fixmatch
@@ -141,3 +143,41 @@ def test_eight_devices_agree_with_one():
         jax.device_get(many),
         jax.device_get(one),
     )
+
+
+def test_bf16_trains_float32_parameters_with_float32_losses():
+    config = shapes.get_config("tiny_1_16,method=supervised")
+    config.data.crop_size = 33
+    config.train.batch_size = 2
+    config.mesh.data = 1
+    config.precision = "bf16"
+    built = parts.build(config)
+    batch = pipeline.train_batches(
+        built.data.labelled, None, batch_size=2, crop_size=33, seed=0
+    )[0]
+    del batch["bad"]
+    batch = sharding.put_batch(batch, built.mesh)
+    state = built.init(0)
+    c4 = jax.eval_shape(
+        lambda v: built.network.apply(
+            v, jnp.zeros((2, 33, 33, 3)), False, method="encode"
+        ),
+        state.student,
+    )[-1]
+    assert c4.dtype == jnp.bfloat16
+    run = built.train_step.lower(state, batch).compile(
+        compiler_options={"xla_backend_optimization_level": 0}
+    )
+    losses = []
+    for _ in range(5):
+        state, metrics = run(state, batch)
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < 0.9 * losses[0]
+    assert state.skipped == 0
+    trees = (state.student, state.teacher, state.opt_state, metrics)
+    floats = [
+        x.dtype
+        for x in jax.tree.leaves(trees)
+        if jnp.issubdtype(x.dtype, jnp.floating)
+    ]
+    assert set(floats) == {np.dtype("float32")}

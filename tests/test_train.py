@@ -87,6 +87,8 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
 def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
     results = json.loads((whole / "results.json").read_text())
     assert results["class_names"] == list(shapes.CLASS_NAMES)
+    assert results["made_with"]["jax"] == jax.__version__
+    assert results["made_with"]["devices"] == "8 x cpu"
     last = results["last"]
     assert last["step"] == 4
     assert len(last["test"]["iou"]) == 6

@@ -42,11 +42,12 @@ class Report(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """One position: (height, width) and pixels per id, or a sentence."""
+    """One image: (height, width) and pixels per id, or a sentence; its name."""
 
     size: tuple[int, int] | None
     counts: np.ndarray | None
     bad: str | None
+    name: str = ""
 
 
 def check(
@@ -77,7 +78,7 @@ def check(
     def look(at: tuple[Source, int]) -> _Seen | None:
         if until is not None and time.monotonic() > until:
             return None
-        return _look(*at)
+        return _look(*at)._replace(name=at[0].name(at[1]))
 
     parts = {}
     pool = ThreadPoolExecutor(threads)
@@ -202,6 +203,11 @@ def _part(source: Source, seen: list[_Seen]) -> Part:
         sizes=collections.Counter(one.size for one in seen if one.size),
         counts=np.stack(counted) if counted else np.zeros((0, 256), int),
         bad=tuple(one.bad for one in seen if one.bad),
+        large=tuple(
+            f"{one.name} with {one.size[1]}x{one.size[0]} pixels"
+            for one in seen
+            if one.size and max(one.size) > findings.LARGE
+        ),
     )
 
 

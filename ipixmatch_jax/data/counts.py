@@ -58,6 +58,27 @@ def tally(histograms: np.ndarray, num_classes: int) -> ClassCounts:
     )
 
 
+def balanced_weights(counts: ClassCounts) -> tuple[float, ...]:
+    """One weight per class: all pixels / (classes x pixels of the class).
+
+    Inverse frequency, scaled so that a pixel's weight is 1 on average
+    (scikit-learn's "balanced"). Classes without a pixel do not count, and
+    have weight 1, which nothing uses.
+
+    Raises:
+      ValueError: no pixel has a class.
+    """
+    there = counts.pixels > 0
+    if not there.any():
+        raise ValueError(
+            "No labelled pixel has a class, so loss.class_weights=balanced "
+            "has nothing to count."
+        )
+    share = counts.pixels * there.sum() / counts.pixels.sum()
+    weights = 1 / np.where(there, share, 1)
+    return tuple(float(f"{weight:.6g}") for weight in weights)
+
+
 def describe(
     data: DataSet, labelled: ClassCounts, val: ClassCounts
 ) -> tuple[list[str], list[str]]:

@@ -1,7 +1,9 @@
 """Image files to pixels; whatever is wrong with one is one sentence.
 
 Images become 8-bit RGB: grey and palettes are spread, CMYK is converted, 16
-bits keep their high byte, and alpha is dropped (the colours below it stay).
+bits keep their high byte, and alpha is dropped (the colours below it stay). As
+one channel they become the luma of that, which leaves grey as it is. Two and
+four channels are those of the file, grey or RGB and one more.
 An EXIF rotation of an image is applied, as every viewer and labelling tool
 does; masks have none, and one in a mask's file is not looked at. Of several
 frames the first counts. The checksums of a PNG are verified, so that a damaged
@@ -19,7 +21,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ipixmatch_jax.data.sample import BadFileError
+from ipixmatch_jax.data.sample import MODES, BadFileError
 
 # No more of Pillow's readers than data sets need: each is a way in.
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
@@ -62,19 +64,26 @@ _SWAPS = {_TURNS[i] for i in (5, 6, 7, 8)}  # They exchange width and height.
 _SPREAD = {"L;2": 85, "L;4": 17}
 
 
-def read_image(path: str, data: bytes | None = None) -> Image.Image:
-    """The image of a file, upright, mode "RGB".
+def read_image(
+    path: str, data: bytes | None = None, channels: int = 3
+) -> Image.Image:
+    """The image of a file, upright, of the mode that MODES has for it.
 
     Args:
       path: of the file; where the bytes are given, a name for messages.
       data: what the file holds; None reads it.
+      channels: 1 to 4; 2 and 4 take files of just so many.
 
     Raises:
       BadFileError: names the file and the reason.
     """
-    image, _, turn = _load(path, IMAGE_FORMATS, data)
+    image, raw_mode, turn = _load(path, IMAGE_FORMATS, data)
     try:
-        image = _rgb(image, path)
+        if channels in (2, 4):
+            image = _raw(image, raw_mode, path, channels)
+        else:
+            image = _rgb(image, path)
+            image = image.convert("L") if channels == 1 else image
     except BadFileError:
         raise
     except _MALFORMED as error:
@@ -212,6 +221,8 @@ def _load(
             image.verify()  # Of use no more afterwards.
             image = _opened(io.BytesIO(data), path, formats)
         raw_mode = image.tile[0][3] if image.tile else ""
+        if isinstance(raw_mode, tuple):  # JPEG, BMP, TIFF: and more
+            raw_mode = raw_mode[0]
         turn = _turn(image)
         image.load()
     except BadFileError:
@@ -237,6 +248,31 @@ def _rgb(image: Image.Image, path: str) -> Image.Image:
     if "transparency" in image.info and image.mode == "P":
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def _raw(
+    image: Image.Image, raw_mode: str, path: str, channels: int
+) -> Image.Image:
+    """All of two or four channels, none of them taken for alpha."""
+    if channels == 4 and raw_mode.partition(";")[0] == "RGBX":
+        # A TIFF that does not say what its fourth channel is; Pillow keeps
+        # it in memory alone.
+        data = image.tobytes("raw", "RGBX")
+    elif image.mode == {2: "LA", 4: "RGBA"}[channels]:
+        if raw_mode.startswith("RGBa"):
+            raise BadFileError(
+                f"{path} says that its colours are multiplied by its fourth "
+                "channel, so they cannot be had as they were; save it with "
+                "an extra channel that is no alpha."
+            )
+        data = image.tobytes()
+    else:
+        raise BadFileError(
+            f"{path} has {len(image.getbands())} channels (mode {image.mode}),"
+            f" and config.data.channels={channels} takes files of {channels}: "
+            f"{'grey' if channels == 2 else 'RGB'} and one more."
+        )
+    return Image.frombytes(MODES[channels], image.size, data)
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:

@@ -33,6 +33,7 @@ class FileSource(Source):
         entries: Sequence[Entry],
         num_classes: int,
         table: dict[str, bytes] | None = None,
+        channels: int = 3,
     ):
         """Takes entries as they are; `open_lists` has checked them.
 
@@ -42,18 +43,21 @@ class FileSource(Source):
           num_classes: ids at or above it, other than 255, are refused.
           table: how a mask's name ends -> 256 bytes, the id that each id
             in the file stands for.
+          channels: of the images, see decode.read_image.
         """
         self._root = os.fspath(root)
         self._entries = tuple(entries)
         self._num_classes = num_classes
         self._table = table or {}
+        self._channels = channels
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __getitem__(self, i: int) -> Sample:
         image_name, mask_name = self._entries[i]
-        image = decode.read_image(self._path(image_name))
+        path = self._path(image_name)
+        image = decode.read_image(path, channels=self._channels)
         if mask_name is None:
             return Sample(image, None)
         return Sample(image, self._mask(mask_name, image.size))

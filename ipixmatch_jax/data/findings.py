@@ -12,6 +12,7 @@ from ipixmatch_jax.data.sample import IGNORE
 LOGGER = logging.getLogger(__name__)
 
 Size = tuple[int, int]
+LARGE = 8000  # Pixels along a side; beyond them an image is spoken of.
 
 
 class Part(NamedTuple):
@@ -23,6 +24,7 @@ class Part(NamedTuple):
       sizes: how many images have each (height, width).
       counts: int [masks, 256], pixels per id in each mask.
       bad: one sentence per image that cannot be used.
+      large: name and size of those with a side above LARGE.
     """
 
     names: tuple[str, ...]
@@ -30,6 +32,7 @@ class Part(NamedTuple):
     sizes: collections.Counter
     counts: np.ndarray
     bad: tuple[str, ...]
+    large: tuple[str, ...]
 
     @property
     def whole(self) -> bool:
@@ -86,6 +89,32 @@ def find(
             "padded, and the padding teaches nothing. A smaller crop is "
             "faster."
         )
+        found.append(Finding(False, text))
+    return found + _large(parts)
+
+
+def _large(parts: dict[str, Part]) -> list[Finding]:
+    """What images of a very long side cost, and how to do better."""
+    found = []
+    for name, part in parts.items():
+        if not part.large:
+            continue
+        text = (
+            f"{len(part.large)} of the {name} images looked at are longer "
+            f"than {LARGE:,} pixels, the first {part.large[0]}. "
+        )
+        if name in ("labelled", "unlabelled"):
+            text += (
+                "They can be used, but each is decoded whole for every crop "
+                "that is taken of it: cut into tiles they train faster, and "
+                "are seen more evenly."
+            )
+        else:
+            text += (
+                "Scored whole they may not fit into memory: add "
+                "--config.evaluate.mode=sliding_window, or cut them into "
+                "tiles."
+            )
         found.append(Finding(False, text))
     return found
 

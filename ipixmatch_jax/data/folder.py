@@ -38,9 +38,11 @@ class FolderSource(files.FileSource):
         root: pathlib.Path,
         entries: Sequence[Entry],
         reading: folder_masks.Reading,
+        channels: int = 3,
     ):
         """Takes checked entries; see `FileSource`."""
-        super().__init__(root, entries, len(reading.classes.names))
+        count = len(reading.classes.names)
+        super().__init__(root, entries, count, channels=channels)
         self._reading = reading
 
     def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
@@ -61,7 +63,11 @@ class _Entries(NamedTuple):
 
 
 def open_set(
-    root: str, splits_dir: str, split: str, holdout: float = 0.2
+    root: str,
+    splits_dir: str,
+    split: str,
+    holdout: float = 0.2,
+    channels: int = 3,
 ) -> DataSet:
     """The images with masks, those without, and val; every mask is looked at.
 
@@ -72,6 +78,7 @@ def open_set(
       split: "" for lists that lie in the folder itself.
       holdout: the share of the labelled images that val gets where there is
         neither a list nor a folder of it.
+      channels: of the images, 1 to 4; see decode.read_image.
 
     Raises:
       FileNotFoundError: the root, its images or its masks are absent, or a
@@ -81,12 +88,12 @@ def open_set(
     """
     path = files.check_root(root, HOW_TO_GET)
     if records.is_set(path):
-        return record_sets.open_parts(path)
+        return record_sets.open_parts(path, channels)
     entries = _entries(path, splits_dir, split, holdout)
     reading = _reading(path, entries.with_masks())
 
     def source(some: list[Entry]) -> FolderSource:
-        return FolderSource(path, some, reading)
+        return FolderSource(path, some, reading, channels)
 
     return DataSet(
         labelled=source(entries.labelled),

@@ -5,6 +5,8 @@ AugSeg's published code, whose ceilings make posterize keep 4 to 7 bits. As
 in data/views.py, parameters are drawn on the host and applied by one function
 of an array namespace `xp`, numpy or jax.numpy, to floats on [0, 1]. Pillow
 rounds to 8 bits after every operation; here only equalize and posterize do.
+A channel that is not red, green or blue (data/views.py) is its own luma, and
+its hue stays.
 """
 
 import functools
@@ -105,12 +107,12 @@ def apply(batch: dict[str, Any], xp: Any) -> dict[str, Array]:
     """The views of an unlabelled batch; CutMix is the step's.
 
     Args:
-      batch: image uint8 [B,S,S,3], valid bool [B,S,S], and all that `draw`
+      batch: image uint8 [B,S,S,C], valid bool [B,S,S], and all that `draw`
         draws, batched.
       xp: numpy or jax.numpy.
 
     Returns:
-      weak and strong_1 float32 [B,S,S,3] on [0, 1], and inject,
+      weak and strong_1 float32 [B,S,S,C] on [0, 1], and inject,
       labelled_box, box_1 and valid as they came.
     """
     weak = views.weak(batch["image"], xp)
@@ -125,12 +127,12 @@ def apply_intensity(image: Array, intensity: Intensity, xp: Any) -> Array:
     """Up to three operations, one after the other.
 
     Args:
-      image: float32 [B,S,S,3] on [0, 1].
+      image: float32 [B,S,S,C] on [0, 1].
       intensity: batched along B.
       xp: numpy or jax.numpy.
 
     Returns:
-      float32 [B,S,S,3] on [0, 1].
+      float32 [B,S,S,C] on [0, 1].
     """
     planes = xp.moveaxis(image, -1, 1)
     for place in range(MOST):
@@ -162,7 +164,7 @@ def _one_of_all(
     return result
 
 
-# Every operation: planes float32 [B,3,S,S], magnitude float32 [B] -> planes.
+# Every operation: planes float32 [B,C,S,S], magnitude float32 [B] -> planes.
 
 
 def _identity(planes: Array, magnitude: Array, xp: Any) -> Array:
@@ -198,7 +200,7 @@ def _equalize(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 
 def _counts(levels: Array, xp: Any) -> Array:
-    """Integer [B,3,256] from int32 [B,3,N]: pixels of each level."""
+    """Integer [B,C,256] from int32 [B,C,N]: pixels of each level."""
     # Under jit the number of bins has to be named; `minlength` is NumPy's.
     fixed = {} if xp is np else {"length": 256}
     count = functools.partial(xp.bincount, minlength=256, **fixed)
@@ -212,8 +214,7 @@ def _blur(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 def _contrast(planes: Array, magnitude: Array, xp: Any) -> Array:
     """Towards the mean luma."""
-    del xp
-    mean = _luma(planes).mean((2, 3), keepdims=True)
+    mean = _luma(planes, xp).mean((2, 3), keepdims=True)
     return _blend(mean, planes, magnitude)
 
 
@@ -225,8 +226,7 @@ def _brightness(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 def _colour(planes: Array, magnitude: Array, xp: Any) -> Array:
     """Towards the luma of each pixel."""
-    del xp
-    return _blend(_luma(planes), planes, magnitude)
+    return _blend(_luma(planes, xp), planes, magnitude)
 
 
 def _sharpness(planes: Array, magnitude: Array, xp: Any) -> Array:
@@ -256,8 +256,11 @@ def _solarize(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 def _hue(planes: Array, magnitude: Array, xp: Any) -> Array:
     """Turns the hue by so many turns."""
+    if not views.colour_channels(planes.shape[1]):
+        return planes
     rgb = planes[:, 0], planes[:, 1], planes[:, 2]
-    return xp.stack(views.shift_hue(rgb, magnitude, xp), 1)
+    turned = xp.stack(views.shift_hue(rgb, magnitude, xp), 1)
+    return _beside(turned, planes, xp)
 
 
 def _levels(planes: Array, xp: Any) -> Array:
@@ -265,9 +268,21 @@ def _levels(planes: Array, xp: Any) -> Array:
     return xp.floor(planes * 255 + np.float32(0.5)).astype(xp.int32)
 
 
-def _luma(planes: Array) -> Array:
-    """[B,1,S,S]."""
-    return views.luma_of((planes[:, :1], planes[:, 1:2], planes[:, 2:]))
+def _luma(planes: Array, xp: Any) -> Array:
+    """[B,1,S,S], or of each channel [B,C,S,S] where others are among them."""
+    if not views.colour_channels(planes.shape[1]):
+        return planes
+    luma = views.luma_of((planes[:, :1], planes[:, 1:2], planes[:, 2:3]))
+    if planes.shape[1] == 3:
+        return luma
+    return _beside(xp.repeat(luma, 3, axis=1), planes, xp)
+
+
+def _beside(rgb: Array, planes: Array, xp: Any) -> Array:
+    """New [B,3,S,S] with the channels of `planes` beyond the third."""
+    if planes.shape[1] == 3:
+        return rgb
+    return xp.concatenate([rgb, planes[:, 3:]], 1)
 
 
 def _blend(reference: Array, planes: Array, factor: Array) -> Array:

@@ -93,13 +93,13 @@ def _alone(
     names = f"{', '.join(alone[:5])}{', ...' if len(alone) > 5 else ''}"
     ending, fits = _surplus(alone, images)
     hint = (
-        f"; without {ending!r} at the end of the name, {fits} of them would fit"
+        f"without {ending!r} at the end of the name, {fits} of them would fit"
         if fits
-        else ""
+        else f"the images are called {', '.join(sorted(images)[:3])}"
     )
     return (
         f"{len(alone)} of the {total} masks of {folder} go with no image: "
-        f"{names}; masks/NAME.png belongs to images/NAME with any ending"
+        f"{names}; masks/NAME.png belongs to images/NAME with any ending; "
         f"{hint}."
     )
 

@@ -4,13 +4,13 @@ The position in the data is the step: element k of `train_batches` is a pure
 function of the seed and k, whatever the number of workers and processes.
 
 A batch is `{"labelled": ..., "unlabelled": ...}` with b images each:
-  labelled: image uint8 [b,S,S,3], mask uint8 [b,S,S], index int32 [b] (the
+  labelled: image uint8 [b,S,S,C], mask uint8 [b,S,S], index int32 [b] (the
     position in the source).
-  unlabelled: image uint8 [b,S,S,3], valid bool [b,S,S], index int32 [b] and
+  unlabelled: image uint8 [b,S,S,C], valid bool [b,S,S], index int32 [b] and
     what the recipe drew, by default strong_1 and strong_2 (batched
     `views.StrongView`). This is the form for views that are applied on
     device; on the host, the recipe has turned it into weak, strong_1,
-    strong_2, ... float32 [b,S,S,3] on [0, 1], box_1, box_2, ... int32 [b,4]
+    strong_2, ... float32 [b,S,S,C] on [0, 1], box_1, box_2, ... int32 [b,4]
     or [b,K,4], valid, and whatever else it passes on.
   bad: {"labelled": int32 [b], "unlabelled": int32 [b]}, the position of the
     image that should have stood at each place and could not be used, -1 for

@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import zipfile
 
+from ipixmatch_jax import usage
 from ipixmatch_jax.data import records, voc
 from ipixmatch_jax.data.splits import write
 
@@ -120,19 +121,25 @@ def _build(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ipixmatch_jax.data.prepare",
-        description="Packs a data set into ArrayRecord files, once.",
+    parser = usage.parser(
+        "ipixmatch_jax.data.prepare",
         epilog="The folder that it prints is then --config.data.root.",
     )
-    parser.add_argument("name", choices=tuple(ARCHIVES))
+    parser.add_argument(
+        "name", choices=tuple(ARCHIVES), help="what --source holds"
+    )
     parser.add_argument(
         "--source",
         type=pathlib.Path,
         required=True,
         help="the folder of the downloaded archives, or of what was in them",
     )
-    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        required=True,
+        help="the folder that gets the packed set",
+    )
     return parser
 
 

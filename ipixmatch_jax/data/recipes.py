@@ -16,9 +16,9 @@ class Recipe(NamedTuple):
         a dict of arrays (NamedTuples of them too) that are stacked over the
         batch.
       apply: (batch, xp) -> the finished views. The batch is a dict of `image`
-        uint8 [B,S,S,3], `valid` bool [B,S,S] and everything drawn; `xp` is
+        uint8 [B,S,S,C], `valid` bool [B,S,S] and everything drawn; `xp` is
         numpy or jax.numpy. Returned are `weak` and `strong_1`, `strong_2`,
-        ... float32 [B,S,S,3] on [0, 1]; `box_1`, `box_2`, ... int32 [B,4] or
+        ... float32 [B,S,S,C] on [0, 1]; `box_1`, `box_2`, ... int32 [B,4] or
         [B,K,4]; `valid`. Any other name reaches the method in Views.drawn.
     """
 

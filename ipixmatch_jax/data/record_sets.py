@@ -24,8 +24,12 @@ _UNLABELLED = ("unlabelled", "unlabeled", "unsupervised")
 _VAL = ("val", "validation")
 
 
-def open_parts(path: pathlib.Path) -> DataSet:
+def open_parts(path: pathlib.Path, channels: int = 3) -> DataSet:
     """What `prepare folder` wrote, with the parts that it had.
+
+    Args:
+      path: the set's folder.
+      channels: of the images, see decode.read_image.
 
     Raises:
       FileNotFoundError, ValueError: see `records.read`.
@@ -35,7 +39,7 @@ def open_parts(path: pathlib.Path) -> DataSet:
     reading = _ids(classes)
 
     def source(split: str, how: folder_masks.Reading | None = reading):
-        return records.RecordSource(found, _all(found, split), how)
+        return records.RecordSource(found, _all(found, split), how, channels)
 
     return DataSet(
         labelled=source("train"),
@@ -96,6 +100,7 @@ def open_tfds(
     tfds: str = "",
     image_feature: str = "",
     mask_feature: str = "",
+    channels: int = 3,
 ) -> DataSet:
     """Any TFDS data set with an image and a mask, prepared as array_record.
 
@@ -109,6 +114,7 @@ def open_tfds(
       tfds: the name, such as oxford_iiit_pet, name/config or name:4.0.0.
       image_feature: "" finds it.
       mask_feature: "" finds it.
+      channels: of the images, see decode.read_image.
 
     Raises:
       FileNotFoundError: it is not prepared, or files are absent.
@@ -124,7 +130,7 @@ def open_tfds(
     reading = folder_masks.choose(seen, classes)
 
     def source(entries: list[Entry], how: folder_masks.Reading | None):
-        return records.RecordSource(found, entries, how)
+        return records.RecordSource(found, entries, how, channels)
 
     return DataSet(
         labelled=source(train, reading),

@@ -51,6 +51,7 @@ class RecordSource(Source):
         records: RecordSet,
         entries: Sequence[tuple[str, int]],
         reading: folder_masks.Reading | None,
+        channels: int = 3,
     ):
         """Takes checked positions.
 
@@ -58,11 +59,14 @@ class RecordSource(Source):
           records: the set.
           entries: (split, position) of each image.
           reading: of the masks; None where the source is unlabelled.
+          channels: of the images, see decode.read_image.
         """
         self._set = records
         self._entries = tuple(entries)
         self._reading = reading
-        names = {split: records.names(split) for split, _ in set(entries)}
+        self._channels = channels
+        splits = {split for split, _ in entries}
+        names = {split: records.names(split) for split in splits}
         self._names = tuple(names[split][i] for split, i in entries)
         self._files = {}
 
@@ -74,7 +78,8 @@ class RecordSource(Source):
 
     def __getitem__(self, i: int) -> Sample:
         features = self._features(i)
-        image = decode.read_image(self._where(i), self._image(i, features))
+        data = self._image(i, features)
+        image = decode.read_image(self._where(i), data, self._channels)
         if self._reading is None:
             return Sample(image, None)
         mask = self._mask(i, features)

@@ -3,9 +3,13 @@
 import abc
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 IGNORE = 255  # The label of pixels that count nowhere.
+# Pillow's mode of an image of so many channels. In "LA" and "RGBA" it would
+# multiply the colours by the last channel before it resizes; these are raw.
+MODES = {1: "L", 2: "La", 3: "RGB", 4: "RGBX"}
 
 
 class BadFileError(ValueError):
@@ -16,13 +20,20 @@ class Sample(NamedTuple):
     """One image of a source.
 
     Attributes:
-      image: mode "RGB".
+      image: of a mode of `MODES`, "RGB" unless the source was asked for
+        another number of channels.
       mask: mode "L", class ids with 255 = ignore, the image's size; None
         where the source has no labels.
     """
 
     image: Image.Image
     mask: Image.Image | None
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    """An image of one of `MODES` as uint8 [H, W, C]; read-only."""
+    array = np.asarray(image)
+    return array[..., None] if array.ndim == 2 else array
 
 
 class Source(abc.ABC):

@@ -29,8 +29,8 @@ DATA_SETS = {
 }
 # What a data set takes beside the root and the split: fields of data.
 OPTIONS = {
-    "folder": ("holdout",),
-    "tfds": ("holdout", "tfds", "image_feature", "mask_feature"),
+    "folder": ("holdout", "channels"),
+    "tfds": ("holdout", "channels", "tfds", "image_feature", "mask_feature"),
 }
 
 

@@ -10,6 +10,7 @@ import urllib.request
 
 import numpy as np
 
+from ipixmatch_jax import usage
 from ipixmatch_jax.data import camvid, cityscapes, voc
 from ipixmatch_jax.data.lists import Entry, read_list
 from ipixmatch_jax.data.published import ADDRESS, LISTS
@@ -142,25 +143,44 @@ def write(path: pathlib.Path, content: bytes) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ipixmatch_jax.data.splits", description=__doc__
-    )
+    parser = usage.parser("ipixmatch_jax.data.splits")
     commands = parser.add_subparsers(dest="command", required=True)
     fetch = commands.add_parser(
-        "download", help="the published lists of PASCAL VOC and Cityscapes"
+        "download",
+        help="the published lists of PASCAL VOC and Cityscapes",
+        description="Fetches the published lists of PASCAL VOC and "
+        "Cityscapes, and checks each against its sha256.",
     )
     fetch.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path("data/splits")
+        "--out",
+        type=pathlib.Path,
+        default=pathlib.Path("data/splits"),
+        help="the folder to write to (default: %(default)s)",
     )
     draw = commands.add_parser(
-        "make", help="a labelled share of the root's own train list"
+        "make",
+        help="a labelled share of the root's own train list",
+        description="Draws a labelled share of the root's own train list; "
+        "with one seed, smaller shares are part of larger ones.",
     )
-    draw.add_argument("--root", type=pathlib.Path, required=True)
+    draw.add_argument(
+        "--root",
+        type=pathlib.Path,
+        required=True,
+        help="a folder of VOC, Cityscapes or CamVid",
+    )
     draw.add_argument(
         "--labelled", type=fractions.Fraction, required=True, help="as 1/8"
     )
-    draw.add_argument("--seed", type=int, default=0)
-    draw.add_argument("--out", type=pathlib.Path, required=True)
+    draw.add_argument(
+        "--seed", type=int, default=0, help="of the draw (default: 0)"
+    )
+    draw.add_argument(
+        "--out",
+        type=pathlib.Path,
+        required=True,
+        help="the folder that gets the lists",
+    )
     return parser
 
 

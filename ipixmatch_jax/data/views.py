@@ -6,6 +6,10 @@ distributions are those of UniMatch v1. Pixel values are floats on [0, 1]
 throughout, without the 8-bit rounding of Pillow between operations, so they
 differ from torchvision's on PIL images by up to 3 levels of 255, and by up to
 16 (below 2 on average) where hue is turned, which Pillow cuts to 256 steps.
+
+Images have C channels. Red, green and blue are the first three of 3 or 4. A
+channel that is none of them (all of 1 or 2, the last of 4) takes brightness,
+contrast about its own mean, and blur; saturation, hue and grey leave it (ours).
 """
 
 import math
@@ -14,14 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ipixmatch_jax.data.sample import IGNORE, Sample
+from ipixmatch_jax.data.sample import IGNORE, Sample, pixels
 
 Array = Any  # numpy.ndarray or jax.Array.
-Planes = tuple[Array, Array, Array]  # Red, green, blue, each [B,S,S].
-
-# ImageNet's, red green blue, on [0, 1].
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+Planes = tuple[Array, ...]  # Red, green, blue, each [B,S,S]; or others.
 
 # UniMatch v1.
 SCALE = (0.5, 2.0)  # Long side of the resized image over that of the image.
@@ -107,7 +107,7 @@ def apply_crop(
     10^6 by two) from resizing it all first; masks are equal.
 
     Returns:
-      image uint8 [S,S,3], black in the padding; mask uint8 [S,S], 255 in the
+      image uint8 [S,S,C], black in the padding; mask uint8 [S,S], 255 in the
       padding, or None; valid bool [S,S], False in the padding.
     """
     width, height = sample.image.size
@@ -122,8 +122,9 @@ def apply_crop(
         min((y + rows) * scale_y, height),
     )
     part = sample.image.resize((columns, rows), Image.Resampling.BILINEAR, box)
-    image = np.zeros((crop_size, crop_size, 3), np.uint8)
-    image[:rows, :columns] = np.asarray(part)
+    part = pixels(part)
+    image = np.zeros((crop_size, crop_size, part.shape[-1]), np.uint8)
+    image[:rows, :columns] = part
     valid = np.zeros((crop_size, crop_size), bool)
     valid[:rows, :columns] = True
     mask = None
@@ -183,11 +184,6 @@ def _draw_box(rng: np.random.Generator, crop_size: int) -> np.ndarray:
             return np.array([y, x, y + height, x + width], np.int32)
 
 
-def normalise(x: Array, xp: Any) -> Array:
-    """Images on [0, 1] with ImageNet's mean 0 and deviation 1 per channel."""
-    return (x - xp.asarray(MEAN, x.dtype)) / xp.asarray(STD, x.dtype)
-
-
 def weak(image: Array, xp: Any) -> Array:
     """uint8 images as float32 on [0, 1]."""
     return image.astype(xp.float32) / np.float32(255)
@@ -197,12 +193,12 @@ def apply(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
     """The views of an unlabelled batch, finished.
 
     Args:
-      unlabelled: image uint8 [B,S,S,3], valid bool [B,S,S], strong_1 and
+      unlabelled: image uint8 [B,S,S,C], valid bool [B,S,S], strong_1 and
         strong_2: batches of `StrongView`.
       xp: numpy or jax.numpy.
 
     Returns:
-      weak, strong_1, strong_2 float32 [B,S,S,3] on [0, 1]; box_1, box_2
+      weak, strong_1, strong_2 float32 [B,S,S,C] on [0, 1]; box_1, box_2
       int32 [B,4]; valid bool [B,S,S].
     """
     image = weak(unlabelled["image"], xp)
@@ -221,16 +217,31 @@ def apply_strong(image: Array, view: StrongView, xp: Any) -> Array:
     """Jitter, grey and blur of a strong view; CutMix is the step's.
 
     Args:
-      image: float32 [B,S,S,3] on [0, 1].
+      image: float32 [B,S,S,C] on [0, 1].
       view: batched along B.
       xp: numpy or jax.numpy.
 
     Returns:
-      float32 [B,S,S,3] on [0, 1].
+      float32 [B,S,S,C] on [0, 1].
     """
-    # Three planes, not one array: a luma sliced from one array makes XLA
-    # compute everything before it three times over, at each operation.
-    rgb = image[..., 0], image[..., 1], image[..., 2]
+    # Planes, not one array: a luma sliced from one array makes XLA compute
+    # everything before it three times over, at each operation.
+    planes = tuple(image[..., c] for c in range(image.shape[-1]))
+    colours = colour_channels(image.shape[-1])
+    sharp = [_jitter_alone(plane, view, xp) for plane in planes[colours:]]
+    if colours:
+        sharp = [*_jitter(planes[:colours], view, xp), *sharp]
+    blurred = gaussian_blur(xp.stack(sharp, 1), view.sigma, xp)
+    return xp.moveaxis(blurred, 1, -1)
+
+
+def colour_channels(channels: int) -> int:
+    """How many of the first channels are red, green and blue: 3 or none."""
+    return 3 if channels >= 3 else 0
+
+
+def _jitter(rgb: Planes, view: StrongView, xp: Any) -> Planes:
+    """Jitter and grey of red, green and blue."""
     # Hue stands at one of four places among the other three, which keep
     # their order: three blends before it and three after, of which each
     # image needs three in all; the rest have factor 1.
@@ -244,8 +255,20 @@ def apply_strong(image: Array, view: StrongView, xp: Any) -> Array:
         rgb = _blend(rgb, view.factors, operation, place > hue_at, xp)
     luma = luma_of(rgb)
     grey = _per_image(view.grey)
-    planes = xp.stack([xp.where(grey, luma, plane) for plane in rgb], 1)
-    return xp.moveaxis(gaussian_blur(planes, view.sigma, xp), 1, -1)
+    return tuple(xp.where(grey, luma, plane) for plane in rgb)
+
+
+def _jitter_alone(plane: Array, view: StrongView, xp: Any) -> Array:
+    """Brightness and contrast, in their order, of a channel on its own."""
+    for place in range(4):
+        operation = view.order[:, place]
+        chosen = operation[:, None] == xp.arange(2)
+        factor = xp.where(chosen, view.factors[:, :2], 0).sum(1)
+        factor = _per_image(xp.where(operation < 2, factor, 1))
+        mean = plane.mean((1, 2), keepdims=True)
+        reference = xp.where(_per_image(chosen[:, 1]), mean, 0)
+        plane = xp.clip(reference + factor * (plane - reference), 0, 1)
+    return plane
 
 
 def _per_image(x: Array) -> Array:
@@ -316,7 +339,7 @@ def gaussian_blur(planes: Array, sigma: Array, xp: Any) -> Array:
     beyond the edge repeat it, anew in each pass.
 
     Args:
-      planes: [B,3,S,S].
+      planes: [B,C,S,S].
       sigma: [B], pixels.
       xp: numpy or jax.numpy.
     """

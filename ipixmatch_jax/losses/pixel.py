@@ -1,4 +1,4 @@
-"""Losses that look at one pixel at a time: cross entropy, OHEM, masked CE."""
+"""Losses that look at one pixel at a time: cross entropy and its kin."""
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,31 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     keep = labels != IGNORE
     loss = _pixel_cross_entropy(logits, jnp.where(keep, labels, 0))
     return _mean(loss, keep)
+
+
+def weighted_cross_entropy(
+    logits: Array, labels: Array, *, weights: tuple[float, ...]
+) -> Array:
+    """Cross entropy of which some classes count more (torch's `weight`).
+
+    The sum over the labelled pixels of the batch of w_y times the cross
+    entropy, over the sum of w_y: the weights' scale does not matter.
+
+    Args:
+      logits: [B, H, W, C], any float dtype.
+      labels: integer [B, H, W], class ids or 255 (not counted).
+      weights: one number from 0 up per class.
+
+    Returns:
+      float32 scalar; 0 where no pixel is labelled or all have weight 0.
+    """
+    labels = labels.astype(jnp.int32)
+    keep = labels != IGNORE
+    loss = _pixel_cross_entropy(logits, jnp.where(keep, labels, 0))
+    true = labels[..., None] == jnp.arange(logits.shape[-1])
+    weight = jnp.sum(jnp.where(true, jnp.asarray(weights), 0.0), -1)
+    total = weight.sum()
+    return jnp.sum(weight * loss) / jnp.where(total > 0, total, 1.0)
 
 
 def ohem_cross_entropy(

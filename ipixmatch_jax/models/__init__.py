@@ -16,6 +16,9 @@ def build(
     output_stride: int = 16,
     stem: str = "deep",
     dtype: jnp.dtype = jnp.float32,
+    remat: bool = False,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
 ) -> DeepLabV3Plus:
     """Builds DeepLabV3+ on a named ResNet.
 
@@ -25,6 +28,10 @@ def build(
       output_stride: 16 or 8.
       stem: "deep" (UniMatch's three 3x3) or "7x7" (torchvision's).
       dtype: compute dtype, float32 or bfloat16; params stay float32.
+      remat: compute the backbone's activations twice instead of keeping them.
+      mean: what images are normalised with, one number per channel; None:
+        ImageNet's, of three channels.
+      std: likewise.
 
     Raises:
       ValueError: if a name or the output stride is unknown; lists the known.
@@ -40,6 +47,9 @@ def build(
         stem=stem,
         output_stride=output_stride,
         dtype=dtype,
+        remat=remat,
+        mean=mean,
+        std=std,
     )
 
 

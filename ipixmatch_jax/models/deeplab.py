@@ -86,8 +86,10 @@ class DeepLabV3Plus(nn.Module):
 
     Attributes:
       num_classes: channels of the logits.
-      blocks, width, stem, output_stride: the backbone, see `ResNet`.
+      blocks, width, stem, output_stride, remat: the backbone, see `ResNet`.
       dtype: compute dtype; params, statistics and logits are float32.
+      mean, std: one number per channel of the images on [0, 1], with which
+        callers normalise them; None: ImageNet's three.
     """
 
     num_classes: int
@@ -96,11 +98,24 @@ class DeepLabV3Plus(nn.Module):
     stem: str = "deep"
     output_stride: int = 16
     dtype: jnp.dtype = jnp.float32
+    remat: bool = False
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    @property
+    def channels(self) -> int:
+        """How many channels C the images have."""
+        return 3 if self.mean is None else len(self.mean)
 
     def setup(self):
         """Names the children: their params are the top-level keys."""
         self.backbone = ResNet(
-            self.blocks, self.width, self.stem, self.output_stride, self.dtype
+            self.blocks,
+            self.width,
+            self.stem,
+            self.output_stride,
+            self.dtype,
+            self.remat,
         )
         self.head = Head(self.num_classes, self.output_stride, self.dtype)
 
@@ -110,7 +125,7 @@ class DeepLabV3Plus(nn.Module):
         train: bool,
         sizes: jax.Array | None = None,
     ) -> tuple[jax.Array, ...]:
-        """Features (c1, c2, c3, c4) of images [B, H, W, 3], see `ResNet`."""
+        """Features (c1, c2, c3, c4) of images [B, H, W, C], see `ResNet`."""
         if train and sizes is not None:
             raise ValueError(
                 "sizes is for evaluation: batch statistics would count the "
@@ -135,7 +150,7 @@ class DeepLabV3Plus(nn.Module):
         """Logits of the images and of their perturbed features (UniMatch v1).
 
         Args:
-          images: normalised RGB, float [B, H, W, 3].
+          images: normalised, float [B, H, W, C].
           train: see `__call__`; the decoder's batch statistics are over clean
             and perturbed maps together.
           perturb: features (c1, c2, c3, c4) -> the same, changed.
@@ -163,7 +178,7 @@ class DeepLabV3Plus(nn.Module):
         """Logits at the images' own size.
 
         Args:
-          images: normalised RGB, float [B, H, W, 3].
+          images: normalised, float [B, H, W, C].
           train: batch statistics instead of running ones; `batch_stats`
             must then be mutable.
           sizes: int32 [B, 2], true height and width of each image inside

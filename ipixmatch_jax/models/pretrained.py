@@ -11,7 +11,13 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from ipixmatch_jax.models import foreign_names, hub, torch_names, weight_files
+from ipixmatch_jax.models import (
+    first_layer,
+    foreign_names,
+    hub,
+    torch_names,
+    weight_files,
+)
 from ipixmatch_jax.models.torch_names import (
     BACKBONE,
     Entry,
@@ -140,11 +146,13 @@ def load(
     Args:
       source: a path or a name of the hub, see `find`. A file of a backbone
         fills the backbone; a file that reaches beyond it must be of the
-        whole network, and fills it.
+        whole network, and fills it. One of three channels fits images of
+        another number too, see first_layer.py.
       variables: params and batch_stats; ShapeDtypeStructs do.
       allow_missing: beginnings of names, such as "layer4", whose tensors
         may be absent: those stay as they are in `variables`.
-      whole: a backbone alone is not enough.
+      whole: a backbone alone is not enough, nor are three channels where
+        the network has others: it is to be used as it is.
       network: see `read`.
 
     Returns:
@@ -159,6 +167,8 @@ def load(
     wanted = list(torch_names.entries(variables))
     if not whole and not foreign_names.has_head(tensors):
         wanted = [e for e in wanted if e.name.startswith(BACKBONE)]
+    if not whole:
+        tensors = first_layer.fitted(tensors, wanted, str(source))
     hint = _hint(wanted, tensors, str(source))
     present = select(wanted, tensors, str(source), allow_missing, hint)
     return torch_names.fill(variables, present, tensors)

@@ -73,6 +73,8 @@ class ResNet(nn.Module):
       stem: "deep" (three 3x3, UniMatch's) or "7x7" (torchvision's).
       output_stride: 16 or 8, of the last features.
       dtype: compute dtype.
+      remat: keep each block's input alone for the gradient, and compute the
+        rest of it a second time; the same variables and numbers.
     """
 
     blocks: tuple[int, int, int, int]
@@ -80,6 +82,7 @@ class ResNet(nn.Module):
     stem: str = "deep"
     output_stride: int = 16
     dtype: jnp.dtype = jnp.float32
+    remat: bool = False
 
     @nn.compact
     def __call__(
@@ -88,7 +91,7 @@ class ResNet(nn.Module):
         """Encodes normalised images.
 
         Args:
-          x: float [B, H, W, 3], zero outside the true sizes.
+          x: float [B, H, W, C], zero outside the true sizes.
           train: batch statistics instead of running ones.
           sizes: int32 [B, 2], true height and width, or None.
 
@@ -103,10 +106,14 @@ class ResNet(nn.Module):
         strides = _STRIDES[self.output_stride]
         dilations = _DILATIONS[self.output_stride]
         previous = 1
+        # Of (self, x, train, sizes), train decides what is traced.
+        block = Bottleneck
+        if self.remat:
+            block = nn.remat(Bottleneck, static_argnums=(2,))
         for stage, count in enumerate(self.blocks):
             for index in range(count):
                 first = index == 0
-                x = Bottleneck(
+                x = block(
                     self.width * 2**stage,
                     strides[stage] if first else 1,
                     # torchvision's rule: a dilated stage's first block

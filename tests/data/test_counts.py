@@ -44,6 +44,15 @@ def test_what_is_printed_before_training(tmp_path, caplog):
     assert "No val image shows 'ground', 'crack', 'leaf':" in warned[1]
 
 
+def test_balanced_weights_by_hand():
+    found = counts.ClassCounts(np.array([900, 90, 0, 10]), np.array([]), 7)
+    # 1000 pixels of three classes: 1000 / (3 * 900), 1000 / (3 * 90), ...
+    assert counts.balanced_weights(found) == (0.37037, 3.7037, 1.0, 33.3333)
+    nothing = counts.ClassCounts(np.zeros(2, int), np.zeros(2, int), 7)
+    with pytest.raises(ValueError, match="has nothing to count"):
+        counts.balanced_weights(nothing)
+
+
 def test_nothing_missing_warns_of_nothing(tmp_path, caplog):
     own.make(tmp_path)
     counts.report(opened(tmp_path), "stop")

@@ -12,7 +12,7 @@ import own_folder as own
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data import cityscapes, pipeline, prepare
+from ipixmatch_jax.data import cityscapes, pipeline, prepare, records
 from ipixmatch_jax.data.sources import open_data
 
 
@@ -166,3 +166,19 @@ def test_the_command_names_what_is_missing(tmp_path, capsys):
         prepare.main(["voc", "--source", str(tmp_path), "--out", "o"])
     with pytest.raises(SystemExit, match="No folder at"):
         prepare.main(["voc", "--source", "gone", "--out", str(tmp_path)])
+
+
+def test_names_are_read_once_a_split_however_many_records(
+    tmp_path, monkeypatch
+):
+    found = records.RecordSet(tmp_path, {"a": 50, "b": 2}, "image", "mask")
+    names, asked = records.RecordSet.names, []
+    monkeypatch.setattr(
+        records.RecordSet,
+        "names",
+        lambda self, split: asked.append(split) or names(self, split),
+    )
+    entries = [("a", i) for i in range(50)] + [("b", 1)]
+    source = records.RecordSource(found, entries, None)
+    assert sorted(asked) == ["a", "b"]
+    assert (source.name(7), source.name(50)) == ("a/7", "b/1")

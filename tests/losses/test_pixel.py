@@ -45,6 +45,7 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels():
     "loss",
     [
         pixel.cross_entropy,
+        lambda x, y: pixel.weighted_cross_entropy(x, y, weights=(1, 2, 3, 4)),
         lambda x, y: pixel.ohem_cross_entropy(x, y, threshold=0.7, min_kept=9),
     ],
 )
@@ -56,6 +57,40 @@ def test_no_labelled_pixel_gives_zero_and_a_zero_gradient(loss):
     )
     assert value == 0
     assert not np.any(gradient)
+
+
+def slow_weighted(logits, labels, weights):
+    """Torch's weighted mean: over the sum of the pixels' weights."""
+    losses = pixel_losses(logits, labels)
+    total = sum(weights[labels[p]] * losses[p] for p in losses)
+    return total / sum(weights[labels[p]] for p in losses)
+
+
+def test_weights_are_divided_by_their_sum_over_the_pixels():
+    logits, labels = draw(5)
+    weights = (0.2, 1.0, 7.0, 0.0)
+    value, gradient = jax.value_and_grad(pixel.weighted_cross_entropy)(
+        jnp.asarray(logits), jnp.asarray(labels), weights=weights
+    )
+    expected = slow_weighted(logits, labels, weights)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    # The closed form: w_y (softmax - one-hot) over the sum of w_y.
+    each = np.where(labels == 255, 0, np.take(weights, labels % 255 % 4))
+    shares = np.exp(log_softmax(logits.astype(np.float64)))
+    slope = each[..., None] * (shares - np.eye(4)[labels % 255 % 4])
+    np.testing.assert_allclose(gradient, slope / each.sum(), atol=1e-7)
+
+
+def test_equal_weights_weight_nothing_and_zero_ones_give_zero():
+    logits, labels = draw(6)
+    weighted = pixel.weighted_cross_entropy
+    np.testing.assert_allclose(
+        weighted(logits, labels, weights=(3.0,) * 4),
+        pixel.cross_entropy(logits, labels),
+        rtol=1e-6,
+    )
+    labels[labels == 1] = 255
+    assert weighted(logits, labels, weights=(0.0, 1.0, 0.0, 0.0)) == 0
 
 
 def slow_ohem(logits, labels, threshold, min_kept):

@@ -1,0 +1,223 @@
+"""What a step computes and moves as devices are added:
+
+python -m benchmarks.scaling --config configs/shapes.py --json scaling.json
+
+Weak scaling keeps the images of each device, strong scaling those of all. Each
+number of virtual CPU devices is a process of its own, which compiles the step
+and reads FLOPs, memory and collectives from the compiled program. These hold
+for real devices as far as their compilers do the same; seconds (--repeats)
+say nothing about real ones, since virtual devices share the cores. --config
+and --json are those of benchmarks/step.py, as is the noise.
+"""
+
+import collections
+import json
+import logging
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import jax
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import ConfigDict, config_flags
+
+from benchmarks import step
+from ipixmatch_jax import batch_fit, configuration, device_memory, parts
+from ipixmatch_jax.program import KINDS, collectives
+
+_DEVICES = flags.DEFINE_list("devices", ["1", "2", "4", "8"], "How many.")
+_AXIS = flags.DEFINE_enum(
+    "axis", "data", ["data", "fsdp"], "Axis of the mesh that they lie along."
+)
+_WEAK = flags.DEFINE_integer(
+    "per_device", 2, "Labelled images of a device, weak scaling; 0: none."
+)
+_STRONG = flags.DEFINE_integer(
+    "total", 16, "Labelled images of all devices, strong scaling; 0: none."
+)
+_REPEATS = flags.DEFINE_integer(
+    "repeats", 0, "Steps to time on noise; the fastest counts. 0: none."
+)
+# Given to the process of one number of devices.
+_ONE = flags.DEFINE_string("one", None, "DEVICES,IMAGES: print this as JSON.")
+
+SMALL = 2**16  # Bytes below which a collective counts as one of latency.
+
+
+def cells() -> list[tuple[str, int, int]]:
+    """(kind, devices, labelled images) of every row."""
+    counts = sorted({int(count) for count in _DEVICES.value})
+    weak = [("weak", n, n * _WEAK.value) for n in counts if _WEAK.value]
+    strong = [("strong", n, _STRONG.value) for n in counts if _STRONG.value]
+    return weak + strong
+
+
+def ring_bytes(kind: str, size: int, devices: int) -> float:
+    """Bytes that each device of a ring sends in a collective.
+
+    Args:
+      kind: as XLA names it.
+      size: bytes of the whole array as one device sees it, as
+        program.Collective has them.
+      devices: of the ring.
+    """
+    if kind in ("collective-permute", "collective-broadcast"):
+        return size
+    share = (devices - 1) / devices
+    return size * share * (2 if kind == "all-reduce" else 1)
+
+
+def moved(text: str, devices: int) -> dict:
+    """Collectives of a compiled program, counted.
+
+    Args:
+      text: of the program.
+      devices: of the only axis of its mesh, so that of every collective.
+
+    Returns:
+      "arrays" and "payload_bytes" by kind; "operations", which may each hold
+      several arrays; "small_arrays" of less than SMALL bytes; "sent_bytes" of
+      a device, if all go round a ring.
+    """
+    found = collectives(text)
+    payload = collections.Counter()
+    for one in found:
+        payload[one.kind] += one.bytes
+    return {
+        "operations": sum(
+            text.count(f" {kind}(") + text.count(f" {kind}-start(")
+            for kind in KINDS
+        ),
+        "arrays": dict(collections.Counter(one.kind for one in found)),
+        "payload_bytes": dict(payload),
+        "small_arrays": sum(one.bytes < SMALL for one in found),
+        "sent_bytes": sum(
+            ring_bytes(one.kind, one.bytes, devices) for one in found
+        ),
+    }
+
+
+def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
+    """One cell, in a process that has so many devices; bytes of one device."""
+    config.train.batch_size = batch_size
+    config.mesh.data, config.mesh.fsdp = 1, 1
+    config.mesh[_AXIS.value] = devices
+    configuration.check(config)
+    built = parts.build(config, step.synthetic(config))
+    compiled = batch_fit.compiled_step(config, built)
+    cost = compiled.cost_analysis() or {}
+    row = {
+        "devices": devices,
+        "batch_size": batch_size,
+        "flops": cost.get("flops"),
+        "planned_bytes": device_memory.planned(compiled),
+        **moved(compiled.as_text(), devices),
+    }
+    if _REPEATS.value:
+        row["seconds"] = _seconds(config, built, compiled)
+    return row
+
+
+def _seconds(config: ConfigDict, built, compiled) -> float:
+    """Of the fastest step, after one that warms up."""
+    batch, _ = step.first_batch(config, built)
+    state = built.init(config.seed)
+    times = []
+    for _ in range(1 + _REPEATS.value):
+        start = time.perf_counter()
+        state, _ = jax.block_until_ready(compiled(state, batch))
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def in_its_own_process(devices: int, batch_size: int) -> dict:
+    """`measure` where jax sees so many virtual devices."""
+    flag = f"--xla_force_host_platform_device_count={devices}"
+    environment = {
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flag}",
+    }
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "benchmarks.scaling"),
+            *sys.argv[1:],
+            f"--one={devices},{batch_size}",
+        ],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(done.returncode)
+    return json.loads(done.stdout)
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown; bytes and FLOPs are of one device and one step."""
+    lines = [
+        "| scaling | devices | images | GFLOPs | planned MB | operations | "
+        "arrays | of them small | sent MB | seconds |",
+        "|" + "---|" * 10,
+    ]
+    for row in rows:
+        arrays = ", ".join(f"{n} {kind}" for kind, n in row["arrays"].items())
+        seconds = row.get("seconds")
+        lines.append(
+            f"| {row['scaling']} | {row['devices']} | {row['batch_size']} | "
+            f"{row['flops'] / 1e9:.4g} | {row['planned_bytes'] / 1e6:.4g} | "
+            f"{row['operations']} | {arrays or 'none'} | "
+            f"{row['small_arrays']} | "
+            f"{row['sent_bytes'] / 1e6:.4g} | "
+            f"{'-' if seconds is None else f'{seconds:.3g}'} |"
+        )
+    return "\n".join(lines)
+
+
+def _all() -> None:
+    """Every row, each program once, as a table and as JSON."""
+    known, rows = {}, []
+    for kind, devices, batch_size in cells():
+        key = devices, batch_size
+        if key not in known:
+            known[key] = in_its_own_process(*key)
+            print(f"{devices} devices, {batch_size} images", file=sys.stderr)
+        rows.append({"scaling": kind} | known[key])
+    result = {
+        "config": config_flags.get_config_filename(flags.FLAGS["config"]),
+        "axis": _AXIS.value,
+        "precision": flags.FLAGS.config.precision,
+        "jax": jax.__version__,
+        "rows": rows,
+    }
+    print(f"{result['config']}, {_AXIS.value}, jax {jax.__version__}\n")
+    print(table(rows))
+    if flags.FLAGS.json:
+        text = json.dumps(result, indent=1) + "\n"
+        pathlib.Path(flags.FLAGS.json).write_text(text, encoding="utf-8")
+
+
+def main(argv: list[str]) -> None:
+    """Measures, prints a table and writes JSON."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+    # A program read from a cache has no memory analysis of its own.
+    jax.config.update("jax_enable_compilation_cache", False)
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
+    try:
+        if _ONE.value is None:
+            _all()
+        else:
+            devices, batch_size = map(int, _ONE.value.split(","))
+            print(json.dumps(measure(flags.FLAGS.config, devices, batch_size)))
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"benchmarks.scaling: {error}")
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    app.run(main)

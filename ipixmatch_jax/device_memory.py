@@ -1,0 +1,99 @@
+"""What a device can hold, and what a compiled program plans to hold there."""
+
+import pathlib
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+# Shares of the memory that a plan may fill (ours). The rest of a device's is
+# for batches that are read ahead, for evaluation and for what the allocator
+# cannot use; the host's is also for the data's readers and the page cache.
+DEVICE_SHARE = 0.9
+HOST_SHARE = 0.7
+
+_MEMINFO = pathlib.Path("/proc/meminfo")
+_CGROUP = pathlib.Path("/sys/fs/cgroup")
+
+
+def available(meminfo: str, limit: str = "", used: str = "") -> int:
+    """Bytes of the host's memory that a program may still take.
+
+    Args:
+      meminfo: the text of /proc/meminfo.
+      limit: of the cgroup's memory.max; "" or "max" is none.
+      used: of its memory.current.
+    """
+    fields = dict(line.split(":", 1) for line in meminfo.splitlines() if line)
+    # Linux's own estimate; the unit is always kB.
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    if limit.strip().isdigit():
+        free = min(free, int(limit) - int(used))
+    return max(free, 0)
+
+
+def limit(devices: int) -> int | None:
+    """Bytes that a plan may fill on one device; None where nobody tells.
+
+    A device that tells its memory gives DEVICE_SHARE of it. CPU devices
+    share HOST_SHARE of what the host has available (MemAvailable, or less in
+    a container with a limit; one process a host). Over several processes the
+    least counts, so all must ask.
+
+    Args:
+      devices: of this process, that a run uses.
+    """
+    device = jax.local_devices()[0]
+    told = (device.memory_stats() or {}).get("bytes_limit")
+    if told:
+        mine = int(told * DEVICE_SHARE)
+    elif device.platform == "cpu" and _MEMINFO.exists():
+        whole = available(
+            _MEMINFO.read_text(encoding="utf-8"),
+            _read(_CGROUP / "memory.max"),
+            _read(_CGROUP / "memory.current"),
+        )
+        mine = int(whole * HOST_SHARE) // devices
+    else:
+        mine = 0
+    return agreed(mine, np.min) or None
+
+
+def _read(path: pathlib.Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def planned(compiled) -> int | None:
+    """Bytes of one device that a compiled program takes while it runs.
+
+    Arguments, results that take no argument's place, and temporaries, as the
+    compiler lays them out; None where the backend does not tell.
+    """
+    memory = compiled.memory_analysis()
+    if memory is None:
+        return None
+    return (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.temp_size_in_bytes
+    )
+
+
+def agreed(value: int, choose) -> int:
+    """One number of bytes for all processes, all of which must ask.
+
+    Args:
+      value: this process's; several agree on whole KiB.
+      choose: np.min or np.max.
+    """
+    if jax.process_count() == 1:
+        return value
+    # jax's integers have 32 bits.
+    everyones = multihost_utils.process_allgather(np.int32(value // 1024))
+    return int(choose(everyones)) * 1024
+
+
+def shown(size: int) -> str:
+    """Bytes for people: 1.5 GiB."""
+    return f"{size / 2**30:.3g} GiB"

@@ -1,0 +1,26 @@
+"""The batches of a run, again: what diverged can be looked at."""
+
+import pathlib
+from typing import Any
+
+from ipixmatch_jax import configuration, parts, train
+
+
+def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
+    """The batch of a run's step, built anew from its config and data.
+
+    Args:
+      workdir: the run's.
+      step: as metrics.jsonl and divergence.FILE count: 1 is the first.
+
+    Returns:
+      the whole batch over all processes, as data/pipeline.py describes it.
+
+    Raises:
+      FileNotFoundError: this is no workdir, or the data are gone.
+      ValueError: there is no such step, or the data do not fit.
+    """
+    if step < 1:
+        raise ValueError(f"step={step}: the first step of a run is 1.")
+    config = configuration.load(workdir)
+    return train.batches(config, parts.open_data(config))[step - 1]

@@ -1,0 +1,21 @@
+"""One undisturbed run, to copy and to compare with."""
+
+import shutil
+
+import pytest
+from survive_run import run
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """The workdir of six steps in one go; for reading alone."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    code, said = run(workdir)
+    assert code == 0, said
+    return workdir
+
+
+@pytest.fixture
+def copied(whole, tmp_path):
+    """A workdir of one's own that holds that run."""
+    return shutil.copytree(whole, tmp_path / "run")

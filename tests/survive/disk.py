@@ -1,0 +1,24 @@
+"""A small disk of a test's own, to be filled."""
+
+import contextlib
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+
+@contextlib.contextmanager
+def small_disk(folder: pathlib.Path, megabytes: int = 64):
+    """Mounts a tmpfs at a new folder; skips where that is not allowed."""
+    if shutil.which("mount") is None:
+        pytest.skip("there is no mount")
+    folder.mkdir()
+    size = f"size={megabytes}m"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

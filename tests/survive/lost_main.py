@@ -1,0 +1,22 @@
+"""A process that talks to another one until that is gone."""
+
+import sys
+import time
+
+import numpy as np
+from jax.experimental import multihost_utils
+
+from ipixmatch_jax import distributed
+
+if __name__ == "__main__":
+    mode, port, process = sys.argv[1:]
+    distributed.initialise(
+        f"localhost:{port}", 2, int(process), heartbeat_seconds=5
+    )
+    with distributed.naming_the_lost():
+        multihost_utils.process_allgather(np.int32(1))
+        print("ready", flush=True)
+        while True:
+            if mode == "talks":
+                multihost_utils.process_allgather(np.int32(1))
+            time.sleep(0.1)

@@ -1,0 +1,104 @@
+"""Real runs of one process or of two, all on this host."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+STEPS = 12
+# So low a rate that rounding does not grow from step to step.
+_FIELDS = {
+    "data.crop_size": 33,
+    "train.batch_size": 8,
+    "train.steps": STEPS,
+    "train.learning_rate": 1e-4,
+    "train.eval_every": 4,
+    "train.save_every": 2,
+    "train.log_every": 1,
+    "evaluate.batch_size": 4,
+    "pseudo_label.threshold": 0.3,
+    "inter_pixel.threshold": 0.3,
+}
+_ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",
+    # A few steps are not worth a good compilation.
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "PYTHONPATH": str(HERE.parents[1]),
+}
+
+
+def start(command: list[str], devices: int, **environment) -> subprocess.Popen:
+    """A process with so many devices; stdout and stderr are one pipe."""
+    count = f"--xla_force_host_platform_device_count={devices}"
+    changed = _ENVIRONMENT | {"XLA_FLAGS": count} | environment
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=HERE.parents[1],
+        env=os.environ | changed,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ended(processes: list[subprocess.Popen], timeout=600):
+    """[(exit code, what it said), ...]; all are killed if one takes longer."""
+    try:
+        said = [p.communicate(timeout=timeout)[0] for p in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+    return [(p.returncode, s) for p, s in zip(processes, said, strict=True)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+def _training(workdir) -> list[str]:
+    return [
+        *[str(HERE / "process_main.py"), "--config", "configs/shapes.py"],
+        *["--workdir", str(workdir)],
+        *[f"--config.{name}={value}" for name, value in _FIELDS.items()],
+    ]
+
+
+def train_alone(workdir, **environment) -> str:
+    """What a run of one process with four devices says until its end."""
+    ((code, said),) = ended([start(_training(workdir), 4, **environment)])
+    assert code == 0, said
+    return said
+
+
+def train_pair(workdir, signal_at, **environment):
+    """[(exit code, what it said)] of two processes with two devices each.
+
+    Args:
+      workdir: of both.
+      signal_at: SIGNAL_AT of process 1, see process_main.py.
+      environment: of process 0, and SLOW_FROM of both.
+    """
+    joined = [f"--coordinator=localhost:{free_port()}", "--num_processes=2"]
+    # A killed process counts as dead after this long.
+    joined += ["--heartbeat_seconds=10"]
+    command = _training(workdir) + joined
+    told = {"SIGNAL_AT": signal_at}
+    told |= {k: v for k, v in environment.items() if k == "SLOW_FROM"}
+    first = start([*command, "--process_id=0"], 2, **environment)
+    second = start([*command, "--process_id=1"], 2, **told)
+    return ended([first, second])
+
+
+def losses(workdir) -> dict[int, float]:
+    """By step; of lines with the same step the later one counts."""
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    return {row["step"]: row["loss"] for row in rows if "loss" in row}

@@ -1,0 +1,58 @@
+"""The training command on few scenes, which a test can hold or break.
+
+HOLD_AT=3,5: before it counts these steps as done the run writes the file
+`reached_<step>` into its workdir's parent and waits for `go_<step>`.
+KILL_IN=create:4 or finalize:4: SIGKILL comes inside the save after step 4,
+when its folder is there and empty, or when all but its checksums is written.
+"""
+
+import os
+import pathlib
+import signal
+import sys
+import time
+
+from absl import app, flags
+
+from ipixmatch_jax import checkpoint, main
+from ipixmatch_jax.data import shapes
+from ipixmatch_jax.writer import Writer
+
+shapes.VAL, shapes.TEST = 3, 2
+
+
+def hold_at(steps: list[int], folder: pathlib.Path) -> None:
+    advance = Writer.advance
+
+    def held(self, step):
+        if step in steps:
+            (folder / f"reached_{step}").touch()
+            while not (folder / f"go_{step}").exists():
+                time.sleep(0.02)
+        advance(self, step)
+
+    Writer.advance = held
+
+
+def kill_in(method: str, step: str) -> None:
+    summed = checkpoint._Summed
+    usual = getattr(summed, method)
+
+    async def killed(self):
+        if self.get_final().name != step:
+            return await usual(self)
+        if method == "create":
+            await usual(self)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(summed, method, killed)
+
+
+if __name__ == "__main__":
+    if "HOLD_AT" in os.environ:
+        steps = [int(step) for step in os.environ["HOLD_AT"].split(",")]
+        hold_at(steps, pathlib.Path(os.environ["FOLDER"]))
+    if "KILL_IN" in os.environ:
+        kill_in(*os.environ["KILL_IN"].split(":"))
+    flags.mark_flag_as_required("config")
+    app.run(main.main, argv=sys.argv, flags_parser=main.parse)

@@ -1,0 +1,103 @@
+"""Real runs of a tiny network in processes of their own."""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+
+from ipixmatch_jax import configuration, parts, train
+from ipixmatch_jax.checkpoint import Checkpoints
+
+HERE = pathlib.Path(__file__).resolve().parent
+# Saves after steps 2, 3, 4, 6 and, for the signal, any other.
+FIELDS = {
+    "method": "supervised",
+    "teacher": "shared",
+    "inter_pixel.weight": 0,
+    "data.crop_size": 33,
+    "train.batch_size": 2,
+    "train.steps": 6,
+    "train.eval_every": 3,
+    "train.save_every": 2,
+    "train.log_every": 1,
+    "evaluate.batch_size": 4,
+    "mesh.data": 1,
+}
+_ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+    # A few steps are not worth a good compilation.
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "PYTHONPATH": str(HERE.parents[1]),
+}
+
+
+def command(workdir, **changes) -> list[str]:
+    fields = FIELDS | changes
+    return [
+        *[sys.executable, str(HERE / "survive_main.py")],
+        *["--config", "configs/shapes.py", "--workdir", str(workdir)],
+        *[f"--config.{name}={value}" for name, value in fields.items()],
+    ]
+
+
+@contextlib.contextmanager
+def started(workdir, *, hold_at="", kill_in="", **changes):
+    """A run's Popen; what a test leaves of it is killed."""
+    environment = os.environ | _ENVIRONMENT | {"FOLDER": str(workdir.parent)}
+    given = {"HOLD_AT": hold_at, "KILL_IN": kill_in}
+    environment |= {name: value for name, value in given.items() if value}
+    with subprocess.Popen(
+        command(workdir, **changes),
+        cwd=HERE.parents[1],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run(workdir, **options) -> tuple[int, str]:
+    """(exit code, what it said) of a whole run."""
+    with started(workdir, **options) as process:
+        out, err = process.communicate(timeout=240)
+    return process.returncode, out + err
+
+
+def wait_for(process, path: pathlib.Path) -> None:
+    """Returns when a run has written a file; fails if it ends before."""
+    until = time.monotonic() + 240
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def checkpoints(workdir) -> list[str]:
+    """The names in the folder of checkpoints."""
+    return sorted(path.name for path in (workdir / "checkpoints").iterdir())
+
+
+def read(workdir, step):
+    """Every array of a checkpoint, as NumPy."""
+    config = configuration.load(workdir)
+    with Checkpoints(workdir, read_only=True) as saved:
+        like = train._trees(parts.build(config).like)
+        return jax.tree.map(np.asarray, saved.restore(step, like))
+
+
+def assert_same(workdir, other, step=6):
+    """Both runs have the same bits after a step."""
+    jax.tree.map(
+        np.testing.assert_array_equal, read(workdir, step), read(other, step)
+    )

@@ -1,0 +1,44 @@
+"""What must not change a result: the clock, hashes, workers, processes."""
+
+import jax
+import numpy as np
+import pytest
+from process_run import losses
+from survive_run import assert_same, run
+
+from configs import shapes as shapes_config
+from ipixmatch_jax import parts, train
+
+
+def test_another_time_hash_seed_and_workers_give_the_same_bits(
+    whole, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONHASHSEED", "4711")
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    workdir = tmp_path / "run"
+    code, said = run(workdir, **{"data.num_workers": 2})
+    assert code == 0, said
+    assert losses(workdir) == losses(whole)
+    assert_same(workdir, whole)
+
+
+@pytest.mark.parametrize("views", ["device", "host"])
+@pytest.mark.parametrize(
+    "method", ["supervised", "mean_teacher", "unimatch", "augseg", "cps"]
+)
+def test_a_batch_is_cut_into_processes_bit_for_bit(method, views):
+    config = shapes_config.get_config(f"tiny_1_16,method={method}")
+    config.train.batch_size = 8
+    config.data.crop_size = 33
+    config.data.apply_views = views
+    data = parts.open_data(config)
+    whole = train.batches(config, data)[5]
+    for count in (2, 4):
+        blocks = [
+            train.batches(
+                config, data, process_index=index, process_count=count
+            )[5]
+            for index in range(count)
+        ]
+        joined = jax.tree.map(lambda *x: np.concatenate(x), *blocks)
+        jax.tree.map(np.testing.assert_array_equal, joined, whole)

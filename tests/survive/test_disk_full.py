@@ -1,0 +1,213 @@
+"""A full disk costs the saves that it refuses, and nothing else."""
+
+import json
+import logging
+import os
+import shutil
+import time
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from disk import small_disk
+from survive_run import assert_same, checkpoints, run, started, wait_for
+from tensorboardX.proto import event_pb2
+
+from ipixmatch_jax import atomic, checkpoint
+from ipixmatch_jax.appended import Appended
+from ipixmatch_jax.checkpoint import Checkpoints, NotSavedError, Saved
+from ipixmatch_jax.writer import Writer
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path / "run") as folder:
+        yield folder
+
+
+def fill(disk, leave=0):
+    """Takes all of a disk but so many bytes."""
+    state = os.statvfs(disk)
+    size = max(state.f_bavail * state.f_frsize - leave, 0)
+    (disk / "fill").write_bytes(b"x" * size)
+
+
+def free(disk):
+    (disk / "fill").unlink()
+
+
+def tree(step):
+    rng = np.random.default_rng(step)
+    return {"w": jnp.asarray(rng.standard_normal(500_000), jnp.float32)}
+
+
+def save(saved, step, best=None, score=None):
+    saved.save(step, {"student": tree(step)}, best or Saved(), {}, score)
+    saved.wait()
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen", "not seen"])
+@pytest.mark.parametrize("leave", [0, 30_000, 700_000])
+def test_each_refused_save_is_told_and_the_next_one_works(
+    disk, monkeypatch, caplog, seen, leave
+):
+    if not seen:  # As where a quota is smaller than the disk.
+        huge = shutil.disk_usage("/")._replace(free=2**60)
+        monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: huge)
+    with (
+        caplog.at_level(logging.WARNING, "ipixmatch_jax"),
+        Checkpoints(disk) as saved,
+    ):
+        save(saved, 1, Saved(40.0, 1), 40.0)
+        saved.finish()
+        fill(disk, leave)
+        better = Saved(50.0, 2)
+        for step in (2, 3):
+            save(saved, step, better, 50.0)
+            lines = [m for m in caplog.messages if m.startswith("NOT SAVED")]
+            assert len(lines) == step - 1
+            assert f"after step {step} (No space left on device" in lines[-1]
+            # orbax's threads may outlive the error and leave an empty folder.
+            assert [n for n in checkpoints(disk) if "tmp" not in n] == ["1"]
+        with pytest.raises(NotSavedError, match="checkpoints/1, from"):
+            saved.finish()
+        # The best that was refused is not the best any more.
+        assert saved.settle(better) == Saved(40.0, 1)
+        free(disk)
+        save(saved, 4)
+        saved.finish()
+        assert checkpoints(disk) == ["1", "4"]
+        like = {"student": {"w": jnp.zeros(500_000, jnp.float32)}}
+        restored = saved.restore(4, like)["student"]["w"]
+        np.testing.assert_array_equal(restored, tree(4)["w"])
+
+
+def test_lines_wait_for_room(disk, caplog):
+    path = disk / "lines"
+    file = Appended(path)
+    file.add(b"a" * 5000)
+    fill(disk)
+    file.add(b"b" * 5000)
+    file.add(b"c" * 5000)
+    assert path.read_bytes() == b"a" * 5000
+    (line,) = caplog.messages
+    assert line.startswith(f"NOT WRITTEN: {path} (No space left on device)")
+    free(disk)
+    file.add(b"d" * 10)
+    content = b"a" * 5000 + b"b" * 5000 + b"c" * 5000 + b"d" * 10
+    assert path.read_bytes() == content
+    fill(disk)
+    file.add(b"e" * 5000)
+    assert len(caplog.messages) == 2
+    # Another process's file of the same path begins where that one ended.
+    free(disk)
+    Appended(path).add(b"f")
+    assert path.read_bytes() == content + b"f"
+
+
+def events(folder):
+    """The events of a folder's only file."""
+    (path,) = folder.iterdir()
+    content, found = path.read_bytes(), []
+    while content:
+        # Eight bytes of length, their checksum, the event, its checksum.
+        size = int.from_bytes(content[:8], "little")
+        found.append(event_pb2.Event.FromString(content[12 : 12 + size]))
+        content = content[16 + size :]
+    return found
+
+
+def test_the_curves_of_a_run_wait_for_room(disk, caplog):
+    writer = Writer(disk, start=0, steps=9, images_per_step=2, active=True)
+    values = {f"loss_{number}": number / 8 for number in range(20)}
+    with writer:
+        writer.scalars(0, values)
+        fill(disk)
+        # More than any queue holds, and than the last blocks have room for.
+        for step in range(1, 50):
+            writer.scalars(step, values)
+        writer.picture(50, "val", np.zeros((4, 4, 3), np.uint8))
+        told = [m for m in caplog.messages if m.startswith("NOT WRITTEN")]
+        assert len(told) == 2
+        free(disk)
+        writer.scalars(51, values)
+    rows = (disk / "metrics.jsonl").read_text().splitlines()
+    steps = [*range(50), 51]
+    assert [json.loads(row) for row in rows] == [
+        {"step": step, **values} for step in steps
+    ]
+    first, *others = events(disk / "tensorboard")
+    assert first.file_version == "brain.Event:2"
+    found = [(e.step, e.summary.value[0]) for e in others]
+    (picture,) = (value for step, value in found if step == 50)
+    assert picture.image.encoded_image_string.startswith(b"\x89PNG")
+    assert [
+        (step, value.tag, value.simple_value)
+        for step, value in found
+        if step != 50
+    ] == [(step, name, v) for step in steps for name, v in values.items()]
+
+
+def test_a_refused_file_leaves_the_old_one_alone(disk):
+    path = disk / "file"
+    path.write_bytes(b"old")
+    fill(disk)
+    with pytest.raises(OSError, match="No space"), atomic.replacing(path) as p:
+        p.write_bytes(b"new" * 5000)
+    assert path.read_bytes() == b"old"
+    assert sorted(p.name for p in disk.iterdir()) == ["file", "fill"]
+
+
+def lines(workdir):
+    text = (workdir / "metrics.jsonl").read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    return [row["step"] for row in rows if "loss" in row]
+
+
+def wait_for_save(process, folder):
+    """Returns when the last checksum is written, after the folder's name."""
+    wait_for(process, folder)
+    while '"commit_success.txt"' not in (folder / "checksums.json").read_text():
+        time.sleep(0.02)
+
+
+def test_a_run_goes_on_without_its_saves(disk, whole):
+    with started(disk, hold_at="3,6") as process:
+        wait_for(process, disk.parent / "reached_3")
+        wait_for_save(process, disk / "checkpoints/2")
+        fill(disk)
+        (disk.parent / "go_3").touch()
+        wait_for(process, disk.parent / "reached_6")
+        assert [n for n in checkpoints(disk) if "tmp" not in n] == ["2"]
+        free(disk)
+        (disk.parent / "go_6").touch()
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    for step in (3, 4):
+        assert err.count(f"the checkpoint after step {step} (No space") == 1
+    assert lines(disk) == [1, 2, 3, 4, 5, 6]
+    assert checkpoints(disk) == ["2", "6"]
+    assert "Traceback" not in err
+    assert_same(disk, whole)
+
+
+def test_a_run_whose_last_save_is_refused_fails_and_continues(disk, whole):
+    with started(disk, hold_at="3") as process:
+        wait_for(process, disk.parent / "reached_3")
+        wait_for_save(process, disk / "checkpoints/2")
+        fill(disk)
+        (disk.parent / "go_3").touch()
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 1, out + err
+    last = err.splitlines()[-1]
+    assert last.startswith("ipixmatch_jax: the state after step 6 could not")
+    assert "checkpoints/2, from which the same command continues" in last
+    assert "Traceback" not in err
+    assert not (disk / "results.json").exists()
+    free(disk)
+    code, said = run(disk)
+    assert code == 0, said
+    assert "Continuing after step 2" in said
+    # All are whole; those of a step that was done twice may be there twice.
+    assert sorted(set(lines(disk))) == [1, 2, 3, 4, 5, 6]
+    assert_same(disk, whole)

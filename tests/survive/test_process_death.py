@@ -1,0 +1,31 @@
+"""Of two processes one is killed: the other ends, and says which was lost."""
+
+import time
+
+import pytest
+from process_run import HERE, ended, free_port, start
+
+
+@pytest.mark.parametrize(
+    ("mode", "victim", "words"),
+    [
+        # What waits for the lost one is an error at once.
+        ("talks", 1, "process 0 of 2 cannot reach process 1"),
+        # Who does not wait is ended by jax; its task 0 is process 0.
+        ("sleeps", 1, "unhealthy (stopped sending heartbeats):\n1\n"),
+        ("sleeps", 0, "the leader (usually slice 0 task 0)"),
+    ],
+)
+def test_the_other_ends_and_names_the_lost(mode, victim, words):
+    port = str(free_port())
+    command = [str(HERE / "lost_main.py"), mode, port]
+    both = [start([*command, str(process)], 1) for process in (0, 1)]
+    for process in both:
+        lines = iter(process.stdout.readline, "")
+        assert any(line == "ready\n" for line in lines)
+    begun = time.monotonic()
+    both[victim].kill()
+    code, said = ended(both, timeout=120)[1 - victim]
+    assert time.monotonic() - begun < 60
+    assert code not in (0, 130, 143)
+    assert words in said
