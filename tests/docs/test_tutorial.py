@@ -1,0 +1,143 @@
+"""docs/tutorial.md, done as it says in a folder of drawn photographs."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import photos
+import pytest
+import wrong_turns
+from PIL import Image
+
+from configs import folder
+from ipixmatch_jax import parts
+from ipixmatch_jax.data import check
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs/tutorial.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```bash\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """The folder after every command; what each printed is in `said`."""
+    work = tmp_path_factory.mktemp("work")
+    photos.make(work / "photos")
+    programs = tmp_path_factory.mktemp("bin")
+    script = programs / "ipixmatch"
+    run = "from ipixmatch_jax.command import main; main()"
+    script.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{run}" "$@"\n'
+    )
+    script.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "XLA_FLAGS": "",
+    }
+    (work / "said").mkdir()
+    for i, block in enumerate(BLOCKS):
+        done = subprocess.run(
+            ["bash", "-e", "-c", block],
+            cwd=work,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        name = block.split()[1] if block.startswith("ipixmatch") else "other"
+        (work / f"said/{i}_{name}").write_text(done.stdout + done.stderr)
+    return work
+
+
+def said(work, command):
+    (first, *_) = sorted(work.glob(f"said/*_{command}"))
+    return first.read_text()
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_the_commands_are_those_of_the_page():
+    commands = [b.split()[1] for b in BLOCKS if b.startswith("ipixmatch")]
+    assert commands == [
+        *("check", "train", "report", "predict", "suggest", "predict")
+    ]
+
+
+def test_the_check_and_the_run(work):
+    text = said(work, "check")
+    assert "Images: 5 labelled, 24 unlabelled, 1 val" in text
+    assert "Nothing here stops training." in text
+    run = work / "runs/mine"
+    results = json.loads((run / "results.json").read_text())
+    assert results["class_names"] == list(photos.CLASSES)
+    assert results["last"]["step"] == 40
+    assert pixels(run / "pictures.png").shape[1] > 4 * 64
+    assert "| mine | last" in said(work, "train")
+
+
+def test_the_report_needs_no_network(work):
+    page = (work / "runs/mine/report.html").read_text("utf-8")
+    assert all(name in page for name in photos.CLASSES)
+    assert not re.search(r"""<(script|link|img)[^>]*(src|href)=.?http""", page)
+
+
+def test_the_predictions(work):
+    for i in range(photos.IMAGES):
+        ids = pixels(work / f"predicted/predictions/photo_{i:02}.png")
+        assert ids.shape == photos.SIZE[::-1]
+        assert set(np.unique(ids)) <= {0, 1, 2}
+        for kind in ("overlays", "confidence"):
+            picture = pixels(work / f"predicted/{kind}/photo_{i:02}.png")
+            assert picture.shape[:2] == photos.SIZE[::-1]
+
+
+def test_the_suggestions_and_the_model(work):
+    names = (work / "runs/mine/suggestions/suggestions.txt").read_text()
+    names = names.splitlines()
+    assert len(set(names)) == 5
+    masks = {f"images/{p.stem}.jpg" for p in work.glob("photos/masks/*")}
+    assert not masks & set(names)
+    assert (work / "runs/mine/suggestions/suggestions.png").is_file()
+    with zipfile.ZipFile(work / "model.zip") as archive:
+        listed = json.loads(archive.read("class_names.json"))
+    assert listed == list(photos.CLASSES)
+
+
+def rows():
+    """(folder, what is said) of the table on what is wrong."""
+    table = TEXT.split("## When something is wrong")[1]
+    found = re.findall(r"^\| (.*?) \| `(.*?)` \| .* \|$", table, re.MULTILINE)
+    return dict(found)
+
+
+def test_the_table_has_every_wrong_turn():
+    assert list(rows()) == list(wrong_turns.FOLDERS)
+
+
+@pytest.mark.parametrize("name", wrong_turns.FOLDERS)
+def test_a_wrong_turn_is_answered(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wrong_turns.FOLDERS[name](pathlib.Path("photos"))
+    config = folder.get_config("tiny")
+    config.data.root = "photos"
+    try:
+        data = parts.open_data(config)
+        report = check.check(data, crop_size=49)
+        text = "\n".join(check.lines(report))
+    except (ValueError, FileNotFoundError) as error:
+        text = str(error)
+        assert "\n" not in text
+    assert rows()[name] in text

@@ -1,0 +1,90 @@
+"""The folders of the tutorial's table "When something is wrong"."""
+
+import functools
+
+import numpy as np
+import photos
+from PIL import Image
+
+
+def masks(root):
+    return sorted((root / "masks").glob("*.png"))
+
+
+def resave(source, target):
+    with Image.open(source) as image:
+        image.save(target)
+
+
+def jpegs(root):
+    photos.make(root)
+    for path in masks(root):
+        resave(path, path.with_suffix(".jpg"))
+        path.unlink()
+
+
+def once_jpegs(root):
+    photos.make(root)
+    for path in masks(root):
+        jpeg = path.with_suffix(".jpg")
+        resave(path, jpeg)
+        resave(jpeg, path)
+        jpeg.unlink()
+
+
+def with_an_ending(root):
+    photos.make(root)
+    for path in masks(root):
+        path.rename(path.with_stem(f"{path.stem}_mask"))
+
+
+def numbered(root):
+    photos.make(root)
+    for i, path in enumerate(masks(root)):
+        path.rename(path.with_stem(f"label{i}"))
+
+
+def unlisted(root):
+    listed = {n: c for n, c in photos.CLASSES.items() if n != "stone"}
+    photos.make(root, classes=listed)
+
+
+def smaller(root):
+    photos.make(root, draw=lambda ids: photos.coloured(ids.resize((32, 24), 0)))
+
+
+def without_stones(root):
+    photos.make(
+        root, draw=lambda ids: photos.coloured(ids.point([0, 1] + [0] * 254))
+    )
+
+
+def wide(root):
+    photos.make(root)
+    pixels = np.zeros((40, 10_000, 3), np.uint8)
+    Image.fromarray(pixels).save(root / "images/photo_07.jpg")
+
+
+def no_image(root):
+    photos.make(root)
+    (root / "images/photo_03.jpg").write_bytes(b"not an image")
+
+
+# Rows of the table -> what makes their folder.
+FOLDERS = {
+    "masks are JPEGs": jpegs,
+    "JPEGs saved as PNG": once_jpegs,
+    "masks called otherwise: `photo_00_mask.png`": with_an_ending,
+    "masks called `label0.png`": numbered,
+    "RGB masks, no `classes.json`": functools.partial(
+        photos.make, classes=None
+    ),
+    "a colour that is not listed": unlisted,
+    "masks of another size": smaller,
+    "a class that no mask shows": without_stones,
+    "no unlabelled images": functools.partial(photos.make, images=photos.MASKS),
+    "no masks": functools.partial(photos.make, masks=0),
+    "one mask": functools.partial(photos.make, masks=1),
+    "an image 10,000 pixels wide": wide,
+    "a file that is no image": no_image,
+}
