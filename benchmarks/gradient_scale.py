@@ -12,6 +12,7 @@ this training. `sweep --grid "$(cat axis.txt)"` then trains every reading with
 every such weight. Ours.
 """
 
+import argparse
 import functools
 import json
 import pathlib
@@ -20,7 +21,6 @@ import sys
 import jax
 import numpy as np
 import optax
-from absl import app, flags
 from absl import logging as absl_logging
 from jax import Array
 from ml_collections import ConfigDict
@@ -28,18 +28,6 @@ from ml_collections import ConfigDict
 from ipixmatch_jax import parts, runs, sharding, train
 from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
 from ipixmatch_jax.methods import METHODS
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "A run of this project.")
-_ROOT = flags.DEFINE_string("root", None, "The data, if not where it was.")
-_BATCHES = flags.DEFINE_integer("batches", 8, "To average over.", 1)
-_THRESHOLDS = flags.DEFINE_list(
-    "thresholds", None, "Instead of the config's inter_pixel.threshold."
-)
-_RATIOS = flags.DEFINE_list("ratios", ["0.1", "1"], "Columns of the table.")
-_AXIS = flags.DEFINE_string(
-    "axis", None, "File that gets the readings and weights for a sweep."
-)
-_JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
 
 
 def norms(
@@ -194,28 +182,52 @@ def axis(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
     return f"{names}={','.join(settings)}"
 
 
-def main(argv: list[str]) -> None:
-    """Measures, prints a table and writes JSON."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+def arguments() -> argparse.Namespace:
+    """The command's."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gradient_scale",
+        description="How strongly each inter-pixel reading pulls.",
+    )
+    parser.add_argument("--workdir", required=True, help="a run")
+    parser.add_argument("--root", help="the data, if not where it was")
+    parser.add_argument(
+        "--batches", type=int, default=8, help="to average over (8)"
+    )
+    parser.add_argument(
+        "--thresholds",
+        type=_numbers,
+        help="such as 0,0.95; by default the run's inter_pixel.threshold",
+    )
+    parser.add_argument(
+        "--ratios",
+        type=_numbers,
+        default=[0.1, 1.0],
+        help="columns of the table (0.1,1)",
+    )
+    parser.add_argument("--axis", help="file that gets an axis for a sweep")
+    parser.add_argument("--json", help="file that gets the numbers")
+    return parser.parse_args()
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(word) for word in text.split(",")]
+
+
+def main() -> None:
+    """Measures, prints a table and writes the files."""
+    given = arguments()
     absl_logging.set_verbosity(absl_logging.WARNING)
     try:
-        run = runs.restore(
-            pathlib.Path(_WORKDIR.value), "last", root=_ROOT.value
-        )
-        thresholds = _THRESHOLDS.value or [run.config.inter_pixel.threshold]
-        results = {
-            float(threshold): measure(run, _BATCHES.value, float(threshold))
-            for threshold in thresholds
-        }
+        run = runs.restore(pathlib.Path(given.workdir), "last", given.root)
+        thresholds = given.thresholds or [run.config.inter_pixel.threshold]
+        results = {t: measure(run, given.batches, t) for t in thresholds}
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.gradient_scale: {error}")
     print(f"{run.config.data.name}, {run.config.method}, step {run.step}\n")
-    ratios = [float(ratio) for ratio in _RATIOS.value]
-    print(table(results, ratios))
+    print(table(results, given.ratios))
     texts = {
-        _AXIS.value: axis(results, ratios),
-        _JSON.value: json.dumps(results, indent=1),
+        given.axis: axis(results, given.ratios),
+        given.json: json.dumps(results, indent=1),
     }
     for path, text in texts.items():
         if path:
@@ -223,5 +235,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("workdir")
-    app.run(main)
+    main()
