@@ -186,6 +186,7 @@ def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
     assert config.train.batch_size == 4
 
 
+@pytest.mark.usefixtures("compiled_in_haste")
 def test_a_run_keeps_the_batch_that_it_found(
     few_scenes, tmp_path, monkeypatch, caplog
 ):

@@ -65,6 +65,8 @@ def run(site, folder, *words):
     """A command in a process of its own, in a folder."""
     environment = {**os.environ, "PYTHONPATH": str(site)}
     environment |= {"XLA_FLAGS": ""}
+    # A step is not worth a good compilation.
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     return subprocess.run(
         [sys.executable, str(site / "ipixmatch"), *words],
         capture_output=True,

@@ -86,6 +86,8 @@ def test_what_is_added_trains(section, copy):
         elif kind == "diff":
             change(copy / file, code)
     environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": ""}
+    # Two steps are not worth a good compilation.
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     for kind, _, code in pieces(section):
         for line in code.splitlines() if kind == "bash" else ():
             _, *words = line.split()
