@@ -1,0 +1,19 @@
+"""What a command says of bad input, run as a person runs it."""
+
+import subprocess
+import sys
+
+
+def refusal(module, *words):
+    """The one line of `python -m ipixmatch_jax.<module>`, which fails."""
+    result = subprocess.run(
+        [sys.executable, "-m", f"ipixmatch_jax.{module}", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("ipixmatch_jax: ")
+    return line
