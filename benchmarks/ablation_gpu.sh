@@ -4,7 +4,7 @@
 #
 #   benchmarks/ablation_gpu.sh CAMVID_ROOT RESNET50.safetensors OUT
 #
-# For 1/8 and 1/16 of the labels: a host half-way through its training gives
+# For 1/8 and 1/16 of the labels: a host trained for half as many steps gives
 # the scale of every reading (benchmarks/gradient_scale.py); then the six
 # readings with four weights and two thresholds, three seeds, and the five rows
 # that are best on val with five more. Stopped by SIGTERM or SIGINT, the same

@@ -2,7 +2,7 @@
 
 python -m benchmarks.gradient_scale --workdir RUN --ratios 0.1,1 --axis axis.txt
 
-For a run's last networks and training batches that they have not seen, the
+For a run's last networks and the training batches that would come next, the
 norm of the gradient of each reading at weight 1, over that of the host's
 unlabelled loss as it enters its total, both by all of the student's
 parameters, in train mode. The readings differ by orders of magnitude, so equal
