@@ -5,11 +5,11 @@ python -m benchmarks.gradient_scale --workdir RUN --ratios 0.1,1 --axis axis.txt
 For a run's last networks and the training batches that would come next, the
 norm of the gradient of each reading at weight 1, over that of the host's
 unlabelled loss as it enters its total, both by all of the student's
-parameters, in train mode. The readings differ by an order of magnitude, so equal
-weights would compare nothing: `weight for R` is R over this ratio, the weight
-with which a reading pulls R times as hard as the pixel loss at this point of
-this training. `sweep --grid "$(cat axis.txt)"` then trains every reading with
-every such weight. Ours.
+parameters, in train mode. The readings differ by an order of magnitude, so
+equal weights would compare nothing: `weight for R` is R over this ratio, the
+weight with which a reading pulls R times as hard as the pixel loss at this
+point of this training. `sweep --grid "$(cat axis.txt)"` then trains every
+reading with every such weight. Ours.
 """
 
 import argparse
