@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# ResNet-50 on CamVid at full size, then the steps alone, on one GPU.
+# ResNet-50 on CamVid at full size, the steps alone, and the inter-pixel loss,
+# on one GPU.
 # Not yet run on a GPU.
 #
 #   benchmarks/gpu.sh CAMVID_ROOT [RESNET50.safetensors]
 #
 # The second argument is a backbone with torchvision's names (7x7 stem), whose
 # last stage may be missing. Needs the packages of requirements.txt with jax's
-# CUDA extra in ${PYTHON:-python3}. Prints images/s and memory, and leaves
-# JSON in ${OUT:-a new temporary folder}.
+# CUDA extra in ${PYTHON:-python3}. Prints images/s, memory and tables, and
+# leaves JSON in ${OUT:-a new temporary folder}.
 set -euo pipefail
 if [[ $# -lt 1 || $# -gt 2 ]]; then
   echo "usage: $0 CAMVID_ROOT [RESNET50.safetensors]" >&2
@@ -67,4 +68,17 @@ for precision in f32 bf16; do
     --config.data.crop_size=321 --config.precision="$precision" \
     --json "$out/voc_r101_$precision.json"
 done
+echo "== The inter-pixel loss, and the Pallas kernels of affinity/kl beside it"
+"$python" -m benchmarks.inter_pixel --pallas_blocks=32,64 \
+  --json "$out/inter_pixel.json"
+for block in 1024 2048; do
+  echo "== affinity/kl by tiles of $block"
+  "$python" -m benchmarks.inter_pixel --readings=affinity/kl --block="$block" \
+    --naive_gib 0 --json "$out/affinity_kl_$block.json"
+done
+
+echo "== Its share of VOC's step, ResNet-101, crop 321, bf16"
+"$python" -m benchmarks.inter_pixel_share --config configs/voc.py:r101_1_8 \
+  --config.data.crop_size=321 --config.precision=bf16 \
+  --json "$out/inter_pixel_share.json"
 echo "The numbers are in $out"

@@ -8,6 +8,10 @@ intra-class term, pairwise affinity) where torch is installed. A growth
 exponent in the number of pixels is fitted to each column of seconds. A size
 that the time budget would not hold is left out, not extrapolated.
 
+On a GPU or TPU --pallas_blocks measures the kernels of affinity_kl_pallas.py
+too, which have not been chosen yet; compare them with affinity/kl's own row at
+several --block.
+
 The share of a train step is benchmarks/inter_pixel_share.py's.
 """
 
@@ -22,7 +26,7 @@ import numpy as np
 from absl import app, flags
 from absl import logging as absl_logging
 
-from benchmarks import inter_pixel_naive
+from benchmarks import affinity_kl_pallas, inter_pixel_naive
 from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
 
 _READINGS = flags.DEFINE_list(
@@ -43,6 +47,9 @@ _NAIVE_BYTES = flags.DEFINE_float(
     "naive_gib", 2.0, "Most memory for the matrices of the N x N versions."
 )
 _BLOCK = flags.DEFINE_integer("block", 512, "See config.inter_pixel.block.")
+_PALLAS = flags.DEFINE_list(
+    "pallas_blocks", [], "Sides of tiles for the Pallas candidate."
+)
 _JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
 SETTINGS = {"temperature": 1.0, "threshold": 0.0}
 # Smaller images take their time in calls, not in pixels.
@@ -147,12 +154,18 @@ def measure(relation: str, distance: str, sides: list[int]) -> dict:
     pairs = relation == "affinity"
     streamed = (relation, distance) == ("affinity", "kl")
     torch = importlib.util.find_spec("torch") is not None
-    rows = {"ours": {}, "naive": {}, "torch": {}}
+    candidates = [f"pallas {size}" for size in _PALLAS.value if streamed]
+    rows = {name: {} for name in ("ours", *candidates, "naive", "torch")}
     for side in sides:
         cells = rows["ours"]
         seconds = expected_seconds(cells, side, streamed)
         make = ours(relation, distance, _BLOCK.value)
         cells[side] = measure_jax(make, side, seconds)
+        for name in candidates:
+            seconds = expected_seconds(rows[name], side, True)
+            size = int(name.removeprefix("pallas "))
+            make = affinity_kl_pallas.value_and_grad(size)
+            rows[name][side] = measure_jax(make, side, seconds)
         if pairs and fits(side):
             naive = inter_pixel_naive.value_and_grad(distance)
             seconds = expected_seconds(rows["naive"], side, True)

@@ -67,15 +67,19 @@ def test_the_fit_and_the_table():
     assert lines[2].endswith(" | -, 7 MB | 2.00 |")
 
 
-def test_the_command_writes_what_it_prints(tmp_path):
+@pytest.mark.parametrize(
+    ("reading", "more"), [("affinity/mse", []), ("affinity/kl", ["pallas 16"])]
+)
+def test_the_command_writes_what_it_prints(tmp_path, reading, more):
     path = tmp_path / "loss.json"
     command = ["-m", "benchmarks.inter_pixel", "--sides=7", "--classes=3"]
-    few = ["--readings=affinity/mse", "--repeats=1", "--json", str(path)]
-    printed = run(*command, *few)
+    few = [f"--readings={reading}", "--repeats=1", "--json", str(path)]
+    printed = run(*command, *few, "--pallas_blocks=16")
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    for of in ("ours", "naive"):
-        assert f"| affinity/mse | {of} |" in printed
-        cell = rows["affinity/mse"][of]["7"]
+    assert set(rows[reading]) - {"torch"} == {"ours", "naive", *more}
+    for of in ("ours", "naive", *more):
+        assert f"| {reading} | {of} |" in printed
+        cell = rows[reading][of]["7"]
         assert cell["seconds"] > 0
         assert cell["temporary_bytes"] > 0
 

@@ -1,114 +1,134 @@
-"""KL between the rows of two N x N similarity matrices, block by block.
+"""KL between the rows of two N x N similarity matrices, tile by tile.
 
 As memory-efficient attention does it (Rabe and Staats, 2021): tiles of
-block x block pixels are made, summed and forgotten, in the forward pass and
-again in the gradient, which is written by hand. An online softmax carries the
-largest entry so far; here it is known before, since f_i . f_j <= 1 = f_i . f_i
-for unit vectors. The similarities are symmetric, so a tile serves its rows and
-its columns, and half of the tiles are enough.
+size x size pixels are made, summed and forgotten, once for the value and again
+for the slope, which is written by hand. An online softmax carries the largest
+entry so far; here it is known before, since f_i . f_j <= 1 = f_i . f_i for unit
+vectors. The similarities are symmetric, so a tile serves its rows and its
+columns, and half of the tiles are enough.
 
 Near q = p nothing cancels: the difference of two similarities is made of the
-difference of the features, and exp(x) - 1 by its series.
+difference of the features, and exp(x) - 1 and what follows it by their series.
 """
-
-import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ipixmatch_jax.losses.affinity import unit_rows
+from ipixmatch_jax.losses.affinity import dot, features, through_features
+from ipixmatch_jax.losses.pixels import Image
 
-_SMALL = 0.15  # below, exp(x) - 1 by five terms, exact to float32
+# Below, exp(x) - 1 - x by its series: exact to float32.
+_SERIES = 0.15
+# Below, x - log(1 + x) by its own.
+_LOGARITHM = 0.5
 
 
 def affinity_kl(
-    q: Array, p: Array, keep: Array, temperature: Array, block: int
-) -> Array:
+    image: Image, temperature: Array, size: int
+) -> tuple[Array, Array]:
     """T^2 mean over i of KL(softmax_j(A^p_ij / T) || softmax_j(A^q_ij / T)).
 
-    Ours. O(N^2 C) time, O(N C + block^2) memory.
+    Ours. O(N^2 C) time, O(N C + size^2) memory.
 
     Args:
-      q: float32 [N, C], student logits.
-      p: float32 [N, C], teacher logits.
-      keep: bool [N], the pixels of Omega.
+      image: of N pixels and C classes.
       temperature: float32 scalar.
-      block: pixels along a tile's side.
+      size: pixels along a tile's side.
 
     Returns:
-      float32 scalar.
+      float32 scalar, and its slope by the student's logits, float32 [N, C].
     """
-    size = min(block, len(q))
-    padding = -len(q) % size
-    q, p = (jnp.pad(x, ((0, padding), (0, 0))) for x in (q, p))
-    keep = jnp.pad(keep, (0, padding))
-    f, g = unit_rows(q, keep), unit_rows(p, keep)
-    parts = (x.reshape(-1, size, *x.shape[1:]) for x in (f, g, keep))
-    return _streamed(*parts, temperature)
+    n = len(image.keep)
+    size = min(size, n)
+    image = Image(*(_padded(x, size) for x in image))
+    keep = image.keep
+    f, g = (features(x, keep[:, None]) for x in (image.q, image.p))
+    tiles = [x.reshape(-1, size, *x.shape[1:]) for x in (f.unit, g.unit, keep)]
+    sums = _row_sums(*tiles, temperature).reshape(-1, 4)
+    value, *shares = divergence(sums, keep, temperature)
+    shares = (x.reshape(-1, size) for x in shares)
+    slope = _feature_slope(*tiles, temperature, *shares).reshape(f.unit.shape)
+    return value, through_features(f, slope)[:n]
 
 
-@jax.custom_vjp
-def _streamed(f: Array, g: Array, keep: Array, temperature: Array) -> Array:
-    """The loss of unit features [blocks, size, C] and keep [blocks, size]."""
-    return _forward(f, g, keep, temperature)[0]
+def divergence(
+    sums: Array, keep: Array, temperature: Array
+) -> tuple[Array, Array, Array]:
+    """The loss from sums over its rows, and what weighs its slope.
 
+    With P~ = exp((A^p - 1) / T), Q~ of A^q and delta = (A^q - A^p) / T, a row's
+    KL is log(sum Q~ / sum P~) - mean_P(delta). With x the mean under P of
+    exp(delta) - 1 it is also log(1 + x) - x + mean_P(exp(delta) - 1 - delta),
+    small numbers near q = p.
 
-def _forward(f, g, keep, temperature):
-    """Sums over every row, then its divergence.
+    The slope by f is T / n (Q - P + Q' - P') F, where
+    Q_ij - P_ij = (Q~_ij - P~_ij - P~_ij x_i) / sum_j Q~_ij.
 
-    With P~ = exp((A^p - 1) / T), Q~ of A^q, delta = (A^q - A^p) / T and
-    x = sum(Q~ - P~) / sum(P~), row i has KL = log(1 + x) - mean_P(delta).
+    Args:
+      sums: float32 [N, 4], over j in Omega, of P~_ij, Q~_ij, P~_ij delta_ij and
+        P~_ij (exp(delta_ij) - 1 - delta_ij).
+      keep: bool [N], Omega.
+      temperature: float32 scalar, T.
+
+    Returns:
+      float32 scalar, and float32 [N] twice: T / n over the sum of Q~, and x
+      times that; 0 outside Omega.
     """
+    # A pixel outside Omega has empty sums; a row of Omega sums to 1 at least.
+    teacher, student, delta, curved = (
+        jnp.where(keep, x, empty)
+        for x, empty in zip(sums.T, (1.0, 1.0, 0.0, 0.0), strict=True)
+    )
+    x = (delta + curved) / teacher
+    kl = jnp.where(
+        jnp.abs(x) < _LOGARITHM,
+        curved / teacher - _minus_log1p(jnp.clip(x, -_LOGARITHM, _LOGARITHM)),
+        jnp.log(student) - jnp.log(teacher) - delta / teacher,
+    )
+    n = jnp.maximum(keep.sum(), 1)
+    share = jnp.where(keep, temperature / n / student, 0.0)
+    value = temperature**2 * jnp.sum(kl) / n
+    return value, share, x * share
+
+
+def _row_sums(f, g, keep, temperature) -> Array:
+    """What `divergence` needs; f, g [blocks, size, C] -> [blocks, size, 4]."""
     d = f - g
 
     def add(sums, pair):
         i, j = pair
-        tile = _tile(g, d, keep, temperature, i, j)
-        sums = sums.at[i].add(_sums(*tile, 1))
+        p_tilde, q_tilde, delta, curved = _tile(g, d, keep, temperature, i, j)
+        terms = (p_tilde, q_tilde, p_tilde * delta, curved)
+        rows, columns = (
+            jnp.stack([x.sum(axis) for x in terms], -1) for axis in (1, 0)
+        )
         # A tile on the diagonal has done its work already.
-        return sums.at[j].add(_sums(*tile, 0) * (i != j)), None
+        return sums.at[i].add(rows).at[j].add(columns * (i != j)), None
 
-    sums, _ = jax.lax.scan(add, jnp.zeros((*keep.shape, 4)), _pairs(len(f)))
-    teacher, student, change, delta = jnp.moveaxis(sums, -1, 0)
-    # A pixel outside Omega has empty sums; a row of Omega sums to 1 at least.
-    teacher = jnp.where(keep, teacher, 1.0)
-    student = jnp.where(keep, student, 1.0)
-    x = change / teacher
-    log_ratio = jnp.where(
-        jnp.abs(x) < 0.5,
-        jnp.log1p(jnp.clip(x, -0.5, 0.5)),
-        jnp.log(student) - jnp.log(teacher),
-    )
-    n = jnp.maximum(keep.sum(), 1)
-    value = temperature**2 * jnp.sum(log_ratio - delta / teacher) / n
-    share = jnp.where(keep, temperature / n / student, 0.0)
-    return value, (f, g, keep, temperature, share, x * share)
+    start = jnp.zeros((*keep.shape, 4))
+    return jax.lax.scan(add, start, _pairs(len(f)))[0]
 
 
-def _backward(residuals, cotangent):
-    """T / n (Q - P + Q' - P') F, tile by tile.
-
-    Q_ij - P_ij = (Q~_ij - P~_ij - P~_ij x_i) / sum_j Q~_ij.
-    """
-    f, g, keep, temperature, share, x_share = residuals
+def _feature_slope(f, g, keep, temperature, share, x_share) -> Array:
+    """Sum over j of W_ij f_j, [blocks, size, C]; W as `divergence` says."""
     d = f - g
 
     def add(total, pair):
         i, j = pair
-        p_tilde, _, change, _ = _tile(g, d, keep, temperature, i, j)
-        weights = change * (share[i][:, None] + share[j])
+        p_tilde, _, delta, curved = _tile(g, d, keep, temperature, i, j)
+        weights = (curved + p_tilde * delta) * (share[i][:, None] + share[j])
         weights -= p_tilde * (x_share[i][:, None] + x_share[j])
-        total = total.at[i].add(_dot(weights, f[j]))
-        return total.at[j].add(_dot(weights.T, f[i]) * (i != j)), None
+        total = total.at[i].add(dot(weights, f[j]))
+        return total.at[j].add(dot(weights.T, f[i]) * (i != j)), None
 
-    total, _ = jax.lax.scan(add, jnp.zeros_like(f), _pairs(len(f)))
-    # The teacher gets no gradient; a mask and a setting have none.
-    return cotangent * total, jnp.zeros_like(g), None, None
+    return jax.lax.scan(add, jnp.zeros_like(f), _pairs(len(f)))[0]
 
 
-_streamed.defvjp(_forward, _backward)
+def _padded(x: Array, size: int) -> Array:
+    """Zeros, or False, up to a multiple of size."""
+    return jnp.pad(x, ((0, -len(x) % size), *[(0, 0)] * (x.ndim - 1)))
 
 
 def _pairs(blocks: int) -> tuple[np.ndarray, np.ndarray]:
@@ -116,30 +136,37 @@ def _pairs(blocks: int) -> tuple[np.ndarray, np.ndarray]:
     return tuple(x.astype(np.int32) for x in np.tril_indices(blocks))
 
 
-def _tile(g, d, keep, temperature, i, j):
-    """P~, Q~, Q~ - P~ and delta of blocks i, j, each float32 [size, size]."""
+def _tile(g, d, keep, temperature, i, j) -> tuple[Array, ...]:
+    """P~, Q~, delta and P~ (exp(delta) - 1 - delta) of blocks i and j."""
     m_i, m_j = g[i] + d[i] / 2, g[j] + d[j] / 2
-    similarity = _dot(g[i], g[j].T)
-    change = _dot(
+    similarity = dot(g[i], g[j].T)
+    change = dot(
         jnp.concatenate([m_i, d[i]], 1), jnp.concatenate([d[j], m_j], 1).T
     )
-    both = keep[i][:, None] & keep[j]
     delta = change / temperature
+    both = keep[i][:, None] & keep[j]
     p_tilde = jnp.where(both, jnp.exp((similarity - 1) / temperature), 0.0)
     q_tilde = jnp.where(
         both, jnp.exp((similarity + change - 1) / temperature), 0.0
     )
-    series = 1 + delta / 2 * (1 + delta / 3 * (1 + delta / 4 * (1 + delta / 5)))
-    gained = jnp.where(
-        jnp.abs(delta) < _SMALL, p_tilde * delta * series, q_tilde - p_tilde
+    series = 1.0
+    for k in (6, 5, 4, 3):
+        series = 1 + delta * (1 / k) * series
+    curved = jnp.where(
+        jnp.abs(delta) < _SERIES,
+        p_tilde * (delta * delta * 0.5 * series),
+        q_tilde - p_tilde * (1 + delta),
     )
-    return p_tilde, q_tilde, gained, delta
+    return p_tilde, q_tilde, delta, curved
 
 
-def _sums(p_tilde, q_tilde, change, delta, axis: int) -> Array:
-    """The four sums that a row's divergence needs, [size, 4]."""
-    terms = (p_tilde, q_tilde, change, p_tilde * delta)
-    return jnp.stack([x.sum(axis) for x in terms], -1)
+def _minus_log1p(x: Array) -> Array:
+    """x - log(1 + x) for |x| <= 1 / 2, to float32's relative precision.
 
-
-_dot = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    By y = x / (2 + x), since log(1 + x) = 2 atanh(y).
+    """
+    y = x / (2 + x)
+    series = 1 / 13 + y * y / 15
+    for k in range(11, 1, -2):
+        series = 1 / k + y * y * series
+    return 2 * y * y * (1 / (1 - y) - y * series)

@@ -1,53 +1,110 @@
-"""Distances over class maps, and the control with no relation of pixels.
+"""Correlation of class maps, from sums and differences of one pass.
 
-Every function here takes one image: student logits q and teacher logits p,
-float32 [N, C], and keep, bool [N], the pixels of Omega; it returns a float32
-scalar in O(N C) time and memory.
+A class's maps, u of the student and v of the teacher, are class probabilities
+about their means over Omega. 1 - r is half the squared distance of the unit
+vectors u / |u| and v / |v|, and with w = u - v, taken pixel by pixel, that
+distance is (|w|^2 + 2 w.v (|v| - |u|) / |v| + (|v| - |u|)^2) / |u|^2: where
+the student is close to the teacher every term is as small as the result.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ipixmatch_jax.losses.pixels import Image, fold, write
+
 # Added to the product of two norms in a Pearson coefficient.
 EPS = 1e-12
 # Where the teacher varies less than this there is no relation to keep.
 MIN_VARIANCE = 1e-8
-_NEVER = -1e30
-# exp of more than this is left to the form with logarithms.
-_LARGEST = 60.0
 
 
-def channel_kl(q: Array, p: Array, keep: Array, temperature: Array) -> Array:
-    """T^2 mean over classes of KL over the pixels (Shu et al., 2021)."""
-    # Sums run along the last axis: down a column they miss a CPU's caches.
-    kl = _kl(q.T, p.T, keep, temperature)
-    return temperature**2 * kl.mean()
+class _Origin(NamedTuple):
+    """One pixel's class probabilities, which a map is measured from.
+
+    Attributes:
+      sure: bool [1, C], at most one class, above 1/2.
+      at: float32 [1, C].
+    """
+
+    sure: Array
+    at: Array
 
 
-def pixel_kl(q: Array, p: Array, keep: Array, temperature: Array) -> Array:
-    """T^2 mean over pixels of KL over the classes (ours, the control)."""
-    kl = _kl(q, p, jnp.ones(1, bool), temperature)
-    total = jnp.sum(jnp.where(keep, kl, 0.0))
-    return temperature**2 * total / jnp.maximum(keep.sum(), 1)
+class _Sums(NamedTuple):
+    """Of the pixels so far, each float32 [1, C] but the count.
+
+    Means of u, v and w before they are centred, and the sums of products
+    about those means.
+    """
+
+    count: Array
+    mean_u: Array
+    mean_v: Array
+    mean_w: Array
+    uu: Array
+    vv: Array
+    uv: Array
+    ww: Array
+    wv: Array
 
 
-def channel_correlation(q: Array, p: Array, keep: Array) -> Array:
+def channel_correlation(image: Image, size: int) -> tuple[Array, Array]:
     """Mean over classes of 1 - Pearson's r over the pixels (DIST, 2022).
 
-    1 - r is half the squared distance of the two unit vectors: for equal maps
-    nothing is subtracted from one. A class that the student holds exactly
-    constant has r = 0 and no gradient.
+    A class that the student holds exactly constant has r = 0 and no slope.
+
+    Args:
+      image: of N pixels and C classes.
+      size: pixels of a block.
+
+    Returns:
+      float32 scalar, and its slope by the student's logits, float32 [N, C].
     """
-    n = jnp.maximum(keep.sum(), 1)
-    keep = keep[:, None]
-    u, v = _centred(q, keep, n), _centred(p, keep, n)
-    u_norm, v_norm = root(jnp.sum(u * u, 0)), root(jnp.sum(v * v, 0))
-    apart = u * inverse(u_norm) - v * inverse(v_norm)
-    distance = one_minus_pearson(jnp.sum(apart * apart, 0), u_norm, v_norm)
-    varies = v_norm**2 / n >= MIN_VARIANCE
-    total = jnp.sum(jnp.where(varies, distance, 0.0))
-    return total / jnp.maximum(varies.sum(), 1)
+    n = image.count()
+    # From a pixel of Omega on, a constant map is 0 without any rounding.
+    first = jnp.argmax(image.keep)
+    from_q, from_p = (_origin(x[first][None]) for x in (image.q, image.p))
+    zero = jnp.zeros((1, image.q.shape[1]))
+
+    def add(sums, q, p, keep):
+        u, v = _map(jax.nn.softmax(q), from_q), _map(jax.nn.softmax(p), from_p)
+        return _join(sums, _sums(u, v, keep))
+
+    start = _Sums(jnp.zeros(()), *[zero] * 8)
+    sums = fold(add, start, image, size)
+    u_norm, v_norm = root(sums.uu), root(sums.vv)
+    near = sums.ww < sums.vv / 4
+    gap = -(sums.ww + 2 * sums.wv) * inverse(u_norm + v_norm)
+    stretch = jnp.where(near, gap * inverse(v_norm), 0.0)
+    squared = jnp.where(
+        near,
+        (sums.ww + 2 * sums.wv * stretch + gap * gap) * inverse(sums.uu),
+        2 - 2 * sums.uv * inverse(u_norm) * inverse(v_norm),
+    )
+    squared = jnp.maximum(squared, 0.0)
+    varies = sums.vv / n >= MIN_VARIANCE
+    share = varies / jnp.maximum(varies.sum(), 1)
+    along, back = pearson_slopes(squared, u_norm, v_norm)
+
+    def make(_, q, p, keep, fresh):
+        y = jax.nn.softmax(q)
+        u, v = _map(y, from_q), _map(jax.nn.softmax(p), from_p)
+        student = (u - sums.mean_u) * inverse(u_norm)
+        w, v = (u - v) - sums.mean_w, v - sums.mean_v
+        apart = jnp.where(
+            near,
+            (w + v * stretch) * inverse(u_norm),
+            student - v * inverse(v_norm),
+        )
+        slope = through_softmax(y, share * (along * apart - back * student))
+        return _, jnp.where(keep, slope, 0.0)
+
+    _, slope = write(make, (), image, size)
+    distance = one_minus_pearson(squared, u_norm, v_norm)
+    return jnp.sum(share * distance), slope
 
 
 def one_minus_pearson(apart: Array, u_norm: Array, v_norm: Array) -> Array:
@@ -56,76 +113,95 @@ def one_minus_pearson(apart: Array, u_norm: Array, v_norm: Array) -> Array:
     return (EPS + norms * apart / 2) / (norms + EPS)
 
 
+def pearson_slopes(
+    apart: Array, u_norm: Array, v_norm: Array
+) -> tuple[Array, Array]:
+    """a and b, where 1 - r has the slope a (u/|u| - v/|v|) - b u/|u| by u."""
+    norms = u_norm * v_norm
+    along = norms / (norms + EPS) * inverse(u_norm)
+    less = v_norm * EPS * (1 - apart / 2) / (norms + EPS) ** 2
+    return along, along * apart / 2 + less
+
+
+def through_softmax(y: Array, slope: Array) -> Array:
+    """Slope by logits, of the slope by their softmax y, [K, C].
+
+    A constant on every class changes nothing; with that of a class above 1/2
+    as the constant, what is left of a sure pixel is not a difference of two
+    large numbers.
+    """
+    high = jnp.sum(jnp.where(y > 0.5, slope, 0.0), -1, keepdims=True)
+    slope = slope - high
+    return y * (slope - jnp.sum(y * slope, -1, keepdims=True))
+
+
 def root(x: Array) -> Array:
-    """sqrt where x is positive; elsewhere 0, with gradient 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
+    """sqrt where x is positive; elsewhere 0."""
+    return jnp.sqrt(jnp.maximum(x, 0.0))
 
 
 def inverse(x: Array) -> Array:
-    """1 / x where x is positive; elsewhere 0, with gradient 0."""
+    """1 / x where x is positive; elsewhere 0."""
     positive = x > 0
     return jnp.where(positive, 1 / jnp.where(positive, x, 1.0), 0.0)
 
 
-def _centred(logits: Array, keep: Array, n: Array) -> Array:
-    """Class probabilities minus their mean over keep; 0 outside."""
+def _origin(logits: Array) -> _Origin:
     y = jax.nn.softmax(logits)
-    top = logits == logits.max(-1, keepdims=True)
-    others = jnp.sum(jnp.where(top, 0.0, y), -1, keepdims=True)
-    # A class that is sure everywhere: its distance from 1 is what varies.
-    sure = jnp.all(~keep | (top & (y > 0.5)), 0)
-    # From the least value on, a constant map is 0 without any rounding.
-    least = jnp.min(jnp.where(keep, y, 1.0), 0)
-    y = jnp.where(sure, -others, y - jax.lax.stop_gradient(least))
-    y = jnp.where(keep, y, 0.0)
-    return jnp.where(keep, y - jnp.sum(y, 0) / n, 0.0)
+    sure = y > 0.5
+    return _Origin(sure, _from_zero(y, sure))
 
 
-def _kl(q: Array, p: Array, keep: Array, temperature: Array) -> Array:
-    """KL(softmax(p / T) || softmax(q / T)) of each row, over keep.
+def _map(y: Array, origin: _Origin) -> Array:
+    return _from_zero(y, origin.sure) - origin.at
 
-    With t the difference of the logits minus its mean under P, the divergence
-    is log(1 + sum P (exp(t) - 1 - t)): no term is negative, so none is lost
-    where q is close to p. Only where exp overflows is it the textbook's
-    sum P (log P - log Q).
-    """
-    # Shifted before anything is divided: what is near the largest is exact.
-    q, p = (_from_largest(x, keep) / temperature for x in (q, p))
-    log_p = jax.nn.log_softmax(jnp.where(keep, p, _NEVER))
-    probability = jnp.where(keep, jnp.exp(log_p), 0.0)
-    t = jnp.where(keep, q - p, 0.0)
-    t = jnp.where(keep, t - jnp.sum(probability * t, -1, keepdims=True), 0.0)
-    log_q = log_p + t  # not normalised
-    near = jnp.max(log_q, -1) < _LARGEST
-    gap = jnp.where(
-        jnp.abs(t) < 1,
-        probability * _exp_remainder(jnp.clip(t, -1, 1)),
-        jnp.exp(jnp.minimum(log_q, _LARGEST)) - probability * (1 + t),
+
+def _from_zero(y: Array, sure: Array) -> Array:
+    """y, or y - 1 of the classes that are sure, with all its digits."""
+    others = jnp.sum(jnp.where(y > 0.5, 0.0, y), -1, keepdims=True)
+    return jnp.where(sure, jnp.where(y > 0.5, -others, y - 1), y)
+
+
+def _sums(u: Array, v: Array, keep: Array) -> _Sums:
+    """Of one block."""
+    count = keep.sum().astype(jnp.float32)
+    n = jnp.maximum(count, 1)
+
+    def mean(x):
+        return jnp.sum(jnp.where(keep, x, 0.0), 0, keepdims=True) / n
+
+    def product(x, y):
+        return jnp.sum(x * y, 0, keepdims=True)
+
+    w = u - v
+    means = [mean(x) for x in (u, v, w)]
+    u, v, w = (
+        jnp.where(keep, x - m, 0.0)
+        for x, m in zip((u, v, w), means, strict=True)
     )
-    # jnp.minimum keeps the branch that is not taken finite in its gradient.
-    close = jnp.log1p(jnp.sum(jnp.where(keep, gap, 0.0), -1))
-    log_q = jax.nn.log_softmax(jnp.where(keep, q, _NEVER))
-    # The inner where keeps the gradient finite outside: 0 * inf is NaN.
-    far = jnp.where(keep, log_p - jnp.where(keep, log_q, 0.0), 0.0)
-    return jnp.where(near, close, jnp.sum(probability * far, -1))
+    products = [
+        product(*pair) for pair in ((u, u), (v, v), (u, v), (w, w), (w, v))
+    ]
+    return _Sums(count, *means, *products)
 
 
-def _from_largest(x: Array, keep: Array) -> Array:
-    largest = jnp.max(jnp.where(keep, x, -jnp.inf), -1, keepdims=True)
-    # Nothing kept: any number does.
-    largest = jnp.where(jnp.isfinite(largest), largest, 0.0)
-    return jnp.where(keep, x - jax.lax.stop_gradient(largest), 0.0)
-
-
-@jax.custom_jvp
-def _exp_remainder(t: Array) -> Array:
-    """exp(t) - 1 - t for |t| <= 1, to float32's relative precision."""
-    series = jnp.ones_like(t)
-    for k in range(11, 2, -1):
-        series = 1 + t / k * series
-    return t * t / 2 * series
-
-
-# By hand: the series would leave every one of its steps in memory.
-_exp_remainder.defjvps(lambda t_dot, value, t: (value + t) * t_dot)
+def _join(a: _Sums, b: _Sums) -> _Sums:
+    """Of two sets of pixels (Chan et al., 1979)."""
+    count = a.count + b.count
+    part = b.count / jnp.maximum(count, 1)
+    u, v, w = (
+        b.mean_u - a.mean_u,
+        b.mean_v - a.mean_v,
+        b.mean_w - a.mean_w,
+    )
+    return _Sums(
+        count,
+        a.mean_u + part * u,
+        a.mean_v + part * v,
+        a.mean_w + part * w,
+        a.uu + b.uu + a.count * part * u * u,
+        a.vv + b.vv + a.count * part * v * v,
+        a.uv + b.uv + a.count * part * u * v,
+        a.ww + b.ww + a.count * part * w * w,
+        a.wv + b.wv + a.count * part * w * v,
+    )

@@ -7,35 +7,35 @@ temperature, form of the threshold, reduction and weight are our reading,
 offered side by side; see docs/inter_pixel_loss.md.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.affinity import affinity_correlation, affinity_mse
+from ipixmatch_jax.losses.affinity import affinity_mse
+from ipixmatch_jax.losses.affinity_correlation import affinity_correlation
 from ipixmatch_jax.losses.affinity_kl import affinity_kl
-from ipixmatch_jax.losses.channel import (
-    channel_correlation,
-    channel_kl,
-    pixel_kl,
-)
+from ipixmatch_jax.losses.channel import channel_correlation
+from ipixmatch_jax.losses.kl import channel_kl, pixel_kl
+from ipixmatch_jax.losses.pixels import Image
 
-# Each of one image: student and teacher logits [N, C], Omega [N], and the
-# temperature and block that only some of them need.
+# (image, temperature, pixels at a time) -> value, slope by student logits.
 _READINGS = {
-    ("channel", "kl"): lambda q, p, keep, t, _: channel_kl(q, p, keep, t),
-    ("channel", "correlation"): lambda q, p, keep, *_: channel_correlation(
-        q, p, keep
-    ),
-    ("affinity", "mse"): lambda q, p, keep, *_: affinity_mse(q, p, keep),
-    ("affinity", "correlation"): lambda q, p, keep, *_: affinity_correlation(
-        q, p, keep
+    ("channel", "kl"): channel_kl,
+    ("channel", "correlation"): lambda x, _, size: channel_correlation(x, size),
+    ("affinity", "mse"): lambda x, _, size: affinity_mse(x, size),
+    ("affinity", "correlation"): lambda x, _, size: affinity_correlation(
+        x, size
     ),
     ("affinity", "kl"): affinity_kl,
-    ("pixel", "kl"): lambda q, p, keep, t, _: pixel_kl(q, p, keep, t),
+    ("pixel", "kl"): pixel_kl,
 }
 READINGS = tuple(_READINGS)
+# A CPU's caches hold so many blocks of pixels, of two images and 21 classes.
+_BLOCKS = 8
 
 
 class Aux(NamedTuple):
@@ -127,13 +127,52 @@ def inter_pixel_loss(
     confident = valid & (jax.nn.softmax(p).max(-1) >= threshold)
     temperature = jax.lax.stop_gradient(jnp.float32(temperature))
 
-    def one_image(q, p, keep):
-        value = _READINGS[relation, distance](q, p, keep, temperature, block)
-        return jnp.where(keep.sum() >= 2, value, 0.0)
-
-    per_image = jax.vmap(one_image)(q, p, confident)
+    run = functools.partial(_image_loss, (relation, distance), block)
+    # XLA reduces a batch of one forty times as slowly as no batch on a CPU.
+    if len(q) == 1:
+        per_image = run(q[0], p[0], confident[0], temperature)[None]
+    else:
+        per_image = jax.vmap(run, (0, 0, 0, None))(q, p, confident, temperature)
+    per_image = jnp.where(confident.sum(-1) >= 2, per_image, 0.0)
     share = confident.sum() / jnp.maximum(valid.sum(), 1)
     return per_image.mean(), Aux(share.astype(jnp.float32), per_image)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _image_loss(pair, block, q, p, keep, temperature) -> Array:
+    """One image's value, whose slope by q comes with it."""
+    return _forward(pair, block, q, p, keep, temperature)[0]
+
+
+def _forward(pair, block, q, p, keep, temperature) -> tuple[Array, Array]:
+    return _reading(pair, block)(Image(q, p, keep), temperature)
+
+
+def _backward(pair, block, slope, cotangent):
+    # The teacher gets no gradient; a mask and a setting have none.
+    return cotangent * slope, None, None, None
+
+
+_image_loss.defvjp(_forward, _backward)
+
+
+def _reading(pair: tuple[str, str], block: int) -> Callable:
+    """(image, temperature) -> value, slope."""
+    reading = _READINGS[pair]
+    if pair == ("affinity", "kl"):
+        return functools.partial(reading, size=block)
+
+    def run(image, temperature):
+        def of(size):
+            return lambda *x: reading(*x, size)
+
+        # Elsewhere one pass over everything costs least: nothing is cached.
+        whole = len(image.keep)
+        return jax.lax.platform_dependent(
+            image, temperature, cpu=of(_BLOCKS * block), default=of(whole)
+        )
+
+    return run
 
 
 def check(relation: str, distance: str) -> None:

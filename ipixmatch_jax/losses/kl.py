@@ -1,0 +1,164 @@
+"""KL divergences of class maps and, the control, of single pixels.
+
+Both readings take one image and return their value, a float32 scalar, and its
+slope by the student's logits, float32 [N, C], in O(N C) time.
+
+With t the difference of the logits over T less its mean under P, the
+divergence is log(1 + sum P (exp(t) - 1 - t)): no term is negative, so none is
+lost where q is close to p. Above 1 it is the textbook's
+sum P (log P - log Q), which cannot overflow.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from ipixmatch_jax.losses.pixels import Image, fold, write
+
+# Below, exp(t) - 1 - t by its series: 1e-7 of it; above, by the difference.
+_SERIES = 0.25
+_NEVER = -1e30
+
+
+class _Sums(NamedTuple):
+    """Of both distributions; largest logits and sums of exponentials."""
+
+    p_top: Array
+    p_sum: Array
+    q_top: Array
+    q_sum: Array
+    pull: Array  # sum of exp((p - p_top) / T) (q - p) / T
+
+
+class _Fit(NamedTuple):
+    """What the divergence and its slope are made of, from `_Sums`."""
+
+    p_top: Array
+    p_log: Array
+    q_top: Array
+    q_log: Array
+    mean: Array  # of (q - p) / T under P
+    textbook: Array  # sum P (log P - log Q)
+
+
+def channel_kl(
+    image: Image, temperature: Array, size: int
+) -> tuple[Array, Array]:
+    """T^2 mean over classes of KL over the pixels (Shu et al., 2021)."""
+    classes = image.q.shape[1]
+    zero = jnp.zeros((1, classes))
+    start = _Sums(zero + _NEVER, zero, zero + _NEVER, zero, zero)
+    rate = 1 / temperature
+
+    def add(sums, q, p, keep):
+        return _join(sums, _sums(q, p, keep, rate, axis=0), rate)
+
+    fit = _fit(fold(add, start, image, size), rate)
+
+    def add_gaps(gaps, q, p, keep):
+        return gaps + _gaps(fit, q, p, keep, rate, axis=0)
+
+    gaps = fold(add_gaps, zero, image, size)
+
+    def make(_, q, p, keep, fresh):
+        return _, _slope(fit, gaps, q, p, keep, rate) * (temperature / classes)
+
+    _, slope = write(make, (), image, size)
+    return temperature**2 * _divergence(fit, gaps).mean(), slope
+
+
+def pixel_kl(
+    image: Image, temperature: Array, size: int
+) -> tuple[Array, Array]:
+    """T^2 mean over pixels of KL over the classes (ours, the control)."""
+    n = image.count()
+    rate = 1 / temperature
+
+    def make(total, q, p, keep, fresh):
+        fit = _fit(_sums(q, p, True, rate, axis=1), rate)
+        gaps = _gaps(fit, q, p, True, rate, axis=1)
+        divergence = _divergence(fit, gaps)
+        total += jnp.sum(jnp.where(keep & fresh, divergence, 0.0))
+        return total, _slope(fit, gaps, q, p, keep, rate) * (temperature / n)
+
+    total, slope = write(make, jnp.zeros(()), image, size)
+    return temperature**2 * total / n, slope
+
+
+def _sums(q, p, keep, rate, axis: int) -> _Sums:
+    """Of one block, along an axis."""
+
+    def add(x):
+        return jnp.sum(x, axis, keepdims=True)
+
+    p_top, q_top = (
+        jnp.max(jnp.where(keep, x, _NEVER), axis, keepdims=True) for x in (p, q)
+    )
+    teacher = jnp.where(keep, jnp.exp((p - p_top) * rate), 0.0)
+    student = jnp.where(keep, jnp.exp((q - q_top) * rate), 0.0)
+    pull = teacher * ((q - p) * rate)
+    return _Sums(p_top, add(teacher), q_top, add(student), add(pull))
+
+
+def _join(a: _Sums, b: _Sums, rate: Array) -> _Sums:
+    """Of two blocks, from the larger of the two largest logits on."""
+    p_top = jnp.maximum(a.p_top, b.p_top)
+    q_top = jnp.maximum(a.q_top, b.q_top)
+    p_a, p_b = (jnp.exp((x.p_top - p_top) * rate) for x in (a, b))
+    q_a, q_b = (jnp.exp((x.q_top - q_top) * rate) for x in (a, b))
+    return _Sums(
+        p_top,
+        a.p_sum * p_a + b.p_sum * p_b,
+        q_top,
+        a.q_sum * q_a + b.q_sum * q_b,
+        a.pull * p_a + b.pull * p_b,
+    )
+
+
+def _fit(sums: _Sums, rate: Array) -> _Fit:
+    # Where nothing is kept any numbers do, if they are finite.
+    p_sum, q_sum = (jnp.where(x > 0, x, 1.0) for x in (sums.p_sum, sums.q_sum))
+    p_log, q_log, mean = jnp.log(p_sum), jnp.log(q_sum), sums.pull / p_sum
+    textbook = q_log - p_log + (sums.q_top - sums.p_top) * rate - mean
+    return _Fit(sums.p_top, p_log, sums.q_top, q_log, mean, textbook)
+
+
+def _parts(fit: _Fit, q, p, keep, rate) -> tuple[Array, Array, Array]:
+    """P, t and log P + t, where nothing can overflow."""
+    log_p = (p - fit.p_top) * rate - fit.p_log
+    t = (q - p) * rate - fit.mean
+    return jnp.where(keep, jnp.exp(log_p), 0.0), t, log_p + t
+
+
+def _gaps(fit: _Fit, q, p, keep, rate, axis: int) -> Array:
+    """Sum P (exp(t) - 1 - t), of use where the divergence is below 1."""
+    teacher, t, log_q = _parts(fit, q, p, keep, rate)
+    # exp(t) P is at most exp of the divergence.
+    apart = jnp.exp(jnp.minimum(log_q, 1.0)) - teacher * (1 + t)
+    gap = jnp.where(jnp.abs(t) < _SERIES, teacher * _remainder(t), apart)
+    return jnp.sum(jnp.where(keep, gap, 0.0), axis, keepdims=True)
+
+
+def _divergence(fit: _Fit, gaps: Array) -> Array:
+    return jnp.where(fit.textbook < 1, jnp.log1p(gaps), fit.textbook)
+
+
+def _slope(fit: _Fit, gaps: Array, q, p, keep, rate) -> Array:
+    """Q - P, of use with T in front; 0 outside keep."""
+    near = fit.textbook < 1
+    teacher, t, log_q = _parts(fit, q, p, keep, rate)
+    log_q = jnp.where(near, log_q, (q - fit.q_top) * rate - fit.q_log)
+    total = jnp.where(near, 1 + gaps, 1.0)  # of exp(log_q)
+    apart = jnp.exp(jnp.minimum(log_q, 1.0)) - teacher * total
+    close = teacher * (t + _remainder(t) - gaps)
+    slope = jnp.where(near & (jnp.abs(t) < _SERIES), close, apart) / total
+    return jnp.where(keep, slope, 0.0)
+
+
+def _remainder(t: Array) -> Array:
+    """exp(t) - 1 - t for |t| <= _SERIES, to float32's relative precision."""
+    series = 1 + t * (1 / 8)
+    for k in range(7, 2, -1):
+        series = 1 + t * (1 / k) * series
+    return t * t * 0.5 * series

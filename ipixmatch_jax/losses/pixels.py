@@ -1,0 +1,89 @@
+"""One image's pixels, a block at a time.
+
+The readings of the inter-pixel loss go over an image once to four times, to
+sum over its pixels or to write the gradient. What a pass needs in between is
+made for a block of pixels and forgotten: memory beyond the gradient does not
+grow with the image, and a CPU finds the block in its cache.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+
+class Image(NamedTuple):
+    """What a reading compares.
+
+    Attributes:
+      q: float32 [N, C], the student's logits.
+      p: float32 [N, C], the teacher's.
+      keep: bool [N], the pixels of Omega.
+    """
+
+    q: Array
+    p: Array
+    keep: Array
+
+    def count(self) -> Array:
+        """Pixels of Omega, float32; 1 where there is none, to divide by."""
+        return jnp.maximum(self.keep.sum(), 1).astype(jnp.float32)
+
+
+def fold(add: Callable, sums: Any, image: Image, size: int) -> Any:
+    """add(sums, q, p, keep) -> sums, over all blocks.
+
+    Args:
+      add: takes q and p of a block, float32 [size, C], and keep, [size, 1].
+      sums: before the first block; a tree of arrays.
+      image: N pixels.
+      size: pixels of a block. Where it does not divide N the last block
+        looks back; its keep is False where a pixel has had its turn.
+    """
+
+    def step(index, sums):
+        _, q, p, keep, fresh = _block(image, size, index)
+        return add(sums, q, p, keep & fresh)
+
+    return _loop(step, sums, image, size)
+
+
+def write(make: Callable, sums: Any, image: Image, size: int) -> tuple:
+    """make(sums, q, p, keep, fresh) -> sums, slope; over all blocks.
+
+    Args:
+      make: as in `fold`, but that keep tells all, and fresh, bool [size, 1],
+        which pixels have not been summed yet; slope is float32 [size, C].
+      sums: as in `fold`.
+      image: N pixels.
+      size: as in `fold`.
+
+    Returns:
+      sums, and the slopes of all blocks, float32 [N, C].
+    """
+
+    def step(index, carry):
+        sums, slopes = carry
+        start, *block = _block(image, size, index)
+        sums, slope = make(sums, *block)
+        return sums, lax.dynamic_update_slice_in_dim(slopes, slope, start, 0)
+
+    return _loop(step, (sums, jnp.zeros_like(image.q)), image, size)
+
+
+def _block(image: Image, size: int, index: Array) -> tuple:
+    """start, q, p [size, C], keep and fresh [size, 1] of one block."""
+    size = min(size, len(image.keep))
+    start = jnp.minimum(index * size, len(image.keep) - size)
+    q, p, keep = (lax.dynamic_slice_in_dim(x, start, size) for x in image)
+    fresh = start + jnp.arange(size) >= index * size
+    return start, q, p, keep[:, None], fresh[:, None]
+
+
+def _loop(step: Callable, carry: Any, image: Image, size: int) -> Any:
+    count = -(-len(image.keep) // size)
+    # A loop of one turn would only hinder the compiler.
+    return (
+        step(0, carry) if count == 1 else lax.fori_loop(0, count, step, carry)
+    )
