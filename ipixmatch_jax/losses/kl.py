@@ -52,17 +52,18 @@ def channel_kl(
     rate = 1 / temperature
 
     def add(sums, q, p, keep):
-        return _join(sums, _sums(q, p, keep, rate, axis=0), rate)
+        return _join(sums, _sums(*_kept(q, p, keep), rate, axis=0), rate)
 
     fit = _fit(fold(add, start, image, size), rate)
 
     def add_gaps(gaps, q, p, keep):
-        return gaps + _gaps(fit, q, p, keep, rate, axis=0)
+        return gaps + _gaps(fit, *_kept(q, p, keep), rate, axis=0)
 
     gaps = fold(add_gaps, zero, image, size)
 
     def make(_, q, p, keep, fresh):
-        return _, _slope(fit, gaps, q, p, keep, rate) * (temperature / classes)
+        slope = _slope(fit, gaps, *_kept(q, p, keep), rate)
+        return _, slope * (temperature / classes)
 
     _, slope = write(make, (), image, size)
     return temperature**2 * _divergence(fit, gaps).mean(), slope
@@ -76,27 +77,32 @@ def pixel_kl(
     rate = 1 / temperature
 
     def make(total, q, p, keep, fresh):
-        fit = _fit(_sums(q, p, True, rate, axis=1), rate)
-        gaps = _gaps(fit, q, p, True, rate, axis=1)
+        fit = _fit(_sums(q, p, rate, axis=1), rate)
+        gaps = _gaps(fit, q, p, rate, axis=1)
         divergence = _divergence(fit, gaps)
         total += jnp.sum(jnp.where(keep & fresh, divergence, 0.0))
-        return total, _slope(fit, gaps, q, p, keep, rate) * (temperature / n)
+        slope = jnp.where(keep, _slope(fit, gaps, q, p, rate), 0.0)
+        return total, slope * (temperature / n)
 
     total, slope = write(make, jnp.zeros(()), image, size)
     return temperature**2 * total / n, slope
 
 
-def _sums(q, p, keep, rate, axis: int) -> _Sums:
+def _kept(q: Array, p: Array, keep: Array) -> tuple[Array, Array]:
+    """Logits of which the others have probability 0."""
+    return tuple(jnp.where(keep, x, _NEVER) for x in (q, p))
+
+
+def _sums(q: Array, p: Array, rate: Array, axis: int) -> _Sums:
     """Of one block, along an axis."""
 
     def add(x):
         return jnp.sum(x, axis, keepdims=True)
 
-    p_top, q_top = (
-        jnp.max(jnp.where(keep, x, _NEVER), axis, keepdims=True) for x in (p, q)
+    p_top, q_top = (jnp.max(x, axis, keepdims=True) for x in (p, q))
+    teacher, student = (
+        jnp.exp((x - top) * rate) for x, top in ((p, p_top), (q, q_top))
     )
-    teacher = jnp.where(keep, jnp.exp((p - p_top) * rate), 0.0)
-    student = jnp.where(keep, jnp.exp((q - q_top) * rate), 0.0)
     pull = teacher * ((q - p) * rate)
     return _Sums(p_top, add(teacher), q_top, add(student), add(pull))
 
@@ -117,43 +123,41 @@ def _join(a: _Sums, b: _Sums, rate: Array) -> _Sums:
 
 
 def _fit(sums: _Sums, rate: Array) -> _Fit:
-    # Where nothing is kept any numbers do, if they are finite.
-    p_sum, q_sum = (jnp.where(x > 0, x, 1.0) for x in (sums.p_sum, sums.q_sum))
-    p_log, q_log, mean = jnp.log(p_sum), jnp.log(q_sum), sums.pull / p_sum
+    p_log, q_log = jnp.log(sums.p_sum), jnp.log(sums.q_sum)
+    mean = sums.pull / sums.p_sum
     textbook = q_log - p_log + (sums.q_top - sums.p_top) * rate - mean
     return _Fit(sums.p_top, p_log, sums.q_top, q_log, mean, textbook)
 
 
-def _parts(fit: _Fit, q, p, keep, rate) -> tuple[Array, Array, Array]:
-    """P, t and log P + t, where nothing can overflow."""
+def _parts(fit: _Fit, q: Array, p: Array, rate: Array) -> tuple:
+    """P, t and log P + t."""
     log_p = (p - fit.p_top) * rate - fit.p_log
     t = (q - p) * rate - fit.mean
-    return jnp.where(keep, jnp.exp(log_p), 0.0), t, log_p + t
+    return jnp.exp(log_p), t, log_p + t
 
 
-def _gaps(fit: _Fit, q, p, keep, rate, axis: int) -> Array:
+def _gaps(fit: _Fit, q: Array, p: Array, rate: Array, axis: int) -> Array:
     """Sum P (exp(t) - 1 - t), of use where the divergence is below 1."""
-    teacher, t, log_q = _parts(fit, q, p, keep, rate)
+    teacher, t, log_q = _parts(fit, q, p, rate)
     # exp(t) P is at most exp of the divergence.
     apart = jnp.exp(jnp.minimum(log_q, 1.0)) - teacher * (1 + t)
     gap = jnp.where(jnp.abs(t) < _SERIES, teacher * _remainder(t), apart)
-    return jnp.sum(jnp.where(keep, gap, 0.0), axis, keepdims=True)
+    return jnp.sum(gap, axis, keepdims=True)
 
 
 def _divergence(fit: _Fit, gaps: Array) -> Array:
     return jnp.where(fit.textbook < 1, jnp.log1p(gaps), fit.textbook)
 
 
-def _slope(fit: _Fit, gaps: Array, q, p, keep, rate) -> Array:
-    """Q - P, of use with T in front; 0 outside keep."""
+def _slope(fit: _Fit, gaps: Array, q: Array, p: Array, rate: Array) -> Array:
+    """Q - P, the slope but for a factor."""
     near = fit.textbook < 1
-    teacher, t, log_q = _parts(fit, q, p, keep, rate)
+    teacher, t, log_q = _parts(fit, q, p, rate)
     log_q = jnp.where(near, log_q, (q - fit.q_top) * rate - fit.q_log)
     total = jnp.where(near, 1 + gaps, 1.0)  # of exp(log_q)
     apart = jnp.exp(jnp.minimum(log_q, 1.0)) - teacher * total
     close = teacher * (t + _remainder(t) - gaps)
-    slope = jnp.where(near & (jnp.abs(t) < _SERIES), close, apart) / total
-    return jnp.where(keep, slope, 0.0)
+    return jnp.where(near & (jnp.abs(t) < _SERIES), close, apart) / total
 
 
 def _remainder(t: Array) -> Array:

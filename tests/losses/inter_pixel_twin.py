@@ -30,6 +30,17 @@ def mean_distance(p, q):
     return np.mean(1 - np.sum(p * q, -1) / (norms + 1e-12))
 
 
+def class_maps(logits):
+    """Class probabilities [C, n], minus 1 where they are mostly near 1.
+
+    Which changes no correlation, but near 1 float64 would not resolve what
+    a class that is sure everywhere varies by.
+    """
+    y = softmax(logits)
+    others = [np.delete(y, c, -1).sum(-1) for c in range(y.shape[-1])]
+    return np.where(y.mean(0)[:, None] > 0.5, -np.array(others), y.T)
+
+
 def affinity(logits):
     y = softmax(logits)
     f = y / np.linalg.norm(y, axis=-1, keepdims=True)
@@ -44,7 +55,7 @@ def image_loss(q, p, relation, distance, temperature):
         case "channel", "kl":
             return mean_kl(p.T, q.T, temperature)
         case "channel", "correlation":
-            return mean_distance(softmax(p).T, softmax(q).T)
+            return mean_distance(class_maps(p), class_maps(q))
         case "pixel", "kl":
             return mean_kl(p, q, temperature)
         case "affinity", "mse":

@@ -14,7 +14,13 @@ from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
 from tests.losses import inter_pixel_twin as twin
 
 every_reading = pytest.mark.parametrize(("relation", "distance"), READINGS)
-SHAPES = [(1, 4, 5, 2), (2, 5, 6, 4), (3, 2, 3, 21)]
+SHAPES = [
+    (1, 4, 5, 2),
+    (2, 5, 6, 4),
+    (3, 2, 3, 21),
+    (4, 1, 7, 3),
+    (1, 9, 3, 13),
+]
 
 
 def draw(seed, shape=(2, 5, 6, 4), scale=3.0):
@@ -64,7 +70,7 @@ def settings(relation, distance, temperature=2.0, threshold=0.5):
 
 
 @every_reading
-@hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=30, deadline=None, derandomize=True)
 @hypothesis.given(
     seed=st.integers(0, 10_000),
     shape=st.sampled_from(SHAPES),
@@ -101,13 +107,16 @@ def test_value_and_gradient_are_the_twins(
     confident = twin.confident(p, valid, threshold)
     share = confident.sum() / max(valid.sum(), 1)
     np.testing.assert_allclose(aux.confident_share, share, rtol=1e-6)
-    slope = twin.gradient(q, p, valid, **given)
-    error = np.linalg.norm(gradient - slope)
-    # float32's, where there is next to no slope: r of two pixels is 1 or -1.
-    rounding = 1e-5 if distance == "correlation" else 2e-7
-    rounding *= max(1.0, expected.max())
-    assert error <= 1e-3 * np.linalg.norm(slope) + rounding
     assert not np.any(np.asarray(gradient)[~confident])
+    slope = twin.gradient(q, p, valid, **given)
+    error = gradient - slope
+    rounding = 2e-7
+    if distance == "correlation":
+        # r of two pixels is 1 or -1: its slope is rounding over their distance.
+        error = error[confident.sum((1, 2)) > 2]
+        rounding = 1e-5
+    rounding *= max(1.0, expected.max())
+    assert np.linalg.norm(error) <= 1e-3 * np.linalg.norm(slope) + rounding
 
 
 @every_reading
