@@ -113,9 +113,22 @@ def measure(
         del batch["bad"]
         placed = sharding.put_batch(batch, run.mesh)
         rows.append(jax.device_get(compiled(run.variables, placed)))
-    return {
+    result = {
         name: float(np.mean([row[name] for row in rows])) for name in rows[0]
     }
+    check_pull(result, config.pseudo_label.threshold)
+    return result
+
+
+def check_pull(result: dict[str, float], threshold: float) -> None:
+    """Raises ValueError where the pixel loss is no scale to compare with."""
+    # As a difference of two totals it is seldom exactly 0.
+    if result["pixel"] <= 1e-5 * result["total"]:
+        raise ValueError(
+            "The host's unlabelled loss has no gradient at this point of the "
+            f"run: hardly a pixel passes pseudo_label.threshold={threshold:g}. "
+            "Give a run that was trained for longer."
+        )
 
 
 def _norms(config: ConfigDict, network, threshold: float):

@@ -110,8 +110,9 @@ def base() -> ConfigDict:
     i.temperature = 1.0  # divides the logits of the kl distances
     i.threshold = 0.95  # least teacher probability of a compared pixel
     i.warmup_steps = 0  # steps over which the weight rises from 0, linearly
-    # Pixels along a side of the tiles of affinity/kl: 256 and 512 were as fast
-    # on a CPU, 1024 slower; not tried on a GPU.
+    # Pixels along a side of the tiles of affinity/kl, and an eighth of those
+    # that the others take at a time on a CPU: 256 to 1024 were about as fast
+    # there; not tried on a GPU.
     i.block = 512
     i.stride = 1  # compare every so-manieth row and column; 1 = all (exact)
 

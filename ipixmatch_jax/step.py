@@ -58,7 +58,7 @@ class InterPixel:
     Attributes:
       weight: its factor; 0 leaves the term out of the program.
       warmup_steps: the factor rises linearly over so many steps; 0: at once.
-      block: pixels along a side of the tiles of affinity, kl.
+      block: pixels at a time; see inter_pixel_loss.
       stride: 1 compares every pixel; s every s-th row and column.
     """
 

@@ -87,6 +87,13 @@ def test_a_reading(case, pair):
     assert float(measured[name]) == pytest.approx(abs(slope), rel=1e-3)
 
 
+def test_a_host_that_does_not_pull_yet_is_refused():
+    result = {"pixel": 1e-8, "total": 1.0}
+    with pytest.raises(ValueError, match="hardly a pixel passes"):
+        gradient_scale.check_pull(result, 0.9)
+    gradient_scale.check_pull(result | {"pixel": 1e-3}, 0.9)
+
+
 @pytest.fixture
 def results():
     result = dict.fromkeys(("/".join(pair) for pair in READINGS), 4.0)

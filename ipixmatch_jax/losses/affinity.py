@@ -44,10 +44,10 @@ def features(logits: Array, keep: Array) -> Feature:
 def through_features(f: Feature, slope: Array) -> Array:
     """Slope by the logits, of the slope by the unit features, [K, C].
 
-    What points along the feature changes no length-1 vector, so any multiple
-    of it may be taken off first. The multiple that leaves 0 at the largest
-    class keeps a sure pixel's slope from being a difference of two large
-    numbers.
+    A change along the feature is lost where its length is made 1, so any
+    multiple of the feature may be taken off the slope first. The one that
+    leaves 0 at the largest class keeps what is left of a sure pixel from being
+    a difference of two large numbers.
     """
     top = jnp.sum(jnp.where(f.raw == 1, slope, 0.0), -1, keepdims=True)
     slope = slope - top * f.raw
@@ -87,11 +87,11 @@ def affinity_mse(image: Image, size: int) -> tuple[Array, Array]:
     # D'F and M'F, since f = m + d / 2.
     by_f = jnp.concatenate([dm + dd / 2, mm + dm.T / 2])
 
-    def make(_, q, p, keep, fresh):
+    def make(nothing, q, p, keep, fresh):
         f, both = parts(q, p, keep)
-        return _, through_features(f, dot(both, by_f) * (4 / n))
+        return nothing, through_features(f, dot(both, by_f) * (4 / n))
 
-    _, slope = write(make, (), image, size)
+    _, slope = write(make, None, image, size)
     return 2 * jnp.sum(mm * dd) + 2 * jnp.sum(dm * dm.T), slope
 
 

@@ -118,14 +118,14 @@ def affinity_correlation(image: Image, size: int) -> tuple[Array, Array]:
     # df_i = sum over j of (G_ij + G_ji) f_j, with G the slope by A^q.
     f_q, f_a = n * moments.qq[:, :classes], n * moments.qa.T[:, :classes]
 
-    def make(_, q, p, keep, fresh):
+    def make(nothing, q, p, keep, fresh):
         f, phi_q, phi_p, cq, cp = parts(q, p, keep)
         rows = _rows(cq, cp, keep, moments, n)
         slope = dot(rows.x, f_q) + dot(rows.t, f_a)
         slope += dot(phi_q, by_x) + dot(phi_q - phi_p, by_t)
-        return _, through_features(f, slope / count)
+        return nothing, through_features(f, slope / count)
 
-    _, slope = write(make, (), image, size)
+    _, slope = write(make, None, image, size)
     return total / count, slope
 
 

@@ -89,7 +89,7 @@ def channel_correlation(image: Image, size: int) -> tuple[Array, Array]:
     share = varies / jnp.maximum(varies.sum(), 1)
     along, back = pearson_slopes(squared, u_norm, v_norm)
 
-    def make(_, q, p, keep, fresh):
+    def make(nothing, q, p, keep, fresh):
         y = jax.nn.softmax(q)
         u, v = _map(y, from_q), _map(jax.nn.softmax(p), from_p)
         student = (u - sums.mean_u) * inverse(u_norm)
@@ -100,9 +100,9 @@ def channel_correlation(image: Image, size: int) -> tuple[Array, Array]:
             student - v * inverse(v_norm),
         )
         slope = through_softmax(y, share * (along * apart - back * student))
-        return _, jnp.where(keep, slope, 0.0)
+        return nothing, jnp.where(keep, slope, 0.0)
 
-    _, slope = write(make, (), image, size)
+    _, slope = write(make, None, image, size)
     distance = one_minus_pearson(squared, u_norm, v_norm)
     return jnp.sum(share * distance), slope
 

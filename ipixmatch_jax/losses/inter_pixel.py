@@ -89,7 +89,8 @@ def inter_pixel_loss(
     affinity, kl takes time quadratic in them. Near q = p each is built of
     differences of q and p taken pixel by pixel, never of a difference of two
     sums over the image, so value and gradient are as exact as those small
-    differences are in float32 (see the three modules).
+    differences are in float32 (see the modules). The gradient is written by
+    hand and made with the value, so there are no derivatives beyond the first.
 
     An image with fewer than two pixels in Omega gives 0 and still counts.
 
@@ -103,8 +104,9 @@ def inter_pixel_loss(
       temperature: above 0, divides what the kl distances compare, only there;
         no gradient flows into it.
       threshold: least teacher probability, at temperature 1.
-      block: pixels along a side of the tiles of affinity, kl; no other
-        reading looks at it. Memory grows with its square.
+      block: pixels along a side of the tiles of affinity, kl, with whose
+        square its memory grows. On a CPU the other readings take eight times
+        as many pixels at a time, elsewhere all of them.
       stride: 1 takes every pixel; s takes every s-th row and column, an
         approximation.
 

@@ -61,11 +61,11 @@ def channel_kl(
 
     gaps = fold(add_gaps, zero, image, size)
 
-    def make(_, q, p, keep, fresh):
+    def make(nothing, q, p, keep, fresh):
         slope = _slope(fit, gaps, *_kept(q, p, keep), rate)
-        return _, slope * (temperature / classes)
+        return nothing, slope * (temperature / classes)
 
-    _, slope = write(make, (), image, size)
+    _, slope = write(make, None, image, size)
     return temperature**2 * _divergence(fit, gaps).mean(), slope
 
 
@@ -89,7 +89,11 @@ def pixel_kl(
 
 
 def _kept(q: Array, p: Array, keep: Array) -> tuple[Array, Array]:
-    """Logits of which the others have probability 0."""
+    """Logits with which all the others have probability 0.
+
+    Where there are no others, the sums are finite, and 0 once they are joined
+    to those of a pixel that is kept.
+    """
     return tuple(jnp.where(keep, x, _NEVER) for x in (q, p))
 
 
