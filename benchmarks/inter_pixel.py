@@ -15,6 +15,7 @@ several --block.
 The share of a train step is benchmarks/inter_pixel_share.py's.
 """
 
+import functools
 import importlib.util
 import json
 import pathlib
@@ -25,8 +26,9 @@ import jax
 import numpy as np
 from absl import app, flags
 from absl import logging as absl_logging
+from jax.sharding import SingleDeviceSharding
 
-from benchmarks import affinity_kl_pallas, inter_pixel_naive
+from benchmarks import affinity_kl_pallas, inter_pixel_naive, topology
 from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
 
 _READINGS = flags.DEFINE_list(
@@ -49,6 +51,11 @@ _NAIVE_BYTES = flags.DEFINE_float(
 _BLOCK = flags.DEFINE_integer("block", 512, "See config.inter_pixel.block.")
 _PALLAS = flags.DEFINE_list(
     "pallas_blocks", [], "Sides of tiles for the Pallas candidate."
+)
+_TOPOLOGY = flags.DEFINE_string(
+    "topology",
+    None,
+    "A TPU, such as v5e:2x2, to compile for without running: memory alone.",
 )
 _JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
 SETTINGS = {"temperature": 1.0, "threshold": 0.0}
@@ -123,6 +130,15 @@ def exponent(cells: dict) -> float | None:
 def measure_jax(make, side: int, seconds: float) -> dict:
     """Temporary bytes by the compiler, and seconds if these are few enough."""
     args = draw(side, _BATCH.value, _CLASSES.value)
+    if _TOPOLOGY.value:
+        device = topology.devices(_TOPOLOGY.value)[0]
+        of = functools.partial(
+            jax.ShapeDtypeStruct, sharding=SingleDeviceSharding(device)
+        )
+        shapes = [of(x.shape, x.dtype) for x in args]
+        compiled = jax.jit(make).lower(*shapes).compile()
+        size = compiled.memory_analysis().temp_size_in_bytes
+        return {"temporary_bytes": size}
     compiled = jax.jit(make).lower(*args).compile()
     cell = {"temporary_bytes": compiled.memory_analysis().temp_size_in_bytes}
     if seconds <= _BUDGET.value:

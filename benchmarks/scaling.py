@@ -6,8 +6,9 @@ Weak scaling keeps the images of each device, strong scaling those of all. Each
 number of virtual CPU devices is a process of its own, which compiles the step
 and reads FLOPs, memory and collectives from the compiled program. These hold
 for real devices as far as their compilers do the same; seconds (--repeats)
-say nothing about real ones, since virtual devices share the cores. --config
-and --json are those of benchmarks/step.py, as is the noise.
+say nothing about real ones, since virtual devices share the cores. With
+--topology the programs are compiled for TPUs, and none is needed, but libtpu
+is. --config and --json are those of benchmarks/step.py, as is the noise.
 """
 
 import collections
@@ -24,8 +25,14 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from benchmarks import step
-from ipixmatch_jax import batch_fit, configuration, device_memory, parts
+from benchmarks import step, topology
+from ipixmatch_jax import (
+    batch_fit,
+    configuration,
+    device_memory,
+    parts,
+    sharding,
+)
 from ipixmatch_jax.program import KINDS, collectives
 
 _DEVICES = flags.DEFINE_list("devices", ["1", "2", "4", "8"], "How many.")
@@ -41,6 +48,9 @@ _STRONG = flags.DEFINE_integer(
 _REPEATS = flags.DEFINE_integer(
     "repeats", 0, "Steps to time on noise; the fastest counts. 0: none."
 )
+_TOPOLOGY = flags.DEFINE_string(
+    "topology", None, "A slice of TPUs, such as v5e:2x4, to compile for."
+)
 # Given to the process of one number of devices.
 _ONE = flags.DEFINE_string("one", None, "DEVICES,IMAGES: print this as JSON.")
 
@@ -50,6 +60,9 @@ SMALL = 2**16  # Bytes below which a collective counts as one of latency.
 def cells() -> list[tuple[str, int, int]]:
     """(kind, devices, labelled images) of every row."""
     counts = sorted({int(count) for count in _DEVICES.value})
+    if _TOPOLOGY.value:
+        # A program for a part of a slice is not compiled.
+        counts = [len(topology.devices(_TOPOLOGY.value))]
     weak = [("weak", n, n * _WEAK.value) for n in counts if _WEAK.value]
     strong = [("strong", n, _STRONG.value) for n in counts if _STRONG.value]
     return weak + strong
@@ -106,7 +119,11 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
     config.mesh.data, config.mesh.fsdp = 1, 1
     config.mesh[_AXIS.value] = devices
     configuration.check(config)
-    built = parts.build(config, step.synthetic(config))
+    mesh = None
+    if _TOPOLOGY.value:
+        slice_ = topology.devices(_TOPOLOGY.value)
+        mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp, slice_)
+    built = parts.build(config, step.synthetic(config), mesh)
     compiled = batch_fit.compiled_step(config, built)
     cost = compiled.cost_analysis() or {}
     row = {
@@ -189,11 +206,15 @@ def _all() -> None:
     result = {
         "config": config_flags.get_config_filename(flags.FLAGS["config"]),
         "axis": _AXIS.value,
+        "topology": _TOPOLOGY.value or "virtual CPU devices",
         "precision": flags.FLAGS.config.precision,
         "jax": jax.__version__,
         "rows": rows,
     }
-    print(f"{result['config']}, {_AXIS.value}, jax {jax.__version__}\n")
+    print(
+        f"{result['config']}, {_AXIS.value}, {result['topology']}, "
+        f"jax {jax.__version__}\n"
+    )
     print(table(rows))
     if flags.FLAGS.json:
         text = json.dumps(result, indent=1) + "\n"
@@ -204,6 +225,8 @@ def main(argv: list[str]) -> None:
     """Measures, prints a table and writes JSON."""
     if len(argv) > 1:
         raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+    if _TOPOLOGY.value and _REPEATS.value:
+        raise app.UsageError("--repeats times steps, which no --topology runs.")
     # A program read from a cache has no memory analysis of its own.
     jax.config.update("jax_enable_compilation_cache", False)
     absl_logging.set_verbosity(absl_logging.WARNING)

@@ -320,7 +320,11 @@ def _compiler_options(config: ConfigDict, mesh: Mesh) -> dict[str, str] | None:
     return None
 
 
-def build(config: ConfigDict, data: sources.DataSet | None = None) -> Parts:
+def build(
+    config: ConfigDict,
+    data: sources.DataSet | None = None,
+    mesh: Mesh | None = None,
+) -> Parts:
     """Opens the data and builds the functions of a run.
 
     What they compile depends on neither the seed nor the data set, so runs
@@ -329,11 +333,13 @@ def build(config: ConfigDict, data: sources.DataSet | None = None) -> Parts:
     Args:
       config: see configs/common.py.
       data: an open data set, instead of the one that the config names.
+      mesh: instead of the one that the config asks for.
 
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
-    mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
+    if mesh is None:
+        mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
     data = open_data(config) if data is None else data
     network = build_network(config)

@@ -9,14 +9,21 @@ from jax.sharding import PartitionSpec as P
 _MIN_SHARDED = 2**14
 
 
-def make_mesh(data: int, fsdp: int) -> Mesh:
+def make_mesh(
+    data: int, fsdp: int, devices: list[jax.Device] | None = None
+) -> Mesh:
     """The devices as data x fsdp; data 0 takes all that fsdp leaves.
+
+    Args:
+      data: devices along the batch.
+      fsdp: devices over which the state is sharded.
+      devices: to take; None: all that jax sees.
 
     Raises:
       ValueError: there are not so many devices; or, with several processes,
         more.
     """
-    devices = jax.devices()
+    devices = devices or jax.devices()
     data = data or max(len(devices) // fsdp, 1)
     if data * fsdp > len(devices):
         raise ValueError(

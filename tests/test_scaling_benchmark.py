@@ -6,14 +6,20 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
+from benchmarks import topology
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def run(*command):
+def run(*command, **environment):
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+        env=os.environ
+        | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+        | environment,
         capture_output=True,
         text=True,
         check=True,
@@ -101,6 +107,37 @@ assert s.cells() == [("weak", 2, 8)]
 
 def test_weak_and_strong_scaling_are_rows():
     run("-c", CELLS)
+
+
+# A slice of four stands for TPUs, beside the eight devices that jax sees.
+TOPOLOGY = """
+import sys
+import jax
+from absl import flags
+from benchmarks import scaling as s
+s.topology.devices = lambda name: jax.devices()[4:]
+given = ["--topology=v5e:2x2", "--per_device=2", "--total=0"]
+small = ["--config.data.crop_size=17"]
+config = "--config=configs/shapes.py:tiny_1_16,method=supervised"
+# An override is looked for there.
+sys.argv = [sys.argv[0], config, *small, *given]
+flags.FLAGS(sys.argv)
+assert s.cells() == [("weak", 4, 8)]
+row = s.measure(flags.FLAGS.config, 4, 8)
+assert set(row["arrays"]) == {"all-reduce"}
+sent = row["payload_bytes"]["all-reduce"] * 1.5
+assert row["sent_bytes"] == sent
+"""
+
+
+def test_a_slice_takes_the_place_of_the_devices():
+    eight = "--xla_force_host_platform_device_count=8"
+    run("-c", TOPOLOGY, XLA_FLAGS=eight)
+
+
+def test_a_slice_that_cannot_be_had_is_one_sentence():
+    with pytest.raises(ValueError, match="--topology=v0:9 cannot be compiled"):
+        topology.devices("v0:9")
 
 
 def test_the_command_writes_what_it_prints(tmp_path):

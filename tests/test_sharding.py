@@ -12,6 +12,10 @@ def test_data_zero_takes_every_device():
     assert dict(sharding.make_mesh(0, 1).shape) == {"data": 8, "fsdp": 1}
     assert dict(sharding.make_mesh(0, 4).shape) == {"data": 2, "fsdp": 4}
     assert sharding.make_mesh(1, 1).size == 1
+    four = jax.devices()[4:]
+    mesh = sharding.make_mesh(0, 2, four)
+    assert dict(mesh.shape) == {"data": 2, "fsdp": 2}
+    assert set(mesh.devices.flat) == set(four)
 
 
 def test_more_devices_than_there_are_is_refused():
