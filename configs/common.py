@@ -111,8 +111,9 @@ def base() -> ConfigDict:
     i.threshold = 0.95  # least teacher probability of a compared pixel
     i.warmup_steps = 0  # steps over which the weight rises from 0, linearly
     # Pixels along a side of the tiles of affinity/kl, and an eighth of those
-    # that the others take at a time on a CPU: 256 to 1024 were about as fast
-    # there; not tried on a GPU.
+    # that the others take at a time on a CPU. There 256 and 1024 took 1.1 to
+    # 1.5 times as long for affinity/kl, and no longer for the others; not tried
+    # on a GPU.
     i.block = 512
     i.stride = 1  # compare every so-manieth row and column; 1 = all (exact)
 
