@@ -173,9 +173,11 @@ def _initialise_tpu(timeouts: dict[str, int]) -> None:
 def naming_the_lost() -> Iterator[None]:
     """Tells at once, in our words, that another process is gone.
 
-    Only processes that talk through gloo get an error then. Elsewhere, and
-    wherever the rest of a `with` waits for the one that is gone, jax ends this
-    process with its own words, after the time of a heartbeat.
+    Only processes that talk through gloo get an error then, and not always
+    where they have several devices: one of them may wait for another one of
+    this process that has failed. There, elsewhere, and wherever the rest of a
+    `with` waits for the one that is gone, jax ends this process with its own
+    words, after the time of a heartbeat.
 
     Raises:
       ProcessLostError: instead of gloo's error.

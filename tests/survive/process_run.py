@@ -9,6 +9,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 STEPS = 12
+# What jax says where process 1 is gone.
+UNHEALTHY = "unhealthy (stopped sending heartbeats):\n1\n"
 # So low a rate that rounding does not grow from step to step.
 _FIELDS = {
     "data.crop_size": 33,

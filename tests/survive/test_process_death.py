@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from process_run import HERE, ended, free_port, start
+from process_run import HERE, UNHEALTHY, ended, free_port, start
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from process_run import HERE, ended, free_port, start
         # What waits for the lost one is an error at once.
         ("talks", 1, "process 0 of 2 cannot reach process 1"),
         # Who does not wait is ended by jax; its task 0 is process 0.
-        ("sleeps", 1, "unhealthy (stopped sending heartbeats):\n1\n"),
+        ("sleeps", 1, UNHEALTHY),
         ("sleeps", 0, "the leader (usually slice 0 task 0)"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from process_run import STEPS, losses, train_alone, train_pair
+from process_run import STEPS, UNHEALTHY, losses, train_alone, train_pair
 
 from ipixmatch_jax.data import shapes
 
@@ -63,7 +63,10 @@ def test_one_is_killed_and_the_other_says_so(pair):
     (code, said), (killed, _) = pair.killed
     assert killed == -9
     assert code not in (0, 130, 143), said
-    assert "process 0 of 2 cannot reach process 1: it was killed" in said
+    # One of its devices may wait in gloo for the other, which has failed; then
+    # the heartbeat ends it. With one device a process that cannot be.
+    ours = "process 0 of 2 cannot reach process 1: it was killed"
+    assert ours in said or UNHEALTHY in said, said
     assert pair.after_kill in (2, 4)
 
 
