@@ -55,7 +55,7 @@ _PALLAS = flags.DEFINE_list(
 _TOPOLOGY = flags.DEFINE_string(
     "topology",
     None,
-    "A TPU, such as v5e:2x2, to compile for without running: memory alone.",
+    "A TPU, such as v5e:2x2, to compile for without running: bytes alone.",
 )
 _JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
 SETTINGS = {"temperature": 1.0, "threshold": 0.0}
@@ -128,7 +128,11 @@ def exponent(cells: dict) -> float | None:
 
 
 def measure_jax(make, side: int, seconds: float) -> dict:
-    """Temporary bytes by the compiler, and seconds if these are few enough."""
+    """Temporary bytes by the compiler, and seconds if these are few enough.
+
+    For a TPU that is not there, the bytes that all operations read and write
+    stand for the seconds: little is computed with each.
+    """
     args = draw(side, _BATCH.value, _CLASSES.value)
     if _TOPOLOGY.value:
         device = topology.devices(_TOPOLOGY.value)[0]
@@ -137,8 +141,10 @@ def measure_jax(make, side: int, seconds: float) -> dict:
         )
         shapes = [of(x.shape, x.dtype) for x in args]
         compiled = jax.jit(make).lower(*shapes).compile()
-        size = compiled.memory_analysis().temp_size_in_bytes
-        return {"temporary_bytes": size}
+        return {
+            "temporary_bytes": compiled.memory_analysis().temp_size_in_bytes,
+            "moved_bytes": compiled.cost_analysis()["bytes accessed"],
+        }
     compiled = jax.jit(make).lower(*args).compile()
     cell = {"temporary_bytes": compiled.memory_analysis().temp_size_in_bytes}
     if seconds <= _BUDGET.value:
@@ -211,7 +217,9 @@ def table(result: dict, sides: list[int]) -> str:
 
 def _cell(cell: dict) -> str:
     seconds, size = cell.get("seconds"), cell.get("temporary_bytes")
+    moved = cell.get("moved_bytes")
     shown = "-" if seconds is None else f"{seconds * 1e3:.3g} ms"
+    shown = shown if moved is None else f"{moved / 1e6:.3g} MB moved"
     return shown if size is None else f"{shown}, {size / 1e6:.3g} MB"
 
 

@@ -45,7 +45,9 @@ assert b.exponent({81: {"seconds": 1.0}}) is None
 assert b.expected_seconds({}, 41, True) == 0
 assert b.expected_seconds({10: {"seconds": 1.0}}, 20, True) == 16
 assert b.expected_seconds({10: {"seconds": 1.0}}, 20, False) == 4
-print(b.table({"a/b": {"ours": cells}}, [41, 81, 161, 321]))
+rows = {"ours": cells}
+rows["theirs"] = {41: {"temporary_bytes": 1e6, "moved_bytes": 2e7}}
+print(b.table({"a/b": rows}, [41, 81, 161, 321]))
 """
 
 
@@ -65,6 +67,7 @@ def test_the_fit_and_the_table():
     assert lines[0] == "| reading | of | 41² | 81² | 161² | 321² | exponent |"
     assert lines[2].startswith("| a/b | ours | 1e+03 ms | ")
     assert lines[2].endswith(" | -, 7 MB | 2.00 |")
+    assert lines[3].startswith("| a/b | theirs | 20 MB moved, 1 MB | - |")
 
 
 @pytest.mark.parametrize(

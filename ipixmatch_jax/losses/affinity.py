@@ -18,11 +18,11 @@ from ipixmatch_jax.losses.pixels import Image, fold, write
 
 
 class Feature(NamedTuple):
-    """Of K pixels; 0 outside Omega.
+    """Of some pixels; 0 outside Omega.
 
     Attributes:
-      unit: float32 [K, C], of length 1.
-      raw: float32 [K, C], the same with 1 as the largest entry.
+      unit: float32 [..., C], of length 1.
+      raw: float32 [..., C], the same with 1 as the largest entry.
     """
 
     unit: Array
@@ -33,8 +33,8 @@ def features(logits: Array, keep: Array) -> Feature:
     """softmax(logits) at unit length, row by row.
 
     Args:
-      logits: float32 [K, C].
-      keep: bool [K, 1], Omega.
+      logits: float32 [..., C].
+      keep: bool [..., 1], Omega.
     """
     raw = jnp.exp(logits - logits.max(-1, keepdims=True))
     length = jnp.sqrt(jnp.sum(raw * raw, -1, keepdims=True))
@@ -42,7 +42,7 @@ def features(logits: Array, keep: Array) -> Feature:
 
 
 def through_features(f: Feature, slope: Array) -> Array:
-    """Slope by the logits, of the slope by the unit features, [K, C].
+    """Slope by the logits, of the slope by the unit features, [..., C].
 
     A change along the feature is lost where its length is made 1, so any
     multiple of the feature may be taken off the slope first. The one that
@@ -55,7 +55,7 @@ def through_features(f: Feature, slope: Array) -> Array:
     return f.unit * (slope - f.unit * along)
 
 
-def affinity_mse(image: Image, size: int) -> tuple[Array, Array]:
+def affinity_mse(image: Image, size: int | None) -> tuple[Array, Array]:
     """Mean over i, j of (A^q_ij - A^p_ij)^2 (ours), in O(N C^2) time.
 
     With m = (f + g) / 2 the matrix A^q - A^p is MD' + DM', whose squared norm
@@ -63,22 +63,22 @@ def affinity_mse(image: Image, size: int) -> tuple[Array, Array]:
 
     Args:
       image: of N pixels and C classes.
-      size: pixels of a block.
+      size: see pixels.py.
 
     Returns:
-      float32 scalar, and its slope by the student's logits, float32 [N, C].
+      float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
     n = image.count()
-    classes = image.q.shape[1]
+    classes = image.q.shape[-1]
 
     def parts(q, p, keep):
         f, g = features(q, keep), features(p, keep)
         d = f.unit - g.unit
-        return f, jnp.concatenate([g.unit + d / 2, d], 1)
+        return f, jnp.concatenate([g.unit + d / 2, d], -1)
 
     def add(moments, q, p, keep):
         _, both = parts(q, p, keep)
-        return moments + dot(both.T, both)
+        return moments + products(both, both)
 
     zero = jnp.zeros((2 * classes, 2 * classes))
     moments = fold(add, zero, image, size) / n
@@ -93,6 +93,13 @@ def affinity_mse(image: Image, size: int) -> tuple[Array, Array]:
 
     _, slope = write(make, None, image, size)
     return 2 * jnp.sum(mm * dd) + 2 * jnp.sum(dm * dm.T), slope
+
+
+def products(x: Array, y: Array) -> Array:
+    """Of [..., K] and [..., L], summed over the pixels: [K, L]."""
+    # Line by line, or a GPU would copy both to cut the long sum.
+    by_line = dot(x.mT, y)
+    return by_line.sum(tuple(range(by_line.ndim - 2)))
 
 
 def dot(x: Array, y: Array) -> Array:

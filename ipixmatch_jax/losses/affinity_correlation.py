@@ -21,7 +21,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.affinity import dot, features, through_features
+from ipixmatch_jax.losses.affinity import (
+    dot,
+    features,
+    products,
+    through_features,
+)
 from ipixmatch_jax.losses.channel import (
     MIN_VARIANCE,
     inverse,
@@ -29,7 +34,7 @@ from ipixmatch_jax.losses.channel import (
     pearson_slopes,
     root,
 )
-from ipixmatch_jax.losses.pixels import Image, fold, write
+from ipixmatch_jax.losses.pixels import Image, fold, pixel_axes, write
 
 
 class _Spread(NamedTuple):
@@ -50,14 +55,14 @@ class _Moments(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Of a block's pixels, as rows i of the matrices.
+    """Of some pixels, as rows i of the matrices.
 
     Attributes:
-      distance: 1 - r, [K, 1].
-      varies: bool [K, 1], rows that count.
-      x: [K, C + 1], x_i . Phi^q_j + t_i . A_j is the slope of distance i by
+      distance: 1 - r, [..., 1].
+      varies: bool [..., 1], rows that count.
+      x: [..., C + 1], x_i . Phi^q_j + t_i . A_j is the slope of distance i by
         A^q_ij.
-      t: [K, C + 1].
+      t: [..., C + 1].
     """
 
     distance: Array
@@ -66,20 +71,20 @@ class _Rows(NamedTuple):
     t: Array
 
 
-def affinity_correlation(image: Image, size: int) -> tuple[Array, Array]:
+def affinity_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
     """Mean over i of 1 - Pearson's r over j of A^q_ij and A^p_ij (ours).
 
     O(N C^2) time.
 
     Args:
-      image: of N pixels and C classes.
-      size: pixels of a block.
+      image: of C classes.
+      size: see pixels.py.
 
     Returns:
-      float32 scalar, and its slope by the student's logits, float32 [N, C].
+      float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
     n = image.count()
-    classes = image.q.shape[1]
+    classes = image.q.shape[-1]
     spread_q, spread_p = _spreads(image, size)
 
     def parts(q, p, keep):
@@ -93,7 +98,10 @@ def affinity_correlation(image: Image, size: int) -> tuple[Array, Array]:
         a = phi_q - phi_p
         pairs = ((phi_q, phi_q), (phi_q, a), (a, a), (phi_p, phi_p))
         return _Moments(
-            *(m + dot(x.T, y) for m, (x, y) in zip(moments, pairs, strict=True))
+            *(
+                m + products(*pair)
+                for m, pair in zip(moments, pairs, strict=True)
+            )
         )
 
     zero = jnp.zeros((classes + 1, classes + 1))
@@ -107,8 +115,8 @@ def affinity_correlation(image: Image, size: int) -> tuple[Array, Array]:
         return (
             total + jnp.sum(jnp.where(rows.varies, rows.distance, 0.0)),
             count + rows.varies.sum(),
-            by_x + dot(rows.x.T, f.unit),
-            by_t + dot(rows.t.T, f.unit),
+            by_x + products(rows.x, f.unit),
+            by_t + products(rows.t, f.unit),
         )
 
     zero = jnp.zeros((classes + 1, classes))
@@ -161,13 +169,14 @@ def _spreads(image: Image, size: int) -> tuple[_Spread, _Spread]:
         )
 
     zero = jnp.zeros(())
-    empty = _Spread(zero, jnp.zeros((1, image.q.shape[1])), zero)
+    empty = _Spread(zero, jnp.zeros((1, image.q.shape[-1])), zero)
     return fold(add, (empty, empty), image, size)
 
 
 def _spread(unit: Array, keep: Array) -> _Spread:
     count = keep.sum().astype(jnp.float32)
-    mean = jnp.sum(unit, 0, keepdims=True) / jnp.maximum(count, 1)
+    mean = jnp.sum(unit, pixel_axes(unit), keepdims=True)
+    mean = mean / jnp.maximum(count, 1)
     centred = jnp.where(keep, unit - mean, 0.0)
     return _Spread(count, mean, jnp.sum(centred * centred))
 
@@ -182,7 +191,7 @@ def _join(a: _Spread, b: _Spread) -> _Spread:
 
 
 def _factors(unit: Array, keep: Array, spread: _Spread) -> tuple[Array, Array]:
-    """Phi and c, both [K, C + 1]; 0 outside Omega."""
+    """Phi and c, both [..., C + 1]; 0 outside Omega."""
     z = jnp.where(keep, unit - spread.mean, 0.0)
     mean = spread.squares / jnp.maximum(spread.count, 1)
     h = (mean - jnp.sum(z * z, -1, keepdims=True)) / 2
@@ -192,5 +201,5 @@ def _factors(unit: Array, keep: Array, spread: _Spread) -> tuple[Array, Array]:
 
 
 def _form(x: Array, moment: Array, y: Array) -> Array:
-    """x_i' moment y_i for every row, [K, 1]."""
+    """x_i' moment y_i for every row, [..., 1]."""
     return jnp.sum(dot(x, moment) * y, -1, keepdims=True)

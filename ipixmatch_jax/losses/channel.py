@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.pixels import Image, fold, write
+from ipixmatch_jax.losses.pixels import Image, fold, pixel_axes, write
 
 # Added to the product of two norms in a Pearson coefficient.
 EPS = 1e-12
@@ -51,23 +51,23 @@ class _Sums(NamedTuple):
     wv: Array
 
 
-def channel_correlation(image: Image, size: int) -> tuple[Array, Array]:
+def channel_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
     """Mean over classes of 1 - Pearson's r over the pixels (DIST, 2022).
 
     A class that the student holds exactly constant has r = 0 and no slope.
 
     Args:
-      image: of N pixels and C classes.
-      size: pixels of a block.
+      image: of C classes.
+      size: see pixels.py.
 
     Returns:
-      float32 scalar, and its slope by the student's logits, float32 [N, C].
+      float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
     n = image.count()
     # From a pixel of Omega on, a constant map is 0 without any rounding.
-    first = jnp.argmax(image.keep)
+    first = jnp.unravel_index(jnp.argmax(image.keep), image.keep.shape)
     from_q, from_p = (_origin(x[first][None]) for x in (image.q, image.p))
-    zero = jnp.zeros((1, image.q.shape[1]))
+    zero = jnp.zeros((1, image.q.shape[-1]))
 
     def add(sums, q, p, keep):
         u, v = _map(jax.nn.softmax(q), from_q), _map(jax.nn.softmax(p), from_p)
@@ -124,7 +124,7 @@ def pearson_slopes(
 
 
 def through_softmax(y: Array, slope: Array) -> Array:
-    """Slope by logits, of the slope by their softmax y, [K, C].
+    """Slope by logits, of the slope by their softmax y, [..., C].
 
     A constant on every class changes nothing; with that of a class above 1/2
     as the constant, what is left of a sure pixel is not a difference of two
@@ -164,14 +164,15 @@ def _from_zero(y: Array, sure: Array) -> Array:
 
 def _sums(u: Array, v: Array, keep: Array) -> _Sums:
     """Of one block."""
+    axes = pixel_axes(u)
     count = keep.sum().astype(jnp.float32)
     n = jnp.maximum(count, 1)
 
     def mean(x):
-        return jnp.sum(jnp.where(keep, x, 0.0), 0, keepdims=True) / n
+        return jnp.sum(jnp.where(keep, x, 0.0), axes, keepdims=True) / n
 
     def product(x, y):
-        return jnp.sum(x * y, 0, keepdims=True)
+        return jnp.sum(x * y, axes, keepdims=True)
 
     w = u - v
     means = [mean(x) for x in (u, v, w)]

@@ -27,8 +27,8 @@ _READINGS = {
     ("channel", "kl"): channel_kl,
     ("channel", "correlation"): lambda x, _, size: channel_correlation(x, size),
     ("affinity", "mse"): lambda x, _, size: affinity_mse(x, size),
-    ("affinity", "correlation"): lambda x, _, size: affinity_correlation(
-        x, size
+    ("affinity", "correlation"): (
+        lambda x, _, size: affinity_correlation(x, size)
     ),
     ("affinity", "kl"): affinity_kl,
     ("pixel", "kl"): pixel_kl,
@@ -123,10 +123,13 @@ def inter_pixel_loss(
             f"inter_pixel.block={block} and inter_pixel.stride={stride} are "
             "counts of pixels: both are at least 1."
         )
-    q, p = (_rows(x, stride) for x in (student_logits, teacher_logits))
+    q, p = (
+        x[:, ::stride, ::stride].astype(jnp.float32)
+        for x in (student_logits, teacher_logits)
+    )
     p = jax.lax.stop_gradient(p)
-    valid = valid[:, ::stride, ::stride].reshape(len(valid), -1)
-    confident = valid & (jax.nn.softmax(p).max(-1) >= threshold)
+    valid = valid[:, ::stride, ::stride]
+    confident = valid & (_confidence(p) >= threshold)
     temperature = jax.lax.stop_gradient(jnp.float32(temperature))
 
     run = functools.partial(_image_loss, (relation, distance), block)
@@ -135,7 +138,7 @@ def inter_pixel_loss(
         per_image = run(q[0], p[0], confident[0], temperature)[None]
     else:
         per_image = jax.vmap(run, (0, 0, 0, None))(q, p, confident, temperature)
-    per_image = jnp.where(confident.sum(-1) >= 2, per_image, 0.0)
+    per_image = jnp.where(confident.sum((1, 2)) >= 2, per_image, 0.0)
     share = confident.sum() / jnp.maximum(valid.sum(), 1)
     return per_image.mean(), Aux(share.astype(jnp.float32), per_image)
 
@@ -161,17 +164,22 @@ _image_loss.defvjp(_forward, _backward)
 def _reading(pair: tuple[str, str], block: int) -> Callable:
     """(image, temperature) -> value, slope."""
     reading = _READINGS[pair]
+
+    def in_blocks(image, temperature, size):
+        flat = Image(*(x.reshape(-1, *x.shape[2:]) for x in image))
+        value, slope = reading(flat, temperature, size)
+        return value, slope.reshape(image.q.shape)
+
     if pair == ("affinity", "kl"):
-        return functools.partial(reading, size=block)
+        return functools.partial(in_blocks, size=block)
 
     def run(image, temperature):
-        def of(size):
-            return lambda *x: reading(*x, size)
-
         # Elsewhere one pass over everything costs least: nothing is cached.
-        whole = len(image.keep)
         return jax.lax.platform_dependent(
-            image, temperature, cpu=of(_BLOCKS * block), default=of(whole)
+            image,
+            temperature,
+            cpu=functools.partial(in_blocks, size=_BLOCKS * block),
+            default=functools.partial(reading, size=None),
         )
 
     return run
@@ -187,7 +195,7 @@ def check(relation: str, distance: str) -> None:
         )
 
 
-def _rows(logits: Array, stride: int) -> Array:
-    """[B, H, W, C] -> float32 [B, N, C], of the pixels on the grid."""
-    logits = logits[:, ::stride, ::stride].astype(jnp.float32)
-    return logits.reshape(len(logits), -1, logits.shape[-1])
+def _confidence(logits: Array) -> Array:
+    """The largest softmax probability, of which only sums are kept."""
+    top = logits.max(-1, keepdims=True)
+    return 1 / jnp.exp(logits - top).sum(-1)

@@ -1,9 +1,10 @@
-"""One image's pixels, a block at a time.
+"""One image's pixels, a block at a time or all at once.
 
 The readings of the inter-pixel loss go over an image once to four times, to
-sum over its pixels or to write the gradient. What a pass needs in between is
-made for a block of pixels and forgotten: memory beyond the gradient does not
-grow with the image, and a CPU finds the block in its cache.
+sum over its pixels or to write the gradient. In blocks, what a pass needs in
+between is made for a block of pixels and forgotten: memory beyond the gradient
+does not grow with the image, and a CPU finds the block in its cache. At once,
+an image keeps its two axes: a TPU would copy it to lay them on one.
 """
 
 from collections.abc import Callable
@@ -17,9 +18,9 @@ class Image(NamedTuple):
     """What a reading compares.
 
     Attributes:
-      q: float32 [N, C], the student's logits.
-      p: float32 [N, C], the teacher's.
-      keep: bool [N], the pixels of Omega.
+      q: float32 [..., C], the student's logits; [N, C] to go in blocks.
+      p: float32 [..., C], the teacher's.
+      keep: bool [...], the pixels of Omega.
     """
 
     q: Array
@@ -31,16 +32,19 @@ class Image(NamedTuple):
         return jnp.maximum(self.keep.sum(), 1).astype(jnp.float32)
 
 
-def fold(add: Callable, sums: Any, image: Image, size: int) -> Any:
+def fold(add: Callable, sums: Any, image: Image, size: int | None) -> Any:
     """add(sums, q, p, keep) -> sums, over all blocks.
 
     Args:
       add: takes q and p of a block, float32 [size, C], and keep, [size, 1].
       sums: before the first block; a tree of arrays.
       image: N pixels.
-      size: pixels of a block. Where it does not divide N the last block
-        looks back; its keep is False where a pixel has had its turn.
+      size: pixels of a block; None: the image as it is, q [..., C] and keep
+        [..., 1]. Where it does not divide N the last block looks back; its
+        keep is False where a pixel has had its turn.
     """
+    if size is None:
+        return add(sums, image.q, image.p, image.keep[..., None])
 
     def step(index, sums):
         _, q, p, keep, fresh = _block(image, size, index)
@@ -49,7 +53,9 @@ def fold(add: Callable, sums: Any, image: Image, size: int) -> Any:
     return _loop(step, sums, image, size)
 
 
-def write(make: Callable, sums: Any, image: Image, size: int) -> tuple:
+def write(
+    make: Callable, sums: Any, image: Image, size: int | None
+) -> tuple[Any, Array]:
     """make(sums, q, p, keep, fresh) -> sums, slope; over all blocks.
 
     Args:
@@ -62,6 +68,8 @@ def write(make: Callable, sums: Any, image: Image, size: int) -> tuple:
     Returns:
       sums, and the slopes of all blocks, float32 [N, C].
     """
+    if size is None:
+        return make(sums, image.q, image.p, image.keep[..., None], True)
 
     def step(index, carry):
         sums, slopes = carry
@@ -70,6 +78,11 @@ def write(make: Callable, sums: Any, image: Image, size: int) -> tuple:
         return sums, lax.dynamic_update_slice_in_dim(slopes, slope, start, 0)
 
     return _loop(step, (sums, jnp.zeros_like(image.q)), image, size)
+
+
+def pixel_axes(x: Array) -> tuple[int, ...]:
+    """All but the last, that of the classes."""
+    return tuple(range(x.ndim - 1))
 
 
 def _block(image: Image, size: int, index: Array) -> tuple:
