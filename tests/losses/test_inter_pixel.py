@@ -89,6 +89,17 @@ def settings(relation, distance, temperature=2.0, threshold=0.5):
     threshold=st.sampled_from([0.0, 0.6, 0.95, 1.01]),
     whole=st.booleans(),
 )
+@hypothesis.example(
+    # Both maps on one pixel, whose logits' rounding is no slope.
+    seed=512,
+    shape=(1, 4, 5, 2),
+    mask="two",
+    scale=1e4,
+    noise=None,
+    temperature=3.0,
+    threshold=0.0,
+    whole=False,
+)
 def test_value_and_gradient_are_the_twins(
     relation,
     distance,
