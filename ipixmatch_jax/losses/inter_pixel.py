@@ -196,6 +196,6 @@ def check(relation: str, distance: str) -> None:
 
 
 def _confidence(logits: Array) -> Array:
-    """The largest softmax probability, of which only sums are kept."""
+    """The largest softmax probability of every pixel, without the others."""
     top = logits.max(-1, keepdims=True)
     return 1 / jnp.exp(logits - top).sum(-1)

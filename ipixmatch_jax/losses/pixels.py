@@ -38,10 +38,10 @@ def fold(add: Callable, sums: Any, image: Image, size: int | None) -> Any:
     Args:
       add: takes q and p of a block, float32 [size, C], and keep, [size, 1].
       sums: before the first block; a tree of arrays.
-      image: N pixels.
-      size: pixels of a block; None: the image as it is, q [..., C] and keep
-        [..., 1]. Where it does not divide N the last block looks back; its
-        keep is False where a pixel has had its turn.
+      image: of N pixels.
+      size: pixels of a block. Where it does not divide N the last block
+        looks back; its keep is False where a pixel has had its turn. None:
+        one block, the image as it is, q [..., C] and keep [..., 1].
     """
     if size is None:
         return add(sums, image.q, image.p, image.keep[..., None])
@@ -62,11 +62,11 @@ def write(
       make: as in `fold`, but that keep tells all, and fresh, bool [size, 1],
         which pixels have not been summed yet; slope is float32 [size, C].
       sums: as in `fold`.
-      image: N pixels.
+      image: of N pixels.
       size: as in `fold`.
 
     Returns:
-      sums, and the slopes of all blocks, float32 [N, C].
+      sums, and the slopes of all blocks, float32, as image.q is.
     """
     if size is None:
         return make(sums, image.q, image.p, image.keep[..., None], True)
