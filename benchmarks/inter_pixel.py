@@ -131,7 +131,8 @@ def measure_jax(make, side: int, seconds: float) -> dict:
     """Temporary bytes by the compiler, and seconds if these are few enough.
 
     For a TPU that is not there, the bytes that all operations read and write
-    stand for the seconds: little is computed with each.
+    stand for the seconds: little is computed with each. Not so affinity/kl,
+    of whose loops they count one turn.
     """
     args = draw(side, _BATCH.value, _CLASSES.value)
     if _TOPOLOGY.value:
