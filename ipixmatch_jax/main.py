@@ -11,7 +11,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from ipixmatch_jax import packaged, usage
+from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.configuration import files
 
 # Data workers import this file again: everything heavy waits for main().
 _CONFIG = config_flags.DEFINE_config_file(
@@ -84,10 +85,10 @@ def parse(
     """
     if {"-h", "-help", "--help"} & set(argv[1:]):
         rows = [flags.FLAGS[name] for name in shown]
-        usage.print_flags(module, rows, required, _EPILOG)
+        arguments.print_flags(module, rows, required, _EPILOG)
         sys.exit()
     try:
-        left = flags.FLAGS(packaged.in_arguments(argv))
+        left = flags.FLAGS(files.in_arguments(argv))
         # The file is read when its value is first looked at.
         _CONFIG.value.to_dict()
     except (flags.Error, OSError, AttributeError) as error:
@@ -115,26 +116,27 @@ def main(argv: list[str]) -> None:
     """Runs one training; exits with 143 or 130 after a save on a signal."""
     if len(argv) > 1:
         raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
-    from ipixmatch_jax import distributed, train
     from ipixmatch_jax.data.workers import WorkersLostError
-    from ipixmatch_jax.divergence import DivergenceError
+    from ipixmatch_jax.distributed import processes
+    from ipixmatch_jax.training import loop
+    from ipixmatch_jax.training.divergence import DivergenceError
 
     workdir = pathlib.Path(_WORKDIR.value or _default_workdir())
     quieten()
     try:
-        distributed.initialise(
+        processes.initialise(
             _COORDINATOR.value,
             _NUM_PROCESSES.value,
             _PROCESS_ID.value,
             heartbeat_seconds=_HEARTBEAT.value,
         )
-        code = train.train(_CONFIG.value, workdir)
+        code = loop.train(_CONFIG.value, workdir)
     except (
         ValueError,
         OSError,
         WorkersLostError,
         DivergenceError,
-        distributed.ProcessLostError,
+        processes.ProcessLostError,
     ) as error:
         # A sentence for the person; --verbosity=1 gives the traceback too.
         absl_logging.debug("stopped", exc_info=True)

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from configs import shapes as shapes_config
-from ipixmatch_jax import report_networks
+from ipixmatch_jax.report import val_images
 
 NAMES = ("sky", "road", "tree", "sign")
 # Every place that a user names something in.
@@ -96,15 +96,15 @@ def verdict(names=NAMES, images=4, size=(60, 90), image_name="val/{}.jpg"):
         ids["student"][:3] = ids["teacher"][:3] = 0
         image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
         counts = {name: count(truth, x, len(names)) for name, x in ids.items()}
-        seen = report_networks.Seen(i, image, truth, ids, counts)
+        seen = val_images.Seen(i, image, truth, ids, counts)
         name = image_name.format(i)
-        shown.append(report_networks.Shown(name, 10.0 * i, seen))
+        shown.append(val_images.Shown(name, 10.0 * i, seen))
     totals = {
         name: sum(one.seen.confusions[name] for one in shown)
         for name in ("student", "teacher")
     }
     half = -(-images // 2)
-    return report_networks.Verdict(
+    return val_images.Verdict(
         step=40,
         better="teacher",
         confusions=totals,

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax import accumulation, optim, sharding, step
-from ipixmatch_jax.losses.pixel import cross_entropy
+from benchmarks.collectives import collectives
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.fixmatch import fixmatch
-from ipixmatch_jax.program import collectives
+from ipixmatch_jax.training import accumulation, optimiser, step
 from tests.methods import pixel_network
 from tests.methods.loops import cut_mix, draw_views
 
@@ -25,8 +26,8 @@ def frozen(variables, images, train, perturb=None):
 
 
 def make(count, forward=frozen, mesh=None):
-    schedule = optim.poly_schedule(0.1, 10)
-    tx = optim.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
+    schedule = optimiser.poly_schedule(0.1, 10)
+    tx = optimiser.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
     state = step.create_state(pixel_network.variables(0), tx, with_teacher=True)
     run = functools.partial(
         step.train_step,

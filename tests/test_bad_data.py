@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from ipixmatch_jax import train
-from ipixmatch_jax.data import pipeline, shapes
-from ipixmatch_jax.data.sample import BadFileError
-from ipixmatch_jax.writer import Writer
+from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.data.source import BadFileError
+from ipixmatch_jax.training import loop
+from ipixmatch_jax.training.writer import Writer
 from tests.tiny_run import few_scenes, tiny
 
 BAD = 70  # The scene that cannot be used.
@@ -46,7 +47,7 @@ def test_a_bad_unlabelled_image_is_skipped_and_counted(tmp_path):
         **{"data.split": "1_8"}
     )  # 32 labelled scenes, so the bad one is not.
     config.seed = seed_that_shows(BAD - 32, 1, 256 - 32)
-    assert train.train(config, tmp_path) == 0
+    assert loop.train(config, tmp_path) == 0
     assert bad_images(tmp_path) == 1
 
 
@@ -55,9 +56,9 @@ def test_a_bad_labelled_image_stops_the_run_or_is_skipped(tmp_path):
     config = tiny(**{"data.split": "1_2", "train.log_every": 1})
     config.seed = seed_that_shows(BAD, 0, 128)
     with pytest.raises(BadFileError, match=r"scene_1_0070.png is spoilt"):
-        train.train(config, tmp_path / "stop")
+        loop.train(config, tmp_path / "stop")
     config.data.on_error = "skip"
-    assert train.train(config, tmp_path / "skip") == 0
+    assert loop.train(config, tmp_path / "skip") == 0
     assert bad_images(tmp_path / "skip") == 1
 
 

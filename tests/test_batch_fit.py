@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 
 from configs import camvid, cityscapes, common, folder, shapes, tfds, voc
-from ipixmatch_jax import (
-    batch_fit,
-    configuration,
-    device_memory,
-    least_memory,
-    parts,
-    train,
-)
-from ipixmatch_jax.data import shapes as scenes
+from ipixmatch_jax.configuration import saved as configuration
+from ipixmatch_jax.data.datasets import shapes as scenes
+from ipixmatch_jax.training import batch_size as batch_fit
+from ipixmatch_jax.training import device_memory, least_memory, loop, setup
 
 
 def search(memory, limit, *, unit=2, most=1000):
@@ -150,7 +145,7 @@ def planned(config, batch_size):
     """Of a real state and batch, not of shapes."""
     config = config.copy_and_resolve_references()
     config.train.batch_size = batch_size
-    built = parts.build(config)
+    built = setup.build(config)
     state = built.init(0)
     batch = {
         "labelled": {
@@ -182,7 +177,7 @@ def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
     config = tiny()
     limit = planned(config, 4)
     monkeypatch.setattr(device_memory, "limit", lambda devices: limit)
-    batch_fit.choose(config, parts.open_data(config))
+    batch_fit.choose(config, setup.open_data(config))
     assert config.train.batch_size == 4
 
 
@@ -196,7 +191,7 @@ def test_a_run_keeps_the_batch_that_it_found(
     caplog.set_level(logging.INFO, "ipixmatch_jax")
     config = tiny()
     config.train.reference_batch_size = 8
-    assert train.train(config, tmp_path) == 0
+    assert loop.train(config, tmp_path) == 0
     saved = json.loads((tmp_path / "config.json").read_text())["train"]
     assert saved["batch_size"] == 4
     assert saved["learning_rate"] == 0.03 * 4 / 8
@@ -221,7 +216,7 @@ def test_too_little_memory_is_one_sentence_with_ways_out(
     monkeypatch.setattr(device_memory, "limit", lambda devices: 100)
     monkeypatch.setattr(batch_fit, "_memory", lambda c, d, b: 300 + 20 * b)
     with pytest.raises(ValueError, match="Not even a batch of 2 fits") as error:
-        train.train(tiny(), tmp_path / "new")
+        loop.train(tiny(), tmp_path / "new")
     for way in ("crop_size", "bf16", "model.remat", "more devices"):
         assert way in str(error.value)
     assert not (tmp_path / "new").exists()
@@ -244,7 +239,7 @@ def test_images_that_can_fit_no_device_are_refused_before_compilation(
     config.train.batch_size = 2
     config.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match=words):
-        train.train(config, tmp_path / "new")
+        loop.train(config, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -252,7 +247,7 @@ def test_what_must_exist_is_counted_per_device(few_scenes, monkeypatch):
     config = tiny()
     config.train.batch_size = 16
     config.mesh.data = 8
-    built = parts.build(config)
+    built = setup.build(config)
     state = sum(x.nbytes for x in jax.tree.leaves(built.init(0)))
     least = state + 2 * 33 * 33 * 6 * 4
     monkeypatch.setattr(device_memory, "limit", lambda devices: least)
@@ -267,7 +262,7 @@ def test_a_device_that_tells_nothing_is_asked_for_a_number(
 ):
     monkeypatch.setattr(device_memory, "limit", lambda devices: None)
     with pytest.raises(ValueError, match="give a number, such as"):
-        train.train(tiny(), tmp_path / "new")
+        loop.train(tiny(), tmp_path / "new")
 
 
 def test_cpu_devices_share_what_the_host_has(monkeypatch, tmp_path):
@@ -301,14 +296,14 @@ def test_the_shapes_are_those_of_real_batches(few_scenes, method):
     config = shapes.get_config(f"tiny_1_16,method={method}")
     config.train.batch_size = 4
     config.mesh.data = 2
-    built = parts.build(config)
+    built = setup.build(config)
     real = pipeline.train_batches(
         built.data.labelled,
         built.data.unlabelled,
         batch_size=4,
         crop_size=config.data.crop_size,
         seed=0,
-        recipe=parts.view_recipe(config),
+        recipe=setup.view_recipe(config),
     )[0]
     del real["bad"]
     drawn = batch_fit.abstract_batch(config, built.mesh)

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.best_rows import best_rows
-from ipixmatch_jax import sweep_table
+from ipixmatch_jax.sweep import table
 
 FIELDS = ("inter_pixel.relation", "inter_pixel.weight")
 
@@ -15,7 +15,7 @@ def row(relation, weight, *miou):
     }
     empty = {"last": {}}
     by_seed = {seed: result | empty for seed, result in results.items()}
-    return sweep_table.Row((relation, weight), by_seed, [])
+    return table.Row((relation, weight), by_seed, [])
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def lines():
         row("affinity", "0.1"),
         row("pixel", "1.0", 70.0, 40.0),
     ]
-    return sweep_table.comma_separated(FIELDS, rows).splitlines()
+    return table.comma_separated(FIELDS, rows).splitlines()
 
 
 def test_the_best_on_val_without_the_baseline(lines):

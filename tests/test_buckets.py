@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ipixmatch_jax.buckets import bucket_shapes
+from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes
 
 
 def _padding(sizes, shapes):

@@ -9,16 +9,13 @@ import pytest
 from PIL import Image
 
 from configs import folder
-from ipixmatch_jax import (
-    configuration,
-    evaluate_command,
-    parts,
-    predict_run,
-    runs,
-    suggest_looks,
-    train,
-)
-from ipixmatch_jax.data import normalisation, sample
+from ipixmatch_jax.configuration import saved as configuration
+from ipixmatch_jax.data import normalisation, source
+from ipixmatch_jax.evaluate import __main__ as evaluate_command
+from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.predict import workdir as predict_run
+from ipixmatch_jax.suggest import images as suggest_looks
+from ipixmatch_jax.training import loop, setup
 
 SIZE = (40, 48)
 
@@ -64,7 +61,7 @@ def config(root, method="supervised"):
 @pytest.fixture(scope="module")
 def workdir(images, tmp_path_factory):
     path = tmp_path_factory.mktemp("run")
-    assert train.train(config(images), path) == 0
+    assert loop.train(config(images), path) == 0
     return path
 
 
@@ -82,7 +79,7 @@ def test_the_run_keeps_what_it_measured(images, workdir):
 
 
 def held_out(images):
-    data = parts.open_data(config(images))
+    data = setup.open_data(config(images))
     return {data.val.name(i) for i in range(len(data.val))}
 
 
@@ -120,7 +117,7 @@ def again_counted(c):
 
 def bare(workdir, values):
     """Ids of one image by the network alone, normalised here."""
-    run = runs.restore(workdir, "best")
+    run = restore.restore(workdir, "best")
     mean, std = (
         np.float64(getattr(run.config.data, name).split(","))
         for name in ("mean", "std")
@@ -166,10 +163,10 @@ def test_the_artifact_takes_four(images, workdir, tmp_path):
 def test_the_table_and_the_suggestions(images, workdir):
     head = evaluate_command.evaluate_workdir(workdir, "best", None)
     assert "| foreground | background | crack" in head.split("\n")[0]
-    run = runs.restore(workdir, "best")
-    data = parts.open_data(run.config)
+    run = restore.restore(workdir, "best")
+    data = setup.open_data(run.config)
     plan = suggest_looks.make_plan(data.unlabelled)
     (looks,) = suggest_looks.Looker(run).look(plan, list(plan.sizes))
     assert not plan.bad and looks[0].image.shape == (*SIZE, 4)
-    values = sample.pixels(data.unlabelled[0].image)
+    values = source.pixels(data.unlabelled[0].image)
     np.testing.assert_array_equal(looks[0].image, values)

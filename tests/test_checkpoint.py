@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.checkpoint import Checkpoints, Saved
+from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 
 
 def save(workdir, scores):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ipixmatch_jax.program import Collective, collectives
+from benchmarks.collectives import Collective, collectives
 
 # As XLA writes asynchronous, combined and tuple-valued operations on
 # accelerators; the loop's body is another computation of the text.

@@ -11,8 +11,8 @@ import tomllib
 
 import pytest
 
-from ipixmatch_jax import packaged
-from ipixmatch_jax.usage import COMMANDS
+from ipixmatch_jax.cli.arguments import COMMANDS
+from ipixmatch_jax.configuration import files as packaged
 from tests import command_helps
 
 ROOT = pathlib.Path(packaged.__file__).resolve().parents[1]

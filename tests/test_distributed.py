@@ -3,8 +3,8 @@
 import jax
 import pytest
 
-from ipixmatch_jax import distributed, sharding
-from ipixmatch_jax.distributed import Place
+from ipixmatch_jax.distributed import mesh, processes
+from ipixmatch_jax.distributed.processes import Place
 
 
 def step(nodes, *, tasks="4", task="2", job="123456"):
@@ -30,7 +30,7 @@ def step(nodes, *, tasks="4", task="2", job="123456"):
     ],
 )
 def test_slurm_lists_of_nodes(nodes, host):
-    place = distributed.from_slurm(step(nodes))
+    place = processes.from_slurm(step(nodes))
     assert place == Place(f"{host}:62016", 4, 2)
 
 
@@ -49,11 +49,11 @@ def test_slurm_lists_of_nodes(nodes, host):
     ],
 )
 def test_outside_of_a_step_of_several_tasks_there_is_no_place(environment):
-    assert distributed.from_slurm(environment) is None
+    assert processes.from_slurm(environment) is None
 
 
 def test_flags_that_fit():
-    place = distributed.from_flags("node1:8476", 2, 1)
+    place = processes.from_flags("node1:8476", 2, 1)
     assert place == Place("node1:8476", 2, 1)
 
 
@@ -71,7 +71,7 @@ def test_flags_that_fit():
 )
 def test_flags_that_do_not_fit_are_one_sentence(given, words):
     with pytest.raises(ValueError, match=words) as error:
-        distributed.initialise(*given)
+        processes.initialise(*given)
     assert "\n" not in str(error.value)
 
 
@@ -88,17 +88,17 @@ def joined(monkeypatch):
 
 
 def test_alone_nothing_is_joined(joined):
-    distributed.initialise()
-    distributed.initialise(num_processes=1)
+    processes.initialise()
+    processes.initialise(num_processes=1)
     assert joined == []
 
 
 def test_flags_come_before_slurm(joined, monkeypatch):
     for name, value in step("node1").items():
         monkeypatch.setenv(name, value)
-    distributed.initialise()
-    distributed.initialise("node9:1", 2, 1, heartbeat_seconds=7)
-    distributed.initialise(num_processes=1)
+    processes.initialise()
+    processes.initialise("node9:1", 2, 1, heartbeat_seconds=7)
+    processes.initialise(num_processes=1)
     (first, _), (second, options) = joined
     assert first == ("node1:62016", 4, 2)
     assert second == ("node9:1", 2, 1)
@@ -106,8 +106,8 @@ def test_flags_come_before_slurm(joined, monkeypatch):
 
 
 def test_a_tpu_host_is_left_to_jax(joined, monkeypatch):
-    monkeypatch.setattr(distributed, "on_tpu", lambda environment: True)
-    distributed.initialise()
+    monkeypatch.setattr(processes, "on_tpu", lambda environment: True)
+    processes.initialise()
     ((place, options),) = joined
     assert place == ()
     assert "cluster_detection_method" not in options
@@ -118,34 +118,34 @@ def test_a_tpu_that_jax_does_not_know_is_one_sentence(monkeypatch):
         raise ValueError("coordinator_address should be defined.")
 
     monkeypatch.setattr(jax.distributed, "initialize", refuse)
-    monkeypatch.setattr(distributed, "on_tpu", lambda environment: True)
+    monkeypatch.setattr(processes, "on_tpu", lambda environment: True)
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
     with pytest.raises(ValueError, match="give --num_processes=1"):
-        distributed.initialise()
+        processes.initialise()
 
 
 def test_what_a_tpu_host_is(monkeypatch):
     monkeypatch.setattr(
-        distributed.glob,
+        processes.glob,
         "glob",
         lambda pattern: ["/dev/accel0"] if "accel" in pattern else [],
     )
     monkeypatch.setattr(
-        distributed.importlib.util, "find_spec", lambda name: object()
+        processes.importlib.util, "find_spec", lambda name: object()
     )
-    assert distributed.on_tpu({})
-    assert distributed.on_tpu({"JAX_PLATFORMS": ""})
-    assert distributed.on_tpu({"JAX_PLATFORMS": "tpu,cpu"})
-    assert not distributed.on_tpu({"JAX_PLATFORMS": "cpu"})
+    assert processes.on_tpu({})
+    assert processes.on_tpu({"JAX_PLATFORMS": ""})
+    assert processes.on_tpu({"JAX_PLATFORMS": "tpu,cpu"})
+    assert not processes.on_tpu({"JAX_PLATFORMS": "cpu"})
     monkeypatch.setattr(
-        distributed.importlib.util, "find_spec", lambda name: None
+        processes.importlib.util, "find_spec", lambda name: None
     )
-    assert not distributed.on_tpu({})
+    assert not processes.on_tpu({})
 
 
 def test_alone_a_program_waits_for_nobody():
     program = jax.jit(lambda x: x)
-    assert distributed.together(program) is program
+    assert processes.together(program) is program
 
 
 @pytest.mark.parametrize("kind", [ValueError, jax.errors.JaxRuntimeError])
@@ -163,8 +163,8 @@ def test_a_process_that_is_gone_is_one_sentence(
     monkeypatch.setattr(jax, "process_index", lambda: 1)
     said = "UNKNOWN: Gloo AllGather failed: Connection closed by peer\nmore"
     with (
-        pytest.raises(distributed.ProcessLostError) as error,
-        distributed.naming_the_lost(),
+        pytest.raises(processes.ProcessLostError) as error,
+        processes.naming_the_lost(),
     ):
         raise kind(said)
     assert str(error.value).startswith(words)
@@ -175,7 +175,7 @@ def test_a_process_that_is_gone_is_one_sentence(
 def test_other_errors_are_left_as_they_are():
     with (
         pytest.raises(ValueError, match=r"^a mask is missing$"),
-        distributed.naming_the_lost(),
+        processes.naming_the_lost(),
     ):
         raise ValueError("a mask is missing")
 
@@ -183,4 +183,4 @@ def test_other_errors_are_left_as_they_are():
 def test_a_mesh_that_leaves_out_a_process_is_one_sentence(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match="leaves out devices of the run's 2"):
-        sharding.make_mesh(4, 1)
+        mesh.make_mesh(4, 1)

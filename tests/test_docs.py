@@ -6,8 +6,8 @@ import re
 import pytest
 
 from configs import common
-from ipixmatch_jax import config_reference
-from ipixmatch_jax.usage import COMMANDS
+from ipixmatch_jax.cli.arguments import COMMANDS
+from ipixmatch_jax.configuration import reference
 from tests import command_helps
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -110,7 +110,7 @@ def test_every_command_and_flag_exists(path, flags):
 
 def test_the_reference_of_fields_is_up_to_date():
     page = (ROOT / "docs/config_reference.md").read_text("utf-8")
-    assert page == config_reference.text(), (
+    assert page == reference.text(), (
         "python -m ipixmatch_jax.config_reference > docs/config_reference.md"
     )
 
@@ -125,7 +125,7 @@ def leaves(tree, prefix=""):
 
 def test_the_reference_has_every_field_with_its_meaning():
     source = pathlib.Path(common.__file__).read_text("utf-8")
-    sections = config_reference.read(source, BASE)
+    sections = reference.read(source, BASE)
     fields = {f.path: f for section in sections for f in section.fields}
     assert sorted(fields) == sorted(leaves(BASE))
     assert all(len(field.meaning) > 3 for field in fields.values())
@@ -154,7 +154,7 @@ def base():
 """
     values = {"first": 1, "part": {"second": 2, "third": 3}}
     values["other"] = {"fourth": 4}
-    top, part, other = config_reference.read(source, values)
+    top, part, other = reference.read(source, values)
     assert [tuple(f) for f in top.fields] == [("first", 1, "Two lines above.")]
     assert part.note == "On all of them."
     assert [f.meaning for f in part.fields] == ["beside", "Above another."]

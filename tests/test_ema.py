@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax import ema
+from ipixmatch_jax.training import ema
 
 
 @pytest.mark.parametrize("decay", [0.996, 0.999, 0.99])

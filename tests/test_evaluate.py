@@ -8,8 +8,8 @@ import pytest
 from jax.sharding import AxisType
 from PIL import Image
 
-from ipixmatch_jax import evaluate, metrics
-from ipixmatch_jax.data.sample import Sample
+from ipixmatch_jax.data.source import Sample
+from ipixmatch_jax.evaluate import evaluator, metrics
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def _scores(predictions, labels, num_classes=19):
 
 
 def test_original_and_center_crop_in_one_padded_batch(numbers, street):
-    box = evaluate.center_box(90, 151, 65)
+    box = evaluator.center_box(90, 151, 65)
     assert box == (12, 43, 77, 108)
     crop = street[12:77, 43:108]
     batch = np.zeros((2, 97, 160, 3), np.float32)
@@ -37,7 +37,7 @@ def test_original_and_center_crop_in_one_padded_batch(numbers, street):
     batch[1, :65, :65] = crop
     sizes = np.int32([(90, 151), (65, 65)])
     network = golden.network(19)
-    logits = jax.jit(lambda v, x, s: evaluate.class_scores(network, v, x, s))(
+    logits = jax.jit(lambda v, x, s: evaluator.class_scores(network, v, x, s))(
         golden.variables(19), batch, sizes
     )
     predictions = np.argmax(logits, -1)
@@ -59,7 +59,7 @@ def test_sliding_window(numbers, street):
     batch[0, :90, :151] = street
     network = golden.network(19)
     scores = jax.jit(
-        lambda v, x, s: evaluate.class_scores(network, v, x, s, window=65)
+        lambda v, x, s: evaluator.class_scores(network, v, x, s, window=65)
     )(golden.variables(19), batch, np.int32([(90, 151)]))
     predictions = np.argmax(scores[0, :90, :151], -1)
     np.testing.assert_allclose(
@@ -70,8 +70,8 @@ def test_sliding_window(numbers, street):
 
 
 def test_cityscapes_has_eight_windows():
-    assert evaluate.window_starts(1024, 801) == [0, 534]
-    assert evaluate.window_starts(2048, 801) == [0, 534, 1068, 1602]
+    assert evaluator.window_starts(1024, 801) == [0, 534]
+    assert evaluator.window_starts(2048, 801) == [0, 534, 1068, 1602]
 
 
 class Drawings:
@@ -125,7 +125,7 @@ def _expected(source, shift, crop=None):
     for i in range(len(source)):
         image, labels = source.arrays(i)
         if crop is not None:
-            top, left, bottom, right = evaluate.center_box(*labels.shape, crop)
+            top, left, bottom, right = evaluator.center_box(*labels.shape, crop)
             image = image[top:bottom, left:right]
             labels = labels[top:bottom, left:right]
         keep = labels != 255
@@ -134,7 +134,7 @@ def _expected(source, shift, crop=None):
     return confusion
 
 
-@pytest.mark.parametrize("mode", evaluate.MODES)
+@pytest.mark.parametrize("mode", evaluator.MODES)
 @pytest.mark.parametrize("mesh_shape", [None, (4, 2)])
 def test_every_image_counts_once_for_every_network(mode, mesh_shape):
     mesh = None
@@ -143,7 +143,7 @@ def test_every_image_counts_once_for_every_network(mode, mesh_shape):
             mesh_shape, ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2
         )
     network, source = Copying(), Drawings(23)
-    score = evaluate.make_evaluator(
+    score = evaluator.make_evaluator(
         network,
         mode=mode,
         crop_size=16,
@@ -179,7 +179,7 @@ def test_many_sizes_compile_at_most_eight_times(mode):
             return 10 + i % 37, 10 + (i * 7) % 41
 
     network, source = Copying(), ManySizes(80)
-    score = evaluate.make_evaluator(
+    score = evaluator.make_evaluator(
         network, mode=mode, crop_size=30, num_classes=3, batch_size=4
     )
     results = score({"student": {"shift": 0}}, source)
@@ -192,7 +192,7 @@ def test_many_sizes_compile_at_most_eight_times(mode):
 
 def test_it_stops_between_batches():
     source = Drawings(12)
-    score = evaluate.make_evaluator(
+    score = evaluator.make_evaluator(
         Copying(), mode="original", crop_size=9, num_classes=3, batch_size=2
     )
     answers = iter([False, True])
@@ -208,7 +208,7 @@ def test_predict_returns_classes_and_their_probability():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 40, 33, 3), np.uint8)
     sizes = np.int32([(40, 33), (25, 20)])
-    ids, confidence = evaluate.predict(network, variables, images, sizes)
+    ids, confidence = evaluator.predict(network, variables, images, sizes)
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     forward = jax.jit(lambda x: network.apply(variables, x[None], False)[0])
     for i, (h, w) in enumerate(sizes):
@@ -237,7 +237,7 @@ def test_wrong_settings_say_what_is_right(arguments, sentence):
     )
     settings = {"mode": "original", "batch_size": 8, **arguments}
     with pytest.raises(ValueError, match=sentence):
-        evaluate.make_evaluator(
+        evaluator.make_evaluator(
             Copying(), crop_size=9, num_classes=3, mesh=mesh, **settings
         )
 
@@ -247,7 +247,7 @@ def test_an_image_without_mask_is_named():
         def __getitem__(self, i):
             return super().__getitem__(i)._replace(mask=None)
 
-    score = evaluate.make_evaluator(
+    score = evaluator.make_evaluator(
         Copying(), mode="original", crop_size=9, num_classes=3, batch_size=2
     )
     with pytest.raises(ValueError, match=r"0\.png has no mask"):

@@ -10,9 +10,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from configs import shapes as shapes_config
-from ipixmatch_jax import evaluate_command, models
-from ipixmatch_jax.data import shapes
-from ipixmatch_jax.models import torch_names
+from ipixmatch_jax import models
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.evaluate import __main__ as evaluate_command
+from ipixmatch_jax.models.weights import torch_names
 from tests.tiny_run import few_scenes
 
 

@@ -13,8 +13,9 @@ import jax
 import numpy as np
 import pytest
 
-from ipixmatch_jax import export, models
-from ipixmatch_jax.data import shapes
+from ipixmatch_jax import models
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.predict import export
 
 DOC = pathlib.Path(__file__).resolve().parents[1] / "docs" / "predict.md"
 NAMES = ("sky", "straße", "car")

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks import gradient_scale
 from configs import shapes
-from ipixmatch_jax import grid
-from ipixmatch_jax.losses.inter_pixel import READINGS
+from ipixmatch_jax.losses.inter_pixel.loss import READINGS
 from ipixmatch_jax.methods.base import Consistency, Outcome, Views
+from ipixmatch_jax.sweep import grid
 from tests.losses import inter_pixel_twin as twin
 
 SCALE = 0.7

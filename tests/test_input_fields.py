@@ -6,8 +6,10 @@ import pytest
 
 from configs import folder, voc
 from configs import shapes as shapes_config
-from ipixmatch_jax import configuration, grid, parts
-from ipixmatch_jax.data import shapes
+from ipixmatch_jax.configuration import saved as configuration
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.sweep import grid
+from ipixmatch_jax.training import setup
 
 
 def refused(match, make=folder.get_config, **changes):
@@ -58,9 +60,9 @@ def test_as_many_weights_as_classes():
     config = shapes_config.get_config()
     config.loss.class_weights = "1,2,3"
     with pytest.raises(ValueError, match=r"class_weights='1,2,3' is not 6"):
-        parts.open_data(config)
+        setup.open_data(config)
     config.loss.class_weights = "1,2,3,4,5,6"
-    assert len(parts.open_data(config).class_names) == 6
+    assert len(setup.open_data(config).class_names) == 6
 
 
 def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
@@ -70,7 +72,7 @@ def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
     config.loss.class_weights = "balanced"
     (cell,) = grid.make(config, ["seed=0"], None, tmp_path).cells
     begun = cell.config.copy_and_resolve_references()
-    parts.open_data(begun)
+    setup.open_data(begun)
     assert begun.data.mean.count(",") == begun.data.std.count(",") == 2
     assert begun.loss.class_weights.count(",") == 5
     cell.workdir.mkdir(parents=True)

@@ -8,10 +8,11 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.collectives import collectives
 from configs import shapes
-from ipixmatch_jax import parts, sharding
 from ipixmatch_jax.data import pipeline
-from ipixmatch_jax.program import collectives
+from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.training import setup
 
 MESHES = [(8, 1), (2, 4), (1, 8)]
 STEPS = 6
@@ -55,13 +56,13 @@ def configured(data, fsdp):
 
 
 def run(data, fsdp, batches, start=None):
-    built = parts.build(configured(data, fsdp))
+    built = setup.build(configured(data, fsdp))
     if start is None:
         start = jax.device_get(built.init(0))
     state = jax.tree.map(
         lambda x, like: jax.device_put(x, like.sharding), start, built.like
     )
-    put = [sharding.put_batch(batch, built.mesh) for batch in batches]
+    put = [mesh.put_batch(batch, built.mesh) for batch in batches]
     lowered = built.train_step.lower(state, put[0])
     compiled = lowered.compile(compiler_options=OPTIONS)
     metrics = []
@@ -74,14 +75,14 @@ def run(data, fsdp, batches, start=None):
 @pytest.fixture(scope="module")
 def batches():
     config = configured(1, 1)
-    data = parts.open_data(config)
+    data = setup.open_data(config)
     stream = pipeline.train_batches(
         data.labelled,
         data.unlabelled,
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=parts.view_recipe(config),
+        recipe=setup.view_recipe(config),
     )
     drawn = [stream[step] for step in range(STEPS)]
     return [{k: v for k, v in b.items() if k != "bad"} for b in drawn]

@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from ipixmatch_jax import metrics
+from ipixmatch_jax.evaluate import metrics
 
 
 @pytest.fixture(scope="module")

@@ -5,18 +5,18 @@ import numpy as np
 import optax
 import pytest
 
-from ipixmatch_jax import optim
+from ipixmatch_jax.training import optimiser
 
 
 def test_schedule_is_the_references(reference):
     golden = np.load(reference / "golden_resnet50.npz")["lr_used"]
-    rate = optim.poly_schedule(1e-3, 100)
+    rate = optimiser.poly_schedule(1e-3, 100)
     actual = [rate(jnp.int32(k)) for k in range(100)]
     np.testing.assert_allclose(actual, golden, rtol=1e-4)
 
 
 def test_schedule_stays_finite_after_its_end():
-    rate = optim.poly_schedule(1e-3, 10)
+    rate = optimiser.poly_schedule(1e-3, 10)
     assert rate(jnp.int32(50)) == 0
 
 
@@ -38,8 +38,8 @@ def test_update_is_torchs_with_a_faster_head():
         | {"head": {"b": rng.standard_normal(3)}}
         for _ in range(6)
     ]
-    schedule = optim.poly_schedule(0.1, 10)
-    tx = optim.sgd(schedule, head_multiplier=10.0, weight_decay=0.01)
+    schedule = optimiser.poly_schedule(0.1, 10)
+    tx = optimiser.sgd(schedule, head_multiplier=10.0, weight_decay=0.01)
     state, now = tx.init(params), params
     for grad in grads:
         updates, state = tx.update(grad, state, now)
@@ -56,7 +56,7 @@ def test_update_is_torchs_with_a_faster_head():
 
 
 def test_a_parameter_outside_the_groups_is_named():
-    tx = optim.sgd(lambda _: 0.1, head_multiplier=1.0, weight_decay=0.0)
+    tx = optimiser.sgd(lambda _: 0.1, head_multiplier=1.0, weight_decay=0.0)
     params = {"neck": {"w": jnp.zeros(2)}}
     with pytest.raises(ValueError, match="neck/w"):
         tx.update(params, tx.init(params), params)
@@ -65,7 +65,7 @@ def test_a_parameter_outside_the_groups_is_named():
 def test_adam_is_torchs_with_a_faster_head():
     rng = np.random.default_rng(1)
     start, grads = rng.standard_normal((2, 4)), rng.standard_normal((5, 2, 4))
-    tx = optim.adam(
+    tx = optimiser.adam(
         optax.constant_schedule(0.01), head_multiplier=10.0, weight_decay=0.1
     )
     names = ("backbone", "head")
@@ -88,7 +88,7 @@ def test_adam_is_torchs_with_a_faster_head():
 
 
 def test_two_networks_have_the_groups_of_one():
-    tx = optim.sgd(lambda _: 1.0, head_multiplier=3.0, weight_decay=0.0)
+    tx = optimiser.sgd(lambda _: 1.0, head_multiplier=3.0, weight_decay=0.0)
     one = {"backbone": {"w": jnp.ones(2)}, "head": {"b": jnp.ones(2)}}
     params = {"student": one, "twin": one}
     updates, _ = tx.update(params, tx.init(params), params)

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from configs import folder
-from ipixmatch_jax import configuration, parts, sweep
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.sweep import runner
+from ipixmatch_jax.training import setup
 
 
 @pytest.fixture
@@ -31,31 +33,31 @@ def config(tmp_path):
 
 
 def test_the_number_of_classes_comes_from_the_data(config, tmp_path):
-    configuration.check(config)
-    built = parts.build(config)
+    saved.check(config)
+    built = setup.build(config)
     assert config.model.num_classes == built.network.num_classes == 3
     # A resumed run begins from 0 again, and is the same run.
-    configuration.save(config, tmp_path)
+    saved.save(config, tmp_path)
     again = folder.get_config("tiny")
     again.data.root = config.data.root
-    parts.open_data(again)
-    configuration.check_resume(again, tmp_path)
+    setup.open_data(again)
+    saved.check_resume(again, tmp_path)
 
 
 def test_a_number_that_is_not_the_datas_is_refused(config):
     config.model.num_classes = 1
     with pytest.raises(ValueError, match="folder has 3 classes"):
-        parts.open_data(config)
+        setup.open_data(config)
 
 
 def test_the_hold_out_is_a_field(config):
-    assert len(parts.open_data(config).val) == 1
+    assert len(setup.open_data(config).val) == 1
     config.data.holdout = 0.6
-    assert len(parts.open_data(config).val) == 2
+    assert len(setup.open_data(config).val) == 2
 
 
 def test_a_sweep_opens_it_once_and_gives_every_cell_its_classes(config):
-    programs = sweep.Programs()
+    programs = runner.Programs()
     other = config.copy_and_resolve_references()
     other.seed = 1
     assert programs.open_data(config) is programs.open_data(other)
@@ -63,4 +65,4 @@ def test_a_sweep_opens_it_once_and_gives_every_cell_its_classes(config):
     third = other.copy_and_resolve_references()
     third.data.holdout = 0.6
     assert len(programs.open_data(third).val) == 2
-    assert "holdout" not in json.loads(sweep._program_key(third))["data"]
+    assert "holdout" not in json.loads(runner._program_key(third))["data"]

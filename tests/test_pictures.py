@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ipixmatch_jax import pictures
+from ipixmatch_jax.utils import pictures
 
 PALETTE = ((0, 0, 0), (10, 20, 30))
 

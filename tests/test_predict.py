@@ -13,20 +13,17 @@ import pytest
 from PIL import Image
 
 from configs import shapes as shapes_config
-from ipixmatch_jax import (
-    configuration,
-    evaluate,
-    models,
-    predict,
-    predict_command,
-    predict_run,
-    prediction_files,
-    sharding,
-)
-from ipixmatch_jax.checkpoint import Checkpoints, Saved
-from ipixmatch_jax.data import shapes
-from ipixmatch_jax.data.class_list import voc_colour
-from ipixmatch_jax.data.sample import BadFileError
+from ipixmatch_jax import models
+from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.data.files.class_list import voc_colour
+from ipixmatch_jax.data.source import BadFileError
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.evaluate import evaluator
+from ipixmatch_jax.predict import __main__ as predict_command
+from ipixmatch_jax.predict import files, predictor
+from ipixmatch_jax.predict import workdir as predict_run
 
 # The first four share a padded shape, in which none fits exactly.
 SIZES = ((41, 33), (40, 34), (41, 33), (40, 34), (23, 30))
@@ -54,7 +51,7 @@ def picture(i, size):
 def bare(image, window=None):
     """Scores [H, W, K] of one image, without padding."""
     x = ((image / 255 - MEAN) / STD).astype(jnp.float32)[None]
-    apply = evaluate.class_scores
+    apply = evaluator.class_scores
     return apply(network(), variables(), x, None, window)[0]
 
 
@@ -94,7 +91,7 @@ def paths(folder):
 
 def test_odd_sizes_are_predicted_as_the_unpadded_network_does(folder):
     found = dict(
-        predict.predict_files(
+        predictor.predict_files(
             network(), variables(), paths(folder), batch_size=3
         )
     )
@@ -134,9 +131,9 @@ class Neighbours:
     ("scales", "flip"), [((0.75, 1.5), True), ((1.0,), True), ((0.6,), False)]
 )
 def test_flip_and_scales_average_as_a_slow_loop_does(folder, scales, flip):
-    averaging = predict.Averaging(scales, flip)
+    averaging = predictor.Averaging(scales, flip)
     found = dict(
-        predict.predict_files(
+        predictor.predict_files(
             Neighbours(), {}, paths(folder), averaging=averaging
         )
     )
@@ -155,9 +152,9 @@ def test_flip_and_scales_average_as_a_slow_loop_does(folder, scales, flip):
 
 
 def test_windows_are_those_of_evaluate(folder):
-    windows = predict.Windows(33, above=0)
+    windows = predictor.Windows(33, above=0)
     path = paths(folder)[1]
-    found = predict.predict_files(
+    found = predictor.predict_files(
         network(), variables(), [path], windows=windows
     )
     ((_, prediction),) = found
@@ -166,26 +163,26 @@ def test_windows_are_those_of_evaluate(folder):
 
 def test_what_is_large_is_cut_and_the_rest_is_not(folder):
     small, large = paths(folder)[4], paths(folder)[0]
-    windows = predict.Windows(17, above=23 * 30)
+    windows = predictor.Windows(17, above=23 * 30)
     network = Neighbours()
-    both = predict.predict_files(network, {}, [large, small], windows=windows)
+    both = predictor.predict_files(network, {}, [large, small], windows=windows)
     assert dict(both)[0].ids.shape == SIZES[0]
     assert network.shapes == [SIZES[4], (17, 17)]
     network = Neighbours()
-    both = predict.predict_files(network, {}, [large, small], windows=None)
+    both = predictor.predict_files(network, {}, [large, small], windows=None)
     assert len(list(both)) == 2
     assert sorted(network.shapes) == [SIZES[4], SIZES[0]]
 
 
 def test_large_images_take_fewer_at_once():
-    side = predict.LARGE
-    assert predict._count(side, 16, None, predict.PLAIN) == 1
-    assert predict._count(side // 4, 16, None, predict.PLAIN) == 4
+    side = predictor.LARGE
+    assert predictor._count(side, 16, None, predictor.PLAIN) == 1
+    assert predictor._count(side // 4, 16, None, predictor.PLAIN) == 4
     mesh = sharding.make_mesh(8, 1)
-    assert predict._count(side, 16, mesh, predict.PLAIN) == 8
-    assert predict._count(100, 17, mesh, predict.PLAIN) == 24
-    averaging = predict.Averaging((0.5, 2.0), True)
-    assert predict._count(side // 16, 16, None, averaging) == 2
+    assert predictor._count(side, 16, mesh, predictor.PLAIN) == 8
+    assert predictor._count(100, 17, mesh, predictor.PLAIN) == 24
+    averaging = predictor.Averaging((0.5, 2.0), True)
+    assert predictor._count(side // 16, 16, None, averaging) == 2
 
 
 def test_many_files_of_one_size_compile_once(folder):
@@ -196,7 +193,7 @@ def test_many_files_of_one_size_compile_once(folder):
     cut.write_bytes(cut.read_bytes()[:-60])
     network = Neighbours()
     same = [str(folder / f"same{i}.png") for i in range(7)]
-    found = dict(predict.predict_files(network, {}, same, batch_size=4))
+    found = dict(predictor.predict_files(network, {}, same, batch_size=4))
     assert network.shapes == [(9, 11)]
     assert isinstance(found[3], BadFileError)
     x = (picture(5, (9, 11)) / 255 - MEAN) / STD * [1, 0.7, 1]
@@ -209,7 +206,7 @@ def workdir(tmp_path_factory):
     """A run of random weights whose teacher was best."""
     path = tmp_path_factory.mktemp("run")
     config = shapes_config.get_config()
-    configuration.save(config, path)
+    saved.save(config, path)
     trees = {"student": variables(1), "teacher": variables()}
     with Checkpoints(path) as checkpoints:
         best = Saved(50.0, 7, "teacher")
@@ -228,7 +225,7 @@ def colours(path):
 def test_a_folder_becomes_palette_pngs_and_continues(folder, workdir, tmp_path):
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     out = tmp_path / "out"
-    kinds = prediction_files.KINDS
+    kinds = files.KINDS
     done = predict_run.predict_workdir(workdir, folder, out, kinds=kinds)
     assert done == (5, 0, 1)
     for i, size in enumerate(SIZES):
@@ -237,7 +234,7 @@ def test_a_folder_becomes_palette_pngs_and_continues(folder, workdir, tmp_path):
         shares = softmax(bare(picture(i, size)))
         confidence = np.asarray(Image.open(out / "confidence" / name))
         agree(
-            predict.Prediction(None, ids, confidence / 255),
+            predictor.Prediction(None, ids, confidence / 255),
             shares,
             atol=0.5 / 255 + 2e-4,
         )
@@ -287,24 +284,24 @@ def test_windows_follow_the_run():
 def test_lists_name_images_by_line(folder, tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_text("photos/0.png\n\nphotos/deep/er/1.png\nphotos/0.png\n")
-    items = prediction_files.find(listed, tmp_path / "out")
+    items = files.find(listed, tmp_path / "out")
     assert [i.name for i in items] == ["photos/0", "photos/deep/er/1"]
     inner = folder / "deep" / "list.txt"
     inner.write_text(f"{folder}/0.png\ner/1.png\n../a b.png\n")
-    items = prediction_files.find(inner, tmp_path / "out")
+    items = files.find(inner, tmp_path / "out")
     assert [i.name for i in items] == ["0", "deep/er/1", "a b"]
-    (one,) = prediction_files.find(folder / "deep/er/3.png", tmp_path / "out")
+    (one,) = files.find(folder / "deep/er/3.png", tmp_path / "out")
     assert one == (str(folder / "deep/er/3.png"), "3")
 
 
 def test_outputs_below_the_images_are_not_taken_for_images(folder):
-    before = prediction_files.find(folder, folder)
+    before = files.find(folder, folder)
     below = folder / "predictions"
     below.mkdir()
     Image.fromarray(picture(0, (9, 9))).save(below / "0.png")
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "deep" / "circle").symlink_to(folder)
-    assert prediction_files.find(folder, folder) == before
+    assert files.find(folder, folder) == before
     assert len(before) == 5
 
 
@@ -325,7 +322,7 @@ def test_wrong_paths_are_sentences(tmp_path, names, source, words):
     for name in names:
         (tmp_path / "photos" / name).write_bytes(b"\xff\xd8")
     with pytest.raises((ValueError, FileNotFoundError), match=words):
-        prediction_files.find(tmp_path / source, tmp_path / "out")
+        files.find(tmp_path / source, tmp_path / "out")
 
 
 def test_an_unknown_network_is_named(folder, workdir, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
-from ipixmatch_jax.preemption import StopRequest
+from ipixmatch_jax.distributed.preemption import StopRequest
 
 
 @pytest.mark.parametrize(

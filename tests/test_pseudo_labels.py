@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ipixmatch_jax import pseudo_labels
+from ipixmatch_jax.methods import pseudo_labels
 
 
 def test_confidence_is_the_largest_softmax():

@@ -13,20 +13,14 @@ import pytest
 import report_cases
 from PIL import Image
 
-from ipixmatch_jax import (
-    configuration,
-    models,
-    report,
-    report_charts,
-    report_comparison,
-    report_history,
-    report_pictures,
-    report_run,
-    report_single,
-    report_tables,
-)
-from ipixmatch_jax.checkpoint import Checkpoints, Saved
-from ipixmatch_jax.data import shapes
+from ipixmatch_jax import models
+from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.report import build, comparison, gallery, single, tables
+from ipixmatch_jax.report import charts as report_charts
+from ipixmatch_jax.report import history as report_history
+from ipixmatch_jax.report import run as report_run
 from tests.refusal import refusal
 
 
@@ -90,9 +84,9 @@ def test_training_time_is_that_of_the_steps_between_lines():
     )
     # 10 / 1 + 20 / 4 + 10 / 2
     assert history.timing() == (20.0, 2.0, 16.0)
-    assert report_tables.duration(20) == "20 s"
-    assert report_tables.duration(125.4) == "2 min 05 s"
-    assert report_tables.duration(7260) == "2 h 01 min"
+    assert tables.duration(20) == "20 s"
+    assert tables.duration(125.4) == "2 min 05 s"
+    assert tables.duration(7260) == "2 h 01 min"
 
 
 def all_charts(tmp_path):
@@ -100,8 +94,8 @@ def all_charts(tmp_path):
     paths = [report_cases.write_run(tmp_path / name) for name in ("a", "b")]
     found = report_run.read(paths)
     pages = [
-        report_single.page(found[0], report_cases.verdict(), []),
-        report_comparison.page(found),
+        single.page(found[0], report_cases.verdict(), []),
+        comparison.page(found),
     ]
     charts = []
     for page in pages:
@@ -126,7 +120,7 @@ def test_rows_of_the_confusion_are_shares():
     assert trace["z"] == [[0.75, 0.25, 0], [None] * 3, [0.005, 0.005, 0.99]]
     assert trace["text"][0] == ["75%", "25%", ""]
     assert trace["x"] == trace["y"] == ["a (0)", "a (1)", "&lt;b&gt;"]
-    said = report_tables.mistakes(counts, ["a", "a", "<b>"], 2)
+    said = tables.mistakes(counts, ["a", "a", "<b>"], 2)
     assert "<b>25%</b> of a is taken for a" in said
 
 
@@ -151,7 +145,7 @@ def test_pictures_are_shrunk_and_keep_their_colours():
     ids = np.zeros((700, 1280), np.uint8)
     ids[:, 640:] = 2
     ids[:350] = 255
-    layer = picture(report_pictures.layer(ids, report_cases.PALETTE), "png")
+    layer = picture(gallery.layer(ids, report_cases.PALETTE), "png")
     assert (layer.mode, layer.size) == ("P", (640, 350))
     colours = np.asarray(layer.convert("RGB"))
     assert tuple(colours[349, 0]) == report_cases.PALETTE[0]
@@ -159,7 +153,7 @@ def test_pictures_are_shrunk_and_keep_their_colours():
     assert tuple(colours[0, 0]) == (224, 224, 224)
     for channels in (1, 2, 3, 4):
         image = np.full((700, 1280, channels), 90, np.uint8)
-        photo = picture(report_pictures.photo(image), "jpeg")
+        photo = picture(gallery.photo(image), "jpeg")
         assert (photo.mode, photo.size) == ("RGB", (640, 350))
         assert abs(np.asarray(photo).astype(int) - 90).max() <= 2
 
@@ -192,15 +186,15 @@ def test_what_a_user_names_stays_text(tmp_path):
     found = report_run.read(paths)
     verdict = report_cases.verdict(names, image_name=hostile + "{}")
     plain = report_cases.verdict()
-    page = report_single.page(found[0], verdict, [f"note {hostile}"])
-    both = report_comparison.page(found)
+    page = single.page(found[0], verdict, [f"note {hostile}"])
+    both = comparison.page(found)
     for made, scripts in ((page, 3), (both, 3)):
         tags = _Tags(made)
         assert tags.tags.count("script") == scripts
         assert tags.tags.count("style") == 2
         assert hostile in " ".join(tags.text)
         assert all(v.startswith(("#", "data:")) for v in tags.links)
-    usual = _Tags(report_single.page(found[0], plain, []))
+    usual = _Tags(single.page(found[0], plain, []))
     # A note's four more: the names open no element.
     assert len(_Tags(page).tags) == len(usual.tags) + 4
     assert "<b>one" in " ".join(usual.text)
@@ -208,12 +202,12 @@ def test_what_a_user_names_stays_text(tmp_path):
 
 def test_a_run_without_data_or_end_says_so(tmp_path):
     path = report_cases.write_run(tmp_path / "run", finished=False)
-    text = " ".join(_Tags(report.page([path])).text)
+    text = " ".join(_Tags(build.page([path])).text)
     assert "logged 30 of 40 steps" in text
     assert "holds no checkpoint yet" in text
     config = {"data.name": "camvid", "data.root": str(tmp_path / "gone")}
     path = report_cases.write_run(tmp_path / "other", **config)
-    text = " ".join(_Tags(report.page([path])).text)
+    text = " ".join(_Tags(build.page([path])).text)
     assert "No confusion matrix and no images: " in text
     assert str(tmp_path / "gone") in text
     assert "--root names its folder" in text
@@ -224,18 +218,18 @@ def test_a_run_without_data_or_end_says_so(tmp_path):
 def test_a_new_run_has_a_page(tmp_path):
     path = report_cases.write_run(tmp_path / "run", finished=False)
     (path / "metrics.jsonl").unlink()
-    text = " ".join(_Tags(report.page([path])).text)
+    text = " ".join(_Tags(build.page([path])).text)
     assert "nothing was logged" in text
     assert "inter_pixel." in text
     other = report_cases.write_run(tmp_path / "other")
-    text = " ".join(_Tags(report.page([path, other])).text)
+    text = " ".join(_Tags(build.page([path, other])).text)
     assert "run: metrics.jsonl is not there" in text
 
 
 def test_runs_are_compared_by_what_differs(tmp_path):
     one = report_cases.write_run(tmp_path / "x" / "run")
     two = report_cases.write_run(tmp_path / "y" / "run", seed=5)
-    page = report.page([one, two])
+    page = build.page([one, two])
     text = " ".join(_Tags(page).text)
     assert str(one) in text  # the folders share their name
     start = page.index('id="config"')
@@ -250,15 +244,15 @@ def test_runs_are_compared_by_what_differs(tmp_path):
 
 def test_wrong_workdirs_are_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not the --workdir of"):
-        report.page([tmp_path])
+        build.page([tmp_path])
     run = report_cases.write_run(tmp_path / "run")
     with pytest.raises(ValueError, match="given twice"):
-        report.page([run, tmp_path / "x" / ".." / "run"])
+        build.page([run, tmp_path / "x" / ".." / "run"])
     with pytest.raises(ValueError, match="--images -1 is below 0"):
-        report.page([run], images=-1)
+        build.page([run], images=-1)
     (run / "results.json").write_text('{"best"')
     with pytest.raises(ValueError, match=r"A JSON file in .*run cannot be"):
-        report.page([run])
+        build.page([run])
 
 
 @pytest.fixture
@@ -270,13 +264,13 @@ def few_scenes(monkeypatch):
 
 def command(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
-    report.run()
+    build.run()
 
 
 @pytest.mark.usefixtures("few_scenes")
 def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     workdir = report_cases.write_run(tmp_path / "run", names=shapes.CLASS_NAMES)
-    config = configuration.load(workdir)
+    config = saved.load(workdir)
     network = models.build("tiny", 6)
     trees = {
         name: golden.random_variables(network, seed)

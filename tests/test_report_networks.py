@@ -8,22 +8,20 @@ import report_cases
 from PIL import Image
 
 from configs import shapes as shapes_config
-from ipixmatch_jax import (
-    evaluate,
-    report_networks,
-    runs,
-    sharding,
-)
-from ipixmatch_jax.data import shapes
-from ipixmatch_jax.data.sample import BadFileError, DataSet, Sample, Source
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.data.source import BadFileError, DataSet, Sample, Source
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.evaluate import evaluator
+from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.report import val_images
 
 
 def test_an_image_scores_the_mean_over_its_own_classes():
     counts = np.asarray([[6, 2, 0, 1], [1, 3, 0, 0], [0, 0, 0, 0], [0] * 4])
     # Class 0: 6 / (9 + 7 - 6), class 1: 3 / (4 + 5 - 3); 3 is not in it.
     expected = 100 * (6 / 10 + 3 / 6) / 2
-    assert abs(report_networks.image_score(counts) - expected) < 1e-9
-    assert report_networks.image_score(0 * counts) is None
+    assert abs(val_images.image_score(counts) - expected) < 1e-9
+    assert val_images.image_score(0 * counts) is None
 
 
 @pytest.mark.parametrize(
@@ -32,7 +30,7 @@ def test_an_image_scores_the_mean_over_its_own_classes():
 )
 def test_worst_and_best_are_disjoint(count, worst, best):
     scores = {0: 5.0, 1: 8.0, 2: 9.0, 3: 5.0, 4: 1.0}
-    assert report_networks.choose(scores, count) == (worst, best)
+    assert val_images.choose(scores, count) == (worst, best)
 
 
 SIZES = ((40, 56), (38, 55), (40, 56), (33, 33))
@@ -73,7 +71,7 @@ class _Reading:
         return jax.nn.one_hot((red + variables["shift"]) % 6, 6) * 4
 
 
-@pytest.mark.parametrize("mode", evaluate.MODES)
+@pytest.mark.parametrize("mode", evaluator.MODES)
 def test_every_network_is_judged_on_every_image(mode):
     config = shapes_config.get_config()
     config.evaluate.mode = mode
@@ -82,18 +80,18 @@ def test_every_network_is_judged_on_every_image(mode):
     mesh = sharding.make_mesh(0, 1)
     shifts = {"student": 1, "teacher": 0}
     variables = {n: {"shift": jnp.int32(s)} for n, s in shifts.items()}
-    run = runs.Trained(config, 7, "teacher", _Reading(), variables, mesh)
+    run = restore.Trained(config, 7, "teacher", _Reading(), variables, mesh)
     source, done = _Val(), []
     names = tuple("abcdef")
     data = DataSet(source, source, source, None, names, shapes.PALETTE)
-    verdict = report_networks.judge(run, data, 2, done.append)
+    verdict = val_images.judge(run, data, 2, done.append)
     assert verdict.bad == ["two.jpg is spoilt."]
     assert (verdict.step, verdict.better, sum(done)) == (7, "teacher", 4)
     totals = dict.fromkeys(shifts, 0)
     for i in (0, 1, 3):
         image, truth = source.arrays(i)
         if mode == "center_crop":
-            box = evaluate.center_box(*truth.shape, 36)
+            box = evaluator.center_box(*truth.shape, 36)
             image, truth = (
                 x[box[0] : box[2], box[1] : box[3]] for x in (image, truth)
             )

@@ -9,7 +9,7 @@ import report_cases
 from PIL import Image
 from playwright import sync_api
 
-from ipixmatch_jax import report_comparison, report_run, report_single
+from ipixmatch_jax.report import comparison, run, single
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(
@@ -48,11 +48,11 @@ def pages(tmp_path_factory):
         report_cases.write_run(root / "host", **{"inter_pixel.weight": 0.0}),
         report_cases.write_run(root / "<img src=x>", names=names),
     ]
-    ours, host, bad = report_run.read(paths)
+    ours, host, bad = run.read(paths)
     texts = {
-        "one": report_single.page(ours, report_cases.verdict(), []),
-        "two": report_comparison.page([ours, host]),
-        "bad": report_single.page(
+        "one": single.page(ours, report_cases.verdict(), []),
+        "two": comparison.page([ours, host]),
+        "bad": single.page(
             bad,
             report_cases.verdict(names, image_name=hostile + "{}"),
             [hostile],

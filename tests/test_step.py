@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from configs import shapes
-from ipixmatch_jax import optim, parts, sharding, step
 from ipixmatch_jax.data import pipeline
-from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
-from ipixmatch_jax.losses.pixel import cross_entropy
+from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.methods.fixmatch import fixmatch
+from ipixmatch_jax.training import optimiser, setup, step
 from tests.methods import pixel_network
 from tests.methods.loops import draw_views
 
@@ -20,8 +21,8 @@ OFF = step.InterPixel("channel", "kl", 0.0, 1.0, 0.0, 0)
 
 
 def make(inter_pixel=OFF, with_teacher=True, decay=0.9):
-    schedule = optim.poly_schedule(0.1, 10)
-    tx = optim.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
+    schedule = optimiser.poly_schedule(0.1, 10)
+    tx = optimiser.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
     state = step.create_state(
         pixel_network.variables(0), tx, with_teacher=with_teacher
     )
@@ -133,7 +134,7 @@ def test_eight_devices_agree_with_one():
     state, run = make(term)
     views = draw_views(5, b=16)
     one, one_metrics = run(state, views)
-    split = sharding.batch_sharding(sharding.make_mesh(4, 2))
+    split = mesh.batch_sharding(mesh.make_mesh(4, 2))
     views = jax.tree.map(lambda x: jax.device_put(x, split), views)
     many, metrics = run(state, views)
     for name, value in one_metrics.items():
@@ -151,12 +152,12 @@ def test_bf16_trains_float32_parameters_with_float32_losses():
     config.train.batch_size = 2
     config.mesh.data = 1
     config.precision = "bf16"
-    built = parts.build(config)
+    built = setup.build(config)
     batch = pipeline.train_batches(
         built.data.labelled, None, batch_size=2, crop_size=33, seed=0
     )[0]
     del batch["bad"]
-    batch = sharding.put_batch(batch, built.mesh)
+    batch = mesh.put_batch(batch, built.mesh)
     state = built.init(0)
     c4 = jax.eval_shape(
         lambda v: built.network.apply(

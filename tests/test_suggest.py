@@ -12,18 +12,15 @@ import pytest
 from PIL import Image
 
 from configs import shapes as shapes_config
-from ipixmatch_jax import (
-    models,
-    runs,
-    sharding,
-    suggest,
-    suggest_command,
-    suggest_looks,
-    suggest_sheet,
-    train,
-)
-from ipixmatch_jax.data import shapes
-from ipixmatch_jax.data.sample import BadFileError, Sample, Source
+from ipixmatch_jax import models
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.data.source import BadFileError, Sample, Source
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.suggest import contact_sheet, images
+from ipixmatch_jax.suggest import scores as suggest
+from ipixmatch_jax.suggest import workdir as suggest_command
+from ipixmatch_jax.training import loop
 from tests.refusal import refusal
 
 
@@ -215,11 +212,11 @@ def test_images_are_seen_as_they_are_alone(names):
     }
     config = shapes_config.get_config()
     mesh = sharding.make_mesh(1, 1)
-    run = runs.Trained(config, 1, names[-1], network, variables, mesh)
+    run = restore.Trained(config, 1, names[-1], network, variables, mesh)
     source = _Pictures()
-    plan = suggest_looks.make_plan(source)
+    plan = images.make_plan(source)
     done = []
-    seen = suggest_looks.Looker(run).summarise(plan, done.append)
+    seen = images.Looker(run).summarise(plan, done.append)
     assert sum(done) == 3
     assert plan.shapes == [(40, 56)]
     assert plan.bad == ["three.jpg has no header.", "two.jpg is spoilt."]
@@ -239,9 +236,9 @@ def test_images_are_seen_as_they_are_alone(names):
 
 
 def test_large_images_go_a_few_at_a_time():
-    assert suggest_looks.fitting((500, 500)) == 33
-    assert suggest_looks.fitting((1024, 2048)) == 4
-    assert suggest_looks.fitting((9000, 9000)) == 1
+    assert images.fitting((500, 500)) == 33
+    assert images.fitting((1024, 2048)) == 4
+    assert images.fitting((9000, 9000)) == 1
 
 
 def _entropy(p):
@@ -252,11 +249,11 @@ def test_the_sheet_shows_the_image_beside_its_map():
     red = np.zeros((50, 400, 3), np.uint8)
     red[..., 0] = 255
     shares = np.tile(np.linspace(0, 1, 400), (50, 1))
-    pair = suggest_sheet.pair(red, shares, "x" * 300 + "end", "2")
+    pair = contact_sheet.pair(red, shares, "x" * 300 + "end", "2")
     assert pair.image.size == pair.heat.size == (200, 25)
-    short = suggest_sheet.pair(red[:, :9], shares[:, :9], "a", "b")
+    short = contact_sheet.pair(red[:, :9], shares[:, :9], "a", "b")
     assert short.image.size == (36, 200)
-    sheet = suggest_sheet.sheet([pair, short, pair])
+    sheet = contact_sheet.sheet([pair, short, pair])
     assert sheet.dtype == np.uint8
     assert (sheet[190, 10] == [255, 0, 0]).all()
     assert sheet[190, 225].sum() < 90 < 700 < sheet[190, 405].sum()
@@ -289,7 +286,7 @@ def workdir(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name, count in (("TRAIN", 32), ("VAL", 2), ("TEST", 1)):
             patch.setattr(shapes, name, count)
-        assert train.train(c, path) == 0
+        assert loop.train(c, path) == 0
     return path
 
 

@@ -11,10 +11,11 @@ import jax
 import numpy as np
 import pytest
 
-from ipixmatch_jax import divergence, grid, parts, sweep, train
-from ipixmatch_jax.checkpoint import Checkpoints
-from ipixmatch_jax.preemption import StopRequest
-from ipixmatch_jax.writer import Writer, write_json
+from ipixmatch_jax.checkpoints.manager import Checkpoints
+from ipixmatch_jax.distributed.preemption import StopRequest
+from ipixmatch_jax.sweep import grid, runner
+from ipixmatch_jax.training import divergence, loop, setup
+from ipixmatch_jax.training.writer import Writer, write_json
 from tests.refusal import refusal
 from tests.tiny_run import few_scenes, tiny
 
@@ -30,7 +31,7 @@ PLAIN = {"method": "supervised", "teacher": "shared", "inter_pixel.weight": 0.0}
 def trained(workdir):
     """Every array after the last step, as NumPy."""
     with Checkpoints(workdir) as checkpoints:
-        like = train._trees(parts.build(tiny(**PLAIN)).like)
+        like = loop._trees(setup.build(tiny(**PLAIN)).like)
         return jax.tree.map(np.asarray, checkpoints.restore(4, like))
 
 
@@ -58,10 +59,10 @@ def swept(tmp_path_factory):
         loggers[1].setLevel(logging.INFO)
         with patch.context() as inner:
             inner.setattr(Writer, "advance", interrupted)
-            first = sweep.run(made, folder)
+            first = runner.run(made, folder)
         table = (folder / "sweep.md").read_text()
         lines.append("again")
-        second = sweep.run(made, folder)
+        second = runner.run(made, folder)
         loggers[1].setLevel(level)
     return folder, lines, (first, second), table
 
@@ -99,7 +100,7 @@ def test_a_shared_program_trains_each_seed_as_its_own_would(
 ):
     few_scenes(monkeypatch)
     alone = tiny(**PLAIN, **{"seed": 1, "data.split": "1_16"})
-    assert train.train(alone, tmp_path) == 0
+    assert loop.train(alone, tmp_path) == 0
     here, there = trained(swept[0] / CELLS[1]), trained(tmp_path)
     jax.tree.map(np.testing.assert_array_equal, here, there)
 
@@ -110,7 +111,7 @@ class LoweredError(Exception):
 
 def program(config, workdir):
     def build(config):
-        built = parts.build(config)
+        built = setup.build(config)
 
         def lower(*arguments):
             raise LoweredError(built.train_step.lower(*arguments).as_text())
@@ -118,7 +119,7 @@ def program(config, workdir):
         return built._replace(train_step=lower)
 
     with pytest.raises(LoweredError) as caught:
-        train.train(config, workdir, build=build)
+        loop.train(config, workdir, build=build)
     return str(caught.value)
 
 
@@ -176,18 +177,18 @@ def fake(monkeypatch):
         write_json(workdir / "results.json", {"best": part, "last": part})
         return 0
 
-    monkeypatch.setattr(train, "train", run)
+    monkeypatch.setattr(loop, "train", run)
     return calls
 
 
 def test_a_diverged_cell_is_noted_and_passed_once(fake, tmp_path):
     made = grid.make(tiny(), ["seed=0,1,2"], "inter_pixel.weight=0", tmp_path)
-    assert sweep.run(made, tmp_path) == 0
+    assert runner.run(made, tmp_path) == 0
     assert len(fake) == 6
     table = (tmp_path / "sweep.md").read_text()
     assert "- config/seed_1 diverged: Ten in a row." in table
     assert "| 2     | 1.0 ± 1.4 (+0.0) " in table
-    assert sweep.run(made, tmp_path) == 0
+    assert runner.run(made, tmp_path) == 0
     assert len(fake) == 6
 
 
@@ -196,13 +197,13 @@ def test_a_signal_after_the_last_step_ends_the_sweep(
 ):
     monkeypatch.setattr(StopRequest, "asked", lambda self, step: len(fake) == 1)
     made = grid.make(tiny(), ["seed=0,2"], None, tmp_path)
-    assert sweep.run(made, tmp_path) == 143
+    assert runner.run(made, tmp_path) == 143
     assert len(fake) == 1
 
 
 def test_equal_programs_run_in_a_row(fake, tmp_path):
     axes = ["data.split=1_16,1_8", "inter_pixel.weight=0.1,0.2"]
-    sweep.run(grid.make(tiny(), axes, None, tmp_path), tmp_path)
+    runner.run(grid.make(tiny(), axes, None, tmp_path), tmp_path)
     weights = [str(f.parent).rpartition("_")[2] for f in fake]
     assert weights == ["0.1", "0.1", "0.2", "0.2"]
 
@@ -211,7 +212,7 @@ def test_data_that_is_not_there_is_said_before_the_first_cell(fake, tmp_path):
     folder = tmp_path / "sweep"
     made = grid.make(tiny(), ["data.split=1_16,1_3"], None, folder)
     with pytest.raises(ValueError, match="no split '1_3'"):
-        sweep.run(made, folder)
+        runner.run(made, folder)
     assert not fake and not folder.exists()
 
 
@@ -272,7 +273,7 @@ def test_a_wrong_grid_is_one_sentence(axes, baseline, sentence, tmp_path):
 
 def test_a_folder_of_another_config_is_refused(fake, tmp_path):
     axes = ["seed=0,2"]
-    sweep.run(grid.make(tiny(), axes, None, tmp_path), tmp_path)
+    runner.run(grid.make(tiny(), axes, None, tmp_path), tmp_path)
     changed = tiny(**{"train.steps": 6})
     with pytest.raises(ValueError, match=r"train\.steps is 4 there and 6 here"):
         grid.make(changed, axes, None, tmp_path)

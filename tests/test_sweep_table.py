@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ipixmatch_jax import sweep_table
+from ipixmatch_jax.sweep import table
 
 # Student's own data (1908): hours of sleep won by ten patients, drug 2 less
 # drug 1. R's t.test documents t = 4.0621, p = 0.002833.
@@ -22,41 +22,41 @@ def result(val, test=None):
 
 
 def test_p_of_students_sleep_data():
-    np.testing.assert_allclose(sweep_table.paired_p(SLEEP), 0.002833, atol=1e-6)
+    np.testing.assert_allclose(table.paired_p(SLEEP), 0.002833, atol=1e-6)
     less = [-d for d in SLEEP]
-    assert sweep_table.paired_p(less) == sweep_table.paired_p(SLEEP)
+    assert table.paired_p(less) == table.paired_p(SLEEP)
 
 
 @pytest.mark.parametrize("t", [0.01, 0.5, 3.0, 60.0])
 def test_p_of_two_and_three_pairs_in_closed_form(t):
     # Two pairs m -+ h have t = m / h and one degree of freedom: Cauchy.
-    p = sweep_table.paired_p([t - 1, t + 1])
+    p = table.paired_p([t - 1, t + 1])
     np.testing.assert_allclose(p, 1 - 2 / math.pi * math.atan(t), rtol=1e-4)
     # Three m - h, m, m + h have t = sqrt(3) m / h, two degrees of freedom.
     h = math.sqrt(3)
-    p = sweep_table.paired_p([t - h, t, t + h])
+    p = table.paired_p([t - h, t, t + h])
     np.testing.assert_allclose(p, 1 - t / math.sqrt(2 + t * t), rtol=1e-3)
 
 
 @pytest.mark.parametrize("differences", [[], [1.0], [0.0, 0.0], [2.0, 2.0]])
 def test_no_p_without_two_pairs_that_differ(differences):
-    assert sweep_table.paired_p(differences) is None
+    assert table.paired_p(differences) is None
 
 
 def rows():
     return [
-        sweep_table.Row(("0.0",), {0: result(10, 20), 1: result(12, 21)}, []),
-        sweep_table.Row(
+        table.Row(("0.0",), {0: result(10, 20), 1: result(12, 21)}, []),
+        table.Row(
             ("0.1",),
             {0: result(13, 22), 1: result(13, 22), 2: result(40, 50)},
             [],
         ),
-        sweep_table.Row(("9.0",), {}, ["9.0/seed_0 diverged: Ten in a row."]),
+        table.Row(("9.0",), {}, ["9.0/seed_0 diverged: Ten in a row."]),
     ]
 
 
 def test_seeds_are_paired_and_the_first_row_is_compared_with_nothing():
-    first, second, third = sweep_table.summaries(rows())["best", "val"]
+    first, second, third = table.summaries(rows())["best", "val"]
     assert (first.mean, first.difference, first.p) == (11, None, None)
     np.testing.assert_allclose(first.deviation, math.sqrt(2))
     # The third seed counts for the mean but has no partner: 3 and 1, t = 2.
@@ -68,7 +68,7 @@ def test_seeds_are_paired_and_the_first_row_is_compared_with_nothing():
 
 
 def test_markdown_has_a_line_per_row_and_the_notes():
-    lines = sweep_table.markdown(["inter_pixel.weight"], rows()).splitlines()
+    lines = table.markdown(["inter_pixel.weight"], rows()).splitlines()
     cells = [[c.strip() for c in x.strip("|").split("|")] for x in lines[:5]]
     assert cells[0][:4] == [
         "inter_pixel.weight",
@@ -83,7 +83,7 @@ def test_markdown_has_a_line_per_row_and_the_notes():
 
 
 def test_csv_has_a_line_per_row_checkpoint_and_set():
-    text = sweep_table.comma_separated(["inter_pixel.weight"], rows())
+    text = table.comma_separated(["inter_pixel.weight"], rows())
     lines = list(csv.DictReader(io.StringIO(text)))
     assert len(lines) == 3 * 4
     line = lines[1]
@@ -99,7 +99,7 @@ def test_csv_has_a_line_per_row_checkpoint_and_set():
 
 
 def test_nothing_finished_is_still_a_table(tmp_path):
-    unfinished = [sweep_table.Row((), {}, ["config/seed_0 has not finished."])]
-    sweep_table.write(tmp_path, [], unfinished)
+    unfinished = [table.Row((), {}, ["config/seed_0 has not finished."])]
+    table.write(tmp_path, [], unfinished)
     assert "has not finished" in (tmp_path / "sweep.md").read_text()
     assert (tmp_path / "sweep.csv").read_text().startswith("checkpoint,set")

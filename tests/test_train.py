@@ -11,18 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipixmatch_jax import (
-    configuration,
-    divergence,
-    evaluate_command,
-    parts,
-    step,
-    train,
-)
-from ipixmatch_jax.checkpoint import Checkpoints
-from ipixmatch_jax.data import pipeline, shapes
-from ipixmatch_jax.models import torch_names, weight_files
-from ipixmatch_jax.preemption import StopRequest
+from ipixmatch_jax.checkpoints.manager import Checkpoints
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.distributed.preemption import StopRequest
+from ipixmatch_jax.evaluate import __main__ as evaluate_command
+from ipixmatch_jax.models.weights import files, torch_names
+from ipixmatch_jax.training import divergence, loop, setup, step
 from tests.tiny_run import few_scenes, tiny
 
 
@@ -33,9 +29,9 @@ def _few_scenes(monkeypatch):
 
 def read(workdir, at):
     """Every array of a checkpoint, as NumPy."""
-    config = configuration.load(workdir)
+    config = saved.load(workdir)
     with Checkpoints(workdir) as checkpoints:
-        like = train._trees(parts.build(config).like)
+        like = loop._trees(setup.build(config).like)
         return jax.tree.map(np.asarray, checkpoints.restore(at, like))
 
 
@@ -45,7 +41,7 @@ def whole(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("whole")
     patch = pytest.MonkeyPatch()
     few_scenes(patch)
-    assert train.train(tiny(), workdir) == 0
+    assert loop.train(tiny(), workdir) == 0
     patch.undo()
     return workdir
 
@@ -64,13 +60,13 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "asked", asked)
-        assert train.train(tiny(), tmp_path) == 143
+        assert loop.train(tiny(), tmp_path) == 143
     monkeypatch.setattr(pipeline, "train_batches", watched)
-    assert train.train(tiny(), tmp_path) == 0
+    assert loop.train(tiny(), tmp_path) == 0
     jax.tree.map(
         np.testing.assert_array_equal, read(whole, 4), read(tmp_path, 4)
     )
-    data = parts.open_data(tiny())
+    data = setup.open_data(tiny())
     stream = train_batches(
         data.labelled, data.unlabelled, batch_size=2, crop_size=33, seed=0
     )
@@ -114,13 +110,13 @@ def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
 
 def test_repeating_a_finished_run_trains_nothing(whole):
     before = (whole / "metrics.jsonl").read_text()
-    assert train.train(tiny(), whole) == 0
+    assert loop.train(tiny(), whole) == 0
     assert (whole / "metrics.jsonl").read_text() == before
 
 
 def test_a_shape_changing_field_is_refused_on_resume(whole):
     with pytest.raises(ValueError, match=r"teacher is 'ema' there"):
-        train.train(tiny(teacher="shared"), whole)
+        loop.train(tiny(teacher="shared"), whole)
 
 
 def test_ten_skipped_updates_in_a_row_stop_the_run(tmp_path, monkeypatch):
@@ -145,7 +141,7 @@ def test_ten_skipped_updates_in_a_row_stop_the_run(tmp_path, monkeypatch):
         divergence.DivergenceError,
         match=r"step 10 \(.*loss_u.*\).*checkpoints/8",
     ):
-        train.train(config, tmp_path)
+        loop.train(config, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -167,15 +163,15 @@ def test_a_wrong_field_is_one_sentence_before_anything_is_written(
 ):
     workdir = tmp_path / "run"
     with pytest.raises(ValueError, match=sentence):
-        train.train(tiny(**{field: value}), workdir)
+        loop.train(tiny(**{field: value}), workdir)
     assert not workdir.exists()
 
 
 def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
     changes = {"method": "cps", "teacher": "shared", "train.steps": 2}
     config = tiny(**changes)
-    built = parts.build(config)  # one compilation for all
-    run = functools.partial(train.train, config, build=lambda _: built)
+    built = setup.build(config)  # one compilation for all
+    run = functools.partial(loop.train, config, build=lambda _: built)
 
     def asked(self, done):
         self.exit_code = 128 + signal.SIGTERM
@@ -193,14 +189,14 @@ def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
     assert "last (student, 2)" in table
     assert "last (twin, 2)" in table
     with pytest.raises(ValueError, match="method is 'cps' there"):
-        train.train(tiny(teacher="shared"), tmp_path / "whole")
+        loop.train(tiny(teacher="shared"), tmp_path / "whole")
 
 
 def test_two_students_refuse_a_file_with_a_head(tmp_path):
     config = tiny(method="cps", teacher="shared")
-    whole = golden.random_variables(parts.build_network(config))
+    whole = golden.random_variables(setup.build_network(config))
     path = tmp_path / "whole.safetensors"
-    weight_files.write(path, torch_names.to_torch_names(whole))
+    files.write(path, torch_names.to_torch_names(whole))
     config.model.pretrained = str(path)
     with pytest.raises(ValueError, match="holds a head too"):
-        parts.build(config).init(0)
+        setup.build(config).init(0)

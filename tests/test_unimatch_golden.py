@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax import optim, parts, step
-from ipixmatch_jax.losses.pixel import cross_entropy
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.unimatch import Partner, unimatch
-from ipixmatch_jax.models import pretrained
+from ipixmatch_jax.models.weights import load
+from ipixmatch_jax.training import optimiser, setup, step
 from tests import golden
 
 SHAPE = (2, 3, 65, 65)
@@ -69,12 +69,12 @@ def perturb(features):
 @pytest.fixture(scope="module")
 def stepped():
     """The state before, the state after and the metrics, as NumPy."""
-    schedule = optim.poly_schedule(1e-3, 100)
-    tx = optim.sgd(schedule, head_multiplier=10.0, weight_decay=DECAY)
+    schedule = optimiser.poly_schedule(1e-3, 100)
+    tx = optimiser.sgd(schedule, head_multiplier=10.0, weight_decay=DECAY)
     before = step.create_state(golden.variables(), tx, with_teacher=False)
     run = functools.partial(
         step.train_step,
-        forward=functools.partial(parts.forward, golden.network()),
+        forward=functools.partial(setup.forward, golden.network()),
         make_views=lambda views: views,
         method=functools.partial(
             with_partner,
@@ -100,7 +100,7 @@ def expected(reference):
 def by_name(params, names):
     """Parameters (or what has their tree) in the reference's order."""
     tree = {"params": params, "batch_stats": {}}
-    tensors = pretrained.to_torch_names(tree)
+    tensors = load.to_torch_names(tree)
     assert set(tensors) == set(names)
     return [np.float64(tensors[name]) for name in names]
 

@@ -12,9 +12,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from configs import shapes as shapes_config
-from ipixmatch_jax import configuration, models, weights
-from ipixmatch_jax.checkpoint import Checkpoints, Saved
-from ipixmatch_jax.models import pretrained, torch_names
+from ipixmatch_jax import models
+from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.models.pretrained import __main__ as weights
+from ipixmatch_jax.models.weights import load, torch_names
 
 COMMAND = sys.executable, "-m", "ipixmatch_jax.models.pretrained"
 
@@ -29,7 +31,7 @@ def workdir(tiny, tmp_path_factory):
     """A run of three steps whose teacher scored best, made by hand."""
     path = tmp_path_factory.mktemp("run")
     config = shapes_config.get_config()
-    configuration.save(config, path)
+    saved.save(config, path)
     teacher = golden.random_variables(models.build("tiny", 6), seed=1)
     trees = {"student": tiny, "teacher": teacher}
     best = Saved(70.0, 3, "teacher")
@@ -110,7 +112,7 @@ def test_a_run_goes_out_and_comes_back_bit_by_bit(
     assert len(counters) == sum("running_mean" in name for name in written)
     assert {written.pop(name).item() for name in counters} == {0}
     same(written, _reference(variables))
-    back = pretrained.load(to, golden.zeros(variables), whole=True)
+    back = load.load(to, golden.zeros(variables), whole=True)
     jax.tree.map(np.testing.assert_array_equal, back, variables)
     again = tmp_path / "again.safetensors"
     weights.export(str(to), again)
@@ -127,7 +129,7 @@ def test_torch_reads_what_was_exported(workdir, tiny, tmp_path):
     same(arrays, _reference(tiny))
     convolution = torch.nn.Conv2d(3, 16, 3, bias=False)
     convolution.load_state_dict({"weight": state["backbone.conv1.0.weight"]})
-    back = pretrained.load(to, golden.zeros(tiny), whole=True)
+    back = load.load(to, golden.zeros(tiny), whole=True)
     jax.tree.map(np.testing.assert_array_equal, back, tiny)
 
 

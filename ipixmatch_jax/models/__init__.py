@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.deeplab import DeepLabV3Plus
-from ipixmatch_jax.models.resnet import VARIANTS
+from ipixmatch_jax.models.backbones.resnet import VARIANTS
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 
 STEMS = ("deep", "7x7")
 OUTPUT_STRIDES = (16, 8)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from ipixmatch_jax.data import decode
-from ipixmatch_jax.data.files import FileSource
-from ipixmatch_jax.data.lists import read_list
-from ipixmatch_jax.data.sample import BadFileError
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files.file_source import FileSource
+from ipixmatch_jax.data.files.split_list import read_list
+from ipixmatch_jax.data.registry import open_data
+from ipixmatch_jax.data.source import BadFileError
 
 WIDTH, HEIGHT = 24, 17
 RNG = np.random.default_rng(0)

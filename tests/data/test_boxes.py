@@ -3,13 +3,16 @@
 import jax.numpy as jnp
 import numpy as np
 
-from ipixmatch_jax.data import boxes, recipes
+from ipixmatch_jax.data.augment import cutmix_boxes, view_recipes
 
 
 def many(count, area, boxes_each, crop_size=321):
     rng = np.random.default_rng(0)
     return np.stack(
-        [boxes.draw(rng, crop_size, area, boxes_each) for _ in range(count)]
+        [
+            cutmix_boxes.draw(rng, crop_size, area, boxes_each)
+            for _ in range(count)
+        ]
     )
 
 
@@ -44,8 +47,8 @@ def test_boxes_alone_leave_the_colours():
     rng = np.random.default_rng(1)
     image = rng.integers(0, 256, (2, 9, 9, 3), np.uint8)
     for recipe, shape in (
-        (recipes.HALF, (2, 4)),
-        (recipes.THREE_BOXES, (2, 3, 4)),
+        (view_recipes.HALF, (2, 4)),
+        (view_recipes.THREE_BOXES, (2, 3, 4)),
     ):
         drawn = [recipe.draw(rng, 9)["box_1"] for _ in range(2)]
         batch = {"image": image, "valid": image[..., 0] > 3}
@@ -61,8 +64,8 @@ def test_boxes_alone_leave_the_colours():
 
 
 def test_unimatch_draws_seeds_and_two_views():
-    drawn = recipes.UNIMATCH.draw(np.random.default_rng(2), 33)
-    again = recipes.STRONG.draw(np.random.default_rng(2), 33)
+    drawn = view_recipes.UNIMATCH.draw(np.random.default_rng(2), 33)
+    again = view_recipes.STRONG.draw(np.random.default_rng(2), 33)
     assert set(drawn) == {*again, "dropout"}
     assert drawn["dropout"].dtype == np.uint32
     assert drawn["dropout"].shape == (2,)

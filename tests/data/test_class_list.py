@@ -1,6 +1,6 @@
 import pytest
 
-from ipixmatch_jax.data import class_list
+from ipixmatch_jax.data.files import class_list
 
 
 def read(tmp_path, text, name="classes.json"):

@@ -5,8 +5,8 @@ import own_folder as own
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data import counts
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data import class_counts
+from ipixmatch_jax.data.registry import open_data
 
 
 def opened(root):
@@ -16,7 +16,7 @@ def opened(root):
 def test_counts_are_those_of_numpy(tmp_path):
     own.make(tmp_path, draw=own.rgb, classes=own.CLASSES)
     own.make(tmp_path / "val", 2, 2, draw=own.rgb)
-    found = counts.count_classes(opened(tmp_path).labelled, 3)
+    found = class_counts.count_classes(opened(tmp_path).labelled, 3)
     every = np.stack([own.ids(i) for i in range(5)])
     np.testing.assert_array_equal(
         found.pixels, [(every == k).sum() for k in range(3)]
@@ -32,7 +32,7 @@ def test_what_is_printed_before_training(tmp_path, caplog):
     own.make(tmp_path / "val", 1, 0)
     own.save(tmp_path / "val/masks/0.png", Image.fromarray(blank))
     with caplog.at_level(logging.INFO):
-        counts.report(opened(tmp_path), "stop")
+        class_counts.report(opened(tmp_path), "stop")
     text = caplog.text
     assert "4 labelled, 5 unlabelled, 1 val" in text
     crack = sum(int((own.ids(i) == 1).sum()) for i in range(4))
@@ -45,17 +45,24 @@ def test_what_is_printed_before_training(tmp_path, caplog):
 
 
 def test_balanced_weights_by_hand():
-    found = counts.ClassCounts(np.array([900, 90, 0, 10]), np.array([]), 7)
+    found = class_counts.ClassCounts(
+        np.array([900, 90, 0, 10]), np.array([]), 7
+    )
     # 1000 pixels of three classes: 1000 / (3 * 900), 1000 / (3 * 90), ...
-    assert counts.balanced_weights(found) == (0.37037, 3.7037, 1.0, 33.3333)
-    nothing = counts.ClassCounts(np.zeros(2, int), np.zeros(2, int), 7)
+    assert class_counts.balanced_weights(found) == (
+        0.37037,
+        3.7037,
+        1.0,
+        33.3333,
+    )
+    nothing = class_counts.ClassCounts(np.zeros(2, int), np.zeros(2, int), 7)
     with pytest.raises(ValueError, match="has nothing to count"):
-        counts.balanced_weights(nothing)
+        class_counts.balanced_weights(nothing)
 
 
 def test_nothing_missing_warns_of_nothing(tmp_path, caplog):
     own.make(tmp_path)
-    counts.report(opened(tmp_path), "stop")
+    class_counts.report(opened(tmp_path), "stop")
     assert not caplog.records
 
 
@@ -65,5 +72,5 @@ def test_a_broken_mask_stops_or_is_left_out(tmp_path):
     (tmp_path / "masks/1.png").write_bytes(b"")
     data = opened(tmp_path)
     with pytest.raises(ValueError, match=r"masks/1.png is empty"):
-        counts.count_classes(data.labelled, 3)
-    assert counts.count_classes(data.labelled, 3, "skip").images[0] == 4
+        class_counts.count_classes(data.labelled, 3)
+    assert class_counts.count_classes(data.labelled, 3, "skip").images[0] == 4

@@ -9,8 +9,8 @@ import own_folder as own
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data import folder
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data.datasets import folder
+from ipixmatch_jax.data.registry import open_data
 
 
 def opened(root, splits_dir="", split="", holdout=0.2):

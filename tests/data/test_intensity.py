@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from ipixmatch_jax.data import intensity, views
+from ipixmatch_jax.data.augment import augseg, weak_strong
 
 # In the order of intensity.OPERATIONS: the Pillow call of each.
 PILLOW = (
@@ -53,32 +53,30 @@ def _photograph(seed, height=40, width=52):
 
 def _apply(image, *steps, xp=np):
     """`steps` of (operation, magnitude) on one uint8 image, in 8-bit units."""
-    padded = [*steps, (0, 0.0), (0, 0.0), (0, 0.0)][: intensity.MOST]
+    padded = [*steps, (0, 0.0), (0, 0.0), (0, 0.0)][: augseg.MOST]
     operations, magnitudes = zip(*padded, strict=True)
-    drawn = intensity.Intensity(
-        np.int32([operations]), np.float32([magnitudes])
-    )
-    x = views.weak(image[None], xp)
-    return np.asarray(intensity.apply_intensity(x, drawn, xp)[0]) * 255
+    drawn = augseg.Intensity(np.int32([operations]), np.float32([magnitudes]))
+    x = weak_strong.weak(image[None], xp)
+    return np.asarray(augseg.apply_intensity(x, drawn, xp)[0]) * 255
 
 
 @pytest.fixture(scope="module")
 def drawn():
     rng = np.random.default_rng(1)
-    images = [intensity.draw(rng, 513) for _ in range(20000)]
+    images = [augseg.draw(rng, 513) for _ in range(20000)]
     result = {
         name: np.stack([image[name] for image in images])
         for name in ("inject", "labelled_box", "box_1")
     }
     parts = zip(*(image["intensity"] for image in images), strict=True)
-    return result | {"intensity": intensity.Intensity(*map(np.stack, parts))}
+    return result | {"intensity": augseg.Intensity(*map(np.stack, parts))}
 
 
 # Draws.
 
 
 def test_the_table_is_in_the_order_of_these_tests():
-    names = [f.__name__.strip("_") for f in intensity.OPERATIONS]
+    names = [f.__name__.strip("_") for f in augseg.OPERATIONS]
     assert names == NAMES
 
 
@@ -248,18 +246,18 @@ def test_numpy_equals_jax_and_stays_on_the_unit_interval():
     count = 48
     image = np.stack([_photograph(i, 24, 24) for i in range(count)])
     image[:6, 16:] = 0  # Padding.
-    drawn = [intensity.draw(rng, 24) for _ in range(count)]
+    drawn = [augseg.draw(rng, 24) for _ in range(count)]
     parts = zip(*(one.pop("intensity") for one in drawn), strict=True)
     batch = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
-    batch["intensity"] = intensity.Intensity(*map(np.stack, parts))
+    batch["intensity"] = augseg.Intensity(*map(np.stack, parts))
     # Every operation is seen first, on 8-bit values.
     batch["intensity"].operations[:11, 0] = np.arange(11)
     batch["intensity"].magnitudes[:11, 0] = [
         *(0, 0, 0, 1.3, 0.4, 0.5, 0.6, 0.7, 5, 90, -0.3)
     ]
     batch |= {"image": image, "valid": image[..., 0] > 0}
-    host = intensity.apply(batch, np)
-    device = jax.jit(lambda b: intensity.apply(b, jnp))(batch)
+    host = augseg.apply(batch, np)
+    device = jax.jit(lambda b: augseg.apply(b, jnp))(batch)
     assert set(host) == set(device)
     for name in ("weak", "strong_1"):
         assert host[name].dtype == device[name].dtype == np.float32

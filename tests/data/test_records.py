@@ -12,8 +12,11 @@ import own_folder as own
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data import cityscapes, pipeline, prepare, records
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.data.datasets import cityscapes
+from ipixmatch_jax.data.prepare import archives
+from ipixmatch_jax.data.records import array_record
+from ipixmatch_jax.data.registry import open_data
 
 
 def same(one, other):
@@ -42,7 +45,7 @@ def packed(tmp_path_factory):
     classes = own.CLASSES | {"void": [1, 1, 1]}
     own.make(root / "from", 8, 5, draw=own.rgb, classes=classes)
     own.make(root / "from/test", 2, 2, draw=own.rgb)
-    target, counts = prepare.prepare("folder", root / "from", root / "to")
+    target, counts = archives.prepare("folder", root / "from", root / "to")
     assert counts == {"train": 4, "unlabelled": 3, "val": 1, "test": 2}
     return root / "from", target
 
@@ -73,7 +76,7 @@ def test_packed_records_pickle_and_feed_the_pipeline(packed):
 
 def test_what_is_packed_is_not_packed_over(packed):
     with pytest.raises(ValueError, match="is there already"):
-        prepare.prepare("folder", packed[0], packed[1].parents[1])
+        archives.prepare("folder", packed[0], packed[1].parents[1])
 
 
 def test_a_lost_file_is_missed(packed, tmp_path):
@@ -112,7 +115,7 @@ def test_voc_from_its_archives_under_split_lists(tmp_path):
             png = io.BytesIO()
             Image.fromarray(own.ids(i)).save(png, "PNG")
             z.writestr(f"SegmentationClassAug/{name}.png", png.getvalue())
-    target, counts = prepare.prepare("voc", downloads, tmp_path / "out")
+    target, counts = archives.prepare("voc", downloads, tmp_path / "out")
     assert counts == {"train": 2, "val": 1}  # SBD adds c; d has no mask
     assert sorted(p.name for p in downloads.iterdir()) == [
         "SegmentationClassAug.zip",
@@ -148,7 +151,7 @@ def test_cityscapes_masks_become_train_ids(tmp_path):
             tmp_path / f"gtFine/{stem}_gtFine_labelIds.png",
             Image.fromarray(ids.astype(np.uint8)),
         )
-    target, counts = prepare.prepare("cityscapes", tmp_path, tmp_path / "out")
+    target, counts = archives.prepare("cityscapes", tmp_path, tmp_path / "out")
     assert counts == {"train": 1, "val": 1}
     image = "leftImg8bit/{0}/ulm/ulm_{1}_leftImg8bit.png None\n"
     (tmp_path / "1_2").mkdir()
@@ -163,22 +166,22 @@ def test_cityscapes_masks_become_train_ids(tmp_path):
 
 def test_the_command_names_what_is_missing(tmp_path, capsys):
     with pytest.raises(SystemExit, match=r"train_aug.txt.*host.robots"):
-        prepare.main(["voc", "--source", str(tmp_path), "--out", "o"])
+        archives.main(["voc", "--source", str(tmp_path), "--out", "o"])
     with pytest.raises(SystemExit, match="No folder at"):
-        prepare.main(["voc", "--source", "gone", "--out", str(tmp_path)])
+        archives.main(["voc", "--source", "gone", "--out", str(tmp_path)])
 
 
 def test_names_are_read_once_a_split_however_many_records(
     tmp_path, monkeypatch
 ):
-    found = records.RecordSet(tmp_path, {"a": 50, "b": 2}, "image", "mask")
-    names, asked = records.RecordSet.names, []
+    found = array_record.RecordSet(tmp_path, {"a": 50, "b": 2}, "image", "mask")
+    names, asked = array_record.RecordSet.names, []
     monkeypatch.setattr(
-        records.RecordSet,
+        array_record.RecordSet,
         "names",
         lambda self, split: asked.append(split) or names(self, split),
     )
     entries = [("a", i) for i in range(50)] + [("b", 1)]
-    source = records.RecordSource(found, entries, None)
+    source = array_record.RecordSource(found, entries, None)
     assert sorted(asked) == ["a", "b"]
     assert (source.name(7), source.name(50)) == ("a/7", "b/1")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ipixmatch_jax.data import shapes
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.data.registry import open_data
 
 
 def test_sets_and_splits():

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from ipixmatch_jax.data import pipeline, workers
-from ipixmatch_jax.data.sample import BadFileError, Sample, Source
-from ipixmatch_jax.data.skipped import Skipped
+from ipixmatch_jax.data.bad_images import Skipped
+from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 
 class Spoilt(Source):

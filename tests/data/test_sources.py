@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data import cityscapes, splits, voc
-from ipixmatch_jax.data.files import FileSource
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data.datasets import cityscapes, voc
+from ipixmatch_jax.data.files.file_source import FileSource
+from ipixmatch_jax.data.registry import open_data
+from ipixmatch_jax.data.splits import draw
 
 
 def _image(path, size=(8, 6)):
@@ -59,7 +60,7 @@ def test_camvid_pixels_per_class_of_one_set(camvid):
 @pytest.mark.parametrize("parents", [0, 2])
 def test_voc_palette_masks_give_ids(voc_mini, tmp_path, parents):
     root = voc_mini if parents == 0 else voc_mini.parents[parents - 1]
-    splits.make(root, splits.fractions.Fraction(1, 4), 0, tmp_path)
+    draw.make(root, draw.fractions.Fraction(1, 4), 0, tmp_path)
     data = open_data("voc", str(root), str(tmp_path), "1_4")
     assert [len(data.labelled), len(data.unlabelled)] == [5, 15]
     assert len(data.val) == 12 and data.test is None

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from ipixmatch_jax.data import published, splits
-from ipixmatch_jax.data.lists import read_list
+from ipixmatch_jax.data.files.split_list import read_list
+from ipixmatch_jax.data.splits import draw, published
 
 
 def test_read_list_columns_and_final_newline(tmp_path):
@@ -93,7 +93,7 @@ def serve():
 
 
 def test_download_writes_what_is_published(published_splits, serve, tmp_path):
-    paths = splits.download(tmp_path, serve(published_splits))
+    paths = draw.download(tmp_path, serve(published_splits))
     assert len(paths) == 35
     for path in paths:
         name = path.relative_to(tmp_path)
@@ -111,23 +111,23 @@ def test_download_refuses_another_list_and_writes_nothing(
     (served / "bad.txt").write_bytes(b"a b\n")
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     lists = {"good.txt": (0, empty), "bad.txt": (1, empty)}
-    monkeypatch.setattr(splits, "LISTS", lists)
+    monkeypatch.setattr(draw, "LISTS", lists)
     address = serve(served)
     with pytest.raises(ValueError, match=r"bad.txt is not the published list"):
-        splits.download(out, address)
+        draw.download(out, address)
     (served / "bad.txt").unlink()
     with pytest.raises(ConnectionError, match=r"bad.txt \(HTTP Error 404"):
-        splits.download(out, address)
+        draw.download(out, address)
     assert not out.exists()
 
 
 def test_download_offline_is_one_sentence(tmp_path, monkeypatch):
     def offline(*_, **__):
-        raise splits.urllib.error.URLError("no route")
+        raise draw.urllib.error.URLError("no route")
 
-    monkeypatch.setattr(splits.urllib.request, "urlopen", offline)
+    monkeypatch.setattr(draw.urllib.request, "urlopen", offline)
     with pytest.raises(SystemExit, match=r"Cannot fetch \S+ .*no route"):
-        splits.main(["download", "--out", str(tmp_path / "out")])
+        draw.main(["download", "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 
@@ -155,7 +155,7 @@ def test_make_rounds_to_nearest_half_up_at_least_one(
     root = _root(tmp_path / "root", images)
     out = tmp_path / "out"
     share = fractions.Fraction(share)
-    assert splits.make(root, share, 0, out) == (labelled, images - labelled)
+    assert draw.make(root, share, 0, out) == (labelled, images - labelled)
     folder = out / f"1_{share.denominator}"
     some = read_list(folder / "labeled.txt")
     rest = read_list(folder / "unlabeled.txt")
@@ -168,7 +168,7 @@ def test_make_is_deterministic_and_nested(tmp_path):
     root = _root(tmp_path / "root", 100)
 
     def drawn(share, seed, out):
-        splits.make(root, fractions.Fraction(share), seed, tmp_path / out)
+        draw.make(root, fractions.Fraction(share), seed, tmp_path / out)
         name = share.replace("/", "_")
         return set(read_list(tmp_path / out / name / "labeled.txt"))
 
@@ -179,7 +179,7 @@ def test_make_is_deterministic_and_nested(tmp_path):
 
 
 def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
-    splits.main(
+    draw.main(
         [
             "make",
             "--root",
@@ -201,7 +201,7 @@ def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
         folder.mkdir(parents=True)
         for i in range(4):
             (folder / f"ulm_{i}_leftImg8bit.png").touch()
-    splits.make(root, fractions.Fraction(1, 2), 0, tmp_path / "out")
+    draw.make(root, fractions.Fraction(1, 2), 0, tmp_path / "out")
     assert read_list(tmp_path / "out/val.txt")[1] == (
         "leftImg8bit/val/ulm/ulm_1_leftImg8bit.png",
         "gtFine/val/ulm/ulm_1_gtFine_labelTrainIds.png",
@@ -213,7 +213,7 @@ def test_make_refuses_bad_roots_and_shares(tmp_path):
     root = _root(tmp_path / "root", 3)
     for share, message in (("3/2", "between 0 and 1"), ("9/10", "leaves none")):
         with pytest.raises(SystemExit, match=message):
-            splits.main(
+            draw.main(
                 [
                     "make",
                     "--root",
@@ -225,5 +225,5 @@ def test_make_refuses_bad_roots_and_shares(tmp_path):
                 ]
             )
     with pytest.raises(FileNotFoundError, match=r"train.txt \(CamVid\)"):
-        splits.make(tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out")
+        draw.make(tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data.registry import open_data
 
 MASK = tfds.features.Image(shape=(None, None, 1), use_colormap=True)
 PHOTOGRAPH = tfds.features.Image(encoding_format="jpeg")

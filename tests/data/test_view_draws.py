@@ -3,19 +3,23 @@
 import numpy as np
 import pytest
 
-from ipixmatch_jax.data import views
+from ipixmatch_jax.data.augment import weak_strong
 
 
 def _crops(size_hw, crop_size, count=6000):
     rng = np.random.default_rng(1)
-    return [views.draw_crop(rng, size_hw, crop_size) for _ in range(count)]
+    return [
+        weak_strong.draw_crop(rng, size_hw, crop_size) for _ in range(count)
+    ]
 
 
 @pytest.fixture(scope="module")
 def strong():
     rng = np.random.default_rng(2)
-    drawn = [views.draw_strong(rng, 321) for _ in range(20000)]
-    return views.StrongView(*(np.stack(x) for x in zip(*drawn, strict=True)))
+    drawn = [weak_strong.draw_strong(rng, 321) for _ in range(20000)]
+    return weak_strong.StrongView(
+        *(np.stack(x) for x in zip(*drawn, strict=True))
+    )
 
 
 def test_long_side_is_uniform_with_both_ends():
@@ -122,7 +126,7 @@ def test_cutmix_boxes(strong):
 
 
 def test_types_of_a_strong_view():
-    view = views.draw_strong(np.random.default_rng(0), 32)
+    view = weak_strong.draw_strong(np.random.default_rng(0), 32)
     shapes = [(x.shape, x.dtype.name) for x in view]
     assert shapes == [
         ((3,), "float32"),

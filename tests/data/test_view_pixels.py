@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from ipixmatch_jax.data import normalisation, views
-from ipixmatch_jax.data.sample import Sample
+from ipixmatch_jax.data import normalisation
+from ipixmatch_jax.data.augment import weak_strong
+from ipixmatch_jax.data.source import Sample
 
 
 def _photograph(rng, height, width):
@@ -24,7 +25,7 @@ def _photograph(rng, height, width):
 
 def _view(**changes):
     """A batch of one view that changes nothing but what is named."""
-    view = views.StrongView(
+    view = weak_strong.StrongView(
         factors=np.ones((1, 3), np.float32),
         hue=np.zeros(1, np.float32),
         order=np.arange(4, dtype=np.int32)[None],
@@ -36,13 +37,15 @@ def _view(**changes):
 
 
 def _apply(image, view):
-    x = views.weak(np.asarray(image)[None], np)
-    return views.apply_strong(x, view, np)[0] * 255
+    x = weak_strong.weak(np.asarray(image)[None], np)
+    return weak_strong.apply_strong(x, view, np)[0] * 255
 
 
 def _draw(rng, count, size):
-    drawn = [views.draw_strong(rng, size) for _ in range(count)]
-    return views.StrongView(*(np.stack(x) for x in zip(*drawn, strict=True)))
+    drawn = [weak_strong.draw_strong(rng, size) for _ in range(count)]
+    return weak_strong.StrongView(
+        *(np.stack(x) for x in zip(*drawn, strict=True))
+    )
 
 
 # Crops.
@@ -56,8 +59,8 @@ def test_crop_equals_resizing_all_then_padding_then_cropping():
         size = int(rng.integers(17, 200))
         ids = rng.integers(0, 21, (height, width), np.uint8)
         image, mask = _photograph(rng, height, width), Image.fromarray(ids)
-        crop = views.draw_crop(rng, (height, width), size)
-        got = views.apply_crop(Sample(image, mask), crop, size)
+        crop = weak_strong.draw_crop(rng, (height, width), size)
+        got = weak_strong.apply_crop(Sample(image, mask), crop, size)
 
         new_height, new_width = crop.resized
         shape = max(new_height, size), max(new_width, size)
@@ -82,14 +85,14 @@ def test_crop_equals_resizing_all_then_padding_then_cropping():
 def test_only_padding_is_invalid_and_ignored():
     image = Image.new("RGB", (10, 6), (200, 100, 50))
     mask = Image.new("L", (10, 6), 255)
-    crop = views.Crop((6, 10), (0, 0), False)
-    pixels, ids, valid = views.apply_crop(Sample(image, mask), crop, 12)
+    crop = weak_strong.Crop((6, 10), (0, 0), False)
+    pixels, ids, valid = weak_strong.apply_crop(Sample(image, mask), crop, 12)
     assert valid[:6, :10].all() and valid.sum() == 60
     assert (ids == 255).all()  # The border of an object stays valid.
     assert (pixels[valid] == (200, 100, 50)).all()
     assert (pixels[~valid] == 0).all()
-    assert views.apply_crop(Sample(image, None), crop, 12)[1] is None
-    flipped = views.apply_crop(
+    assert weak_strong.apply_crop(Sample(image, None), crop, 12)[1] is None
+    flipped = weak_strong.apply_crop(
         Sample(image, mask), crop._replace(flip=True), 12
     )
     np.testing.assert_array_equal(flipped[2], valid[:, ::-1])
@@ -207,14 +210,14 @@ def test_views_equal_float64_loops_and_numpy_equals_jax():
     images[0, :, 4:] = 0  # Padding: black, hue undefined.
     x = images.astype(np.float32) / np.float32(255)
     view = _draw(rng, count, 13)
-    got = views.apply_strong(x, view, np)
+    got = weak_strong.apply_strong(x, view, np)
     assert got.dtype == np.float32
     for i in range(count):
-        one = views.StrongView(*(field[i] for field in view))
+        one = weak_strong.StrongView(*(field[i] for field in view))
         expected = _slow_view(x[i].astype(float), one)
         np.testing.assert_allclose(got[i], expected, atol=2e-5)
 
-    function = jax.jit(lambda a, b: views.apply_strong(a, b, jnp))
+    function = jax.jit(lambda a, b: weak_strong.apply_strong(a, b, jnp))
     other = function(x, view)
     assert other.dtype == jnp.float32
     np.testing.assert_allclose(other, got, atol=1e-4)
@@ -229,8 +232,8 @@ def test_apply_gives_the_host_form_under_numpy_and_jax():
         "strong_2": _draw(rng, 4, 17),
         "index": np.arange(4, dtype=np.int32),
     }
-    host = views.apply(batch, np)
-    device = jax.jit(lambda b: views.apply(b, jnp))(batch)
+    host = weak_strong.apply(batch, np)
+    device = jax.jit(lambda b: weak_strong.apply(b, jnp))(batch)
     assert set(host) == set(device)
     for name in ("weak", "strong_1", "strong_2"):
         assert host[name].dtype == device[name].dtype == np.float32

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.losses import pixel
+from ipixmatch_jax.losses import cross_entropy
 
 
 def log_softmax(x):
@@ -37,16 +37,20 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels():
     logits, labels = draw(0)
     expected = np.mean(list(pixel_losses(logits, labels).values()))
     np.testing.assert_allclose(
-        pixel.cross_entropy(logits, labels), expected, rtol=1e-5
+        cross_entropy.cross_entropy(logits, labels), expected, rtol=1e-5
     )
 
 
 @pytest.mark.parametrize(
     "loss",
     [
-        pixel.cross_entropy,
-        lambda x, y: pixel.weighted_cross_entropy(x, y, weights=(1, 2, 3, 4)),
-        lambda x, y: pixel.ohem_cross_entropy(x, y, threshold=0.7, min_kept=9),
+        cross_entropy.cross_entropy,
+        lambda x, y: cross_entropy.weighted_cross_entropy(
+            x, y, weights=(1, 2, 3, 4)
+        ),
+        lambda x, y: cross_entropy.ohem_cross_entropy(
+            x, y, threshold=0.7, min_kept=9
+        ),
     ],
 )
 def test_no_labelled_pixel_gives_zero_and_a_zero_gradient(loss):
@@ -69,7 +73,7 @@ def slow_weighted(logits, labels, weights):
 def test_weights_are_divided_by_their_sum_over_the_pixels():
     logits, labels = draw(5)
     weights = (0.2, 1.0, 7.0, 0.0)
-    value, gradient = jax.value_and_grad(pixel.weighted_cross_entropy)(
+    value, gradient = jax.value_and_grad(cross_entropy.weighted_cross_entropy)(
         jnp.asarray(logits), jnp.asarray(labels), weights=weights
     )
     expected = slow_weighted(logits, labels, weights)
@@ -83,10 +87,10 @@ def test_weights_are_divided_by_their_sum_over_the_pixels():
 
 def test_equal_weights_weight_nothing_and_zero_ones_give_zero():
     logits, labels = draw(6)
-    weighted = pixel.weighted_cross_entropy
+    weighted = cross_entropy.weighted_cross_entropy
     np.testing.assert_allclose(
         weighted(logits, labels, weights=(3.0,) * 4),
-        pixel.cross_entropy(logits, labels),
+        cross_entropy.cross_entropy(logits, labels),
         rtol=1e-6,
     )
     labels[labels == 1] = 255
@@ -106,7 +110,7 @@ def slow_ohem(logits, labels, threshold, min_kept):
 @pytest.mark.parametrize("threshold", [0.05, 0.7])
 def test_ohem_keeps_what_the_slow_loop_keeps(threshold, min_kept):
     logits, labels = draw(2)
-    actual = pixel.ohem_cross_entropy(
+    actual = cross_entropy.ohem_cross_entropy(
         logits, labels, threshold=threshold, min_kept=min_kept
     )
     expected = slow_ohem(logits, labels, threshold, min_kept)
@@ -123,7 +127,9 @@ def test_ohem_is_the_references(reference):
     labels[:, :4] = 255
     regimes = [(0.7, 100000), (0.7, 200), (0.05, 2500), (0.7, 0)]
     actual = [
-        pixel.ohem_cross_entropy(logits, labels, threshold=t, min_kept=k)
+        cross_entropy.ohem_cross_entropy(
+            logits, labels, threshold=t, min_kept=k
+        )
         for t, k in regimes
     ]
     np.testing.assert_allclose(actual, golden, rtol=1e-5)
@@ -137,12 +143,14 @@ def test_masked_cross_entropy_divides_by_valid_pixels():
     losses = pixel_losses(logits, labels)
     kept = [losses[p] for p in losses if keep[p] and valid[p]]
     np.testing.assert_allclose(
-        pixel.masked_cross_entropy(logits, labels, keep, valid),
+        cross_entropy.masked_cross_entropy(logits, labels, keep, valid),
         np.sum(kept) / valid.sum(),
         rtol=1e-5,
     )
     nothing = np.zeros_like(valid)
-    assert pixel.masked_cross_entropy(logits, labels, keep, nothing) == 0
+    assert (
+        cross_entropy.masked_cross_entropy(logits, labels, keep, nothing) == 0
+    )
 
 
 def test_squared_difference_is_the_loop():
@@ -153,11 +161,11 @@ def test_squared_difference_is_the_loop():
     for place in zip(*np.nonzero(valid), strict=True):
         q, p = np.exp(student[place]), np.exp(teacher[place])
         total += np.square(q / q.sum() - p / p.sum()).sum()
-    actual = pixel.squared_difference(
+    actual = cross_entropy.squared_difference(
         jnp.float32(student), jnp.float32(teacher), jnp.asarray(valid)
     )
     np.testing.assert_allclose(actual, total / valid.size, rtol=1e-5)
-    grad = jax.grad(pixel.squared_difference, 1)(
+    grad = jax.grad(cross_entropy.squared_difference, 1)(
         jnp.float32(student), jnp.float32(teacher), jnp.asarray(valid)
     )
     assert not np.any(grad)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.models import conv
+from ipixmatch_jax.models.layers import conv
 
 
 def _slow(x, kernel, stride, dilation):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax import models
-from ipixmatch_jax.models import DeepLabV3Plus, pretrained
+from ipixmatch_jax.models import DeepLabV3Plus
+from ipixmatch_jax.models.weights import load
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_train_logits_and_running_statistics(numbers):
         lambda v, x: network.apply(v, x, True, mutable=["batch_stats"])
     )(golden.variables(), golden.images("x", (2, 3, 65, 65)))
     _assert_close(logits, numbers["train_logits"])
-    tensors = pretrained.to_torch_names(
+    tensors = load.to_torch_names(
         {"params": golden.variables()["params"], **updates}
     )
     updated = [name for name in numbers if name.startswith("upd_")]

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from ipixmatch_jax import models
-from ipixmatch_jax.models import first_layer, pretrained, torch_names
+from ipixmatch_jax.models.weights import input_channels, load, torch_names
 
 
 def test_by_hand():
@@ -19,7 +19,7 @@ def test_by_hand():
         4: [[0.75, 1.5, 3, 0.75], [6, 12, 24, 6]],
     }
     for channels, values in expected.items():
-        found = first_layer.adapted(kernel, channels)
+        found = input_channels.adapted(kernel, channels)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found[:, :, 0, 0], values)
 
@@ -60,7 +60,7 @@ def backbone(stem, tmp_path):
 def test_a_grey_image_is_what_it_was_as_rgb(backbone, stem):
     path, variables = backbone
     shapes = wanted(network(1, stem))
-    loaded = pretrained.load(path, shapes)
+    loaded = load.load(path, shapes)
     x = np.random.default_rng(0).standard_normal((1, 33, 33, 1))
     x = jnp.float32(x)
     rgb = models.build("tiny", 4, stem=stem)
@@ -72,7 +72,7 @@ def test_a_grey_image_is_what_it_was_as_rgb(backbone, stem):
 
 def test_four_channels_are_filled_and_the_rest_stays(backbone, stem):
     path, variables = backbone
-    loaded = pretrained.load(path, wanted(network(4, stem)))
+    loaded = load.load(path, wanted(network(4, stem)))
     kernels = [
         np.asarray(v["params"]["backbone"]["stem_1"]["conv"]["kernel"])
         for v in (variables, loaded)
@@ -94,6 +94,6 @@ def test_a_file_that_is_used_as_it_is_must_fit(tmp_path, stem):
     tensors = torch_names.to_torch_names(variables)
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path)
     with pytest.raises(ValueError, match=r"misshapen: backbone.conv1"):
-        pretrained.load(path, wanted(network(1, stem)), whole=True)
+        load.load(path, wanted(network(1, stem)), whole=True)
     two = wanted(network(2, stem))
-    assert pretrained.has_head(pretrained.load(path, two))
+    assert load.has_head(load.load(path, two))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax import models
-from ipixmatch_jax.models import foreign_names, torch_names
+from ipixmatch_jax.models.weights import foreign_names, torch_names
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 

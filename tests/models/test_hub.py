@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ipixmatch_jax.models import hub, pretrained
+from ipixmatch_jax.models.weights import hub, load
 
 CONTENT = b"weights" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -75,18 +75,18 @@ def test_a_file_is_downloaded_once_and_its_checksum_said(
     server, tmp_path, caplog
 ):
     caplog.set_level(logging.INFO, "ipixmatch_jax")
-    path = pretrained.find("timm/net")
+    path = load.find("timm/net")
     assert path == tmp_path / "timm/net/model.safetensors"
     assert path.read_bytes() == CONTENT
     assert f"downloaded to {path}, sha256 {DIGEST}" in caplog.text
-    assert pretrained.find("timm/net") == path
+    assert load.find("timm/net") == path
     assert f"taken from {path}, sha256 {DIGEST}" in caplog.text
     assert Handler.asked == ["/timm/net/resolve/main/model.safetensors"]
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_a_file_that_is_named_and_moved(server, tmp_path):
-    path = pretrained.find("timm/moved:a/b.pth")
+    path = load.find("timm/moved:a/b.pth")
     assert path == tmp_path / "timm/moved/a/b.pth"
     assert path.read_bytes() == CONTENT
 
@@ -100,7 +100,7 @@ def test_a_file_that_is_named_and_moved(server, tmp_path):
 )
 def test_what_does_not_come_whole_is_not_kept(server, tmp_path, name, words):
     with pytest.raises(FileNotFoundError, match=words.format(tmp_path)):
-        pretrained.find(name)
+        load.find(name)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
@@ -110,10 +110,10 @@ def test_offline_it_says_where_to_put_the_file(monkeypatch, tmp_path):
     monkeypatch.setenv(hub.ENDPOINT_VARIABLE, "http://127.0.0.1:9")
     where = tmp_path / "timm/net/model.safetensors"
     with pytest.raises(FileNotFoundError, match=f"put the file at {where}"):
-        pretrained.find("timm/net")
+        load.find("timm/net")
     where.parent.mkdir(parents=True)
     where.write_bytes(b"x")
-    assert pretrained.find("timm/net") == where
+    assert load.find("timm/net") == where
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_offline_it_says_where_to_put_the_file(monkeypatch, tmp_path):
 )
 def test_a_path_that_is_not_there_is_not_looked_for_elsewhere(source):
     with pytest.raises(FileNotFoundError, match=f"^{source}: there is no such"):
-        pretrained.find(source)
+        load.find(source)

@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
-from ipixmatch_jax.models.norm import BatchNorm
+from ipixmatch_jax.models.layers.norm import BatchNorm
 
 
 def _variables(rng, channels):

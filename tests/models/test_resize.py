@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.models.resize import resize_align_corners
+from ipixmatch_jax.models.layers.resize import resize_align_corners
 
 
 def _slow(x, height, width):

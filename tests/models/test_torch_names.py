@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax import models
-from ipixmatch_jax.models import torch_names
+from ipixmatch_jax.models.weights import torch_names
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from ipixmatch_jax.models import weight_files
+from ipixmatch_jax.models.weights import files
 
 TENSORS = {
     "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -44,11 +44,11 @@ def same(read, expected=TENSORS):
 def test_safetensors_under_any_name(tmp_path):
     path = tmp_path / "weights.pth"
     save_file(TENSORS, path)
-    tensors, network = weight_files.read(path)
+    tensors, network = files.read(path)
     same(tensors)
     assert network == ""
     with pytest.raises(ValueError, match=r"has no network 'model'"):
-        weight_files.read(path, "model")
+        files.read(path, "model")
 
 
 def test_bfloat16_of_safetensors(tmp_path):
@@ -58,14 +58,14 @@ def test_bfloat16_of_safetensors(tmp_path):
     body = np.uint16([0x3FC0, 0xC020]).tobytes()
     path = tmp_path / "x.safetensors"
     path.write_bytes(len(text).to_bytes(8, "little") + text + body)
-    tensors, _ = weight_files.read(path)
+    tensors, _ = files.read(path)
     assert np.float32(tensors["x"]).tolist() == [1.5, -2.5]
 
 
 def test_a_transposed_view_is_written_as_it_reads(tmp_path):
     path = tmp_path / "new" / "x.safetensors"
     kernel = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)
-    weight_files.write(path, {"k": kernel})
+    files.write(path, {"k": kernel})
     np.testing.assert_array_equal(load_file(path)["k"], kernel)
     assert [p.name for p in path.parent.iterdir()] == ["x.safetensors"]
 
@@ -83,7 +83,7 @@ def test_other_files_say_what_they_begin_with(tmp_path, content, words):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=words) as caught:
-        weight_files.read(path)
+        files.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -94,12 +94,12 @@ def test_a_cut_off_safetensors_file(tmp_path, kept):
     save_file(TENSORS, path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ValueError, match=r"cut-off safetensors.*again\.$"):
-        weight_files.read(path)
+        files.read(path)
 
 
 def test_an_absent_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"w\.pth: there is no such"):
-        weight_files.read(tmp_path / "w.pth")
+        files.read(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x80\x02"])
@@ -110,9 +110,9 @@ def test_without_torch_its_files_say_what_to_install(
     path = tmp_path / "resnet50.pth"
     path.write_bytes(start + bytes(100))
     with pytest.raises(ValueError, match=r"pip install 'torch>=2\.6'"):
-        weight_files.read(path)
+        files.read(path)
     with pytest.raises(ValueError, match="needs torch"):
-        weight_files.write(tmp_path / "out.pth", TENSORS)
+        files.write(tmp_path / "out.pth", TENSORS)
 
 
 def test_an_old_torch_is_not_trusted(tmp_path, monkeypatch):
@@ -123,12 +123,12 @@ def test_an_old_torch_is_not_trusted(tmp_path, monkeypatch):
     path = tmp_path / "resnet50.pth"
     path.write_bytes(b"PK\x03\x04")
     with pytest.raises(ValueError, match=r"and 2\.5\.1\+cpu does not"):
-        weight_files.read(path)
+        files.read(path)
 
 
 def test_an_unknown_suffix_is_not_written(tmp_path):
     with pytest.raises(ValueError, match=r"let it end in \.safetensors"):
-        weight_files.write(tmp_path / "x.npz", TENSORS)
+        files.write(tmp_path / "x.npz", TENSORS)
     assert not list(tmp_path.iterdir())
 
 
@@ -137,12 +137,12 @@ def test_torch_files_of_both_formats(tmp_path, torch, zipped):
     path = tmp_path / "weights.safetensors"
     tensors = {name: torch.tensor(value) for name, value in TENSORS.items()}
     torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
-    same(weight_files.read(path)[0])
+    same(files.read(path)[0])
 
 
 def test_a_torch_file_is_written_as_torch_reads_it(tmp_path, torch):
     path = tmp_path / "weights.pth"
-    weight_files.write(path, TENSORS)
+    files.write(path, TENSORS)
     same({k: v.numpy() for k, v in torch.load(path).items()})
 
 
@@ -157,17 +157,17 @@ def test_the_averaged_network_of_a_checkpoint_comes_first(tmp_path, torch):
         "previous_best": np.float64(70.5),
     }
     torch.save(checkpoint, path)
-    tensors, network = weight_files.read(path)
+    tensors, network = files.read(path)
     assert network == "model_ema"
     same(tensors, {"module.a": np.ones(2)})
-    tensors, network = weight_files.read(path, "model")
+    tensors, network = files.read(path, "model")
     assert network == "model"
     same(tensors, {"module.a": np.zeros(2)})
     del checkpoint["model_ema"]
     torch.save(checkpoint, path)
-    assert weight_files.read(path)[1] == "model"
+    assert files.read(path)[1] == "model"
     with pytest.raises(ValueError, match="'model_ema'; it holds model"):
-        weight_files.read(path, "model_ema")
+        files.read(path, "model_ema")
 
 
 @pytest.mark.parametrize("kind", ["torch", "torch legacy", "pickle"])
@@ -180,7 +180,7 @@ def test_a_pickle_that_wants_to_run_code_runs_none(tmp_path, torch, kind):
         legacy = kind == "torch legacy"
         torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     with pytest.raises(ValueError, match=r"nothing of it was run") as caught:
-        weight_files.read(path)
+        files.read(path)
     assert "mkdir" in str(caught.value)
     assert not made.exists()
 
@@ -194,7 +194,7 @@ def test_a_cut_off_torch_file(tmp_path, torch, zipped):
     for kept in range(4, len(whole), 37):
         path.write_bytes(whole[:kept])
         with pytest.raises(ValueError, match=rf"{path.name} is"):
-            weight_files.read(path)
+            files.read(path)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {}])
@@ -202,4 +202,4 @@ def test_torch_files_without_named_tensors(tmp_path, torch, content):
     path = pathlib.Path(tmp_path / "w.pth")
     torch.save(content, path)
     with pytest.raises(ValueError, match="tensors by name"):
-        weight_files.read(path)
+        files.read(path)

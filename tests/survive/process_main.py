@@ -14,9 +14,10 @@ import time
 
 from absl import app, flags
 
-from ipixmatch_jax import main, parts
-from ipixmatch_jax.data import shapes
-from ipixmatch_jax.writer import Writer
+from ipixmatch_jax import main
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.training import setup
+from ipixmatch_jax.training.writer import Writer
 
 # No multiple of the evaluation's batch.
 shapes.VAL, shapes.TEST = 7, 1
@@ -37,7 +38,7 @@ def disturb(name: str, at: int, slow_from: int) -> None:
 
 def write_confusion(path: pathlib.Path) -> None:
     """Appends what an evaluation counted, a line each."""
-    usual = parts.make_evaluator
+    usual = setup.make_evaluator
 
     def make_evaluator(*args, **kwargs):
         evaluate = usual(*args, **kwargs)
@@ -51,7 +52,7 @@ def write_confusion(path: pathlib.Path) -> None:
 
         return written
 
-    parts.make_evaluator = make_evaluator
+    setup.make_evaluator = make_evaluator
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from process_run import STEPS, UNHEALTHY, losses, train_alone, train_pair
 
-from ipixmatch_jax.data import shapes
+from ipixmatch_jax.data.datasets import shapes
 
 
 class Pair(NamedTuple):

@@ -1,0 +1,1 @@
+"""losses.inter_pixel"""
