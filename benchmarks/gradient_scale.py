@@ -27,8 +27,9 @@ from ml_collections import ConfigDict
 
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
-from ipixmatch_jax.methods import METHODS
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import loop, setup
 
 
@@ -106,7 +107,7 @@ def measure(
             f"{config.method} has no one student with an unlabelled loss to "
             "compare with; give a run of another method."
         )
-    data = setup.open_data(config)
+    data = open_data(config)
     stream = loop.batches(config, data)
     compiled = _norms(config, run.network, threshold)
     rows = []

@@ -27,8 +27,8 @@ from ml_collections import ConfigDict, config_flags
 
 from benchmarks import step, topology
 from benchmarks.collectives import KINDS, collectives
-from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.training import batch_size as batch_fit
 from ipixmatch_jax.training import device_memory, setup
 
@@ -115,7 +115,7 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
     config.train.batch_size = batch_size
     config.mesh.data, config.mesh.fsdp = 1, 1
     config.mesh[_AXIS.value] = devices
-    saved.check(config)
+    validate.check(config)
     mesh = None
     if _TOPOLOGY.value:
         slice_ = topology.devices(_TOPOLOGY.value)

@@ -20,9 +20,9 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 from PIL import Image
 
-from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.training import setup
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -220,7 +220,7 @@ def main(argv: list[str]) -> None:
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
     config = _CONFIG.value
     try:
-        saved.check(config)
+        validate.check(config)
         row = _described(config) | measure(config, _STEPS.value)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.step: {error}")

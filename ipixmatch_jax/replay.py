@@ -4,7 +4,8 @@ import pathlib
 from typing import Any
 
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.training import loop, setup
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.training import loop
 
 
 def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
@@ -24,4 +25,4 @@ def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
     if step < 1:
         raise ValueError(f"step={step}: the first step of a run is 1.")
     config = saved.load(workdir)
-    return loop.batches(config, setup.open_data(config))[step - 1]
+    return loop.batches(config, open_data(config))[step - 1]

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipixmatch_jax.models import DeepLabV3Plus, build
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.registry import build
 from ipixmatch_jax.models.weights import load
 
 

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from configs import shapes as shapes_config
+from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.report import val_images
 
 NAMES = ("sky", "road", "tree", "sign")

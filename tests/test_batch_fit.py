@@ -7,9 +7,18 @@ import jax
 import numpy as np
 import pytest
 
-from configs import camvid, cityscapes, common, folder, shapes, tfds, voc
-from ipixmatch_jax.configuration import saved as configuration
+from ipixmatch_jax.configs import (
+    camvid,
+    cityscapes,
+    common,
+    folder,
+    shapes,
+    tfds,
+    voc,
+)
 from ipixmatch_jax.data.datasets import shapes as scenes
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.training import batch_size as batch_fit
 from ipixmatch_jax.training import device_memory, least_memory, loop, setup
 
@@ -118,10 +127,10 @@ def test_the_base_and_tfds_say_it_too():
 def test_without_a_recipes_batch_no_rate_can_be_scaled():
     config = shapes.get_config()
     config.train.batch_size = 0
-    configuration.check(config)
+    validate.check(config)
     config.train.reference_batch_size = 0
     with pytest.raises(ValueError, match="learning_rate is for"):
-        configuration.check(config)
+        validate.check(config)
 
 
 def tiny():
@@ -177,7 +186,7 @@ def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
     config = tiny()
     limit = planned(config, 4)
     monkeypatch.setattr(device_memory, "limit", lambda devices: limit)
-    batch_fit.choose(config, setup.open_data(config))
+    batch_fit.choose(config, open_data(config))
     assert config.train.batch_size == 4
 
 

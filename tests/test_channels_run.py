@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import folder
+from ipixmatch_jax.configs import folder
 from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.data import normalisation, source
-from ipixmatch_jax.evaluate import __main__ as evaluate_command
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment import score as evaluate_command
+from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.suggest import images as suggest_looks
-from ipixmatch_jax.training import loop, setup
+from ipixmatch_jax.training import loop
 
 SIZE = (40, 48)
 
@@ -79,7 +80,7 @@ def test_the_run_keeps_what_it_measured(images, workdir):
 
 
 def held_out(images):
-    data = setup.open_data(config(images))
+    data = open_data(config(images))
     return {data.val.name(i) for i in range(len(data.val))}
 
 
@@ -164,7 +165,7 @@ def test_the_table_and_the_suggestions(images, workdir):
     head = evaluate_command.evaluate_workdir(workdir, "best", None)
     assert "| foreground | background | crack" in head.split("\n")[0]
     run = restore.restore(workdir, "best")
-    data = setup.open_data(run.config)
+    data = open_data(run.config)
     plan = suggest_looks.make_plan(data.unlabelled)
     (looks,) = suggest_looks.Looker(run).look(plan, list(plan.sizes))
     assert not plan.bad and looks[0].image.shape == (*SIZE, 4)

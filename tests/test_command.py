@@ -159,7 +159,7 @@ def test_packaged_configs_train_from_an_empty_folder(site, tmp_path):
 
 
 def test_a_file_that_is_there_wins(site, tmp_path):
-    own = "from configs import common\ndef get_config(arg=''):\n"
+    own = "from ipixmatch_jax.configs import common\ndef get_config(arg=''):\n"
     own += "    c = common.base()\n    c.data.name = 'none of mine'\n"
     own += "    return c\n"
     (tmp_path / "voc.py").write_text(own)

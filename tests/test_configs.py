@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs import (
+from ipixmatch_jax.configs import (
     camvid,
     cityscapes,
     common,
@@ -13,7 +13,8 @@ from configs import (
     voc,
 )
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.methods import METHODS
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.methods.registry import METHODS
 
 MODULES = {
     voc: "r101_1_8",
@@ -26,7 +27,7 @@ MODULES = {
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_default_recipe_passes_its_own_check(module):
-    saved.check(module.get_config())
+    validate.check(module.get_config())
 
 
 EPOCHS = {"92": 1311, "183": 1300, "366": 1277, "732": 1231, "1464": 1140}
@@ -75,7 +76,7 @@ def test_a_config_of_another_version_names_what_it_lacks():
     config = shapes.get_config()
     del config.train["optimiser"]
     with pytest.raises(ValueError, match=r"train\.optimiser is not"):
-        saved.check(config)
+        validate.check(config)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
@@ -88,7 +89,7 @@ def test_every_recipe_takes_every_method(method):
     for module, default in MODULES.items():
         config = module.get_config(f"{default},method={method}")
         assert config.method == method
-        saved.check(config)
+        validate.check(config)
         assert config.data.split == module.get_config().data.split
 
 
@@ -129,7 +130,7 @@ def test_a_tfds_argument_is_a_name_and_a_folders_recipe():
     config = tfds.get_config("own/small:1.0.0")
     assert config.data.tfds == "own/small:1.0.0"
     assert config.model.backbone == "r50"
-    saved.check(tfds.get_config())
+    validate.check(tfds.get_config())
     with pytest.raises(ValueError, match="r50 r101 tiny"):
         tfds.get_config("oxford_iiit_pet,r18")
 
@@ -182,4 +183,4 @@ def test_a_methods_own_teacher_is_named(method, teacher, needed):
     config = voc.get_config("r101_1_8")
     config.method, config.teacher = method, teacher
     with pytest.raises(ValueError, match=f"--config.teacher={needed}"):
-        saved.check(config)
+        validate.check(config)

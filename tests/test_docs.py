@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from configs import common
 from ipixmatch_jax.cli.arguments import COMMANDS
+from ipixmatch_jax.configs import common
 from ipixmatch_jax.configuration import reference
 from tests import command_helps
 

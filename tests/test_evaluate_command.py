@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from configs import shapes as shapes_config
-from ipixmatch_jax import models
+from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.evaluate import __main__ as evaluate_command
+from ipixmatch_jax.experiment import score
+from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import torch_names
 from tests.tiny_run import few_scenes
 
@@ -24,7 +25,7 @@ def _few_scenes(monkeypatch):
 
 @pytest.fixture(scope="module")
 def network():
-    return models.build("tiny", 6, stem="7x7")
+    return model_registry.build("tiny", 6, stem="7x7")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def _mean_iou(network, source):
 
 
 def test_the_table_has_the_scores_of_the_file(network, weights):
-    table = evaluate_command.evaluate_weights(config(), str(weights))
+    table = score.evaluate_weights(config(), str(weights))
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in table.splitlines()[2:]
@@ -88,7 +89,7 @@ def test_a_config_that_does_not_fit(weights, field, value, words):
     changed = config()
     changed.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match=words):
-        evaluate_command.evaluate_weights(changed, str(weights))
+        score.evaluate_weights(changed, str(weights))
 
 
 def command(*arguments):

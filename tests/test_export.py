@@ -13,8 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from ipixmatch_jax import models
 from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.predict import export
 
 DOC = pathlib.Path(__file__).resolve().parents[1] / "docs" / "predict.md"
@@ -32,7 +32,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture(scope="module")
 def network():
-    return models.build("tiny", 3)
+    return model_registry.build("tiny", 3)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import gradient_scale
-from configs import shapes
+from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.losses.inter_pixel.loss import READINGS
 from ipixmatch_jax.methods.base import Consistency, Outcome, Views
 from ipixmatch_jax.sweep import grid

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from configs import folder, voc
-from configs import shapes as shapes_config
+from ipixmatch_jax.configs import folder, voc
+from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.sweep import grid
-from ipixmatch_jax.training import setup
 
 
 def refused(match, make=folder.get_config, **changes):
@@ -18,7 +19,7 @@ def refused(match, make=folder.get_config, **changes):
         {f.replace("__", "."): v for f, v in changes.items()}
     )
     with pytest.raises(ValueError, match=match):
-        configuration.check(config)
+        validate.check(config)
 
 
 def test_what_does_not_go_together_is_one_sentence():
@@ -60,9 +61,9 @@ def test_as_many_weights_as_classes():
     config = shapes_config.get_config()
     config.loss.class_weights = "1,2,3"
     with pytest.raises(ValueError, match=r"class_weights='1,2,3' is not 6"):
-        setup.open_data(config)
+        open_data(config)
     config.loss.class_weights = "1,2,3,4,5,6"
-    assert len(setup.open_data(config).class_names) == 6
+    assert len(open_data(config).class_names) == 6
 
 
 def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
@@ -72,7 +73,7 @@ def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
     config.loss.class_weights = "balanced"
     (cell,) = grid.make(config, ["seed=0"], None, tmp_path).cells
     begun = cell.config.copy_and_resolve_references()
-    setup.open_data(begun)
+    open_data(begun)
     assert begun.data.mean.count(",") == begun.data.std.count(",") == 2
     assert begun.loss.class_weights.count(",") == 5
     cell.workdir.mkdir(parents=True)

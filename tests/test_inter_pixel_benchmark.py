@@ -89,7 +89,7 @@ def test_the_command_writes_what_it_prints(tmp_path, reading, more):
 
 SHARE = """
 from benchmarks import inter_pixel_share as b
-from configs import shapes
+from ipixmatch_jax.configs import shapes
 config = shapes.get_config()
 before = config.to_dict()
 term = b.with_term(config, "affinity/kl", 4).inter_pixel

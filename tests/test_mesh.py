@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.collectives import collectives
-from configs import shapes
+from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.training import setup
 
 MESHES = [(8, 1), (2, 4), (1, 8)]
@@ -75,7 +76,7 @@ def run(data, fsdp, batches, start=None):
 @pytest.fixture(scope="module")
 def batches():
     config = configured(1, 1)
-    data = setup.open_data(config)
+    data = open_data(config)
     stream = pipeline.train_batches(
         data.labelled,
         data.unlabelled,

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import folder
+from ipixmatch_jax.configs import folder
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.sweep import runner
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.sweep.programs import Programs, program_key
 from ipixmatch_jax.training import setup
 
 
@@ -33,36 +35,36 @@ def config(tmp_path):
 
 
 def test_the_number_of_classes_comes_from_the_data(config, tmp_path):
-    saved.check(config)
+    validate.check(config)
     built = setup.build(config)
     assert config.model.num_classes == built.network.num_classes == 3
     # A resumed run begins from 0 again, and is the same run.
     saved.save(config, tmp_path)
     again = folder.get_config("tiny")
     again.data.root = config.data.root
-    setup.open_data(again)
+    open_data(again)
     saved.check_resume(again, tmp_path)
 
 
 def test_a_number_that_is_not_the_datas_is_refused(config):
     config.model.num_classes = 1
     with pytest.raises(ValueError, match="folder has 3 classes"):
-        setup.open_data(config)
+        open_data(config)
 
 
 def test_the_hold_out_is_a_field(config):
-    assert len(setup.open_data(config).val) == 1
+    assert len(open_data(config).val) == 1
     config.data.holdout = 0.6
-    assert len(setup.open_data(config).val) == 2
+    assert len(open_data(config).val) == 2
 
 
 def test_a_sweep_opens_it_once_and_gives_every_cell_its_classes(config):
-    programs = runner.Programs()
+    shared = Programs()
     other = config.copy_and_resolve_references()
     other.seed = 1
-    assert programs.open_data(config) is programs.open_data(other)
+    assert shared.open_data(config) is shared.open_data(other)
     assert config.model.num_classes == other.model.num_classes == 3
     third = other.copy_and_resolve_references()
     third.data.holdout = 0.6
-    assert len(programs.open_data(third).val) == 2
-    assert "holdout" not in json.loads(runner._program_key(third))["data"]
+    assert len(shared.open_data(third).val) == 2
+    assert "holdout" not in json.loads(program_key(third))["data"]

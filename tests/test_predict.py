@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import shapes as shapes_config
-from ipixmatch_jax import models
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
+from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.data.files.class_list import voc_colour
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import evaluator
+from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.predict import __main__ as predict_command
 from ipixmatch_jax.predict import files, predictor
 from ipixmatch_jax.predict import workdir as predict_run
@@ -32,7 +32,7 @@ MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 @functools.cache
 def network():
-    return models.build("tiny", 6)
+    return model_registry.build("tiny", 6)
 
 
 @functools.cache

@@ -13,10 +13,11 @@ import pytest
 import report_cases
 from PIL import Image
 
-from ipixmatch_jax import models
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.report import __main__ as report_main
 from ipixmatch_jax.report import build, comparison, gallery, single, tables
 from ipixmatch_jax.report import charts as report_charts
 from ipixmatch_jax.report import history as report_history
@@ -264,14 +265,14 @@ def few_scenes(monkeypatch):
 
 def command(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
-    build.run()
+    report_main.run()
 
 
 @pytest.mark.usefixtures("few_scenes")
 def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     workdir = report_cases.write_run(tmp_path / "run", names=shapes.CLASS_NAMES)
     config = saved.load(workdir)
-    network = models.build("tiny", 6)
+    network = model_registry.build("tiny", 6)
     trees = {
         name: golden.random_variables(network, seed)
         for seed, name in enumerate(("student", "teacher"))

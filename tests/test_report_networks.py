@@ -7,7 +7,7 @@ import pytest
 import report_cases
 from PIL import Image
 
-from configs import shapes as shapes_config
+from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.data.source import BadFileError, DataSet, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from configs import shapes
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.training import setup
 
 
@@ -71,7 +71,7 @@ def test_fewer_than_one_micro_batch_is_refused(value):
     config = shapes.get_config()
     config.train.accumulate = value
     with pytest.raises(ValueError, match=r"train\.accumulate.*at least 1"):
-        saved.check(config)
+        validate.check(config)
 
 
 def test_large_arrays_are_cut_along_their_largest_divisible_axis():

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import shapes as shapes_config
-from ipixmatch_jax import models
+from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.data import registry
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.suggest import __main__ as suggest_main
 from ipixmatch_jax.suggest import contact_sheet, images
 from ipixmatch_jax.suggest import scores as suggest
-from ipixmatch_jax.suggest import workdir as suggest_command
 from ipixmatch_jax.training import loop
 from tests.refusal import refusal
 
@@ -205,7 +206,7 @@ def _alone(network, variables, image):
 
 @pytest.mark.parametrize("names", [("student",), ("student", "twin")])
 def test_images_are_seen_as_they_are_alone(names):
-    network = models.build("tiny", 6)
+    network = model_registry.build("tiny", 6)
     variables = {
         name: golden.random_variables(network, seed)
         for seed, name in enumerate(names)
@@ -292,7 +293,7 @@ def workdir(tmp_path_factory):
 
 def command(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["suggest", *map(str, arguments)])
-    suggest_command.run()
+    suggest_main.run()
 
 
 @pytest.mark.usefixtures("few_scenes")
@@ -348,7 +349,7 @@ def test_what_cannot_be_answered_is_one_sentence(workdir, monkeypatch):
         command(monkeypatch, f"--workdir={workdir}", f"--out={out}")
     whole = shapes.open_set
     monkeypatch.setitem(
-        suggest_command.parts.sources.DATA_SETS,
+        registry.DATA_SETS,
         "shapes",
         lambda *a: whole(*a)._replace(unlabelled=shapes.Scenes(1, 0, 0, False)),
     )

@@ -15,7 +15,8 @@ from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.sweep import grid, runner
 from ipixmatch_jax.training import divergence, loop, setup
-from ipixmatch_jax.training.writer import Writer, write_json
+from ipixmatch_jax.training.writer import Writer
+from ipixmatch_jax.utils.atomic import write_json
 from tests.refusal import refusal
 from tests.tiny_run import few_scenes, tiny
 

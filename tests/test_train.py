@@ -16,7 +16,9 @@ from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.distributed.preemption import StopRequest
-from ipixmatch_jax.evaluate import __main__ as evaluate_command
+from ipixmatch_jax.experiment import score as evaluate_command
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.network import build_network
 from ipixmatch_jax.models.weights import files, torch_names
 from ipixmatch_jax.training import divergence, loop, setup, step
 from tests.tiny_run import few_scenes, tiny
@@ -66,7 +68,7 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     jax.tree.map(
         np.testing.assert_array_equal, read(whole, 4), read(tmp_path, 4)
     )
-    data = setup.open_data(tiny())
+    data = open_data(tiny())
     stream = train_batches(
         data.labelled, data.unlabelled, batch_size=2, crop_size=33, seed=0
     )
@@ -194,7 +196,7 @@ def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
 
 def test_two_students_refuse_a_file_with_a_head(tmp_path):
     config = tiny(method="cps", teacher="shared")
-    whole = golden.random_variables(setup.build_network(config))
+    whole = golden.random_variables(build_network(config))
     path = tmp_path / "whole.safetensors"
     files.write(path, torch_names.to_torch_names(whole))
     config.model.pretrained = str(path)

@@ -11,11 +11,11 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from configs import shapes as shapes_config
-from ipixmatch_jax import models
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
+from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.models.pretrained import __main__ as weights
+from ipixmatch_jax.experiment import convert_weights as weights
+from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import load, torch_names
 
 COMMAND = sys.executable, "-m", "ipixmatch_jax.models.pretrained"
@@ -23,7 +23,7 @@ COMMAND = sys.executable, "-m", "ipixmatch_jax.models.pretrained"
 
 @pytest.fixture(scope="module")
 def tiny():
-    return golden.random_variables(models.build("tiny", 6))
+    return golden.random_variables(model_registry.build("tiny", 6))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def workdir(tiny, tmp_path_factory):
     path = tmp_path_factory.mktemp("run")
     config = shapes_config.get_config()
     saved.save(config, path)
-    teacher = golden.random_variables(models.build("tiny", 6), seed=1)
+    teacher = golden.random_variables(model_registry.build("tiny", 6), seed=1)
     trees = {"student": tiny, "teacher": teacher}
     best = Saved(70.0, 3, "teacher")
     with Checkpoints(path) as checkpoints:
@@ -106,7 +106,9 @@ def test_a_run_goes_out_and_comes_back_bit_by_bit(
     to = tmp_path / "out.safetensors"
     said = weights.export(str(workdir), to, network=network)
     assert f"the {network or 'teacher'} after 3 steps" in said
-    variables = golden.random_variables(models.build("tiny", 6), seed=seed)
+    variables = golden.random_variables(
+        model_registry.build("tiny", 6), seed=seed
+    )
     written = load_file(to)
     counters = [name for name in written if name.endswith("_tracked")]
     assert len(counters) == sum("running_mean" in name for name in written)

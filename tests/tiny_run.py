@@ -1,6 +1,6 @@
 """The smallest run of the demo's scenes, for tests that train."""
 
-from configs import shapes as shapes_config
+from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.data.datasets import shapes
 
 

@@ -1,1 +1,1 @@
-"""checkpoints"""
+"""Checkpoints, their checksums, and the lock of a run's folder."""

@@ -1,1 +1,1 @@
-"""cli"""
+"""The commands by name, their flags, and how they speak."""

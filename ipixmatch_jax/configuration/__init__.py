@@ -1,1 +1,1 @@
-"""configuration"""
+"""The fields of a run, config files, and saved configs."""

@@ -1,20 +1,15 @@
 """The configs that come with the package, found by name from any folder."""
 
-import importlib
-import importlib.machinery
-import importlib.util
 import pathlib
-import sys
-import types
 
-_HERE = pathlib.Path(__file__).resolve().parent
+from ipixmatch_jax import configs
+
 _FLAGS = ("--config", "-config")
 
 
 def folder() -> pathlib.Path:
     """Where they lie: in an installed package, or in a checkout beside it."""
-    installed = _HERE / "configs"
-    return installed if installed.is_dir() else _HERE.parent / "configs"
+    return pathlib.Path(configs.__path__[0])
 
 
 def names() -> list[str]:
@@ -27,9 +22,7 @@ def find(config: str) -> str:
     """`FILE[:ARGUMENT]` with the path of a file that exists.
 
     A file that is there is taken as it is. Else FILE, with or without
-    `configs/` before it, is looked up among those of the package. After this,
-    `from configs import common` inside the file finds the folder that the file
-    lies in, or the package's where that holds no common.py.
+    `configs/` before it, is looked up among those of the package.
 
     Raises:
       FileNotFoundError: there is none of either kind.
@@ -44,7 +37,6 @@ def find(config: str) -> str:
                 f"the package; these do: {', '.join(names())}."
             )
         path = folder() / name
-    _provide(path.resolve().parent)
     return f"{path}{colon}{argument}"
 
 
@@ -58,27 +50,3 @@ def in_arguments(argv: list[str]) -> list[str]:
         elif i and done[i - 1] in _FLAGS:
             done[i] = find(word)
     return done
-
-
-def common() -> types.ModuleType:
-    """The package's `configs.common`."""
-    _provide(folder())
-    return importlib.import_module("configs.common")
-
-
-def _provide(home: pathlib.Path) -> None:
-    """Makes `configs` the package whose files lie in a folder.
-
-    Not left to sys.path: it may lead to a folder called configs of another
-    project, and the installed package puts no such name into site-packages.
-    """
-    if not (home / "common.py").is_file():
-        home = folder()
-    loaded = sys.modules.get("configs")
-    if loaded is not None and str(home) in map(str, loaded.__path__):
-        return
-    for name in [n for n in sys.modules if n.split(".")[0] == "configs"]:
-        del sys.modules[name]
-    spec = importlib.machinery.ModuleSpec("configs", None, is_package=True)
-    spec.submodule_search_locations = [str(home)]
-    sys.modules["configs"] = importlib.util.module_from_spec(spec)

@@ -11,8 +11,7 @@ import tokenize
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ipixmatch_jax.cli import arguments
-from ipixmatch_jax.configuration import files
+from ipixmatch_jax.configuration import base
 
 _HEAD = """# Every field of a config
 
@@ -146,10 +145,9 @@ def _path(target: ast.Attribute, spelt: dict[str, str]) -> str:
 
 def text() -> str:
     """The reference of this package's configs, as Markdown."""
-    common = files.common()
-    source = pathlib.Path(common.__file__).read_text(encoding="utf-8")
+    source = pathlib.Path(base.__file__).read_text(encoding="utf-8")
     blocks = [_HEAD]
-    for section in read(source, common.base()):
+    for section in read(source, base.base()):
         blocks.append(f"## {section.name or 'The run'}")
         if section.note:
             blocks.append(textwrap.fill(_sentence(section.note), _WIDTH))
@@ -174,17 +172,3 @@ def _line(field: Field) -> str:
 
 def _sentence(words: str) -> str:
     return words if words.endswith(".") else f"{words}."
-
-
-def run() -> None:
-    """Prints the reference."""
-    arguments.parser(
-        "ipixmatch_jax.config_reference",
-        description="Lists every field of a config with its type, default and "
-        "meaning, as Markdown.",
-    ).parse_args()
-    print(text(), end="")
-
-
-if __name__ == "__main__":
-    run()

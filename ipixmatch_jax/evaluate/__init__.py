@@ -1,1 +1,1 @@
-"""evaluate"""
+"""Scores networks on whole images."""

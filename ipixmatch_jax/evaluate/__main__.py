@@ -7,70 +7,12 @@ python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
 import pathlib
 import sys
 
-import jax
 from absl import flags
 from ml_collections import ConfigDict
 
-from ipixmatch_jax import main
-from ipixmatch_jax.cli import arguments
-from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.evaluate import results_table
-from ipixmatch_jax.experiment import restore
-from ipixmatch_jax.models.weights import files, load
-from ipixmatch_jax.training import setup, summary
-
-
-def evaluate_workdir(
-    workdir: pathlib.Path, which: str, root: str | None
-) -> str:
-    """Scores a run's checkpoint on val and, where there is one, on test.
-
-    Args:
-      workdir: the run's.
-      which: "best" or "last".
-      root: the data set's folder, if it is not where it was.
-
-    Returns:
-      a table with a row per network and set.
-    """
-    run = restore.restore(workdir, which, root)
-    data = setup.open_data(run.config)
-    evaluate = setup.build_evaluator(run.config, run.network, run.mesh)
-    rows = {}
-    for name, variables in run.variables.items():
-        scored = summary.score(evaluate, data, {name: variables}, run.step)
-        rows[name] = [{which: scored, "class_names": data.class_names}]
-    return results_table.table(rows)
-
-
-def evaluate_weights(
-    config: ConfigDict, source: str, network: str | None = None
-) -> str:
-    """Scores a file of a whole network's weights on val, and on test if any.
-
-    Args:
-      config: names the data set, the network and the mode of evaluation.
-      source: a path or a name of the hub; see models/pretrained.py.
-      network: which network of a training checkpoint.
-
-    Returns:
-      a table with a row per set.
-
-    Raises:
-      ValueError, FileNotFoundError: one sentence on what does not fit.
-    """
-    saved.check(config)
-    data = setup.open_data(config)
-    built = setup.build_network(config)
-    shapes = setup.variable_shapes(built)
-    variables = load.load(source, shapes, whole=True, network=network)
-    mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
-    variables = jax.device_put(variables, sharding.state_sharding(shapes, mesh))
-    evaluate = setup.build_evaluator(config, built, mesh)
-    scored = summary.score(evaluate, data, {"weights": variables}, 0)
-    row = {"file": scored, "class_names": data.class_names}
-    return results_table.table({pathlib.Path(source).name: [row]})
+from ipixmatch_jax.cli import arguments, config_flag
+from ipixmatch_jax.experiment.score import evaluate_weights, evaluate_workdir
+from ipixmatch_jax.models.weights import files
 
 
 def run() -> None:
@@ -123,11 +65,15 @@ def _arguments():
 
 
 def _config(args, rest) -> ConfigDict:
-    left = main.parse(["evaluate", f"--config={args.config}", *rest])
+    left = config_flag.parse(["evaluate", f"--config={args.config}", *rest])
     if len(left) > 1:
         sys.exit(f"ipixmatch_jax: not understood: {' '.join(left[1:])}")
-    main.quieten()
+    config_flag.quieten()
     config = flags.FLAGS["config"].value
     if args.root is not None:
         config.data.root = args.root
     return config
+
+
+if __name__ == "__main__":
+    run()

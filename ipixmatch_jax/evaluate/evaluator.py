@@ -21,7 +21,7 @@ from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.distributed import processes
 from ipixmatch_jax.evaluate import metrics
 from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
-from ipixmatch_jax.models import DeepLabV3Plus
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 
 MODES = ("original", "center_crop", "sliding_window")
 
@@ -49,7 +49,7 @@ def class_scores(
     """Scores whose argmax is the prediction.
 
     Args:
-      network: called as models.DeepLabV3Plus.
+      network: called as DeepLabV3Plus.
       variables: its params and batch_stats.
       images: normalised float32 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -109,7 +109,7 @@ def predict(
     """Predicts whole images.
 
     Args:
-      network: a models.DeepLabV3Plus.
+      network: a DeepLabV3Plus.
       variables: its params and batch_stats.
       images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -142,7 +142,7 @@ def make_evaluator(
     """Builds an evaluator, to be kept: it compiles once per shape, not more.
 
     Args:
-      network: a models.DeepLabV3Plus.
+      network: a DeepLabV3Plus.
       mode: "original" (whole images), "center_crop" or "sliding_window" (of
         crop_size), as in UniMatch v1.
       crop_size: pixels, used by the last two.
@@ -274,10 +274,3 @@ def _arrays(sample: Sample, name, crop):
         image = image[top:bottom, left:right]
         label = label[top:bottom, left:right]
     return image, label
-
-
-if __name__ == "__main__":
-    # The command also reads runs and configs, above this module.
-    from ipixmatch_jax.evaluate.__main__ import run
-
-    run()

@@ -6,9 +6,6 @@ python -m ipixmatch_jax.compare host=DIR IPixMatch=DIR,DIR,DIR
 import json
 import pathlib
 import statistics
-import sys
-
-from ipixmatch_jax.cli import arguments
 
 
 def read(workdir: pathlib.Path) -> dict:
@@ -85,37 +82,3 @@ def _scores(seeds: list[dict], also: list[str]) -> list[str]:
             cells[-1] += f" ± {statistics.stdev(values):.1f}"
     by_class = zip(*(seed["iou"] for seed in seeds), strict=True)
     return cells + [f"{statistics.fmean(values):.1f}" for values in by_class]
-
-
-def main() -> None:
-    """Prints the table, then where each run's files are."""
-    parser = arguments.parser(
-        "ipixmatch_jax.compare",
-        description="Puts finished runs into one table; the seeds of one row "
-        "are averaged.",
-    )
-    parser.add_argument(
-        "runs",
-        nargs="+",
-        metavar="NAME=WORKDIR[,WORKDIR...]",
-        help="a row: its name and the workdirs of its seeds",
-    )
-    rows = {}
-    try:
-        for run in parser.parse_args().runs:
-            name, _, folders = run.rpartition("=")
-            seeds = [read(pathlib.Path(f)) for f in folders.split(",")]
-            rows[name or folders] = seeds
-        text = table(rows)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
-    print(text)
-    for name, seeds in rows.items():
-        for result in seeds:
-            print(f"\n{name}")
-            for what, path in result["files"].items():
-                print(f"  {what}: {path}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,1 +1,1 @@
-"""experiment"""
+"""From a config to data, a network and a trained run."""

@@ -6,11 +6,13 @@ from typing import NamedTuple
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from ipixmatch_jax import models
 from ipixmatch_jax.checkpoints.manager import Checkpoints, abstract
 from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.training import setup
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.network import build_network, network_names
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.segmenter import variable_shapes
 
 
 class Trained(NamedTuple):
@@ -29,7 +31,7 @@ class Trained(NamedTuple):
     config: ConfigDict
     step: int
     better: str
-    network: models.DeepLabV3Plus
+    network: DeepLabV3Plus
     variables: dict[str, dict]
     mesh: Mesh
 
@@ -52,12 +54,12 @@ def restore(
     config = saved.load(workdir)
     if root is not None:
         config.data.root = root
-    saved.check(config)
-    network = setup.build_network(config)
+    validate.check(config)
+    network = build_network(config)
     mesh = sharding.make_mesh(0, 1)
-    shapes = setup.variable_shapes(network)
+    shapes = variable_shapes(network)
     like = abstract(shapes, sharding.state_sharding(shapes, mesh))
-    names = setup.network_names(config)
+    names = network_names(config)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step, best = checkpoints.find(which)
         variables = checkpoints.restore(step, dict.fromkeys(names, like))

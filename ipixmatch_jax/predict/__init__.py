@@ -1,1 +1,1 @@
-"""predict"""
+"""Predicts images with a trained run, and exports it."""

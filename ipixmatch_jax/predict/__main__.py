@@ -173,3 +173,7 @@ def scales(word: str) -> tuple[float, ...]:
     if not all(0.1 <= factor <= 4 for factor in factors):
         raise argparse.ArgumentTypeError(f"{word} leaves 0.1 to 4")
     return factors
+
+
+if __name__ == "__main__":
+    run()

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.data import normalisation
-from ipixmatch_jax.models import DeepLabV3Plus
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.predict.predictor import probabilities
 from ipixmatch_jax.utils import atomic
 
@@ -93,7 +93,7 @@ def write(
 
     Args:
       to: the file; one that is there is replaced.
-      network: a models.DeepLabV3Plus.
+      network: a DeepLabV3Plus.
       variables: its params and batch_stats.
       size: height and width of the largest images it shall take, in pixels.
       class_names: one per class id.

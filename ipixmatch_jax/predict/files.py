@@ -18,8 +18,8 @@ from PIL import Image
 
 from ipixmatch_jax.data.files.image_mask_pairs import ENDINGS
 from ipixmatch_jax.predict.predictor import Prediction
-from ipixmatch_jax.training.writer import write_json
 from ipixmatch_jax.utils import atomic, pictures
+from ipixmatch_jax.utils.atomic import write_json
 
 KINDS = ("predictions", "overlays", "confidence")
 SETTINGS = "predictions.json"

@@ -19,7 +19,7 @@ from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import evaluator
 from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
-from ipixmatch_jax.models import DeepLabV3Plus
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 
 # Images of more pixels are cut into windows (ours): what a forward of one
@@ -82,7 +82,7 @@ def probabilities(
     """Class probabilities, averaged.
 
     Args:
-      network: a models.DeepLabV3Plus.
+      network: a DeepLabV3Plus.
       variables: its params and batch_stats.
       images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -166,7 +166,7 @@ def predict_files(
     """Predicts files of any sizes in at most eight shapes and a window's.
 
     Args:
-      network: a models.DeepLabV3Plus.
+      network: a DeepLabV3Plus.
       variables: its params and batch_stats, on the mesh's devices.
       paths: image files, see data/decode.py.
       averaging: see Averaging.
@@ -310,10 +310,3 @@ def _row(run, strip, side, count):
             h, w = part.shape[:2]
             total[:, left : left + w] += share[:h, :w]
     return total
-
-
-if __name__ == "__main__":
-    # The command also reads runs, above this module.
-    from ipixmatch_jax.predict.__main__ import run
-
-    run()

@@ -14,8 +14,8 @@ from ipixmatch_jax.data.files.class_list import voc_colour
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate import results_table
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.predict import export, files, predictor
-from ipixmatch_jax.training import setup
 
 _WRITERS = 4  # threads
 _WAITING = 4  # predictions held for them, of up to 700 MB
@@ -51,7 +51,7 @@ def classes(config: ConfigDict, workdir: pathlib.Path) -> Classes:
     numbers, and the colours are VOC's.
     """
     try:
-        data = setup.open_data(config)
+        data = open_data(config)
     except (ValueError, FileNotFoundError) as error:
         count = config.model.num_classes
         names = _stored_names(workdir)

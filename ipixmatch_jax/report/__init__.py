@@ -1,1 +1,1 @@
-"""report"""
+"""One HTML page of a run, or of several compared."""

@@ -1,1 +1,1 @@
-"""suggest"""
+"""Chooses the unlabelled images to label next."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.evaluate.evaluator import normalised
-from ipixmatch_jax.models import DeepLabV3Plus
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.layers.conv import shrink
 
 # Squared distances below this share of the squared lengths are rounding: the
@@ -73,7 +73,7 @@ def examine(
     """Looks at whole images, each in one forward per network.
 
     Args:
-      network: a models.DeepLabV3Plus.
+      network: a DeepLabV3Plus.
       members: params and batch_stats of each network; the first one's
         features are taken.
       images: uint8 [B, H, W, C].
@@ -195,10 +195,3 @@ def _distances(features, centres):
     lengths = (features**2).sum(1)[:, None] + (centres**2).sum(1)
     squares = lengths - 2 * features @ centres.T
     return np.sqrt(np.where(squares > _SAME * lengths, squares, 0))
-
-
-if __name__ == "__main__":
-    # The command also reads runs and configs, above this module.
-    from ipixmatch_jax.suggest.workdir import run
-
-    run()

@@ -5,22 +5,20 @@ python -m ipixmatch_jax.suggest --workdir DIR -n 20
 
 import csv
 import pathlib
-import sys
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.suggest import contact_sheet
 from ipixmatch_jax.suggest import scores as suggest
 from ipixmatch_jax.suggest.images import Looker, Plan, Summary, make_plan
-from ipixmatch_jax.training import setup
 from ipixmatch_jax.utils import atomic
 
-_SHOWN = 60  # Images on the contact sheet; it must still open.
+SHOWN = 60  # Images on the contact sheet; it must still open.
 
 
 class Row(NamedTuple):
@@ -74,7 +72,7 @@ def suggest_images(
     if count < 1:
         raise ValueError(f"-n {count} asks for no image; give at least 1.")
     run = restore.restore(workdir, "best", root)
-    data = setup.open_data(run.config)
+    data = open_data(run.config)
     if not len(data.unlabelled):
         raise ValueError(
             f"The data set of {workdir} has no unlabelled images to choose "
@@ -93,7 +91,7 @@ def suggest_images(
         )
     count = min(count, len(seen.indices))
     rows, chosen = _choose(plan, seen, known, count, looker.members > 1)
-    shown = dict(zip(chosen[:_SHOWN], rows, strict=False))
+    shown = dict(zip(chosen[:SHOWN], rows, strict=False))
     sheet = _draw(looker, plan, shown)
     return Suggestions(rows, sheet, plan.bad + labelled.bad)
 
@@ -163,56 +161,3 @@ def write(suggestions: Suggestions, out: pathlib.Path) -> list[pathlib.Path]:
     with atomic.replacing(paths[2]) as partial:
         Image.fromarray(suggestions.sheet).save(partial, format="PNG")
     return paths
-
-
-def run() -> None:
-    """Suggests what the command line asks for."""
-    args = _arguments()
-    out = args.out or args.workdir / "suggestions"
-    if out.exists() and not out.is_dir():
-        sys.exit(f"ipixmatch_jax: {out} is a file; --out needs a folder.")
-    try:
-        suggestions = suggest_images(args.workdir, args.n, args.root)
-        paths = write(suggestions, out)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
-    for sentence in suggestions.bad:
-        print(f"Skipped: {sentence}", file=sys.stderr)
-    print("\n".join([_words(suggestions, args.n), *map(str, paths)]))
-
-
-def _words(suggestions: Suggestions, asked: int) -> str:
-    count = len(suggestions.names)
-    total = len(suggestions.rows)
-    if asked > total:
-        words = f"{asked} were asked for, and these are all there are: {count}"
-    else:
-        words = f"{count} of {total} unlabelled images"
-    if count > _SHOWN:
-        words += f"; the sheet shows the first {_SHOWN}"
-    return words + "."
-
-
-def _arguments():
-    parser = arguments.parser(
-        "ipixmatch_jax.suggest",
-        description="Chooses the unlabelled images that a run's networks "
-        "know least of and that differ from one another and from the "
-        "labelled ones; writes a list, a table and a contact sheet.",
-    )
-    parser.add_argument(
-        "--workdir", type=pathlib.Path, required=True, help="a run's folder"
-    )
-    parser.add_argument(
-        "-n",
-        type=int,
-        default=20,
-        help="how many to choose (default: %(default)s)",
-    )
-    parser.add_argument("--root", help="the data set's folder, if it moved")
-    parser.add_argument(
-        "--out",
-        type=pathlib.Path,
-        help="the folder to write to (default: suggestions, in the workdir)",
-    )
-    return parser.parse_args()

@@ -1,1 +1,1 @@
-"""sweep"""
+"""Trains a grid of configs and writes one table."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.experiment import validate
 
 _BOOLS = {"true": True, "false": False}
 # Values for which a run puts what it finds, before it saves its config.
@@ -198,7 +199,7 @@ def _cell(
     resolved = config.copy_and_resolve_references()
     resolved.update_from_flattened_dict({**setting, "seed": seed})
     try:
-        saved.check(resolved)
+        validate.check(resolved)
     except ValueError as error:
         words = " ".join(f"{f}={v}" for f, v in setting.items())
         raise ValueError(

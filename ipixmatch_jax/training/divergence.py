@@ -11,7 +11,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from ipixmatch_jax.data.registry import DataSet
-from ipixmatch_jax.training.writer import write_json
+from ipixmatch_jax.utils.atomic import write_json
 
 # Skipped updates in a row after which a run has diverged.
 PATIENCE = 10

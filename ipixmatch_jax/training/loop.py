@@ -20,6 +20,7 @@ from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.distributed import mesh, processes
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.evaluate import metrics
+from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.methods import two_students
 from ipixmatch_jax.training import batch_size, divergence, least_memory, setup
 from ipixmatch_jax.training import summary as results
@@ -68,7 +69,7 @@ def train(
       NotSavedError: the disk refused the last save.
       distributed.ProcessLostError: another process does not answer.
     """
-    configuration.check(config)
+    validate.check(config)
     configuration.take_measured(config, workdir)
     batch_size.keep(config, workdir)
     built = build(config)

@@ -10,15 +10,19 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from ipixmatch_jax import models
 from ipixmatch_jax.checkpoints.manager import abstract
-from ipixmatch_jax.data import class_counts, normalisation, registry
+from ipixmatch_jax.data import normalisation, registry
 from ipixmatch_jax.data.augment import augseg, view_recipes, weak_strong
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.evaluate.evaluator import make_evaluator
+from ipixmatch_jax.experiment.data import class_weights, open_data
+from ipixmatch_jax.experiment.evaluator import build_evaluator
+from ipixmatch_jax.experiment.network import build_network, network_names
 from ipixmatch_jax.losses import labelled as labelled_losses
-from ipixmatch_jax.methods import METHODS, two_students
+from ipixmatch_jax.methods import two_students
 from ipixmatch_jax.methods.base import Views
+from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.segmenter import variable_shapes
 from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.training import optimiser, step
 
@@ -38,128 +42,18 @@ class Parts(NamedTuple):
 
     data: registry.DataSet
     mesh: Mesh
-    network: models.DeepLabV3Plus
+    network: DeepLabV3Plus
     like: step.TrainState  # shapes and shardings
     init: object  # (seed) -> TrainState
     train_step: object  # (state, batch) -> (state, metrics)
     evaluate: object  # see evaluate.make_evaluator
 
 
-def build_network(config: ConfigDict) -> models.DeepLabV3Plus:
-    """The network that a config describes."""
-    return models.build(
-        config.model.backbone,
-        config.model.num_classes,
-        output_stride=config.model.output_stride,
-        stem=config.model.stem,
-        dtype=jnp.bfloat16 if config.precision == "bf16" else jnp.float32,
-        mean=normalisation.parse("data.mean", config.data.mean) or None,
-        std=normalisation.parse("data.std", config.data.std) or None,
-        remat=config.model.remat,
-    )
-
-
-def variable_shapes(network: models.DeepLabV3Plus):
-    """ShapeDtypeStructs of the network's params and batch_stats."""
-    images = jnp.zeros((1, 65, 65, network.channels), jnp.float32)
-    return jax.eval_shape(
-        lambda key: network.init(key, images, False), jax.random.key(0)
-    )
-
-
-def build_evaluator(config: ConfigDict, network, mesh: Mesh):
-    """The evaluator that a config describes."""
-    return make_evaluator(
-        network,
-        mode=config.evaluate.mode,
-        crop_size=config.data.crop_size,
-        num_classes=config.model.num_classes,
-        batch_size=-(-config.evaluate.batch_size // mesh.size) * mesh.size,
-        mesh=mesh,
-    )
-
-
-def open_data(config: ConfigDict) -> registry.DataSet:
-    """The data set that a config describes, its files checked; see match_data.
-
-    Raises:
-      ValueError, FileNotFoundError: one sentence on what does not fit.
-    """
-    options = registry.OPTIONS.get(config.data.name, ())
-    data = registry.open_data(
-        config.data.name,
-        config.data.root,
-        config.data.splits_dir,
-        config.data.split,
-        **{field: config.data[field] for field in options},
-    )
-    match_data(config, data)
-    return data
-
-
-def match_data(config: ConfigDict, data: registry.DataSet) -> None:
-    """Sets what a config leaves to the data set.
-
-    That is model.num_classes where it is 0, data.mean and data.std where they
-    are to be measured, and loss.class_weights where it is balanced.
-
-    Raises:
-      ValueError: the data set has another number of classes; or a file that
-        is to be read cannot be.
-    """
-    if config.model.num_classes == 0:
-        config.model.num_classes = len(data.class_names)
-    if len(data.class_names) != config.model.num_classes:
-        raise ValueError(
-            f"config.model.num_classes={config.model.num_classes}, but "
-            f"{config.data.name} has {len(data.class_names)} classes."
-        )
-    if config.data.normalisation == "data" and not config.data.mean:
-        _measure(config, data)
-    if config.loss.class_weights == "balanced":
-        _balance(config, data)
-    _class_weights(config)
-
-
-def _measure(config: ConfigDict, data: registry.DataSet) -> None:
-    found = normalisation.measure(data.labelled, data.unlabelled)
-    config.data.mean = normalisation.text(found.mean)
-    config.data.std = normalisation.text(found.std)
-    _LOGGER.info(
-        "Images are normalised with mean %s and deviation %s, of %d training "
-        "images",
-        config.data.mean,
-        config.data.std,
-        found.images,
-    )
-
-
-def _balance(config: ConfigDict, data: registry.DataSet) -> None:
-    names = data.class_names
-    on_error = config.data.on_error
-    found = class_counts.count_classes(data.labelled, len(names), on_error)
-    weights = class_counts.balanced_weights(found)
-    config.loss.class_weights = normalisation.text(weights)
-    pairs = zip(names, weights, strict=True)
-    words = ", ".join(f"{name} {weight:g}" for name, weight in pairs)
-    _LOGGER.info("Weights of the classes: %s", words)
-
-
-def _class_weights(config: ConfigDict) -> tuple[float, ...]:
-    """One number per class, () for none."""
-    weights = config.loss.class_weights
-    return normalisation.parse(
-        "loss.class_weights",
-        "" if weights == "none" else weights,
-        config.model.num_classes,
-    )
-
-
 def labelled_loss(config: ConfigDict):
     """(logits, labels) -> scalar, as config.loss says."""
     return labelled_losses.make(
         config.loss.labelled,
-        class_weights=_class_weights(config),
+        class_weights=class_weights(config),
         ohem_threshold=config.loss.ohem_threshold,
         ohem_min_kept=config.loss.ohem_min_kept,
     )
@@ -168,13 +62,6 @@ def labelled_loss(config: ConfigDict):
 def view_recipe(config: ConfigDict) -> view_recipes.Recipe:
     """The views that a config's method asks the pipeline for."""
     return _RECIPES.get(config.method, view_recipes.STRONG)
-
-
-def network_names(config: ConfigDict) -> list[str]:
-    """The networks that a run of a config saves and scores."""
-    if config.method == "cps":
-        return ["student", "twin"]
-    return ["student"] + ["teacher"] * (config.teacher == "ema")
 
 
 def make_views(
@@ -251,7 +138,7 @@ def forward(network, variables, images, train: bool, perturb=None):
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
         apply = functools.partial(
-            apply, perturb, method=models.DeepLabV3Plus.with_perturbed
+            apply, perturb, method=DeepLabV3Plus.with_perturbed
         )
     if not train:
         return apply(), None

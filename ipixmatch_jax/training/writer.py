@@ -13,7 +13,6 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ipixmatch_jax.training.append_file import Appended
 from ipixmatch_jax.training.tensorboard import Curves
-from ipixmatch_jax.utils import atomic
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -139,10 +138,3 @@ def _cut_torn_line(path: pathlib.Path) -> None:
         return
     with path.open("rb+") as file:
         file.truncate(file.read().rfind(b"\n") + 1)
-
-
-def write_json(path: pathlib.Path, value) -> None:
-    """Writes JSON so that a reader finds the old file or the new, whole."""
-    with atomic.replacing(path) as partial:
-        text = json.dumps(value, indent=1) + "\n"
-        partial.write_text(text, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""utils"""
+"""Atomic files, pictures and versions: nothing of the field."""

@@ -14,6 +14,7 @@ from PIL import Image
 
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.data.datasets import cityscapes
+from ipixmatch_jax.data.prepare import __main__ as prepare_main
 from ipixmatch_jax.data.prepare import archives
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.registry import open_data
@@ -166,9 +167,9 @@ def test_cityscapes_masks_become_train_ids(tmp_path):
 
 def test_the_command_names_what_is_missing(tmp_path, capsys):
     with pytest.raises(SystemExit, match=r"train_aug.txt.*host.robots"):
-        archives.main(["voc", "--source", str(tmp_path), "--out", "o"])
+        prepare_main.main(["voc", "--source", str(tmp_path), "--out", "o"])
     with pytest.raises(SystemExit, match="No folder at"):
-        archives.main(["voc", "--source", "gone", "--out", str(tmp_path)])
+        prepare_main.main(["voc", "--source", "gone", "--out", str(tmp_path)])
 
 
 def test_names_are_read_once_a_split_however_many_records(

@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from ipixmatch_jax.data.files.split_list import read_list
-from ipixmatch_jax.data.splits import draw, published
+from ipixmatch_jax.data.splits import __main__ as splits_main
+from ipixmatch_jax.data.splits import download, draw, published
 
 
 def test_read_list_columns_and_final_newline(tmp_path):
@@ -93,7 +94,7 @@ def serve():
 
 
 def test_download_writes_what_is_published(published_splits, serve, tmp_path):
-    paths = draw.download(tmp_path, serve(published_splits))
+    paths = download.download(tmp_path, serve(published_splits))
     assert len(paths) == 35
     for path in paths:
         name = path.relative_to(tmp_path)
@@ -111,23 +112,23 @@ def test_download_refuses_another_list_and_writes_nothing(
     (served / "bad.txt").write_bytes(b"a b\n")
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     lists = {"good.txt": (0, empty), "bad.txt": (1, empty)}
-    monkeypatch.setattr(draw, "LISTS", lists)
+    monkeypatch.setattr(download, "LISTS", lists)
     address = serve(served)
     with pytest.raises(ValueError, match=r"bad.txt is not the published list"):
-        draw.download(out, address)
+        download.download(out, address)
     (served / "bad.txt").unlink()
     with pytest.raises(ConnectionError, match=r"bad.txt \(HTTP Error 404"):
-        draw.download(out, address)
+        download.download(out, address)
     assert not out.exists()
 
 
 def test_download_offline_is_one_sentence(tmp_path, monkeypatch):
     def offline(*_, **__):
-        raise draw.urllib.error.URLError("no route")
+        raise download.urllib.error.URLError("no route")
 
-    monkeypatch.setattr(draw.urllib.request, "urlopen", offline)
+    monkeypatch.setattr(download.urllib.request, "urlopen", offline)
     with pytest.raises(SystemExit, match=r"Cannot fetch \S+ .*no route"):
-        draw.main(["download", "--out", str(tmp_path / "out")])
+        splits_main.main(["download", "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 
 
@@ -179,7 +180,7 @@ def test_make_is_deterministic_and_nested(tmp_path):
 
 
 def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
-    draw.main(
+    splits_main.main(
         [
             "make",
             "--root",
@@ -213,7 +214,7 @@ def test_make_refuses_bad_roots_and_shares(tmp_path):
     root = _root(tmp_path / "root", 3)
     for share, message in (("3/2", "between 0 and 1"), ("9/10", "leaves none")):
         with pytest.raises(SystemExit, match=message):
-            draw.main(
+            splits_main.main(
                 [
                     "make",
                     "--root",

@@ -15,9 +15,9 @@ import pytest
 import wrong_turns
 from PIL import Image
 
-from configs import folder
+from ipixmatch_jax.configs import folder
 from ipixmatch_jax.data.check import inspect
-from ipixmatch_jax.training import setup
+from ipixmatch_jax.experiment.data import open_data
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/tutorial.md").read_text("utf-8")
@@ -134,7 +134,7 @@ def test_a_wrong_turn_is_answered(name, tmp_path, monkeypatch):
     config = folder.get_config("tiny")
     config.data.root = "photos"
     try:
-        data = setup.open_data(config)
+        data = open_data(config)
         report = inspect.check(data, crop_size=49)
         text = "\n".join(inspect.lines(report))
     except (ValueError, FileNotFoundError) as error:

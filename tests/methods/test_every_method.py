@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
-from ipixmatch_jax.methods import METHODS, two_students
+from ipixmatch_jax.methods import two_students
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import optimiser, step
 from tests.methods import loops, pixel_network
 

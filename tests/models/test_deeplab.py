@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax import models
-from ipixmatch_jax.models import DeepLabV3Plus
+from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.weights import load
 
 
@@ -95,7 +95,7 @@ def test_train_logits_and_running_statistics(numbers):
 @pytest.mark.parametrize("size", [(65, 65), (321, 321), (513, 513), (61, 92)])
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_shapes(size, output_stride):
-    network = models.build("r50", 21, output_stride=output_stride)
+    network = model_registry.build("r50", 21, output_stride=output_stride)
     like = golden.shapes(network)
     image = jnp.zeros((1, *size, 3))
 
@@ -118,7 +118,7 @@ def test_shapes(size, output_stride):
 
 
 def test_published_feature_sizes():
-    network = models.build("r50", 21)
+    network = model_registry.build("r50", 21)
     like = golden.shapes(network)
     for size, expected in {
         65: (17, 9, 5, 5),
@@ -181,7 +181,7 @@ def test_gradients_in_bfloat16_are_finite_and_float32():
 
 
 def test_sizes_are_for_evaluation():
-    network = models.build("tiny", 5)
+    network = model_registry.build("tiny", 5)
     with pytest.raises(ValueError, match="sizes is for evaluation"):
         jax.eval_shape(
             lambda v: network.apply(
@@ -205,17 +205,19 @@ def test_sizes_are_for_evaluation():
 )
 def test_unknown_names_list_the_known(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
-        models.build(**{"backbone": "r50", "num_classes": 2, **arguments})
+        model_registry.build(
+            **{"backbone": "r50", "num_classes": 2, **arguments}
+        )
 
 
 def test_tiny_is_tiny():
-    shapes = golden.shapes(models.build("tiny", 11))
+    shapes = golden.shapes(model_registry.build("tiny", 11))
     count = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
     assert 1_000_000 < count < 2_000_000
 
 
 def test_perturbed_features_share_the_decoders_pass():
-    network = models.build("tiny", 3)
+    network = model_registry.build("tiny", 3)
     variables = golden.random_variables(network)
     x = jnp.asarray(golden.images("perturbed", (2, 3, 33, 33)))
     apply = functools.partial(network.apply, mutable=["batch_stats"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from ipixmatch_jax import models
+from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import input_channels, load, torch_names
 
 
@@ -26,7 +26,7 @@ def test_by_hand():
 
 def network(channels, stem):
     numbers = (0.5,) * channels
-    return models.build("tiny", 4, stem=stem, mean=numbers, std=numbers)
+    return model_registry.build("tiny", 4, stem=stem, mean=numbers, std=numbers)
 
 
 def wanted(net):
@@ -43,7 +43,9 @@ def stem(request):
 @pytest.fixture
 def backbone(stem, tmp_path):
     """A file of a backbone for RGB, and its variables."""
-    variables = golden.random_variables(models.build("tiny", 4, stem=stem))
+    variables = golden.random_variables(
+        model_registry.build("tiny", 4, stem=stem)
+    )
     tensors = torch_names.to_torch_names(variables)
     path = tmp_path / "rgb.safetensors"
     save_file(
@@ -63,7 +65,7 @@ def test_a_grey_image_is_what_it_was_as_rgb(backbone, stem):
     loaded = load.load(path, shapes)
     x = np.random.default_rng(0).standard_normal((1, 33, 33, 1))
     x = jnp.float32(x)
-    rgb = models.build("tiny", 4, stem=stem)
+    rgb = model_registry.build("tiny", 4, stem=stem)
     there = rgb.apply(variables, x.repeat(3, -1), False, method="encode")
     here = network(1, stem).apply(loaded, x, False, method="encode")
     for a, b in zip(there, here, strict=True):
@@ -89,7 +91,9 @@ def test_four_channels_are_filled_and_the_rest_stays(backbone, stem):
 
 
 def test_a_file_that_is_used_as_it_is_must_fit(tmp_path, stem):
-    variables = golden.random_variables(models.build("tiny", 4, stem=stem))
+    variables = golden.random_variables(
+        model_registry.build("tiny", 4, stem=stem)
+    )
     path = tmp_path / "whole.safetensors"
     tensors = torch_names.to_torch_names(variables)
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path)

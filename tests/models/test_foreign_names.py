@@ -6,7 +6,7 @@ import golden
 import numpy as np
 import pytest
 
-from ipixmatch_jax import models
+from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import foreign_names, torch_names
 
 NORM = ("weight", "bias", "running_mean", "running_var")
@@ -16,7 +16,7 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 def backbone(request):
     """The tiny backbone under the reference's names."""
     variables = golden.random_variables(
-        models.build("tiny", 5, stem=request.param)
+        model_registry.build("tiny", 5, stem=request.param)
     )
     tensors = torch_names.to_torch_names(variables)
     return {k: v for k, v in tensors.items() if k.startswith("backbone.")}

@@ -9,10 +9,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from ipixmatch_jax import models
+from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import load, torch_names
 
-TINY = models.build("tiny", 5)
+TINY = model_registry.build("tiny", 5)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def tiny_plain():
-    return golden.random_variables(models.build("tiny", 5, stem="7x7"))
+    return golden.random_variables(model_registry.build("tiny", 5, stem="7x7"))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_file_of_a_whole_network_fills_it(tiny, tmp_path):
         loaded = load.load(path, golden.zeros(tiny), whole=whole)
         jax.tree.map(np.testing.assert_array_equal, loaded, tiny)
     assert load.has_head(load.load(path, golden.shapes(TINY)))
-    other = golden.zeros(golden.shapes(models.build("tiny", 7)))
+    other = golden.zeros(golden.shapes(model_registry.build("tiny", 7)))
     with pytest.raises(ValueError, match="it has 5 classes, not 7"):
         load.load(path, other)
 
@@ -98,7 +98,7 @@ def test_the_wrong_stem_is_named(tiny, tiny_plain, tmp_path):
 
 @pytest.mark.parametrize(("theirs", "ours"), [("r50", "r101"), ("r101", "r50")])
 def test_the_wrong_backbone_is_named(tmp_path, theirs, ours):
-    shapes = golden.shapes(models.build(theirs, 2))
+    shapes = golden.shapes(model_registry.build(theirs, 2))
     path = tmp_path / "resnet.safetensors"
     tensors = torch_names.to_torch_names(golden.zeros(shapes))
     save_file(
@@ -109,7 +109,7 @@ def test_the_wrong_backbone_is_named(tmp_path, theirs, ours):
         },
         path,
     )
-    other = golden.shapes(models.build(ours, 2))
+    other = golden.shapes(model_registry.build(ours, 2))
     words = rf"not {ours}: set --config\.model\.backbone={theirs}; .* more"
     with pytest.raises(ValueError, match=words) as caught:
         load.load(path, other)
@@ -144,7 +144,7 @@ def test_what_may_be_absent_is_listed(tiny, tmp_path, caplog):
         load.load(path, tiny, ("layer4", "layr4"))
     for prefix in ("layer4", "backbone.layer4.0.bn2"):
         caplog.clear()
-        shapes = golden.shapes(models.build("tiny", 5))
+        shapes = golden.shapes(model_registry.build("tiny", 5))
         loaded = load.load(path, shapes, (prefix,))
         assert "lacks 2 tensors, as allowed" in caplog.text
         merged = load.merge(loaded, golden.zeros(tiny))
@@ -157,13 +157,13 @@ def test_what_may_be_absent_is_listed(tiny, tmp_path, caplog):
 
 
 def test_a_real_file_without_layer4(imagenet):
-    network = models.build("r50", 21, stem="7x7")
+    network = model_registry.build("r50", 21, stem="7x7")
     start = golden.zeros(golden.shapes(network))
     with pytest.raises(
         ValueError, match=r"missing: .*layer4\.0\.conv2\.weight"
     ):
         load.load(imagenet, start)
-    deep = golden.shapes(models.build("r50", 21))
+    deep = golden.shapes(model_registry.build("r50", 21))
     with pytest.raises(ValueError, match=r"set --config\.model\.stem=7x7"):
         load.load(imagenet, deep, ("layer4",))
     loaded = load.load(imagenet, start, ("layer4",))

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from configs import shapes
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.training import setup
 
 
@@ -77,4 +77,4 @@ def test_another_value_is_refused():
     with config.ignore_type():
         config.model.remat = "yes"
     with pytest.raises(ValueError, match=r"config.model.remat=.* is unknown"):
-        saved.check(config)
+        validate.check(config)

@@ -4,20 +4,20 @@ import golden
 import numpy as np
 import pytest
 
-from ipixmatch_jax import models
+from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import torch_names
 
 
 @pytest.fixture(scope="module")
 def tiny():
-    return golden.random_variables(models.build("tiny", 5))
+    return golden.random_variables(model_registry.build("tiny", 5))
 
 
 @pytest.mark.parametrize(
     ("backbone", "count"), [("r50", 40_475_957), ("r101", 59_468_085)]
 )
 def test_names_shapes_and_count_are_the_references(reference, backbone, count):
-    shapes = golden.shapes(models.build(backbone, 21))
+    shapes = golden.shapes(model_registry.build(backbone, 21))
     params = torch_names.to_torch_names(golden.zeros(shapes))
     complete = torch_names.with_counters(params)
     assert {

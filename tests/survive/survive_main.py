@@ -16,6 +16,7 @@ from absl import app, flags
 
 from ipixmatch_jax import main
 from ipixmatch_jax.checkpoints import manager
+from ipixmatch_jax.cli import config_flag
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.training.writer import Writer
 
@@ -56,4 +57,4 @@ if __name__ == "__main__":
     if "KILL_IN" in os.environ:
         kill_in(*os.environ["KILL_IN"].split(":"))
     flags.mark_flag_as_required("config")
-    app.run(main.main, argv=sys.argv, flags_parser=main.parse)
+    app.run(main.main, argv=sys.argv, flags_parser=config_flag.parse)

@@ -263,7 +263,7 @@ def test_process_0_decides_for_all(workdir, monkeypatch):
     # Another process than the first looks at nothing and does what it says.
     flip_a_bit(workdir / "checkpoints/6")
     monkeypatch.setattr(manager.jax, "process_index", lambda: 1)
-    monkeypatch.setattr(manager.distributed, "first_says", lambda yes: True)
+    monkeypatch.setattr(manager.processes, "first_says", lambda yes: True)
     with pytest.raises(BrokenCheckpointError, match="None of the"):
         Checkpoints(workdir)
     assert checkpoints(workdir) == ["2", "4", "6"]

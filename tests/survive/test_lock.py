@@ -58,8 +58,6 @@ def test_a_file_system_without_locks_is_warned_of(
 
 def test_the_first_process_decides_for_all(tmp_path, monkeypatch):
     monkeypatch.setattr(workdir_lock.jax, "process_index", lambda: 1)
-    monkeypatch.setattr(
-        workdir_lock.distributed, "first_says", lambda yes: True
-    )
+    monkeypatch.setattr(workdir_lock.processes, "first_says", lambda yes: True)
     with pytest.raises(InUseError, match="process 0 says by whom"):
         held(tmp_path).__enter__()

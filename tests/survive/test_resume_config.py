@@ -5,7 +5,7 @@ import json
 import jax
 import pytest
 
-from configs import common, shapes
+from ipixmatch_jax.configs import common, shapes
 from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.data.source import DataSet
 from ipixmatch_jax.training import setup

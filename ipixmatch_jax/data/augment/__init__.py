@@ -1,1 +1,1 @@
-"""data.augment"""
+"""Weak and strong views: drawn on the host, applied anywhere."""

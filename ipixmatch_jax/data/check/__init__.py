@@ -1,1 +1,1 @@
-"""data.check"""
+"""Looks at every file of a data set before training."""

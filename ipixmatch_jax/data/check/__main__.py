@@ -9,11 +9,10 @@ from absl import flags
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from ipixmatch_jax import main
-from ipixmatch_jax.cli import arguments
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.cli import arguments, config_flag
 from ipixmatch_jax.data.check import inspect
-from ipixmatch_jax.training import setup
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
 
 
 def run() -> None:
@@ -21,8 +20,8 @@ def run() -> None:
     args, rest = _arguments()
     config = _config(args.config, rest)
     try:
-        saved.check(config)
-        data = setup.open_data(config)
+        validate.check(config)
+        data = open_data(config)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"ipixmatch_jax: {error}")
     with tqdm(total=inspect.count(data), unit="file", desc="looking") as bar:
@@ -63,8 +62,12 @@ def _arguments():
 
 
 def _config(name: str, rest: list[str]) -> ConfigDict:
-    left = main.parse(["check", f"--config={name}", *rest])
+    left = config_flag.parse(["check", f"--config={name}", *rest])
     if len(left) > 1:
         sys.exit(f"ipixmatch_jax: not understood: {' '.join(left[1:])}")
-    main.quieten()
+    config_flag.quieten()
     return flags.FLAGS["config"].value
+
+
+if __name__ == "__main__":
+    run()

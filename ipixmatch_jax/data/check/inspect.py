@@ -210,10 +210,3 @@ def _part(source: Source, seen: list[_Seen]) -> Part:
             if one.size and max(one.size) > findings.LARGE
         ),
     )
-
-
-if __name__ == "__main__":
-    # The command reads a config, which this room does not know.
-    from ipixmatch_jax.data.check.__main__ import run
-
-    run()

@@ -1,1 +1,1 @@
-"""data.datasets"""
+"""One file per data set."""

@@ -1,1 +1,1 @@
-"""data.files"""
+"""Images, masks, lists and class lists as files."""

@@ -1,1 +1,1 @@
-"""data.prepare"""
+"""Packs data sets into ArrayRecord files."""

@@ -3,18 +3,15 @@
 python -m ipixmatch_jax.data.prepare voc --source DIR --out DIR
 """
 
-import argparse
 import json
 import pathlib
-import sys
 import tarfile
 import tempfile
 import zipfile
 
-from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.data.datasets import voc
 from ipixmatch_jax.data.records import array_record
-from ipixmatch_jax.data.splits.draw import write
+from ipixmatch_jax.utils.atomic import write_file
 
 # The archives as they are downloaded, and what of them is unpacked.
 ARCHIVES = {
@@ -115,46 +112,9 @@ def _build(
         for split, source in contents.splits.items()
     }
     pairs = zip(contents.class_names, contents.palette, strict=True)
-    write(target / array_record.NAMES, json.dumps(names).encode())
+    write_file(target / array_record.NAMES, json.dumps(names).encode())
     # Last: a set without it is refused, so one that was cut short is too.
-    write(target / "classes.json", json.dumps(dict(pairs), indent=1).encode())
+    write_file(
+        target / "classes.json", json.dumps(dict(pairs), indent=1).encode()
+    )
     return {split: len(listed) for split, listed in names.items()}
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = usage.parser(
-        "ipixmatch_jax.data.prepare",
-        epilog="The folder that it prints is then --config.data.root.",
-    )
-    parser.add_argument(
-        "name", choices=tuple(ARCHIVES), help="what --source holds"
-    )
-    parser.add_argument(
-        "--source",
-        type=pathlib.Path,
-        required=True,
-        help="the folder of the downloaded archives, or of what was in them",
-    )
-    parser.add_argument(
-        "--out",
-        type=pathlib.Path,
-        required=True,
-        help="the folder that gets the packed set",
-    )
-    return parser
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Packs what the command line asks for."""
-    args = _parser().parse_args(arguments)
-    try:
-        folder, counts = prepare(args.name, args.source, args.out)
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
-    images = ", ".join(f"{count} {split}" for split, count in counts.items())
-    print(f"{images} images are in {folder}; train on them with")
-    print(f"  --config.data.root={folder}")
-
-
-if __name__ == "__main__":
-    main()

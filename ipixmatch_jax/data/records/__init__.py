@@ -1,1 +1,1 @@
-"""data.records"""
+"""Packed data sets, read without TensorFlow."""

@@ -1,1 +1,1 @@
-"""data.splits"""
+"""Lists of labelled and unlabelled images."""

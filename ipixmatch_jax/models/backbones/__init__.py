@@ -1,1 +1,1 @@
-"""models.backbones"""
+"""One encoder per file."""

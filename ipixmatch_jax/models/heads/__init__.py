@@ -1,1 +1,1 @@
-"""models.heads"""
+"""One head per file."""

@@ -1,1 +1,1 @@
-"""models.layers"""
+"""Layers that the networks share."""

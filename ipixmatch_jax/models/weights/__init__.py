@@ -1,1 +1,1 @@
-"""models.weights"""
+"""Other projects' weight files and their names."""

@@ -216,10 +216,3 @@ def _hint(wanted, tensors, source):
     elif there is not None and there != here:
         hints.append(f"it has {there} classes, not {here}; ")
     return "".join(hints)
-
-
-if __name__ == "__main__":
-    # The command reads runs too, so it lives above the networks.
-    from ipixmatch_jax.models.pretrained.__main__ import main
-
-    main()

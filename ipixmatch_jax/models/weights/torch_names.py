@@ -68,7 +68,7 @@ def to_torch_names(variables: Mapping) -> dict[str, np.ndarray]:
     """Our variables as a state dict of the reference.
 
     Args:
-      variables: params and batch_stats of models.DeepLabV3Plus.
+      variables: params and batch_stats of DeepLabV3Plus.
 
     Returns:
       arrays by the reference's names, such as "backbone.conv1.0.weight",

@@ -1,0 +1,44 @@
+"""Prints one table of finished runs; the seeds of one row are averaged:
+
+python -m ipixmatch_jax.compare host=DIR IPixMatch=DIR,DIR,DIR
+"""
+
+import pathlib
+import sys
+
+from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.evaluate.results_table import read, table
+
+
+def main() -> None:
+    """Prints the table, then where each run's files are."""
+    parser = arguments.parser(
+        "ipixmatch_jax.compare",
+        description="Puts finished runs into one table; the seeds of one row "
+        "are averaged.",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="NAME=WORKDIR[,WORKDIR...]",
+        help="a row: its name and the workdirs of its seeds",
+    )
+    rows = {}
+    try:
+        for run in parser.parse_args().runs:
+            name, _, folders = run.rpartition("=")
+            seeds = [read(pathlib.Path(f)) for f in folders.split(",")]
+            rows[name or folders] = seeds
+        text = table(rows)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"ipixmatch_jax: {error}")
+    print(text)
+    for name, seeds in rows.items():
+        for result in seeds:
+            print(f"\n{name}")
+            for what, path in result["files"].items():
+                print(f"  {what}: {path}")
+
+
+if __name__ == "__main__":
+    main()
