@@ -15,7 +15,7 @@ from ipixmatch_jax.cli.arguments import COMMANDS
 from ipixmatch_jax.configuration import files as packaged
 from tests import command_helps
 
-ROOT = pathlib.Path(packaged.__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SETUPTOOLS = int(importlib.metadata.version("setuptools").split(".")[0])
 
