@@ -9,6 +9,13 @@ T = TypeVar("T")
 _PACKAGE = __name__.partition(".")[0]
 
 
+class UnknownMemberError(ValueError, KeyError):
+    """There is no member of that name; the message lists the names."""
+
+    # KeyError would print its message in quotes.
+    __str__ = Exception.__str__
+
+
 class Registry(Mapping[str, T], Generic[T]):
     """The members of a kind by name; a module elsewhere can add its own.
 
@@ -60,7 +67,7 @@ class Registry(Mapping[str, T], Generic[T]):
             return name
         close = difflib.get_close_matches(str(name), self._members, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
+        raise UnknownMemberError(
             f"There is no {self.kind} {name!r}: choose one of "
             f"{', '.join(self._members)}.{hint}"
         )

@@ -34,3 +34,4 @@ def test_an_unknown_name_lists_the_known_ones(colours):
     with pytest.raises(ValueError, match="no colour 'violet'"):
         colours.module("violet")
     assert "violet" not in colours
+    assert colours.get("violet") is None
