@@ -1,4 +1,4 @@
-"""The parts of a run, built from its config; below here nobody sees one."""
+"""Builds the functions of a run from its resolved config."""
 
 import functools
 import logging
@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.checkpoints.manager import abstract
 from ipixmatch_jax.data import normalisation, registry
 from ipixmatch_jax.data.augment import augseg, view_recipes, weak_strong
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.experiment.data import class_weights, open_data
 from ipixmatch_jax.experiment.evaluator import build_evaluator
 from ipixmatch_jax.experiment.network import build_network, network_names
+from ipixmatch_jax.experiment.resolve import parse_class_weights
 from ipixmatch_jax.losses import labelled as labelled_losses
 from ipixmatch_jax.methods import two_students
 from ipixmatch_jax.methods.base import Views
@@ -49,17 +49,17 @@ class Parts(NamedTuple):
     evaluate: object  # see evaluate.make_evaluator
 
 
-def labelled_loss(config: ConfigDict):
+def labelled_loss(config: FrozenConfigDict):
     """(logits, labels) -> scalar, as config.loss says."""
     return labelled_losses.make(
         config.loss.labelled,
-        class_weights=class_weights(config),
+        class_weights=parse_class_weights(config),
         ohem_threshold=config.loss.ohem_threshold,
         ohem_min_kept=config.loss.ohem_min_kept,
     )
 
 
-def view_recipe(config: ConfigDict) -> view_recipes.Recipe:
+def view_recipe(config: FrozenConfigDict) -> view_recipes.Recipe:
     """The views that a config's method asks the pipeline for."""
     return _RECIPES.get(config.method, view_recipes.STRONG)
 
@@ -102,7 +102,7 @@ def _random_variables(network, size: int, key):
     return network.init(key, images, False)
 
 
-def _initial_variables(config: ConfigDict, network, seed: int):
+def _initial_variables(config: FrozenConfigDict, network, seed: int):
     loaded = None
     if config.model.pretrained:  # before the compilation: it may be refused
         prefixes = tuple(filter(None, config.model.allow_missing.split(",")))
@@ -146,7 +146,7 @@ def forward(network, variables, images, train: bool, perturb=None):
     return logits, updated["batch_stats"]
 
 
-def _optimiser(config: ConfigDict):
+def _optimiser(config: FrozenConfigDict):
     """(transformation, schedule) as config.train says."""
     t = config.train
     schedule = (
@@ -163,7 +163,7 @@ def _optimiser(config: ConfigDict):
     return tx, schedule
 
 
-def _train_step(config: ConfigDict, network, mesh: Mesh):
+def _train_step(config: FrozenConfigDict, network, mesh: Mesh):
     """The pure step with everything bound but state and batch."""
     tx, schedule = _optimiser(config)
     on_device = config.data.apply_views == "device"
@@ -195,7 +195,9 @@ def _train_step(config: ConfigDict, network, mesh: Mesh):
     return run_step, tx
 
 
-def _compiler_options(config: ConfigDict, mesh: Mesh) -> dict[str, str] | None:
+def _compiler_options(
+    config: FrozenConfigDict, mesh: Mesh
+) -> dict[str, str] | None:
     # XLA:CPU drops the barriers between a value and the same value computed
     # again, and then computes it once: all would be kept in memory after all.
     if config.model.remat and mesh.devices.flat[0].platform == "cpu":
@@ -204,27 +206,22 @@ def _compiler_options(config: ConfigDict, mesh: Mesh) -> dict[str, str] | None:
 
 
 def build(
-    config: ConfigDict,
-    data: registry.DataSet | None = None,
-    mesh: Mesh | None = None,
+    config: FrozenConfigDict, data: registry.DataSet, mesh: Mesh
 ) -> Parts:
-    """Opens the data and builds the functions of a run.
+    """Builds the functions of a run.
 
     What they compile depends on neither the seed nor the data set, so runs
     that differ in nothing else can share them.
 
     Args:
-      config: see configs/common.py.
-      data: an open data set, instead of the one that the config names.
-      mesh: instead of the one that the config asks for.
+      config: resolved, see experiment/resolve.py.
+      data: the run's data set.
+      mesh: the run's devices.
 
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
-    if mesh is None:
-        mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
-    data = open_data(config) if data is None else data
     network = build_network(config)
     run_step, tx = _train_step(config, network, mesh)
     create = functools.partial(
