@@ -13,9 +13,10 @@ from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.methods.fixmatch import fixmatch
-from ipixmatch_jax.training import optimiser, setup, step
+from ipixmatch_jax.training import optimiser, step
 from tests.methods import pixel_network
 from tests.methods.loops import draw_views
+from tests.tiny_run import build
 
 OFF = step.InterPixel("channel", "kl", 0.0, 1.0, 0.0, 0)
 
@@ -152,7 +153,7 @@ def test_bf16_trains_float32_parameters_with_float32_losses():
     config.train.batch_size = 2
     config.mesh.data = 1
     config.precision = "bf16"
-    built = setup.build(config)
+    built = build(config)
     batch = pipeline.train_batches(
         built.data.labelled, None, batch_size=2, crop_size=33, seed=0
     )[0]

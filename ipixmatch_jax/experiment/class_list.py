@@ -121,7 +121,7 @@ def check_same_classes(
     """
     there = classes_of(data)
     if recorded is None:
-        _LOGGER.info(
+        _LOGGER.warning(
             "%s records no class list, being of an older version: the data "
             "set's is taken (%s).",
             workdir,
