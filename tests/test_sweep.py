@@ -169,7 +169,7 @@ def fake(monkeypatch):
     diverges; a list of the folders it was called with."""
     calls = []
 
-    def run(config, workdir, *, build, stop):
+    def run(config, workdir, *, open_data, build, stop):
         calls.append(workdir)
         workdir.mkdir(parents=True)
         write_json(workdir / "config.json", config.to_dict())
@@ -265,7 +265,7 @@ def test_fields_that_go_together_and_a_baseline_row(tmp_path):
         (["inter_pixel.weight=0.1"], "inter_pixel.weight=0.1", "the same run"),
         (["seed=0"], "inter_pixel.weight=0,1", "is not one row"),
         (["inter_pixel.distance=kl,mse"], None, "The cell .*distance=mse: "),
-        (["inter_pixel.weight=nan"], None, "weight=nan is too small"),
+        (["inter_pixel.weight=nan"], None, "weight=nan is not a number"),
     ],
 )
 def test_a_wrong_grid_is_one_sentence(axes, baseline, sentence, tmp_path):
