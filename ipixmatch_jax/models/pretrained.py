@@ -83,3 +83,7 @@ def main() -> None:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"ipixmatch_jax: {error}")
     print(done)
+
+
+if __name__ == "__main__":
+    main()
