@@ -10,8 +10,8 @@
 # --gpus or --tpus is the number per node. --accelerator is GKE's name, such as
 # nvidia-h100-80gb or tpu-v5-lite-podslice, and --topology the shape of the TPU
 # slice, such as 4x4; on clusters other than GKE leave --accelerator out.
-# --claim is a PersistentVolumeClaim for the data and --workdir, mounted at /mnt.
-# All pods must be able to write to it (ReadWriteMany if there are several).
+# --claim is a PersistentVolumeClaim for the data and --workdir, mounted at
+# /mnt. All pods must be able to write to it (ReadWriteMany for several pods).
 # --image holds the checkout (see launch/Dockerfile). Needs JobSet 0.6 or newer.
 #
 # After a preemption, or an exit with 143 (saved on SIGTERM), the set starts

@@ -8,11 +8,11 @@
 #
 # --gpus and --cpus are per node (defaults 0 and 8). Slurm sends SIGTERM
 # --notice seconds (default 180) before the time limit; the run saves, and the
-# job goes back into the queue. After other failures the training starts again inside the
-# job, until it has failed --tries times (default 3). --workdir must be a folder
-# that every node can see. Set other options of sbatch through its variables:
-# SBATCH_PARTITION, SBATCH_ACCOUNT, ... PYTHON is the interpreter (default
-# .venv/bin/python).
+# job goes back into the queue. After other failures the training starts again
+# inside the job, until it has failed --tries times (default 3). --workdir must
+# be a folder that every node can see. Set other options of sbatch through its
+# variables: SBATCH_PARTITION, SBATCH_ACCOUNT, ... PYTHON is the interpreter
+# (default .venv/bin/python).
 set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"

@@ -24,9 +24,9 @@
 # all hosts of a slice, and still be there after a preemption. --setup runs on
 # every worker before the training and can mount it. Each worker runs
 # launch/restart.sh with --tries (default 3). `watch` checks every --pause
-# seconds (default 60). It gives up after --tries requests with the state FAILED,
-# or if gcloud fails ten times in a row. End `watch` before you use `stop`,
-# because it restarts a training that ended with 143.
+# seconds (default 60). It gives up after --tries requests with the state
+# FAILED, or if gcloud fails ten times in a row. End `watch` before you use
+# `stop`, because it restarts a training that ended with 143.
 set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
