@@ -1,4 +1,4 @@
-"""The command line in a process of its own: what is wrong, in one line."""
+"""Each mistake on the command line is answered in one line."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def run(*arguments):
         ([], "--config must have a value"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(arguments, words):
+def test_a_mistake_is_answered_in_one_line(arguments, words):
     result = run(*arguments)
     assert result.returncode == 1
     (line,) = result.stderr.strip().splitlines()

@@ -15,11 +15,11 @@ def test_data_imports_no_jax_and_no_other_room():
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 names = [f"{node.module}.{a.name}" for a in node.names]
-            # The command of check.py reads configs too.
+            # The check command also reads configs.
             if path.name == "check.py":
                 own = "ipixmatch_jax.check_command"
                 names = [n for n in names if not n.startswith(own)]
-            # What --help says of every command is kept in one place.
+            # The help texts of all commands are in one module.
             names = [n for n in names if n not in _HELP]
             for name in names:
                 top, *rest = name.split(".")
