@@ -1,4 +1,4 @@
-"""What the parts of a run make of a data set that names its own classes."""
+"""The parts of a run take their classes from the data set."""
 
 import json
 
@@ -16,7 +16,7 @@ from ipixmatch_jax.training import setup
 
 @pytest.fixture
 def config(tmp_path):
-    """Of a folder with four images, three masks and three classes."""
+    """The config of a folder of four images, three masks, three classes."""
     rng = np.random.default_rng(0)
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
@@ -30,7 +30,7 @@ def config(tmp_path):
     c = folder.get_config("tiny")
     c.data.root = str(tmp_path)
     c.mesh.data = 1
-    c.lock()  # as the command line's configs are
+    c.lock()  # like the configs of the command line
     return c
 
 
@@ -38,7 +38,7 @@ def test_the_number_of_classes_comes_from_the_data(config, tmp_path):
     validate.check(config)
     built = setup.build(config)
     assert config.model.num_classes == built.network.num_classes == 3
-    # A resumed run begins from 0 again, and is the same run.
+    # The config of a resumed run has 0 classes again; it is the same run.
     saved.save(config, tmp_path)
     again = folder.get_config("tiny")
     again.data.root = config.data.root
@@ -46,7 +46,7 @@ def test_the_number_of_classes_comes_from_the_data(config, tmp_path):
     saved.check_resume(again, tmp_path)
 
 
-def test_a_number_that_is_not_the_datas_is_refused(config):
+def test_another_number_of_classes_is_refused(config):
     config.model.num_classes = 1
     with pytest.raises(ValueError, match="folder has 3 classes"):
         open_data(config)

@@ -1,4 +1,4 @@
-"""Fields on channels, normalisation and class weights: what is refused."""
+"""Refused values of channels, normalisation and class weights."""
 
 import json
 
@@ -22,7 +22,7 @@ def refused(match, make=folder.get_config, **changes):
         validate.check(config)
 
 
-def test_what_does_not_go_together_is_one_sentence():
+def test_fields_that_do_not_go_together_are_refused():
     refused(r"data.channels=5 is unknown; .* 3, 1, 2, 4", data__channels=5)
     refused(r"add --config.data.normalisation=data", data__channels=4)
     refused(r"nor beside config.data.mean", data__mean="0.4,0.4,0.4")
@@ -57,7 +57,7 @@ def test_weights_need_a_cross_entropy_and_numbers():
     refused(r"weights no class", loss__class_weights="")
 
 
-def test_as_many_weights_as_classes():
+def test_another_number_of_weights_than_classes_is_refused():
     config = shapes_config.get_config()
     config.loss.class_weights = "1,2,3"
     with pytest.raises(ValueError, match=r"class_weights='1,2,3' is not 6"):
@@ -66,7 +66,7 @@ def test_as_many_weights_as_classes():
     assert len(open_data(config).class_names) == 6
 
 
-def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
+def test_a_sweep_continues_with_the_measured_values(tmp_path, monkeypatch):
     monkeypatch.setattr(shapes, "TRAIN", 32)
     config = shapes_config.get_config()
     config.data.normalisation = "data"

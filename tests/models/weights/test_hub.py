@@ -14,7 +14,7 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """A hub: one repository, one of its files shorter than promised."""
+    """A hub with one repository; one of its files is shorter than announced."""
 
     asked: list[str] = []  # noqa: RUF012
 
@@ -66,12 +66,12 @@ def server(monkeypatch, tmp_path):
         ("/a/b", None),
     ],
 )
-def test_what_is_a_name(text, expected):
+def test_which_texts_are_names_of_the_hub(text, expected):
     name = hub.parse(text)
     assert (name if expected is None else (name.file,)) == expected
 
 
-def test_a_file_is_downloaded_once_and_its_checksum_said(
+def test_a_file_is_downloaded_once_and_its_checksum_logged(
     server, tmp_path, caplog
 ):
     caplog.set_level(logging.INFO, "ipixmatch_jax")
@@ -85,7 +85,7 @@ def test_a_file_is_downloaded_once_and_its_checksum_said(
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_a_file_that_is_named_and_moved(server, tmp_path):
+def test_a_named_file_behind_a_redirect_is_downloaded(server, tmp_path):
     path = load.find("timm/moved:a/b.pth")
     assert path == tmp_path / "timm/moved/a/b.pth"
     assert path.read_bytes() == CONTENT
@@ -98,13 +98,13 @@ def test_a_file_that_is_named_and_moved(server, tmp_path):
         ("timm/net:cut.safetensors", r"100 of 7000 bytes.*put the file at {0}"),
     ],
 )
-def test_what_does_not_come_whole_is_not_kept(server, tmp_path, name, words):
+def test_an_incomplete_download_is_not_kept(server, tmp_path, name, words):
     with pytest.raises(FileNotFoundError, match=words.format(tmp_path)):
         load.find(name)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
-def test_offline_it_says_where_to_put_the_file(monkeypatch, tmp_path):
+def test_offline_the_error_says_where_to_put_the_file(monkeypatch, tmp_path):
     monkeypatch.setenv(hub.CACHE_VARIABLE, str(tmp_path))
     # Port 9 of this machine refuses connections.
     monkeypatch.setenv(hub.ENDPOINT_VARIABLE, "http://127.0.0.1:9")
@@ -119,6 +119,6 @@ def test_offline_it_says_where_to_put_the_file(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "source", ["weights/resnet50.pth", "resnet50", "/no/such/file.safetensors"]
 )
-def test_a_path_that_is_not_there_is_not_looked_for_elsewhere(source):
+def test_a_missing_path_is_not_looked_for_on_the_hub(source):
     with pytest.raises(FileNotFoundError, match=f"^{source}: there is no such"):
         load.find(source)
