@@ -1,11 +1,11 @@
-"""What a command says of bad input, run as a person runs it."""
+"""Runs a command with bad input and returns its error message."""
 
 import subprocess
 import sys
 
 
 def refusal(module, *words):
-    """The one line of `python -m ipixmatch_jax.<module>`, which fails."""
+    """The one-line error of `python -m ipixmatch_jax.<module>`."""
     result = subprocess.run(
         [sys.executable, "-m", f"ipixmatch_jax.{module}", *words],
         capture_output=True,

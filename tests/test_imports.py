@@ -13,7 +13,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 
 def imported(path):
-    """Names of the modules that a file imports, wherever in it."""
+    """Names of all modules that a file imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -23,7 +23,7 @@ def imported(path):
 
 
 def users(prefix):
-    """Files and folders of the package that import what starts so."""
+    """Files and folders of the package that import modules with a prefix."""
     return {
         str(path.relative_to(ROOT).parts[0])
         for path in FILES
@@ -39,24 +39,24 @@ def test_every_module_imports(path):
     importlib.import_module(".".join(parts))
 
 
-def test_orbax_is_known_to_the_checkpoints_alone():
+def test_only_checkpoints_import_orbax():
     assert users("orbax") == {"checkpoint.py"}
 
 
-def test_linen_is_known_to_the_networks_alone():
+def test_only_models_import_linen():
     assert users("flax.linen") == {"models"}
 
 
 @pytest.mark.parametrize("room", ["losses", "models"])
-def test_losses_and_models_import_nothing_of_ours(room):
+def test_losses_and_models_import_no_other_room(room):
     for path in (ROOT / room).rglob("*.py"):
         ours = {n for n in imported(path) if n.startswith("ipixmatch_jax")}
-        # The command of pretrained.py reads runs too.
+        # The command models/pretrained.py also reads runs.
         ours -= {"ipixmatch_jax.weights", "ipixmatch_jax.weights.main"}
         assert all(n.startswith(f"ipixmatch_jax.{room}") for n in ours)
 
 
-def test_no_config_below_the_parts():
+def test_only_upper_rooms_import_config_objects():
     assert users("ml_collections") == {
         "batch_fit.py",
         "check_command.py",
@@ -72,8 +72,8 @@ def test_no_config_below_the_parts():
     }
 
 
-def test_pickle_is_known_to_the_reader_of_weights_alone():
-    # Which catches the error of torch's own reader of plain tensors.
+def test_only_the_reader_of_weights_imports_pickle():
+    # It catches the error of torch's reader of plain tensors.
     assert users("pickle") == {"models"}
     assert users("cloudpickle") == users("joblib") == users("dill") == set()
     loads = [p for p in FILES if "torch.load(" in p.read_text("utf-8")]

@@ -130,7 +130,9 @@ def test_the_command_answers_a_mistake_in_one_line(weights, fields, words):
         ["--workdir=a", "--config=configs/shapes.py"],
     ],
 )
-def test_the_command_needs_a_workdir_or_weights(arguments, monkeypatch, capsys):
+def test_the_command_needs_either_a_workdir_or_weights(
+    arguments, monkeypatch, capsys
+):
     monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
     with pytest.raises(SystemExit):
         evaluate_command.run()

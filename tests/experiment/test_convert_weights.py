@@ -133,7 +133,7 @@ def test_torch_reads_the_exported_file(workdir, tiny, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, back, tiny)
 
 
-def test_a_missing_network_or_checkpoint_is_refused(workdir, tmp_path):
+def test_a_missing_run_or_network_or_file_type_is_refused(workdir, tmp_path):
     to = tmp_path / "out.safetensors"
     with pytest.raises(FileNotFoundError, match="not the --workdir of a run"):
         weights.export(str(tmp_path), to)

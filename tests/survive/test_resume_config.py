@@ -1,4 +1,4 @@
-"""What may change when a run continues, and what may not."""
+"""Which fields may change when a run continues."""
 
 import json
 
@@ -10,7 +10,7 @@ from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.data.source import DataSet
 from ipixmatch_jax.training import setup
 
-# Another value of each field that has one; numbers get half of theirs.
+# Another value for each field with choices; numbers are changed in the test.
 OTHERS = {
     "method": "fixmatch",
     "teacher": "shared",
@@ -43,7 +43,7 @@ def small(**changes):
 
 
 def shapes_of(config):
-    """Paths, shapes and types of all that a checkpoint holds."""
+    """Paths, shapes and dtypes of everything in a checkpoint."""
     names = tuple(map(str, range(config.model.num_classes)))
     like = setup.build(config, DataSet((), (), (), None, names, ())).like
     leaves, tree = jax.tree.flatten(like)
@@ -73,7 +73,7 @@ def _get(config, field):
 
 def test_every_other_field_is_harmless(tmp_path):
     changes = {}
-    # Refused, and a test of the images that have other numbers of them.
+    # data.channels is refused and tested with images of other channels.
     left = {*OTHERS, "data.channels"}
     for section, values in small().to_dict().items():
         fields = values if isinstance(values, dict) else {section: values}
@@ -85,12 +85,12 @@ def test_every_other_field_is_harmless(tmp_path):
     configuration.save(small(), tmp_path)
     after = small(**changes)
     assert len(configuration.check_resume(after, tmp_path)) == len(changes)
-    # Of these two so many fit neither the devices nor the batch.
+    # The changed values of these two fit neither the devices nor the batch.
     built = changes | {"mesh.data": 1, "train.accumulate": 1}
     assert shapes_of(small(**built)) == shapes_of(small())
 
 
-def test_all_that_does_not_fit_is_named_at_once(tmp_path):
+def test_all_fields_that_do_not_fit_are_named_at_once(tmp_path):
     configuration.save(small(), tmp_path)
     changes = {name: OTHERS[name] for name in ("teacher", "model.stem")}
     with pytest.raises(ValueError, match="give these fields their") as error:
@@ -110,7 +110,7 @@ def test_two_students_do_not_continue_one(tmp_path):
         configuration.check_resume(small(method="cps"), tmp_path)
 
 
-def test_a_field_of_another_version_is_shown(tmp_path):
+def test_a_field_of_another_version_is_named(tmp_path):
     saved = small().to_dict()
     del saved["train"]["log_every"]
     (tmp_path / configuration.FILE).write_text(json.dumps(saved))
@@ -120,7 +120,7 @@ def test_a_field_of_another_version_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", '{"seed": 1'])
-def test_a_config_that_is_not_whole_is_named(tmp_path, text):
+def test_an_incomplete_config_is_refused_by_name(tmp_path, text):
     path = tmp_path / configuration.FILE
     path.write_text(text)
     with pytest.raises(ValueError, match=r"not whole .* remove it") as error:

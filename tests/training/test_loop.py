@@ -1,4 +1,4 @@
-"""The whole run on tiny scenes: resume, results, divergence, refusals."""
+"""Whole runs on tiny scenes: resume, results, divergence, refusals."""
 
 import functools
 import json
@@ -30,7 +30,7 @@ def _few_scenes(monkeypatch):
 
 
 def read(workdir, at):
-    """Every array of a checkpoint, as NumPy."""
+    """Reads every array of a checkpoint as NumPy."""
     config = saved.load(workdir)
     with Checkpoints(workdir) as checkpoints:
         like = loop._trees(setup.build(config).like)
@@ -39,7 +39,7 @@ def read(workdir, at):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Four steps in one go."""
+    """A run of four uninterrupted steps."""
     workdir = tmp_path_factory.mktemp("whole")
     patch = pytest.MonkeyPatch()
     few_scenes(patch)
@@ -74,7 +74,7 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     )
 
     def was_seen(step):
-        # Threads read ahead, so batches come in any order.
+        # Threads read ahead, so the batches are requested in any order.
         image = stream[step]["labelled"]["image"]
         read = [b["labelled"]["image"] for b in seen if b is not None]
         return any(np.array_equal(image, other) for other in read)
@@ -82,7 +82,7 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     assert [was_seen(step) for step in range(4)] == [False, False, True, True]
 
 
-def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
+def test_evaluate_repeats_the_results_of_a_finished_run(whole, capsys):
     results = json.loads((whole / "results.json").read_text())
     assert results["class_names"] == list(shapes.CLASS_NAMES)
     assert results["made_with"]["jax"] == jax.__version__
