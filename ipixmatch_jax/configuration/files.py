@@ -1,15 +1,15 @@
 """The configs that come with the package, found by name from any folder."""
 
+import importlib.util
 import pathlib
-
-from ipixmatch_jax import configs
 
 _FLAGS = ("--config", "-config")
 
 
 def folder() -> pathlib.Path:
     """Where they lie: in an installed package, or in a checkout beside it."""
-    return pathlib.Path(configs.__path__[0])
+    spec = importlib.util.find_spec("ipixmatch_jax.configs")
+    return pathlib.Path(spec.submodule_search_locations[0])
 
 
 def names() -> list[str]:
