@@ -1,6 +1,6 @@
 """The configs that come with the package, found by name from any folder."""
 
-import importlib.util
+import importlib
 import pathlib
 
 _FLAGS = ("--config", "-config")
@@ -8,8 +8,9 @@ _FLAGS = ("--config", "-config")
 
 def folder() -> pathlib.Path:
     """Where they lie: in an installed package, or in a checkout beside it."""
-    spec = importlib.util.find_spec("ipixmatch_jax.configs")
-    return pathlib.Path(spec.submodule_search_locations[0])
+    # By name: the recipes import this package, so it must not import them.
+    recipes = importlib.import_module("ipixmatch_jax.configs")
+    return pathlib.Path(recipes.__path__[0])
 
 
 def names() -> list[str]:
