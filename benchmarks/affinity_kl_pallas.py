@@ -1,9 +1,9 @@
 """The sums of the affinity / kl reading as Pallas kernels: a candidate.
 
-For what ipixmatch_jax/losses/inter_pixel/affinity_kl.py does in XLA, whose formulas these
-are. It has not been run on a GPU or TPU, only interpreted, and compiled ahead
-of time for an H100 and a TPU v5e; which of the two implementations to take is
-left to a measurement, `python -m benchmarks.inter_pixel --pallas_blocks=32,64`.
+The formulas are those of ipixmatch_jax/losses/inter_pixel/affinity_kl.py,
+which does the same in XLA. The kernels have not been run on a GPU or TPU, only
+interpreted, and compiled ahead of time for an H100 and a TPU v5e; which of the
+two implementations to take is left to a measurement, `python -m benchmarks.inter_pixel --pallas_blocks=32,64`.
 
 A program has a block of rows and goes over the blocks of columns, so only
 block x block tiles are on the chip and no two programs write to one place. The
@@ -26,9 +26,9 @@ from jax.experimental.pallas import tpu as pltpu
 from jax.experimental.pallas import triton as plgpu
 
 from ipixmatch_jax.losses.inter_pixel.affinity_kl import divergence
-from ipixmatch_jax.losses.inter_pixel.affinity_mse import (
+from ipixmatch_jax.losses.inter_pixel.features import (
     features,
-    through_features,
+    slope_by_logits,
 )
 
 _SERIES = 0.15  # below, exp(x) - 1 - x by five terms, exact to float32
@@ -54,7 +54,7 @@ def value_and_grad(block: int):
         sums = row_sums(*tiles, **given)
         value, *shares = divergence(sums, keep, temperature)
         slope = feature_slope(*tiles, *shares, **given)
-        return value, through_features(f, slope)
+        return value, slope_by_logits(f, slope)
 
     def run(q, p, valid):
         rows = (x.reshape(len(x), -1, x.shape[-1]) for x in (q, p))

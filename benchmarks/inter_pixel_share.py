@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 
 from benchmarks import step
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 
 ROWS = [("/".join(pair), 1) for pair in READINGS] + [("affinity/kl", 4)]
 _READINGS = flags.DEFINE_list(

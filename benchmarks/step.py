@@ -23,6 +23,7 @@ from PIL import Image
 from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -97,14 +98,14 @@ def synthetic(config: ConfigDict) -> registry.DataSet:
 
 def first_batch(config: ConfigDict, built: setup.Parts):
     """The batch of step 0 on the devices, and how many images it holds."""
-    supervised = config.method == "supervised"
+    method = METHODS[config.method]
     batch = pipeline.train_batches(
         built.data.labelled,
-        None if supervised else built.data.unlabelled,
+        built.data.unlabelled if method.uses_unlabelled else None,
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=setup.view_recipe(config),
+        recipe=method.views,
         apply_views=config.data.apply_views,
     )[0]
     del batch["bad"]

@@ -19,6 +19,7 @@ from ipixmatch_jax.configs import (
 from ipixmatch_jax.data.datasets import shapes as scenes
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import batch_size as batch_fit
 from ipixmatch_jax.training import device_memory, least_memory, loop, setup
 
@@ -312,7 +313,7 @@ def test_the_shapes_are_those_of_real_batches(few_scenes, method):
         batch_size=4,
         crop_size=config.data.crop_size,
         seed=0,
-        recipe=setup.view_recipe(config),
+        recipe=METHODS[config.method].views,
     )[0]
     del real["bad"]
     drawn = batch_fit.abstract_batch(config, built.mesh)

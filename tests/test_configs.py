@@ -7,7 +7,6 @@ from ipixmatch_jax.configs import (
     cityscapes,
     common,
     folder,
-    methods,
     shapes,
     tfds,
     voc,
@@ -91,10 +90,6 @@ def test_every_recipe_takes_every_method(method):
         assert config.method == method
         validate.check(config)
         assert config.data.split == module.get_config().data.split
-
-
-def test_the_recipes_know_the_methods():
-    assert tuple(METHODS) == methods.NAMES
 
 
 def test_the_hosts_where_none_is_named():

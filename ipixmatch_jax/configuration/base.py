@@ -15,6 +15,9 @@ def base() -> ConfigDict:
     # that the inter-pixel term joins. The config's argument sets a method
     # with its recipe (`:r101_1_8,method=cps`); this field sets the loss alone.
     c.method = "unimatch"
+    # Where the names in this config come from, if it is not this package: such
+    # as method=my_methods, with commas. The run writes it; see --plugin.
+    c.plugins = ""
     # ema: averaged weights label in eval mode (UniMatch V2); shared: the
     # student's own weights label (UniMatch v1).
     c.teacher = "ema"
@@ -70,6 +73,7 @@ def base() -> ConfigDict:
 
     c.model = m = ConfigDict()
     m.backbone = "r101"  # r50 | r101 | tiny
+    m.head = ""  # deeplabv3plus; "" = the backbone's own
     m.stem = "deep"  # deep: three 3x3 (UniMatch v1) | 7x7: torchvision's
     m.output_stride = 16  # 16 | 8 (UniMatch v1: 16)
     # True: the backbone's activations are computed again for the gradient

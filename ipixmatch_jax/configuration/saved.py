@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
@@ -11,6 +12,7 @@ FILE = "config.json"
 # What a checkpoint's arrays depend on.
 _FIXED = (
     "model.backbone",
+    "model.head",
     "model.stem",
     "model.num_classes",
     "data.channels",
@@ -20,6 +22,8 @@ _FIXED = (
     "teacher",
     "train.optimiser",
 )
+# Fields that runs from before they existed lack, and what those runs did.
+_ADDED = {"plugins": "", "model.head": ""}
 
 
 def get_field(config: ConfigDict, field: str):
@@ -35,10 +39,19 @@ def get_field(config: ConfigDict, field: str):
     return config
 
 
-def check_resume(config: ConfigDict, workdir: pathlib.Path) -> list[str]:
+def check_resume(
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    networks: Callable[[ConfigDict], object],
+) -> list[str]:
     """What has changed since the run in a workdir began, and may.
 
     Those fields hold from the next step on, the others from the start.
+
+    Args:
+      config: of the run that is to continue.
+      workdir: of the run that began.
+      networks: config -> the names of the networks that its method trains.
 
     Returns:
       words for each field that is another one.
@@ -48,9 +61,8 @@ def check_resume(config: ConfigDict, workdir: pathlib.Path) -> list[str]:
         one; all of those are named.
     """
     saved = load(workdir)
-    # Only this method has two networks.
-    two = "cps" in (saved.method, config.method)
-    fixed = (*_FIXED, "method") if two else _FIXED
+    same = networks(saved) == networks(config)
+    fixed = _FIXED if same else (*_FIXED, "method")
     for field in fixed:
         get_field(saved, field)
     changed = differences(saved, config)
@@ -129,4 +141,7 @@ def load(workdir: pathlib.Path) -> ConfigDict:
             f"{path} is not whole ({error}): remove it, and the command that "
             "trained writes it again."
         ) from error
+    for field, value in _ADDED.items():
+        section, _, name = field.rpartition(".")
+        (fields[section] if section else fields).setdefault(name, value)
     return ConfigDict(fields)

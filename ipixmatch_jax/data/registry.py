@@ -3,6 +3,7 @@
 from ipixmatch_jax.data.datasets import camvid, cityscapes, folder, shapes, voc
 from ipixmatch_jax.data.records import datasets
 from ipixmatch_jax.data.source import DataSet, Sample, Source
+from ipixmatch_jax.utils.registry import Registry
 
 __all__ = [
     "DATA_SETS",
@@ -13,14 +14,17 @@ __all__ = [
     "open_data",
 ]
 
-DATA_SETS = {
-    "voc": voc.open_set,
-    "cityscapes": cityscapes.open_set,
-    "camvid": camvid.open_set,
-    "shapes": shapes.open_set,
-    "folder": folder.open_set,
-    "tfds": datasets.open_tfds,
-}
+DATA_SETS: Registry = Registry(
+    "data set",
+    {
+        "voc": voc.open_set,
+        "cityscapes": cityscapes.open_set,
+        "camvid": camvid.open_set,
+        "shapes": shapes.open_set,
+        "folder": folder.open_set,
+        "tfds": datasets.open_tfds,
+    },
+)
 # What a data set takes beside the root and the split: fields of data.
 OPTIONS = {
     "folder": ("holdout", "channels"),

@@ -11,8 +11,7 @@ from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.network import build_network, network_names
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
-from ipixmatch_jax.models.segmenter import variable_shapes
+from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
 
 
 class Trained(NamedTuple):
@@ -31,7 +30,7 @@ class Trained(NamedTuple):
     config: ConfigDict
     step: int
     better: str
-    network: DeepLabV3Plus
+    network: Segmenter
     variables: dict[str, dict]
     mesh: Mesh
 

@@ -11,9 +11,8 @@ from ipixmatch_jax.evaluate.scores import score
 from ipixmatch_jax.experiment import restore, validate
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.evaluator import build_evaluator
-from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.experiment.network import build_network, find_weights_loader
 from ipixmatch_jax.models.segmenter import variable_shapes
-from ipixmatch_jax.models.weights import load
 
 
 def evaluate_workdir(
@@ -59,7 +58,8 @@ def evaluate_weights(
     data = open_data(config)
     built = build_network(config)
     shapes = variable_shapes(built)
-    variables = load.load(source, shapes, whole=True, network=network)
+    load_weights = find_weights_loader(config)
+    variables = load_weights(source, shapes, whole=True, network=network)
     mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     variables = jax.device_put(variables, sharding.state_sharding(shapes, mesh))
     evaluate = build_evaluator(config, built, mesh)

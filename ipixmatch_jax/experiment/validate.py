@@ -2,26 +2,33 @@
 
 from ml_collections import ConfigDict
 
+from ipixmatch_jax.configuration.plugins import check_plugins
 from ipixmatch_jax.configuration.saved import get_field
 from ipixmatch_jax.data import normalisation, registry
+from ipixmatch_jax.experiment.members import REGISTRIES, named_members
+from ipixmatch_jax.experiment.network import build_network
 from ipixmatch_jax.losses.inter_pixel import loss
+from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
+from ipixmatch_jax.methods.base import AVERAGED, SHARED
 from ipixmatch_jax.methods.registry import METHODS
 
+# The other registries' fields are checked where their members are looked up.
+_NAMES = (
+    "method",
+    "model.backbone",
+    "loss.labelled",
+    "train.optimiser",
+    "train.schedule",
+)
 _CHOICES = {
-    "method": tuple(METHODS),
-    "teacher": ("ema", "shared"),
+    **{field: REGISTRIES[field] for field in _NAMES},
+    "teacher": (AVERAGED, SHARED),
     "precision": ("f32", "bf16"),
-    "train.optimiser": ("sgd", "adam"),
-    "train.schedule": ("poly", "constant"),
     "data.apply_views": ("device", "host"),
     "data.on_error": ("stop", "skip"),
-    "model.backbone": ("r50", "r101", "tiny"),
-    "model.stem": ("deep", "7x7"),
-    "model.output_stride": (16, 8),
     "model.remat": (False, True),
     "data.channels": (3, 1, 2, 4),
     "data.normalisation": ("imagenet", "data"),
-    "loss.labelled": ("ce", "ohem", "dice", "ce+dice"),
     "evaluate.mode": ("original", "center_crop", "sliding_window"),
 }
 
@@ -54,32 +61,29 @@ _LEAST = {
 _SHARES = ("pseudo_label.threshold", "inter_pixel.threshold", "ema.decay")
 
 
-# The only teacher that makes sense, where there is one. The two students of
-# cps label for each other.
-_TEACHERS = {"mean_teacher": "ema", "cps": "shared"}
-
-
 def check(config: ConfigDict) -> None:
     """Raises ValueError with one sentence for a field that cannot be."""
+    check_plugins(get_field(config, "plugins"), named_members(config))
     for field, choices in _CHOICES.items():
         if get_field(config, field) not in choices:
             raise ValueError(
-                f"config.{field}={get_field(config, field)!r} is unknown; it is "
-                f"one of {', '.join(map(str, choices))}."
+                f"config.{field}={get_field(config, field)!r} is unknown; it "
+                f"is one of {', '.join(map(str, choices))}."
             )
     for field, least in _LEAST.items():
         if not get_field(config, field) >= least:
             raise ValueError(
-                f"config.{field}={get_field(config, field)} is too small; it is "
-                f"at least {least}."
+                f"config.{field}={get_field(config, field)} is too small; it "
+                f"is at least {least}."
             )
     for field in _SHARES:
         if not 0 <= get_field(config, field) <= 1:
             raise ValueError(
-                f"config.{field}={get_field(config, field)} is not between 0 and 1."
+                f"config.{field}={get_field(config, field)} is not between "
+                "0 and 1."
             )
     term = config.inter_pixel
-    loss.check(term.relation, term.distance)
+    loss.check_reading(term.relation, term.distance)
     if not term.temperature > 0:
         raise ValueError(
             f"config.inter_pixel.temperature={term.temperature} is not above 0."
@@ -89,10 +93,12 @@ def check(config: ConfigDict) -> None:
     _check_teacher(config)
     _check_images(config)
     _check_class_weights(config)
-    if config.method == "supervised" and term.weight > 0:
+    _check_network(config)
+    if term.weight > 0 and not METHODS[config.method].compares_views:
         raise ValueError(
-            "config.method=supervised compares no views, so it has nothing "
-            "for the inter-pixel loss: add --config.inter_pixel.weight=0."
+            f"config.method={config.method} compares no views, so it has "
+            "nothing for the inter-pixel loss: add "
+            "--config.inter_pixel.weight=0."
         )
 
 
@@ -104,6 +110,13 @@ def _check_reference(config: ConfigDict) -> None:
             "config.train.batch_size=0 scales the learning rate with the "
             "batch, so give the one that config.train.learning_rate is for."
         )
+
+
+def _check_network(config: ConfigDict) -> None:
+    """Raises ValueError where the network of a config cannot be built."""
+    for field in ("model.stem", "model.output_stride", "model.head"):
+        get_field(config, field)
+    build_network(config)
 
 
 def _check_images(config: ConfigDict) -> None:
@@ -137,7 +150,7 @@ def _check_class_weights(config: ConfigDict) -> None:
     weights = get_field(config, "loss.class_weights")
     if weights == "none":
         return
-    if config.loss.labelled not in ("ce", "ce+dice"):
+    if not LABELLED_LOSSES[config.loss.labelled].takes_class_weights:
         raise ValueError(
             f"config.loss.class_weights={weights} is of cross entropy, and "
             f"config.loss.labelled={config.loss.labelled} has none to weight: "
@@ -153,8 +166,9 @@ def _check_class_weights(config: ConfigDict) -> None:
 
 
 def _check_teacher(config: ConfigDict) -> None:
-    needed = _TEACHERS.get(config.method, config.teacher)
-    if config.teacher != needed:
+    allowed = METHODS[config.method].teacher
+    if config.teacher not in allowed:
+        needed = allowed[0]
         raise ValueError(
             f"config.method={config.method} has teacher={needed}, not "
             f"{config.teacher}: name the method in the config's argument, as "

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import math
 import pathlib
 from collections.abc import Callable
 
@@ -17,6 +16,8 @@ from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.data.source import MODES, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.optimisers.registry import OPTIMISERS
 from ipixmatch_jax.training import device_memory, setup
 
 _LOGGER = logging.getLogger(__name__)
@@ -82,17 +83,15 @@ def scaled_rate(
 ) -> float:
     """The learning rate of a batch of another size than the recipe's.
 
-    SGD: linear in the batch (Goyal et al. 2017). Adam: with its square root
-    (Malladi et al. 2022).
+    Each optimiser knows how its rate goes with the batch.
 
     Args:
       rate: that goes with the batch `reference`.
       batch_size: the batch that is used.
       reference: the recipe's.
-      optimiser: "sgd" or "adam".
+      optimiser: a key of OPTIMISERS.
     """
-    ratio = batch_size / reference
-    return rate * (math.sqrt(ratio) if optimiser == "adam" else ratio)
+    return rate * OPTIMISERS[optimiser].rate_factor(batch_size / reference)
 
 
 def keep(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -157,7 +156,8 @@ def _found(config: ConfigDict, data: DataSet) -> tuple[int, str]:
             f"--config.train.batch_size={train.reference_batch_size}."
         )
     unit = 2 * mesh.size * train.accumulate
-    seen = data.labelled if config.method == "supervised" else data.unlabelled
+    method = METHODS[config.method]
+    seen = data.unlabelled if method.uses_unlabelled else data.labelled
     most = min(MOST * train.reference_batch_size, len(seen))
     ask = functools.cache(functools.partial(_memory, config, data))
     batch_size, size = largest_batch(ask, limit, unit=unit, most=most)
@@ -208,14 +208,15 @@ def compiled_step(config: ConfigDict, built: setup.Parts):
 
 def abstract_batch(config: ConfigDict, mesh: Mesh) -> dict:
     """Shapes of the arrays that the step of a config takes on a mesh."""
+    method = METHODS[config.method]
     blank = _Blank(config.data.crop_size, MODES[config.data.channels])
     batch = pipeline.train_batches(
         blank,
-        None if config.method == "supervised" else blank,
+        blank if method.uses_unlabelled else None,
         batch_size=2,
         crop_size=config.data.crop_size,
         seed=0,
-        recipe=setup.view_recipe(config),
+        recipe=method.views,
         apply_views=config.data.apply_views,
     )[0]
     del batch["bad"]

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.checkpoints.workdir_lock import held
 from ipixmatch_jax.configuration import saved as configuration
+from ipixmatch_jax.configuration.plugins import required_modules
 from ipixmatch_jax.data import class_counts, pipeline, registry, workers
 from ipixmatch_jax.data.bad_images import Skipped
 from ipixmatch_jax.data.check import inspect
@@ -21,7 +22,9 @@ from ipixmatch_jax.distributed import mesh, processes
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.evaluate import metrics
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.methods import two_students
+from ipixmatch_jax.experiment.members import named_members
+from ipixmatch_jax.methods.networks import join_networks, split_networks
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import batch_size, divergence, least_memory, setup
 from ipixmatch_jax.training import summary as results
 from ipixmatch_jax.training.step import TrainState
@@ -70,17 +73,20 @@ def train(
       distributed.ProcessLostError: another process does not answer.
     """
     validate.check(config)
+    config.plugins = required_modules(named_members(config))
     configuration.take_measured(config, workdir)
     batch_size.keep(config, workdir)
     built = build(config)
     if (workdir / configuration.FILE).exists():
-        changed = configuration.check_resume(config, workdir)
+        changed = configuration.check_resume(
+            config, workdir, lambda c: METHODS[c.method].networks
+        )
         if changed:
             _LOGGER.info("Changed since it began: %s", "; ".join(changed))
     inspect.before_training(
         built.data,
         crop_size=config.data.crop_size,
-        uses_unlabelled=config.method != "supervised",
+        uses_unlabelled=METHODS[config.method].uses_unlabelled,
         on_error=config.data.on_error,
     )
     least_memory.check(config, built)
@@ -147,12 +153,13 @@ def _trees(state: TrainState) -> dict:
 
 def _images_per_step(config: ConfigDict) -> int:
     """Labelled images, and as many unlabelled ones where they are used."""
-    return config.train.batch_size * (1 + (config.method != "supervised"))
+    used = METHODS[config.method].uses_unlabelled
+    return config.train.batch_size * (1 + used)
 
 
 def _networks(state: TrainState) -> dict:
     """The networks that are scored."""
-    networks = two_students.networks(state.student)
+    networks = split_networks(state.student)
     if state.teacher is not None:
         networks["teacher"] = state.teacher
     return networks
@@ -174,11 +181,9 @@ def _start(built: setup.Parts, checkpoints: Checkpoints, seed: int):
         )
         best = checkpoints.best()
     _LOGGER.info("Continuing after step %d", steps[-1])
-    student = trees["student"]
-    if "twin" in trees:
-        student = two_students.variables(student, trees["twin"])
+    names = split_networks(built.like.student)
     state = TrainState(
-        student=student,
+        student=join_networks({name: trees[name] for name in names}),
         teacher=trees.get("teacher"),
         **trees["optimiser"],
     )
@@ -193,13 +198,14 @@ def batches(
     process_count: int = 1,
 ) -> grain.MapDataset:
     """The run's batches by steps done before; see data/pipeline.py."""
+    method = METHODS[config.method]
     return pipeline.train_batches(
         data.labelled,
-        None if config.method == "supervised" else data.unlabelled,
+        data.unlabelled if method.uses_unlabelled else None,
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=setup.view_recipe(config),
+        recipe=method.views,
         apply_views=config.data.apply_views,
         on_error=config.data.on_error,
         process_index=process_index,

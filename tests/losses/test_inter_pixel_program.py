@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from tests.losses import inter_pixel_twin as twin
 from tests.losses.test_inter_pixel import draw, every_reading, settings
 
