@@ -1,13 +1,8 @@
 """What the recipes share: the fields with their defaults, and the argument.
 
-A recipe of your own starts the same way, wherever its file lies:
-
-    from ipixmatch_jax.configs import common
-
-    def get_config(arg=""):
-        c = common.base()
-        ...
-        return c
+A recipe of your own starts the same way, wherever its file lies: with
+`from ipixmatch_jax.configs import common`, and in its get_config with
+`c = common.base()`.
 """
 
 from typing import NamedTuple

@@ -1,15 +1,16 @@
 """The configs that come with the package, found by name from any folder."""
 
+import importlib
 import pathlib
-
-from ipixmatch_jax import configs
 
 _FLAGS = ("--config", "-config")
 
 
 def folder() -> pathlib.Path:
     """Where they lie: in an installed package, or in a checkout beside it."""
-    return pathlib.Path(configs.__path__[0])
+    # By name: the recipes import this package, so it must not import them.
+    recipes = importlib.import_module("ipixmatch_jax.configs")
+    return pathlib.Path(recipes.__path__[0])
 
 
 def names() -> list[str]:

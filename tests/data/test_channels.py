@@ -5,7 +5,6 @@ import io
 import jax
 import jax.numpy as jnp
 import numpy as np
-import own_folder as own
 import pytest
 from PIL import Image
 
@@ -14,6 +13,7 @@ from ipixmatch_jax.data.augment import augseg, weak_strong
 from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.registry import open_data
 from ipixmatch_jax.data.source import BadFileError, Sample
+from tests.data import own_folder as own
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 

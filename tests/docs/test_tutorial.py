@@ -10,14 +10,13 @@ import sys
 import zipfile
 
 import numpy as np
-import photos
 import pytest
-import wrong_turns
 from PIL import Image
 
 from ipixmatch_jax.configs import folder
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.experiment.data import open_data
+from tests.docs import photos, wrong_turns
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/tutorial.md").read_text("utf-8")

@@ -9,7 +9,6 @@ import shutil
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from survive_run import assert_same, checkpoints, run
 
 from ipixmatch_jax.checkpoints import manager
 from ipixmatch_jax.checkpoints.manager import (
@@ -18,6 +17,7 @@ from ipixmatch_jax.checkpoints.manager import (
     Saved,
 )
 from ipixmatch_jax.experiment import restore
+from tests.survive.survive_run import assert_same, checkpoints, run
 
 LIKE = {"student": {"w": jnp.zeros(5000, jnp.float32)}}
 

@@ -3,12 +3,12 @@
 import jax
 import numpy as np
 import pytest
-from process_run import losses
-from survive_run import assert_same, run
 
 from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.training import loop
+from tests.survive.process_run import losses
+from tests.survive.survive_run import assert_same, run
 
 
 def test_another_time_hash_seed_and_workers_give_the_same_bits(

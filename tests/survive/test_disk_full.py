@@ -9,8 +9,6 @@ import time
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from disk import small_disk
-from survive_run import assert_same, checkpoints, run, started, wait_for
 from tensorboardX.proto import event_pb2
 
 from ipixmatch_jax.checkpoints import manager
@@ -18,6 +16,14 @@ from ipixmatch_jax.checkpoints.manager import Checkpoints, NotSavedError, Saved
 from ipixmatch_jax.training.append_file import Appended
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils import atomic
+from tests.survive.disk import small_disk
+from tests.survive.survive_run import (
+    assert_same,
+    checkpoints,
+    run,
+    started,
+    wait_for,
+)
 
 
 @pytest.fixture

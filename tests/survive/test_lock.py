@@ -7,11 +7,11 @@ import signal
 import socket
 
 import pytest
-from survive_run import run, started, wait_for
 
 from ipixmatch_jax.checkpoints import workdir_lock
 from ipixmatch_jax.checkpoints.workdir_lock import InUseError, held
 from ipixmatch_jax.experiment import restore
+from tests.survive.survive_run import run, started, wait_for
 
 
 def test_a_second_run_is_refused_while_the_first_lives(copied):

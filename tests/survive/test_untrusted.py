@@ -89,7 +89,6 @@ def writes(node):
 OTHERWISE = {
     "data/prepare.py",
     "data/splits.py",
-    "models/hub.py",
     "models/weight_files.py",
 }
 
