@@ -3,8 +3,8 @@
 A set is a folder with `dataset_info.json`, `features.json` and per split the
 files `NAME-SPLIT.array_record-0000I-of-0000N`, whose records are serialised
 tf.train.Example messages: each image feature is the bytes of a PNG or JPEG.
-Beside them, data/prepare.py writes `names.json` (split -> the images' names in
-the order of the records) and `classes.json` (data/class_list.py).
+Beside them, data/prepare writes `names.json` (split -> the images' names in
+the order of the records) and `classes.json` (data/files/class_list.py).
 """
 
 import json
@@ -19,6 +19,8 @@ from ipixmatch_jax.data.files import masks as folder_masks
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 INFO, FEATURES, NAMES = "dataset_info.json", "features.json", "names.json"
+
+Entry = tuple[str, int]  # (split, position)
 
 
 class RecordSet(NamedTuple):
@@ -43,6 +45,10 @@ class RecordSet(NamedTuple):
             return json.loads(path.read_text(encoding="utf-8"))[split]
         return [f"{split}/{i}" for i in range(self.lengths[split])]
 
+    def entries(self, split: str) -> list[Entry]:
+        """(split, position) of every record; none if there is no split."""
+        return [(split, i) for i in range(self.lengths.get(split, 0))]
+
 
 class RecordSource(Source):
     """Some records of a set; opens its files where it is first used."""
@@ -50,7 +56,7 @@ class RecordSource(Source):
     def __init__(
         self,
         records: RecordSet,
-        entries: Sequence[tuple[str, int]],
+        entries: Sequence[Entry],
         reading: folder_masks.Reading | None,
         channels: int = 3,
     ):
