@@ -263,7 +263,7 @@ def test_a_palette_of_colours_with_one_unlisted(tmp_path):
     palette = [*(own.CLASSES[n] for n in ("crack", "leaf", "ground"))]
     mask = own.indexed(own.ids(1, 4), [*palette, (7, 7, 7)])
     own.save(tmp_path / "masks/1.png", mask)
-    refused(tmp_path, "masks/1.png", "[7, 7, 7]", "colours count here")
+    refused(tmp_path, "masks/1.png", "[7, 7, 7] at index 3", "colours would")
 
 
 def test_ids_beyond_the_classes(tmp_path):

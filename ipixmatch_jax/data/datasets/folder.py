@@ -21,7 +21,14 @@ from ipixmatch_jax.data.files import (
     file_source,
     image_mask_pairs,
     masks,
+    stored_masks,
 )
+from ipixmatch_jax.data.files.mask_contents import (
+    Content,
+    all_contents,
+    mask_content,
+)
+from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
 from ipixmatch_jax.data.files.split_list import Entry, read_list
 from ipixmatch_jax.data.hold_out import hold_out
 from ipixmatch_jax.data.records import array_record, packed_sets
@@ -37,7 +44,7 @@ class FolderSource(file_source.FileSource):
         self,
         root: pathlib.Path,
         entries: Sequence[Entry],
-        reading: masks.Reading,
+        reading: Reading,
         channels: int = 3,
     ):
         """Takes checked entries; see `FileSource`."""
@@ -47,7 +54,7 @@ class FolderSource(file_source.FileSource):
 
     def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
         path = self._path(name)
-        mask = masks.opened(path)
+        mask = stored_masks.read_stored(path)
         _check_size(path, mask.size, size)
         return masks.to_ids(mask, path, self._reading)
 
@@ -166,19 +173,19 @@ def _complete(root: pathlib.Path, part: str) -> list[Entry]:
     return labelled
 
 
-def _reading(root: pathlib.Path, entries: list[Entry]) -> masks.Reading:
+def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:
     paths = [str(root / mask) for _, mask in entries]
 
-    def look(i: int) -> masks.Seen:
-        return masks.see(masks.opened(paths[i]), paths[i])
+    def content(i: int) -> Content:
+        return mask_content(stored_masks.read_stored(paths[i]), paths[i])
 
-    seen = masks.look(look, len(paths))
+    contents = all_contents(content, len(paths))
     found = class_list.find(root)
     if found is None:
-        classes = masks.without_file(seen, root)
+        classes = masks.classes_of_ids(contents, root)
     else:
         classes = class_list.read(found)
-    return masks.choose(seen, classes)
+    return choose_reading(contents, classes)
 
 
 def _check_size(path: str, mask: tuple[int, int], image: tuple[int, int]):

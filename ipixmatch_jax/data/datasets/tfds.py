@@ -4,8 +4,9 @@ import fractions
 import pathlib
 
 from ipixmatch_jax.data.data_set_kind import DataSetKind
-from ipixmatch_jax.data.files import class_list
-from ipixmatch_jax.data.files import masks as folder_masks
+from ipixmatch_jax.data.files import class_list, masks
+from ipixmatch_jax.data.files.mask_contents import Content, all_contents
+from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
 from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry
@@ -57,12 +58,12 @@ def open_set(
     path = _folder(pathlib.Path(root or "~/tensorflow_datasets"), tfds)
     found = array_record.read(path, image_feature, mask_feature)
     train, unlabelled, val, test = _parts(found, split, holdout)
-    masks = array_record.RecordSource(found, [*train, *val, *test], None)
-    seen = folder_masks.look(masks.look, len(masks))
-    classes = _classes(path, tfds, found.mask, seen)
-    reading = folder_masks.choose(seen, classes)
+    with_masks = array_record.RecordSource(found, [*train, *val, *test], None)
+    contents = all_contents(with_masks.mask_content, len(with_masks))
+    classes = _classes(path, tfds, found.mask, contents)
+    reading = choose_reading(contents, classes)
 
-    def source(entries: list[Entry], how: folder_masks.Reading | None):
+    def source(entries: list[Entry], how: Reading | None):
         return array_record.RecordSource(found, entries, how, channels)
 
     return DataSet(
@@ -138,7 +139,7 @@ def _first(
 
 
 def _classes(
-    path: pathlib.Path, name: str, mask: str, seen: list[folder_masks.Seen]
+    path: pathlib.Path, name: str, mask: str, contents: list[Content]
 ) -> class_list.ClassList:
     """From a class list in the set's folder, its labels, or its masks."""
     written = class_list.find(path)
@@ -155,7 +156,7 @@ def _classes(
         return class_list.make(
             list(zip(names, colours, strict=True)), str(labels)
         )
-    return folder_masks.without_file(seen, path)
+    return masks.classes_of_ids(contents, path)
 
 
 KIND = DataSetKind(

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ipixmatch_jax.data.files import decode
-from ipixmatch_jax.data.files import masks as folder_masks
+from ipixmatch_jax.data.files import decode, masks, stored_masks
+from ipixmatch_jax.data.files.mask_contents import Content, mask_content
+from ipixmatch_jax.data.files.mask_reading import Reading
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 INFO, FEATURES, NAMES = "dataset_info.json", "features.json", "names.json"
@@ -57,7 +58,7 @@ class RecordSource(Source):
         self,
         records: RecordSet,
         entries: Sequence[Entry],
-        reading: folder_masks.Reading | None,
+        reading: Reading | None,
         channels: int = 3,
     ):
         """Takes checked positions.
@@ -132,10 +133,10 @@ class RecordSource(Source):
     def _mask(self, i: int, features) -> Image.Image:
         where = self._where(i)
         data = self._bytes(i, features, self._set.mask)
-        mask = folder_masks.opened(where, data)
-        return folder_masks.to_ids(mask, where, self._reading)
+        mask = stored_masks.read_stored(where, data)
+        return masks.to_ids(mask, where, self._reading)
 
-    def look(self, i: int) -> folder_masks.Seen:
+    def mask_content(self, i: int) -> Content:
         """What the mask holds, whatever the reading.
 
         Raises:
@@ -143,7 +144,7 @@ class RecordSource(Source):
         """
         where = self._where(i)
         data = self._bytes(i, self._features(i), self._set.mask)
-        return folder_masks.see(folder_masks.opened(where, data), where)
+        return mask_content(stored_masks.read_stored(where, data), where)
 
     def _bytes(self, i: int, features, name: str) -> bytes:
         values = features[name].bytes_list.value

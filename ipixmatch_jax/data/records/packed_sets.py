@@ -3,7 +3,7 @@
 import pathlib
 
 from ipixmatch_jax.data.files import class_list
-from ipixmatch_jax.data.files import masks as folder_masks
+from ipixmatch_jax.data.files.mask_reading import Reading
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.source import DataSet
@@ -23,7 +23,7 @@ def open_parts(path: pathlib.Path, channels: int = 3) -> DataSet:
     classes = class_list.read(path / "classes.json")
     reading = _ids(classes)
 
-    def source(split: str, how: folder_masks.Reading | None = reading):
+    def source(split: str, how: Reading | None = reading):
         return array_record.RecordSource(
             found, found.entries(split), how, channels
         )
@@ -58,7 +58,7 @@ def open_lists(path: pathlib.Path, lists: tuple[pathlib.Path, ...]) -> DataSet:
         for i, name in enumerate(found.names(split))
     }
 
-    def source(where: pathlib.Path, reading: folder_masks.Reading | None):
+    def source(where: pathlib.Path, reading: Reading | None):
         names = [image for image, _ in read_list(where)]
         gone = [name for name in names if name not in places]
         if gone:
@@ -79,5 +79,5 @@ def open_lists(path: pathlib.Path, lists: tuple[pathlib.Path, ...]) -> DataSet:
     )
 
 
-def _ids(classes: class_list.ClassList) -> folder_masks.Reading:
-    return folder_masks.Reading(classes, ("RGB",))
+def _ids(classes: class_list.ClassList) -> Reading:
+    return Reading(classes, ("RGB",))
