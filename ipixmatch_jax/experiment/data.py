@@ -15,7 +15,7 @@ def open_data(config: ConfigDict) -> registry.DataSet:
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
-    options = registry.OPTIONS.get(config.data.name, ())
+    options = registry.options(config.data.name)
     data = registry.open_data(
         config.data.name,
         config.data.root,

@@ -4,7 +4,7 @@ from ml_collections import ConfigDict
 
 from ipixmatch_jax.configuration.plugins import Member
 from ipixmatch_jax.configuration.saved import get_field
-from ipixmatch_jax.data.registry import DATA_SETS
+from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
 from ipixmatch_jax.methods.registry import METHODS
@@ -14,7 +14,7 @@ from ipixmatch_jax.utils.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
     "method": METHODS,
-    "data.name": DATA_SETS,
+    "data.name": DATASETS,
     "model.backbone": BACKBONES,
     "model.head": HEADS,
     "loss.labelled": LABELLED_LOSSES,

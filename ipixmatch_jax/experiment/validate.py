@@ -122,7 +122,7 @@ def _check_network(config: ConfigDict) -> None:
 def _check_images(config: ConfigDict) -> None:
     """What the images are made of and normalised with."""
     data, channels = config.data, get_field(config, "data.channels")
-    if channels != 3 and "channels" not in registry.OPTIONS.get(data.name, ()):
+    if channels != 3 and "channels" not in registry.options(data.name):
         raise ValueError(
             f"config.data.channels={channels}, but the images of {data.name} "
             "are RGB: other numbers are for folder and tfds."

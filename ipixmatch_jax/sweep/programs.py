@@ -45,7 +45,7 @@ class Programs:
 
     def open_data(self, config):
         """The config's data set, opened and checked once."""
-        fields = _OUTSIDE_DATA + registry.OPTIONS.get(config.data.name, ())
+        fields = _OUTSIDE_DATA + registry.options(config.data.name)
         key = tuple(config.data[field] for field in fields)
         if key not in self._data:
             self._data[key] = open_data(config)
