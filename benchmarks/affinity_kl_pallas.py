@@ -2,8 +2,9 @@
 
 The formulas are those of ipixmatch_jax/losses/inter_pixel/affinity_kl.py,
 which does the same in XLA. The kernels have not been run on a GPU or TPU, only
-interpreted, and compiled ahead of time for an H100 and a TPU v5e; which of the
-two implementations to take is left to a measurement, `python -m benchmarks.inter_pixel --pallas_blocks=32,64`.
+interpreted, and compiled ahead of time for an H100 and a TPU v5e. A measurement
+decides which of the two to take: `python -m benchmarks.inter_pixel
+--pallas_blocks=32,64`.
 
 A program has a block of rows and goes over the blocks of columns, so only
 block x block tiles are on the chip and no two programs write to one place. The

@@ -31,7 +31,8 @@ from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.registry import METHODS
-from ipixmatch_jax.training import loop, setup
+from ipixmatch_jax.training import setup
+from ipixmatch_jax.training.batches import make_batches
 
 
 def norms(
@@ -110,7 +111,7 @@ def measure(
             "compare with; give a run of another method."
         )
     data = open_data(config)
-    stream = loop.batches(config, data)
+    stream = make_batches(config, data)
     compiled = _norms(config, run.network, threshold)
     rows = []
     for step in range(run.step, run.step + batches):

@@ -35,7 +35,7 @@ def with_term(config: ConfigDict, reading: str, stride: int) -> ConfigDict:
     term = config.inter_pixel
     term.relation, _, term.distance = reading.partition("/")
     term.weight, term.stride = 1.0, stride
-    validate.check(config)
+    validate.check_config(config)
     return config
 
 
@@ -43,7 +43,7 @@ def without_term(config: ConfigDict) -> ConfigDict:
     """A copy of the config with the host alone."""
     config = config.copy_and_resolve_references()
     config.inter_pixel.weight = 0.0
-    validate.check(config)
+    validate.check_config(config)
     return config
 
 

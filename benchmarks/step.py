@@ -23,6 +23,8 @@ from PIL import Image
 from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import resolve
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
 
@@ -130,7 +132,13 @@ def measure(config: ConfigDict, steps: int) -> dict:
       the table's numbers; seconds, bytes and FLOPs as their names say, None
       where the backend does not tell.
     """
-    built = setup.build(config, synthetic(config) if _SYNTHETIC.value else None)
+    if _SYNTHETIC.value:
+        data = synthetic(config)
+    else:
+        data = open_data(config)
+        config = resolve(config, data)
+    devices = mesh.make_mesh(config.mesh.data, config.mesh.fsdp)
+    built = setup.build(config, data, devices)
     batch, images = first_batch(config, built)
     state = built.init(config.seed)
     lowered = built.train_step.lower(state, batch)
@@ -221,7 +229,7 @@ def main(argv: list[str]) -> None:
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
     config = _CONFIG.value
     try:
-        validate.check(config)
+        validate.check_config(config)
         row = _described(config) | measure(config, _STEPS.value)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.step: {error}")

@@ -224,7 +224,7 @@ def _jit_score(network, window, num_classes, mesh):
     if mesh is None:
         return jax.jit(score)
     jitted = jax.jit(score, out_shardings=sharding.replicated(mesh))
-    return processes.together(jitted)
+    return processes.compile_together(jitted)
 
 
 def _add(totals, counts):

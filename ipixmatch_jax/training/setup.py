@@ -1,4 +1,4 @@
-"""Builds the functions of a run from its config."""
+"""Builds the functions of a run from its resolved config."""
 
 import functools
 import logging
@@ -7,19 +7,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.checkpoints.manager import abstract
 from ipixmatch_jax.data import normalisation, registry
 from ipixmatch_jax.data.augment import view_recipes, weak_strong
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.experiment.data import class_weights, open_data
 from ipixmatch_jax.experiment.evaluator import build_evaluator
 from ipixmatch_jax.experiment.network import (
     build_network,
     find_weights_loader,
     network_names,
 )
+from ipixmatch_jax.experiment.resolve import parse_class_weights
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, Loss, LossSettings
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.networks import join_networks
@@ -46,10 +46,10 @@ class Parts(NamedTuple):
     evaluate: object  # see evaluate.make_evaluator
 
 
-def labelled_loss(config: ConfigDict) -> Loss:
+def labelled_loss(config: FrozenConfigDict) -> Loss:
     """The loss of labelled images that a config names."""
     settings = LossSettings(
-        class_weights(config),
+        parse_class_weights(config),
         config.loss.ohem_threshold,
         config.loss.ohem_min_kept,
     )
@@ -94,7 +94,7 @@ def _random_variables(network, size: int, key):
     return network.init(key, images, False)
 
 
-def _initial_variables(config: ConfigDict, network: Segmenter, seed: int):
+def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
     names = METHODS[config.method].networks
     loaded = None
     if config.model.pretrained:  # before the compilation: it may be refused
@@ -140,7 +140,7 @@ def forward(network, variables, images, train: bool, perturb=None):
     return logits, updated["batch_stats"]
 
 
-def _optimiser(config: ConfigDict):
+def _optimiser(config: FrozenConfigDict):
     """(transformation, schedule) as config.train says."""
     t = config.train
     schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
@@ -152,7 +152,7 @@ def _optimiser(config: ConfigDict):
     return tx, schedule
 
 
-def _train_step(config: ConfigDict, network, mesh: Mesh):
+def _train_step(config: FrozenConfigDict, network, mesh: Mesh):
     """The pure step with everything bound but state and batch."""
     tx, schedule = _optimiser(config)
     on_device = config.data.apply_views == "device"
@@ -184,7 +184,9 @@ def _train_step(config: ConfigDict, network, mesh: Mesh):
     return run_step, tx
 
 
-def _compiler_options(config: ConfigDict, mesh: Mesh) -> dict[str, str] | None:
+def _compiler_options(
+    config: FrozenConfigDict, mesh: Mesh
+) -> dict[str, str] | None:
     # XLA:CPU drops the barriers between a value and the same value computed
     # again, and then computes it once: all would be kept in memory after all.
     if config.model.remat and mesh.devices.flat[0].platform == "cpu":
@@ -193,27 +195,22 @@ def _compiler_options(config: ConfigDict, mesh: Mesh) -> dict[str, str] | None:
 
 
 def build(
-    config: ConfigDict,
-    data: registry.DataSet | None = None,
-    mesh: Mesh | None = None,
+    config: FrozenConfigDict, data: registry.DataSet, mesh: Mesh
 ) -> Parts:
-    """Opens the data and builds the functions of a run.
+    """Builds the functions of a run.
 
     What they compile depends on neither the seed nor the data set, so runs
     that differ in nothing else can share them.
 
     Args:
-      config: see configs/common.py.
-      data: an open data set, instead of the one that the config names.
-      mesh: instead of the one that the config asks for.
+      config: resolved, see experiment/resolve.py.
+      data: the run's data set.
+      mesh: the run's devices.
 
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
-    if mesh is None:
-        mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
-    data = open_data(config) if data is None else data
     network = build_network(config)
     run_step, tx = _train_step(config, network, mesh)
     create = functools.partial(

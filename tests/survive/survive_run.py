@@ -12,7 +12,8 @@ import numpy as np
 
 from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.configuration import saved as configuration
-from ipixmatch_jax.training import loop, setup
+from ipixmatch_jax.training.state_trees import checkpoint_trees
+from tests.tiny_run import build
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Saves after steps 2, 3, 4, 6 and, for the signal, any other.
@@ -91,9 +92,9 @@ def checkpoints(workdir) -> list[str]:
 
 def read(workdir, step):
     """Every array of a checkpoint, as NumPy."""
-    config = configuration.load(workdir)
+    config = configuration.load_config(workdir)
     with Checkpoints(workdir, read_only=True) as saved:
-        like = loop._trees(setup.build(config).like)
+        like = checkpoint_trees(build(config).like)
         return jax.tree.map(np.asarray, saved.restore(step, like))
 
 

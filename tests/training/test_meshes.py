@@ -14,7 +14,7 @@ from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.methods.registry import METHODS
-from ipixmatch_jax.training import setup
+from tests.tiny_run import build
 
 MESHES = [(8, 1), (2, 4), (1, 8)]
 STEPS = 6
@@ -58,7 +58,7 @@ def configured(data, fsdp):
 
 
 def run(data, fsdp, batches, start=None):
-    built = setup.build(configured(data, fsdp))
+    built = build(configured(data, fsdp))
     if start is None:
         start = jax.device_get(built.init(0))
     state = jax.tree.map(

@@ -109,6 +109,7 @@ def open_set(
         test=source(entries.test) if entries.test else None,
         class_names=reading.classes.names,
         palette=reading.classes.palette,
+        listed=reading.classes.listed,
     )
 
 
