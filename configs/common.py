@@ -82,8 +82,8 @@ def set_method(c: ConfigDict, method: str, unlabelled: int = 0) -> None:
     """
     recipe = METHODS[method].recipe
     c.method = method
-    recipe.everywhere(c)
+    c.update_from_flattened_dict(dict(recipe.everywhere))
     published = recipe.published.get(c.data.name)
     if published and unlabelled:
-        published(c, unlabelled)
+        c.update_from_flattened_dict(dict(published(unlabelled)))
     c.train.reference_batch_size = c.train.batch_size

@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
-from ml_collections import ConfigDict
 
 from ipixmatch_jax.data.augment import augseg as augseg_views
 from ipixmatch_jax.losses import cross_entropy
 from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
+    Fields,
     Forward,
     Method,
     Outcome,
@@ -125,31 +125,35 @@ def inject_and_mix(
     )
 
 
-def _train_on_voc(c: ConfigDict, unlabelled: int) -> None:
-    c.data.crop_size = 513
-    c.ema.decay = 0.999
-    _set_epochs(c, epochs=80, epoch=-(-unlabelled // 2) // 8)
+def _train_on_voc(unlabelled: int) -> Fields:
+    return {
+        "data.crop_size": 513,
+        "ema.decay": 0.999,
+        # Two processes of 8 images.
+        **_count_steps(epochs=80, epoch=-(-unlabelled // 2) // 8),
+    }
 
 
-def _train_on_cityscapes(c: ConfigDict, unlabelled: int) -> None:
-    c.data.crop_size = 800
-    c.ema.decay = 0.996
-    c.train.learning_rate = 0.01
-    c.train.weight_decay = 5e-4
-    c.loss.ohem_min_kept = 100_000
-    _set_epochs(c, epochs=240, epoch=-(-unlabelled // 4) // 4)
+def _train_on_cityscapes(unlabelled: int) -> Fields:
+    return {
+        "data.crop_size": 800,
+        "ema.decay": 0.996,
+        "train.learning_rate": 0.01,
+        "train.weight_decay": 5e-4,
+        "loss.ohem_min_kept": 100_000,
+        # Four processes of 4 images.
+        **_count_steps(epochs=240, epoch=-(-unlabelled // 4) // 4),
+    }
 
 
-def _set_epochs(c: ConfigDict, epochs: int, epoch: int) -> None:
-    """Sets batch and steps; `epoch` is in steps, without the last short batch.
-
-    AugSeg trains in two processes of 8 images on VOC, in four of 4 on
-    Cityscapes.
-    """
-    c.train.batch_size = 16
-    c.train.steps = epochs * epoch
-    c.train.eval_every = epoch
-    c.ema.copy_steps = epoch
+def _count_steps(epochs: int, epoch: int) -> Fields:
+    """Batch and steps; `epoch` is in steps, without the last short batch."""
+    return {
+        "train.batch_size": 16,
+        "train.steps": epochs * epoch,
+        "train.eval_every": epoch,
+        "ema.copy_steps": epoch,
+    }
 
 
 METHOD = Method(

@@ -2,10 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from jax import Array
-from ml_collections import ConfigDict
 
 from ipixmatch_jax.data.augment import view_recipes
 
@@ -100,30 +100,28 @@ class Outcome(NamedTuple):
     metrics: dict[str, Array]
 
 
-def _keep_config(config: ConfigDict) -> None:
-    """Changes nothing."""
-    del config
+# Fields of a config by their paths, such as "train.steps", and their values.
+Fields = Mapping[str, Any]
 
 
 class TrainingRecipe(NamedTuple):
     """The fields of a config that go with a method.
 
-    Both kinds of function change a config in place. UniMatch v1's recipe is
-    what they start from: configuration/base.py and the data set's own file in
-    configs/ hold it.
+    UniMatch v1's recipe is the start, which configuration/fields.py and the
+    data set's own file in configs/ hold; these fields replace its values.
 
     Attributes:
-      everywhere: (config) -> None, for every data set.
-      published: the recipe that the method's authors published, by the name
-        of the data set: (config, unlabelled images of the split) -> None,
-        called after `everywhere`.
+      everywhere: for every data set.
+      published: by the name of the data set, the recipe that the method's
+        authors published for it: a function of the number of images in the
+        split's unlabelled list.
     """
 
-    everywhere: Callable[[ConfigDict], None] = _keep_config
-    published: Mapping[str, Callable[[ConfigDict, int], None]] = {}
+    everywhere: Fields = MappingProxyType({})
+    published: Mapping[str, Callable[[int], Fields]] = MappingProxyType({})
 
 
-# Changes nothing.
+# Replaces nothing.
 UNIMATCH_V1 = TrainingRecipe()
 
 

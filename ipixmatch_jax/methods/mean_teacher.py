@@ -1,7 +1,6 @@
 """Mean teacher with CutMix (French et al.): soft consistency."""
 
 import jax
-from ml_collections import ConfigDict
 
 from ipixmatch_jax.data.augment import view_recipes
 from ipixmatch_jax.losses import cross_entropy
@@ -9,6 +8,7 @@ from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     AVERAGED,
     Consistency,
+    Fields,
     Forward,
     Method,
     Outcome,
@@ -67,42 +67,36 @@ def mean_teacher(
     return Outcome(total, [pair], batch_stats, metrics)
 
 
-def _average_from_the_start(c: ConfigDict) -> None:
-    c.ema.rampup = False
-
-
-def _train_on_voc(c: ConfigDict, unlabelled: int) -> None:
+def _train_on_voc(unlabelled: int) -> Fields:
     del unlabelled
-    _train_as_french(c, rate=1e-6, batch_size=10)
+    return _FRENCH | {"train.learning_rate": 1e-6, "train.batch_size": 10}
 
 
-def _train_on_cityscapes(c: ConfigDict, unlabelled: int) -> None:
+def _train_on_cityscapes(unlabelled: int) -> Fields:
     # Theirs: DeepLabV2, crops of 256 x 512 from images of half the size.
     del unlabelled
-    _train_as_french(c, rate=3e-6, batch_size=4)
+    return _FRENCH | {"train.learning_rate": 3e-6, "train.batch_size": 4}
 
 
-def _train_as_french(c: ConfigDict, rate: float, batch_size: int) -> None:
-    # Their batch norms are frozen; here they learn.
-    c.train.optimiser = "adam"
-    c.train.schedule = "constant"
-    c.train.learning_rate = rate
-    c.train.head_multiplier = 10.0
-    c.train.weight_decay = 0.0
-    c.train.batch_size = batch_size
-    c.train.steps = 40_000
-    c.train.eval_every = 1_000
-    c.ema.decay = 0.99
-    c.pseudo_label.threshold = 0.97
-    c.loss.labelled = "ce"
-
+# Their batch norms are frozen; here they learn.
+_FRENCH = {
+    "train.optimiser": "adam",
+    "train.schedule": "constant",
+    "train.head_multiplier": 10.0,
+    "train.weight_decay": 0.0,
+    "train.steps": 40_000,
+    "train.eval_every": 1_000,
+    "ema.decay": 0.99,
+    "pseudo_label.threshold": 0.97,
+    "loss.labelled": "ce",
+}
 
 METHOD = Method(
     mean_teacher,
     views=view_recipes.HALF,
     teacher=(AVERAGED,),
     recipe=TrainingRecipe(
-        _average_from_the_start,
+        {"ema.rampup": False},
         {"voc": _train_on_voc, "cityscapes": _train_on_cityscapes},
     ),
 )

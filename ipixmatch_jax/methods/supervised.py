@@ -1,8 +1,7 @@
 """Supervised training: the labelled images alone."""
 
-from ml_collections import ConfigDict
-
 from ipixmatch_jax.methods.base import (
+    Fields,
     Forward,
     Method,
     Outcome,
@@ -38,18 +37,14 @@ def supervised(
     return Outcome(loss, [], batch_stats, {"loss_x": loss})
 
 
-def _leave_out_inter_pixel(c: ConfigDict) -> None:
-    c.inter_pixel.weight = 0.0
-
-
-def _double_batch(c: ConfigDict, unlabelled: int) -> None:
+def _double_batch(unlabelled: int) -> Fields:
     """UniMatch v1's advice: twice the batch of the other methods.
 
     Its epochs are over the labelled list; here it takes as many steps as the
     other methods.
     """
     del unlabelled
-    c.train.batch_size = 16
+    return {"train.batch_size": 16}
 
 
 METHOD = Method(
@@ -57,7 +52,7 @@ METHOD = Method(
     views=None,
     compares_views=False,
     recipe=TrainingRecipe(
-        _leave_out_inter_pixel,
+        {"inter_pixel.weight": 0.0},
         {"voc": _double_batch, "cityscapes": _double_batch},
     ),
 )
