@@ -30,9 +30,11 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.registry import METHODS
-from ipixmatch_jax.training import loop, setup
+from ipixmatch_jax.training import setup
+from ipixmatch_jax.training.batches import make_batches
 
 
 def norms(
@@ -105,13 +107,14 @@ def measure(
 ) -> dict[str, float]:
     """Mean of `norms` over the batches, for the host of the run."""
     config = run.config
-    if config.method in ("supervised", "cps"):
+    method = METHODS[config.method]
+    if not method.compares_views or len(method.networks) > 1:
         raise ValueError(
             f"{config.method} does not have one student with an unlabelled "
             "loss to compare with; give a run of another method."
         )
     data = open_data(config)
-    stream = loop.batches(config, data)
+    stream = make_batches(config, data)
     compiled = _norms(config, run.network, threshold)
     rows = []
     for step in range(run.step, run.step + batches):
@@ -143,7 +146,7 @@ def _norms(config: ConfigDict, network, threshold: float):
         norms,
         forward=functools.partial(setup.forward, network),
         method=functools.partial(
-            METHODS[config.method],
+            METHODS[config.method].loss,
             labelled_loss=setup.labelled_loss(config),
             threshold=config.pseudo_label.threshold,
         ),
@@ -153,7 +156,7 @@ def _norms(config: ConfigDict, network, threshold: float):
     )
     make_views = functools.partial(
         setup.make_views,
-        recipe=setup.view_recipe(config),
+        recipe=METHODS[config.method].views,
         on_device=config.data.apply_views == "device",
         mean=network.mean,
         std=network.std,

@@ -77,10 +77,8 @@ def run(data: registry.DataSet, seconds: float) -> list[dict]:
 def main() -> None:
     """Measures, prints the table and writes the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", default="voc", choices=registry.DATA_SETS)
-    parser.add_argument(
-        "--root", help="folder of the data set (default: generated)"
-    )
+    parser.add_argument("--name", default="voc", choices=registry.DATASETS)
+    parser.add_argument("--root", help="of the data set; generated if absent")
     parser.add_argument("--splits-dir", default="")
     parser.add_argument("--split", default="1_8")
     parser.add_argument("--seconds", type=float, default=5.0)

@@ -26,7 +26,8 @@ from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
 
 from benchmarks import inter_pixel_naive, topology
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 
 _READINGS = flags.DEFINE_list(
     "readings",

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 
 from benchmarks import step
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 
 ROWS = [("/".join(pair), 1) for pair in READINGS] + [("affinity/kl", 4)]
 _READINGS = flags.DEFINE_list(
@@ -36,7 +36,7 @@ def with_term(config: ConfigDict, reading: str, stride: int) -> ConfigDict:
     term = config.inter_pixel
     term.relation, _, term.distance = reading.partition("/")
     term.weight, term.stride = 1.0, stride
-    validate.check(config)
+    validate.check_config(config)
     return config
 
 
@@ -44,7 +44,7 @@ def without_term(config: ConfigDict) -> ConfigDict:
     """A copy of the config without the term."""
     config = config.copy_and_resolve_references()
     config.inter_pixel.weight = 0.0
-    validate.check(config)
+    validate.check_config(config)
     return config
 
 

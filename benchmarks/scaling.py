@@ -127,11 +127,9 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
     config.train.batch_size = batch_size
     config.mesh.data, config.mesh.fsdp = 1, 1
     config.mesh[_AXIS.value] = devices
-    validate.check(config)
-    mesh = None
-    if _TOPOLOGY.value:
-        chips = topology.devices(_TOPOLOGY.value)
-        mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp, chips)
+    validate.check_config(config)
+    slice_ = topology.devices(_TOPOLOGY.value) if _TOPOLOGY.value else None
+    mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp, slice_)
     built = setup.build(config, step.synthetic(config), mesh)
     compiled = batch_fit.compiled_step(config, built)
     cost = compiled.cost_analysis() or {}

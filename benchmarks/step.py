@@ -23,6 +23,9 @@ from PIL import Image
 from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -98,15 +101,15 @@ def synthetic(config: ConfigDict) -> registry.DataSet:
 
 
 def first_batch(config: ConfigDict, built: setup.Parts):
-    """The batch of step 0, on the devices, and its number of images."""
-    supervised = config.method == "supervised"
+    """The batch of step 0 on the devices, and how many images it holds."""
+    method = METHODS[config.method]
     batch = pipeline.train_batches(
         built.data.labelled,
-        None if supervised else built.data.unlabelled,
+        built.data.unlabelled if method.uses_unlabelled else None,
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=setup.view_recipe(config),
+        recipe=method.views,
         apply_views=config.data.apply_views,
     )[0]
     del batch["bad"]
@@ -131,7 +134,13 @@ def measure(config: ConfigDict, steps: int) -> dict:
       one number per line of the printed table, with its unit in its name; None
       where the backend does not report it.
     """
-    built = setup.build(config, synthetic(config) if _SYNTHETIC.value else None)
+    if _SYNTHETIC.value:
+        data = synthetic(config)
+    else:
+        data = open_data(config)
+        config = resolve(config, data)
+    devices = mesh.make_mesh(config.mesh.data, config.mesh.fsdp)
+    built = setup.build(config, data, devices)
     batch, images = first_batch(config, built)
     state = built.init(config.seed)
     lowered = built.train_step.lower(state, batch)
@@ -223,7 +232,7 @@ def main(argv: list[str]) -> None:
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
     config = _CONFIG.value
     try:
-        validate.check(config)
+        validate.check_config(config)
         row = _described(config) | measure(config, _STEPS.value)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.step: {error}")

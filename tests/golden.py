@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.registry import build
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import load
 
 
@@ -56,8 +56,8 @@ def variables(num_classes=21):
     return load.from_torch_names(tensors, like)
 
 
-def network(num_classes=21) -> DeepLabV3Plus:
-    """The network that has these `variables`."""
+def network(num_classes=21) -> Segmenter:
+    """The network that `variables` fit."""
     return build("r50", num_classes)
 
 

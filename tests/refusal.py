@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 
-def refusal(module, *words):
-    """The one-line error of `python -m ipixmatch_jax.<module>`."""
+def refusal(module, *words, code=1):
+    """The one line of `python -m ipixmatch_jax.<module>`, which fails."""
     result = subprocess.run(
         [sys.executable, "-m", f"ipixmatch_jax.{module}", *words],
         capture_output=True,
@@ -13,7 +13,7 @@ def refusal(module, *words):
         timeout=120,
         check=False,
     )
-    assert result.returncode == 1
+    assert result.returncode == code
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("ipixmatch_jax: ")
+    assert line.startswith(f"python -m ipixmatch_jax.{module}: ")
     return line

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import gradient_scale
 from ipixmatch_jax.configs import shapes
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.base import Consistency, Outcome, Views
 from ipixmatch_jax.sweep import grid
 from tests.losses.inter_pixel import twin as twin

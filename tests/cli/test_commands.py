@@ -12,7 +12,7 @@ import tomllib
 import pytest
 
 from ipixmatch_jax.cli.arguments import COMMANDS
-from ipixmatch_jax.configuration import files as packaged
+from ipixmatch_jax.configuration import files
 from tests import command_helps
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -87,8 +87,8 @@ def test_every_package_is_installed():
 
 def test_every_file_is_installed(site):
     here = (ROOT / "ipixmatch_jax").rglob("*.*")
-    files = {p.relative_to(ROOT) for p in here if p.suffix != ".pyc"}
-    assert files <= {p.relative_to(site) for p in site.rglob("*.*")}
+    names = {p.relative_to(ROOT) for p in here if p.suffix != ".pyc"}
+    assert names <= {p.relative_to(site) for p in site.rglob("*.*")}
 
 
 def test_the_entry_point_is_the_command():
@@ -127,7 +127,7 @@ def test_a_missing_and_an_unknown_command_are_refused(site, tmp_path):
         assert command.purpose in done.stdout
     assert run(site, tmp_path, "--help").returncode == 0
     done = run(site, tmp_path, "trian")
-    assert done.returncode == 1
+    assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("ipixmatch: there is no command 'trian'; ")
     assert all(name in line for name in COMMANDS)
@@ -164,8 +164,8 @@ def test_a_local_config_file_takes_precedence(site, tmp_path):
     own += "    return c\n"
     (tmp_path / "voc.py").write_text(own)
     done = run(site, tmp_path, "check", "--config=voc.py")
-    assert "No data set is called 'none of mine'" in done.stderr
-    # The name with configs/ in front still finds the package's file.
+    assert "config.data.name='none of mine' is unknown" in done.stderr
+    # With configs/ before it, the package's is still found.
     done = run(site, tmp_path, "check", "--config=configs/voc.py")
     assert "No data set at data/voc" in done.stderr
     done = run(site, tmp_path, "check", "--config=vok.py")
@@ -178,12 +178,9 @@ def test_a_local_config_file_takes_precedence(site, tmp_path):
 def test_names_of_configs_in_a_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = ROOT / "configs/voc.py"
-    given = ["main", "--config", "voc.py:r50_92", "--config.seed=1"]
-    found = packaged.in_arguments(given)
-    assert found == ["main", "--config", f"{path}:r50_92", "--config.seed=1"]
-    found = packaged.in_arguments(["main", "--config=configs/voc.py"])
-    assert found == ["main", f"--config={path}"]
-    assert "common.py" not in packaged.names()
+    assert files.find_file("voc.py:r50_92") == (path, "r50_92")
+    assert files.find_file("configs/voc.py") == (path, None)
+    assert "common.py" not in files.list_names()
 
 
 @pytest.mark.skipif(SETUPTOOLS < 77, reason="pyproject.toml asks for 77")
@@ -199,7 +196,7 @@ def test_a_real_installation(site, tmp_path):
         timeout=500,
     )
     package = to / "ipixmatch_jax"
-    files = {path.relative_to(to) for path in package.rglob("*.py")}
-    assert files == {p.relative_to(site) for p in site.rglob("*.py")}
+    names = {path.relative_to(to) for path in package.rglob("*.py")}
+    assert names == {p.relative_to(site) for p in site.rglob("*.py")}
     assert (to / "bin/ipixmatch").is_file()
     assert not (to / "configs").exists()

@@ -7,7 +7,6 @@ from ipixmatch_jax.configs import (
     cityscapes,
     common,
     folder,
-    methods,
     shapes,
     tfds,
     voc,
@@ -27,7 +26,7 @@ MODULES = {
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_default_recipe_passes_its_own_check(module):
-    validate.check(module.get_config())
+    validate.check_config(module.get_config())
 
 
 EPOCHS = {"92": 1311, "183": 1300, "366": 1277, "732": 1231, "1464": 1140}
@@ -68,20 +67,20 @@ def test_unlabelled_counts_are_those_of_the_published_lists(published_splits):
 
 def test_a_config_is_the_same_after_json(tmp_path):
     config = common.base()
-    saved.save(config, tmp_path)
-    assert saved.load(tmp_path).to_dict() == config.to_dict()
+    saved.save_config(config, tmp_path)
+    assert saved.load_config(tmp_path).to_dict() == config.to_dict()
 
 
-def test_a_config_of_another_version_names_what_it_lacks():
-    config = shapes.get_config()
+def test_a_config_that_lacks_a_field_is_named():
+    config = shapes.get_config().unlock()
     del config.train["optimiser"]
-    with pytest.raises(ValueError, match=r"train\.optimiser is not"):
-        validate.check(config)
+    with pytest.raises(ValueError, match=r"lacks the field config\.train\.opt"):
+        validate.check_config(config)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"not the --workdir of a run"):
-        saved.load(tmp_path)
+        saved.load_config(tmp_path)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -89,15 +88,11 @@ def test_every_recipe_takes_every_method(method):
     for module, default in MODULES.items():
         config = module.get_config(f"{default},method={method}")
         assert config.method == method
-        validate.check(config)
+        validate.check_config(config)
         assert config.data.split == module.get_config().data.split
 
 
-def test_the_recipes_know_the_methods():
-    assert tuple(METHODS) == methods.NAMES
-
-
-def test_the_default_methods():
+def test_the_hosts_where_none_is_named():
     hosts = [module.get_config().method for module in MODULES]
     assert hosts == ["unimatch", "unimatch", "fixmatch", "fixmatch", "unimatch"]
     assert folder.get_config("tiny").method == "fixmatch"
@@ -130,7 +125,7 @@ def test_a_tfds_argument_is_a_name_and_a_folders_recipe():
     config = tfds.get_config("own/small:1.0.0")
     assert config.data.tfds == "own/small:1.0.0"
     assert config.model.backbone == "r50"
-    validate.check(tfds.get_config())
+    validate.check_config(tfds.get_config())
     with pytest.raises(ValueError, match="r50 r101 tiny"):
         tfds.get_config("oxford_iiit_pet,r18")
 
@@ -187,4 +182,4 @@ def test_a_teacher_that_does_not_fit_the_method_is_refused(
     config = voc.get_config("r101_1_8")
     config.method, config.teacher = method, teacher
     with pytest.raises(ValueError, match=f"--config.teacher={needed}"):
-        validate.check(config)
+        validate.check_config(config)

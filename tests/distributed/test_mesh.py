@@ -7,7 +7,7 @@ import pytest
 from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.training import setup
+from tests.tiny_run import build
 
 
 def test_data_zero_takes_every_device():
@@ -63,7 +63,7 @@ def test_a_mesh_that_does_not_fit_is_refused_before_compilation(
     config.update_from_flattened_dict({field: value})
     monkeypatch.setattr(jax, "jit", compiled)
     with pytest.raises(ValueError, match=sentence):
-        setup.build(config)
+        build(config)
 
 
 @pytest.mark.parametrize("value", [0, -1])
@@ -71,7 +71,7 @@ def test_fewer_than_one_micro_batch_is_refused(value):
     config = shapes.get_config()
     config.train.accumulate = value
     with pytest.raises(ValueError, match=r"train\.accumulate.*at least 1"):
-        validate.check(config)
+        validate.check_config(config)
 
 
 def test_large_arrays_are_sharded_along_their_largest_divisible_axis():

@@ -145,7 +145,7 @@ def test_how_a_tpu_host_is_recognised(monkeypatch):
 
 def test_a_single_process_waits_for_no_other():
     program = jax.jit(lambda x: x)
-    assert processes.together(program) is program
+    assert processes.compile_together(program) is program
 
 
 @pytest.mark.parametrize("kind", [ValueError, jax.errors.JaxRuntimeError])
@@ -164,7 +164,7 @@ def test_a_lost_process_is_reported_in_one_sentence(
     said = "UNKNOWN: Gloo AllGather failed: Connection closed by peer\nmore"
     with (
         pytest.raises(processes.ProcessLostError) as error,
-        processes.naming_the_lost(),
+        processes.report_lost_process(),
     ):
         raise kind(said)
     assert str(error.value).startswith(words)
@@ -175,7 +175,7 @@ def test_a_lost_process_is_reported_in_one_sentence(
 def test_other_errors_are_raised_unchanged():
     with (
         pytest.raises(ValueError, match=r"^a mask is missing$"),
-        processes.naming_the_lost(),
+        processes.report_lost_process(),
     ):
         raise ValueError("a mask is missing")
 

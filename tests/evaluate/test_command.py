@@ -105,19 +105,21 @@ def command(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "code", "words"),
     [
-        ([], "set --config.model.stem=7x7"),
-        (["--config.model.stemm=7x7"], "stemm"),
-        (["--config.model.stem=7x7", "--root=no", "more"], "more"),
+        ([], 1, "set --config.model.stem=7x7"),
+        (["--config.model.stemm=7x7"], 2, "stemm"),
+        (["--config.model.stem=7x7", "--root=no", "more"], 2, "more"),
     ],
 )
-def test_the_command_answers_a_mistake_in_one_line(weights, fields, words):
+def test_the_command_says_what_is_wrong_in_one_line(
+    weights, fields, code, words
+):
     arguments = ["--config=configs/shapes.py", f"--weights={weights}"]
     result = command(*arguments, *fields)
-    assert result.returncode == 1
+    assert result.returncode == code
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("ipixmatch_jax: ")
+    assert line.startswith("python -m ipixmatch_jax.evaluate: ")
     assert words in line
 
 

@@ -31,7 +31,7 @@ def workdir(tiny, tmp_path_factory):
     """A workdir made by hand: three steps, the teacher scored best."""
     path = tmp_path_factory.mktemp("run")
     config = shapes_config.get_config()
-    saved.save(config, path)
+    saved.save_config(config, path)
     teacher = golden.random_variables(model_registry.build("tiny", 6), seed=1)
     trees = {"student": tiny, "teacher": teacher}
     best = Saved(70.0, 3, "teacher")
@@ -162,4 +162,5 @@ def test_the_command_answers_a_mistake_in_one_line(tmp_path):
     )
     assert result.returncode == 1
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith(f"ipixmatch_jax: {path} is neither a safetensors")
+    module = "python -m ipixmatch_jax.models.pretrained"
+    assert line.startswith(f"{module}: {path} is neither a safetensors")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.losses import cross_entropy, dice, labelled
+from ipixmatch_jax.losses import cross_entropy, dice
+from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, LossSettings
 
 
 def slow_dice(logits, labels):
@@ -96,13 +97,11 @@ def test_small_errors_keep_their_digits():
 
 
 @pytest.mark.parametrize("name", ["dice", "ce+dice"])
-def test_eight_devices_agree_with_one(name):
-    """The overlap is summed over the whole batch, however it is sharded."""
-    loss = labelled.make(
-        name, class_weights=(0.3, 2.0, 1.0), ohem_threshold=0.7, ohem_min_kept=0
-    )
-    if name == "dice":
-        loss = labelled.make(name, ohem_threshold=0.7, ohem_min_kept=0)
+def test_eight_devices_are_one(name):
+    """The overlap is pooled over the whole batch, however it is cut."""
+    entry = LABELLED_LOSSES[name]
+    weights = (0.3, 2.0, 1.0) if entry.takes_class_weights else ()
+    loss = entry.build(LossSettings(weights))
     logits, labels = draw(3, (8, 4, 5))
     labels[:3] = 0  # some devices see a single class
     both = []
@@ -117,7 +116,7 @@ def test_eight_devices_agree_with_one(name):
 def test_the_names_in_a_config_choose_the_losses():
     logits, labels = draw(4)
     logits = jnp.float32(logits)
-    settings = {"ohem_threshold": 0.7, "ohem_min_kept": 5}
+    settings = LossSettings(ohem_threshold=0.7, ohem_min_kept=5)
     weights = (0.5, 4.0, 1.0)
     ce, soft = (
         cross_entropy.cross_entropy(logits, labels),
@@ -131,8 +130,9 @@ def test_the_names_in_a_config_choose_the_losses():
     )
     expected = {"ce": ce, "ohem": hard, "dice": soft, "ce+dice": ce + soft}
     for name, value in expected.items():
-        loss = labelled.make(name, **settings)
+        loss = LABELLED_LOSSES[name].build(settings)
         np.testing.assert_allclose(loss(logits, labels), value, rtol=1e-5)
     for name, value in (("ce", weighted), ("ce+dice", weighted + soft)):
-        loss = labelled.make(name, class_weights=weights, **settings)
+        weighting = settings._replace(class_weights=weights)
+        loss = LABELLED_LOSSES[name].build(weighting)
         np.testing.assert_allclose(loss(logits, labels), value, rtol=1e-5)

@@ -80,9 +80,8 @@ def test_dropout_zeroes_half_of_the_channels_and_doubles_the_rest():
     rng = np.random.default_rng(0)
     seeds = rng.integers(0, 2**32, (8, 2), np.uint32)
     features = tuple(np.ones((16, 2, 3, n), np.float32) for n in (400, 7, 500))
-    first, middle, last = channel_dropout(seeds)(features)
-    assert middle is features[1]
-    for x in (first, last):
+    first, _, last = dropped = channel_dropout(seeds)(features)
+    for x in dropped:
         assert set(np.unique(x)) == {0, 2}
         assert (x == x[:, :1, :1]).all()
         # Tolerance: five standard deviations of a share of 16 x 400 draws.

@@ -11,7 +11,10 @@ from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.unimatch import Partner, unimatch
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.training import optimiser, setup, step
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
+from ipixmatch_jax.training import setup, step
 from tests import golden
 
 SHAPE = (2, 3, 65, 65)
@@ -69,8 +72,8 @@ def perturb(features):
 @pytest.fixture(scope="module")
 def stepped():
     """The state before, the state after and the metrics, as NumPy."""
-    schedule = optimiser.poly_schedule(1e-3, 100)
-    tx = optimiser.sgd(schedule, head_multiplier=10.0, weight_decay=DECAY)
+    schedule = poly_schedule(1e-3, 100)
+    tx = sgd(schedule, groups=faster_head(10.0), weight_decay=DECAY)
     before = step.create_state(golden.variables(), tx, with_teacher=False)
     run = functools.partial(
         step.train_step,

@@ -10,7 +10,7 @@ from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.training import setup
+from tests.tiny_run import build
 
 
 @functools.cache
@@ -21,7 +21,7 @@ def stepped(remat):
     config.train.batch_size = 4
     config.mesh.data = 1
     config.model.remat = remat
-    built = setup.build(config)
+    built = build(config)
     batch = pipeline.train_batches(
         built.data.labelled, None, batch_size=4, crop_size=65, seed=0
     )[0]
@@ -77,4 +77,4 @@ def test_an_unknown_value_is_refused():
     with config.ignore_type():
         config.model.remat = "yes"
     with pytest.raises(ValueError, match=r"config.model.remat=.* is unknown"):
-        validate.check(config)
+        validate.check_config(config)

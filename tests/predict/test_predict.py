@@ -206,7 +206,7 @@ def workdir(tmp_path_factory):
     """A run with random weights whose teacher scored best."""
     path = tmp_path_factory.mktemp("run")
     config = shapes_config.get_config()
-    saved.save(config, path)
+    saved.save_config(config, path)
     trees = {"student": variables(1), "teacher": variables()}
     with Checkpoints(path) as checkpoints:
         best = Saved(50.0, 7, "teacher")

@@ -271,7 +271,7 @@ def command(monkeypatch, *arguments):
 @pytest.mark.usefixtures("few_scenes")
 def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     workdir = report_cases.write_run(tmp_path / "run", names=shapes.CLASS_NAMES)
-    config = saved.load(workdir)
+    config = saved.load_config(workdir)
     network = model_registry.build("tiny", 6)
     trees = {
         name: golden.random_variables(network, seed)

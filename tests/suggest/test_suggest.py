@@ -352,11 +352,12 @@ def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch):
         out = workdir / "config.json"
         command(monkeypatch, f"--workdir={workdir}", f"--out={out}")
     whole = shapes.open_set
-    monkeypatch.setitem(
-        registry.DATA_SETS,
-        "shapes",
-        lambda *a: whole(*a)._replace(unlabelled=shapes.Scenes(1, 0, 0, False)),
+    changed = shapes.KIND._replace(
+        open=lambda *a: whole(*a)._replace(
+            unlabelled=shapes.Scenes(1, 0, 0, False)
+        )
     )
+    monkeypatch.setitem(registry.DATASETS._members, "shapes", changed)
     with pytest.raises(SystemExit, match="no unlabelled images to choose"):
         command(monkeypatch, f"--workdir={workdir}")
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.configuration import saved as configuration
-from ipixmatch_jax.training import loop, setup
+from ipixmatch_jax.training.state_trees import checkpoint_trees
+from tests.tiny_run import build
 
 HERE = pathlib.Path(__file__).resolve().parent
 # The run saves after steps 2, 3, 4 and 6, and after a signal.
@@ -90,10 +91,10 @@ def checkpoints(workdir) -> list[str]:
 
 
 def read(workdir, step):
-    """Reads every array of a checkpoint as NumPy."""
-    config = configuration.load(workdir)
+    """Every array of a checkpoint, as NumPy."""
+    config = configuration.load_config(workdir)
     with Checkpoints(workdir, read_only=True) as saved:
-        like = loop._trees(setup.build(config).like)
+        like = checkpoint_trees(build(config).like)
         return jax.tree.map(np.asarray, saved.restore(step, like))
 
 

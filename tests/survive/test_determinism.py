@@ -6,7 +6,7 @@ import pytest
 
 from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.training import loop
+from ipixmatch_jax.training.batches import make_batches
 from tests.survive.process_run import losses
 from tests.survive.survive_run import assert_same, run
 
@@ -33,10 +33,10 @@ def test_a_batch_is_split_among_processes_bit_for_bit(method, views):
     config.data.crop_size = 33
     config.data.apply_views = views
     data = open_data(config)
-    whole = loop.batches(config, data)[5]
+    whole = make_batches(config, data)[5]
     for count in (2, 4):
         blocks = [
-            loop.batches(
+            make_batches(
                 config, data, process_index=index, process_count=count
             )[5]
             for index in range(count)

@@ -78,8 +78,8 @@ def test_each_refused_save_is_told_and_the_next_one_works(
             assert [n for n in checkpoints(disk) if "tmp" not in n] == ["1"]
         with pytest.raises(NotSavedError, match="checkpoints/1, from"):
             saved.finish()
-        # The refused save is no longer the best.
-        assert saved.settle(better) == Saved(40.0, 1)
+        # The best that was refused is not the best any more.
+        assert saved.best_on_disk(better) == Saved(40.0, 1)
         free(disk)
         save(saved, 4)
         saved.finish()
@@ -207,7 +207,7 @@ def test_a_run_whose_last_save_is_refused_fails_and_continues(disk, whole):
         out, err = process.communicate(timeout=240)
     assert process.returncode == 1, out + err
     last = err.splitlines()[-1]
-    assert last.startswith("ipixmatch_jax: the state after step 6 could not")
+    assert ": the state after step 6 could not" in last
     assert "checkpoints/2, from which the same command continues" in last
     assert "Traceback" not in err
     assert not (disk / "results.json").exists()

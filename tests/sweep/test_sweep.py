@@ -15,10 +15,11 @@ from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.sweep import grid, runner
 from ipixmatch_jax.training import divergence, loop, setup
+from ipixmatch_jax.training.state_trees import checkpoint_trees
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils.atomic import write_json
 from tests.refusal import refusal
-from tests.tiny_run import few_scenes, tiny
+from tests.tiny_run import build, few_scenes, tiny
 
 # One program for all: it depends on neither split nor seed.
 AXES = ["data.split=1_16,1_8", "seed=0,1"]
@@ -32,7 +33,7 @@ PLAIN = {"method": "supervised", "teacher": "shared", "inter_pixel.weight": 0.0}
 def trained(workdir):
     """Reads every array after the last step as NumPy."""
     with Checkpoints(workdir) as checkpoints:
-        like = loop._trees(setup.build(tiny(**PLAIN)).like)
+        like = checkpoint_trees(build(tiny(**PLAIN)).like)
         return jax.tree.map(np.asarray, checkpoints.restore(4, like))
 
 
@@ -111,8 +112,8 @@ class LoweredError(Exception):
 
 
 def program(config, workdir):
-    def build(config):
-        built = setup.build(config)
+    def lowering(config, data, mesh):
+        built = setup.build(config, data, mesh)
 
         def lower(*arguments):
             raise LoweredError(built.train_step.lower(*arguments).as_text())
@@ -120,7 +121,7 @@ def program(config, workdir):
         return built._replace(train_step=lower)
 
     with pytest.raises(LoweredError) as caught:
-        loop.train(config, workdir, build=build)
+        loop.train(config, workdir, build=lowering)
     return str(caught.value)
 
 
@@ -292,5 +293,5 @@ def test_the_command_answers_a_mistake_in_one_line(tmp_path):
     }
     words = [word for pair in arguments.items() for word in pair]
     line = refusal("sweep", *words)
-    assert line.startswith("ipixmatch_jax: The cell inter_pixel.relation=pix")
+    assert ": The cell inter_pixel.relation=pixels: " in line
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,10 @@ from benchmarks.collectives import collectives
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.fixmatch import fixmatch
-from ipixmatch_jax.training import accumulation, optimiser, step
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
+from ipixmatch_jax.training import accumulation, step
 from tests.methods import pixel_network
 from tests.methods.loops import cut_mix, draw_views
 
@@ -26,8 +29,8 @@ def frozen(variables, images, train, perturb=None):
 
 
 def make(count, forward=frozen, mesh=None):
-    schedule = optimiser.poly_schedule(0.1, 10)
-    tx = optimiser.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
+    schedule = poly_schedule(0.1, 10)
+    tx = sgd(schedule, groups=faster_head(2.0), weight_decay=1e-3)
     state = step.create_state(pixel_network.variables(0), tx, with_teacher=True)
     run = functools.partial(
         step.train_step,

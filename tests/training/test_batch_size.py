@@ -16,11 +16,16 @@ from ipixmatch_jax.configs import (
     tfds,
     voc,
 )
+from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.datasets import shapes as scenes
+from ipixmatch_jax.distributed.mesh import make_mesh
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import resolve, scale_rate
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import batch_size as batch_fit
-from ipixmatch_jax.training import device_memory, least_memory, loop, setup
+from ipixmatch_jax.training import device_memory, least_memory, loop
+from tests.tiny_run import build
 
 
 def search(memory, limit, *, unit=2, most=1000):
@@ -89,10 +94,10 @@ def test_the_search_steps_back_after_a_jump_in_memory():
     assert 6 <= batch <= 30
 
 
-def test_the_learning_rate_is_scaled_with_the_batch():
-    assert batch_fit.scaled_rate(0.001, 32, 8, "sgd") == pytest.approx(0.004)
-    assert batch_fit.scaled_rate(0.001, 2, 8, "sgd") == pytest.approx(0.00025)
-    assert batch_fit.scaled_rate(0.001, 32, 8, "adam") == pytest.approx(0.002)
+def test_the_rate_goes_with_the_batch():
+    assert scale_rate(0.001, 32, 8, "sgd") == pytest.approx(0.004)
+    assert scale_rate(0.001, 2, 8, "sgd") == pytest.approx(0.00025)
+    assert scale_rate(0.001, 32, 8, "adam") == pytest.approx(0.002)
 
 
 def test_the_free_memory_of_the_host():
@@ -127,10 +132,10 @@ def test_the_base_and_tfds_have_a_reference_batch_too():
 def test_without_a_reference_batch_the_rate_cannot_be_scaled():
     config = shapes.get_config()
     config.train.batch_size = 0
-    validate.check(config)
+    validate.check_config(config)
     config.train.reference_batch_size = 0
     with pytest.raises(ValueError, match="learning_rate is for"):
-        validate.check(config)
+        validate.check_config(config)
 
 
 def tiny():
@@ -154,7 +159,7 @@ def planned(config, batch_size):
     """Planned bytes for a real state and batch instead of shapes."""
     config = config.copy_and_resolve_references()
     config.train.batch_size = batch_size
-    built = setup.build(config)
+    built = build(config)
     state = built.init(0)
     batch = {
         "labelled": {
@@ -186,17 +191,19 @@ def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
     config = tiny()
     limit = planned(config, 4)
     monkeypatch.setattr(device_memory, "limit", lambda devices: limit)
-    batch_fit.choose(config, open_data(config))
-    assert config.train.batch_size == 4
+    data = open_data(config)
+    resolved = resolve(config, data)
+    mesh = make_mesh(1, 1)
+    assert batch_fit.choose_batch_size(resolved, data, mesh)[0] == 4
 
 
 @pytest.mark.usefixtures("compiled_in_haste")
 def test_a_run_keeps_the_batch_that_it_found(
     few_scenes, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr(least_memory, "check", lambda *_: None)
+    monkeypatch.setattr(least_memory, "check_memory", lambda *_: None)
     monkeypatch.setattr(device_memory, "limit", lambda devices: 400)
-    monkeypatch.setattr(batch_fit, "_memory", lambda c, d, b: 300 + 20 * b)
+    monkeypatch.setattr(batch_fit, "_memory", lambda *a: 300 + 20 * a[-1])
     caplog.set_level(logging.INFO, "ipixmatch_jax")
     config = tiny()
     config.train.reference_batch_size = 8
@@ -213,7 +220,7 @@ def test_a_run_keeps_the_batch_that_it_found(
     monkeypatch.setattr(device_memory, "limit", lambda devices: 1)
     again = tiny()
     again.train.reference_batch_size = 8
-    batch_fit.keep(again, tmp_path)
+    again = resolve(again, open_data(again), load_config(tmp_path))
     assert again.train.batch_size == 4
     assert again.train.learning_rate == saved["learning_rate"]
 
@@ -221,9 +228,9 @@ def test_a_run_keeps_the_batch_that_it_found(
 def test_too_little_memory_is_one_sentence_with_ways_out(
     few_scenes, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(least_memory, "check", lambda *_: None)
+    monkeypatch.setattr(least_memory, "check_memory", lambda *_: None)
     monkeypatch.setattr(device_memory, "limit", lambda devices: 100)
-    monkeypatch.setattr(batch_fit, "_memory", lambda c, d, b: 300 + 20 * b)
+    monkeypatch.setattr(batch_fit, "_memory", lambda *a: 300 + 20 * a[-1])
     with pytest.raises(ValueError, match="Not even a batch of 2 fits") as error:
         loop.train(tiny(), tmp_path / "new")
     for way in ("crop_size", "bf16", "model.remat", "more devices"):
@@ -256,14 +263,14 @@ def test_unavoidable_arrays_are_counted_per_device(few_scenes, monkeypatch):
     config = tiny()
     config.train.batch_size = 16
     config.mesh.data = 8
-    built = setup.build(config)
+    built = build(config)
     state = sum(x.nbytes for x in jax.tree.leaves(built.init(0)))
     least = state + 2 * 33 * 33 * 6 * 4
     monkeypatch.setattr(device_memory, "limit", lambda devices: least)
-    least_memory.check(config, built)
+    least_memory.check_memory(config, built)
     monkeypatch.setattr(device_memory, "limit", lambda devices: least - 1)
     with pytest.raises(ValueError, match="Crops of 33x33 pixels, 2 labelled"):
-        least_memory.check(config, built)
+        least_memory.check_memory(config, built)
 
 
 def test_a_device_that_reports_no_memory_needs_a_batch_size(
@@ -305,14 +312,14 @@ def test_the_shapes_equal_those_of_real_batches(few_scenes, method):
     config = shapes.get_config(f"tiny_1_16,method={method}")
     config.train.batch_size = 4
     config.mesh.data = 2
-    built = setup.build(config)
+    built = build(config)
     real = pipeline.train_batches(
         built.data.labelled,
         built.data.unlabelled,
         batch_size=4,
         crop_size=config.data.crop_size,
         seed=0,
-        recipe=setup.view_recipe(config),
+        recipe=METHODS[config.method].views,
     )[0]
     del real["bad"]
     drawn = batch_fit.abstract_batch(config, built.mesh)

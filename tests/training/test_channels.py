@@ -14,6 +14,8 @@ from ipixmatch_jax.data import normalisation, source
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment import score as evaluate_command
 from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.suggest import images as suggest_looks
 from ipixmatch_jax.training import loop
@@ -66,8 +68,8 @@ def workdir(images, tmp_path_factory):
     return path
 
 
-def test_the_run_records_its_measured_statistics(images, workdir):
-    saved = configuration.load(workdir)
+def test_the_run_keeps_what_it_measured(images, workdir):
+    saved = configuration.load_config(workdir)
     used = [i for i in range(6) if f"images/{i}.png" not in held_out(images)]
     assert len(used) == 5
     pixels = np.stack([drawn(i) for i in used]).reshape(-1, 4) / 255
@@ -94,26 +96,25 @@ def test_scores_name_the_foreground(workdir):
     assert scores[0]["val_foreground_iou_student"] == val["iou"][1]
 
 
-def test_the_run_continues_with_the_same_statistics(images, workdir):
+def test_it_is_continued_with_the_same_numbers(images, workdir, monkeypatch):
+    def measured(*_):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(normalisation, "measure", measured)
+    earlier = configuration.load_config(workdir)
     again = config(images)
     again.data.root = "a folder that has more images by now"
-    configuration.take_measured(again, workdir)
-    configuration.check_resume(again_counted(again), workdir)
-    assert again.data.mean == configuration.load(workdir).data.mean
-    other = again_counted(config(images))
+    data = open_data(config(images))
+    again = resolve(again, data, earlier)
+    assert len(check_resume(earlier, again, workdir)) == 1  # data.root
+    assert again.data.mean == earlier.data.mean
+    other = config(images)
     other.data.mean, other.data.std = "0.1,0.1,0.1,0.1", "1,1,1,1"
-    configuration.take_measured(other, workdir)
     with pytest.raises(ValueError, match=r"data.mean is '0.*data.std is"):
-        configuration.check_resume(other, workdir)
+        check_resume(earlier, resolve(other, data, earlier), workdir)
     rgb = folder.get_config("tiny,method=supervised")
-    configuration.take_measured(rgb, workdir)
     with pytest.raises(ValueError, match=r"data.channels is 4 there and 3"):
-        configuration.check_resume(again_counted(rgb), workdir)
-
-
-def again_counted(c):
-    c.model.num_classes = 2
-    return c
+        check_resume(earlier, resolve(rgb, data, earlier), workdir)
 
 
 def bare(workdir, values):
@@ -150,7 +151,7 @@ def test_the_exported_file_takes_four_channels(images, workdir, tmp_path):
     with zipfile.ZipFile(path) as archive:
         about = json.loads(archive.read("preprocessing.json"))
         model = jax.export.deserialize(bytearray(archive.read("model.bin")))
-    saved = configuration.load(workdir).data
+    saved = configuration.load_config(workdir).data
     assert normalisation.text(about["mean"]) == saved.mean
     assert normalisation.text(about["std"]) == saved.std
     assert "48, 4], RGB and one more channel, each image" in about["images"]

@@ -13,7 +13,8 @@ from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.training import setup
+from ipixmatch_jax.methods.registry import METHODS
+from tests.tiny_run import build
 
 MESHES = [(8, 1), (2, 4), (1, 8)]
 STEPS = 6
@@ -57,7 +58,7 @@ def configured(data, fsdp):
 
 
 def run(data, fsdp, batches, start=None):
-    built = setup.build(configured(data, fsdp))
+    built = build(configured(data, fsdp))
     if start is None:
         start = jax.device_get(built.init(0))
     state = jax.tree.map(
@@ -83,7 +84,7 @@ def batches():
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=setup.view_recipe(config),
+        recipe=METHODS[config.method].views,
     )
     drawn = [stream[step] for step in range(STEPS)]
     return [{k: v for k, v in b.items() if k != "bad"} for b in drawn]

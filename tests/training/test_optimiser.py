@@ -5,18 +5,21 @@ import numpy as np
 import optax
 import pytest
 
-from ipixmatch_jax.training import optimiser
+from ipixmatch_jax.optimisers.adam import adam
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
 
 
 def test_the_schedule_equals_the_references(reference):
     golden = np.load(reference / "golden_resnet50.npz")["lr_used"]
-    rate = optimiser.poly_schedule(1e-3, 100)
+    rate = poly_schedule(1e-3, 100)
     actual = [rate(jnp.int32(k)) for k in range(100)]
     np.testing.assert_allclose(actual, golden, rtol=1e-4)
 
 
 def test_schedule_stays_finite_after_its_end():
-    rate = optimiser.poly_schedule(1e-3, 10)
+    rate = poly_schedule(1e-3, 10)
     assert rate(jnp.int32(50)) == 0
 
 
@@ -38,8 +41,8 @@ def test_sgd_equals_torchs_with_a_higher_rate_for_the_head():
         | {"head": {"b": rng.standard_normal(3)}}
         for _ in range(6)
     ]
-    schedule = optimiser.poly_schedule(0.1, 10)
-    tx = optimiser.sgd(schedule, head_multiplier=10.0, weight_decay=0.01)
+    schedule = poly_schedule(0.1, 10)
+    tx = sgd(schedule, groups=faster_head(10.0), weight_decay=0.01)
     state, now = tx.init(params), params
     for grad in grads:
         updates, state = tx.update(grad, state, now)
@@ -56,7 +59,7 @@ def test_sgd_equals_torchs_with_a_higher_rate_for_the_head():
 
 
 def test_a_parameter_outside_the_groups_is_named():
-    tx = optimiser.sgd(lambda _: 0.1, head_multiplier=1.0, weight_decay=0.0)
+    tx = sgd(lambda _: 0.1, groups=faster_head(1.0), weight_decay=0.0)
     params = {"neck": {"w": jnp.zeros(2)}}
     with pytest.raises(ValueError, match="neck/w"):
         tx.update(params, tx.init(params), params)
@@ -65,8 +68,10 @@ def test_a_parameter_outside_the_groups_is_named():
 def test_adam_equals_torchs_with_a_higher_rate_for_the_head():
     rng = np.random.default_rng(1)
     start, grads = rng.standard_normal((2, 4)), rng.standard_normal((5, 2, 4))
-    tx = optimiser.adam(
-        optax.constant_schedule(0.01), head_multiplier=10.0, weight_decay=0.1
+    tx = adam(
+        optax.constant_schedule(0.01),
+        groups=faster_head(10.0),
+        weight_decay=0.1,
     )
     names = ("backbone", "head")
     now = {n: {"w": x} for n, x in zip(names, start, strict=True)}
@@ -87,8 +92,8 @@ def test_adam_equals_torchs_with_a_higher_rate_for_the_head():
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_two_networks_have_the_same_groups_as_one():
-    tx = optimiser.sgd(lambda _: 1.0, head_multiplier=3.0, weight_decay=0.0)
+def test_two_networks_have_the_groups_of_one():
+    tx = sgd(lambda _: 1.0, groups=faster_head(3.0), weight_decay=0.0)
     one = {"backbone": {"w": jnp.ones(2)}, "head": {"b": jnp.ones(2)}}
     params = {"student": one, "twin": one}
     updates, _ = tx.update(params, tx.init(params), params)

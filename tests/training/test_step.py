@@ -13,16 +13,20 @@ from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.methods.fixmatch import fixmatch
-from ipixmatch_jax.training import optimiser, setup, step
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
+from ipixmatch_jax.training import step
 from tests.methods import pixel_network
 from tests.methods.loops import draw_views
+from tests.tiny_run import build
 
 OFF = step.InterPixel("channel", "kl", 0.0, 1.0, 0.0, 0)
 
 
 def make(inter_pixel=OFF, with_teacher=True, decay=0.9):
-    schedule = optimiser.poly_schedule(0.1, 10)
-    tx = optimiser.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
+    schedule = poly_schedule(0.1, 10)
+    tx = sgd(schedule, groups=faster_head(2.0), weight_decay=1e-3)
     state = step.create_state(
         pixel_network.variables(0), tx, with_teacher=with_teacher
     )
@@ -152,7 +156,7 @@ def test_bf16_trains_float32_parameters_with_float32_losses():
     config.train.batch_size = 2
     config.mesh.data = 1
     config.precision = "bf16"
-    built = setup.build(config)
+    built = build(config)
     batch = pipeline.train_batches(
         built.data.labelled, None, batch_size=2, crop_size=33, seed=0
     )[0]

@@ -180,7 +180,7 @@ def test_bad_masks_are_refused_by_name(tmp_path):
     _mask(tmp_path / "m.png", np.full((6, 8), 255))
     assert np.asarray(source[0].mask).min() == 255
     _mask(tmp_path / "m.png", np.zeros((6, 8, 3)))
-    with pytest.raises(ValueError, match=r"m.png has mode RGB"):
+    with pytest.raises(ValueError, match=r"m.png holds RGB colours"):
         source[0]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data.datasets import folder
+from ipixmatch_jax.data.hold_out import hold_out
 from ipixmatch_jax.data.registry import open_data
 from tests.data import own_folder as own
 
@@ -138,7 +138,7 @@ def test_the_hold_out_hardly_moves_when_masks_are_added(tmp_path):
 )
 def test_the_size_of_the_hold_out(count, share, held):
     entries = [(f"images/{i}.png", f"masks/{i}.png") for i in range(count)]
-    rest, val = folder.hold_out(entries, share, "DIR")
+    rest, val = hold_out(entries, share, "DIR")
     assert len(val) == held and len(rest) == count - held
     assert sorted(rest + val) == sorted(entries)
 
@@ -263,7 +263,7 @@ def test_a_palette_of_colours_with_one_unlisted(tmp_path):
     palette = [*(own.CLASSES[n] for n in ("crack", "leaf", "ground"))]
     mask = own.indexed(own.ids(1, 4), [*palette, (7, 7, 7)])
     own.save(tmp_path / "masks/1.png", mask)
-    refused(tmp_path, "masks/1.png", "[7, 7, 7]", "colours count here")
+    refused(tmp_path, "masks/1.png", "[7, 7, 7] at index 3", "colours would")
 
 
 def test_ids_beyond_the_classes(tmp_path):

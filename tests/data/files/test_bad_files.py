@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files import decode, stored_masks
 from ipixmatch_jax.data.files.file_source import FileSource
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.registry import open_data
@@ -238,7 +238,9 @@ def test_modes_become_rgb(tmp_path):
     grey = COLOURS[..., 0]
     spread = np.repeat(grey[..., None], 3, 2)
     some = images()
-    np.testing.assert_array_equal(read(tmp_path, some["sixteen.png"]), spread)
+    # 16 bits over the range of their type: 65,535 is 255.
+    deep = np.round(spread.astype(float) * 256 / 257)
+    np.testing.assert_array_equal(read(tmp_path, some["sixteen.png"]), deep)
     np.testing.assert_array_equal(read(tmp_path, some["alpha.png"]), COLOURS)
     file = encoded(Image.fromarray(grey), format="PNG")
     np.testing.assert_array_equal(read(tmp_path, file), spread)
@@ -250,7 +252,9 @@ def test_modes_become_rgb(tmp_path):
     pixels = read(tmp_path, encoded(hidden, format="PNG"))
     assert (pixels == (9, 8, 7)).all()
     floats = Image.fromarray(np.zeros((4, 4), np.float32))
-    with pytest.raises(BadFileError, match="32-bit values"):
+    with pytest.raises(
+        BadFileError, match="float32 values, which have no range"
+    ):
         read(tmp_path, encoded(floats, format="TIFF"))
 
 
@@ -265,7 +269,7 @@ def test_grey_masks_of_few_bits_keep_their_ids(tmp_path, bits):
         ).tobytes()
     )
     path.write_bytes(png(ids.shape[1], 1, bits, rows))
-    mask = decode.read_mask(str(path))
+    mask = stored_masks.read_mask(str(path))
     assert mask.mode == "L"
     np.testing.assert_array_equal(np.asarray(mask), ids)
 
@@ -315,7 +319,7 @@ def test_a_path_that_cannot_be_read_is_refused_without_waiting(tmp_path):
         ("x" * 300, "cannot be read: File name too long"),
     ):
         path = str(tmp_path / name)
-        for read in decode.read_image, decode.read_mask, decode.read_size:
+        for read in decode.read_image, stored_masks.read_mask, decode.read_size:
             with pytest.raises(BadFileError, match=f"{path} {reason}"):
                 read(path)
 
@@ -323,13 +327,14 @@ def test_a_path_that_cannot_be_read_is_refused_without_waiting(tmp_path):
 def test_masks_without_class_ids_are_refused(tmp_path):
     rgb = Image.fromarray(COLOURS)
     for image, how, reason in (
-        (rgb, "PNG", "has mode RGB"),
-        (rgb.convert("RGBA"), "PNG", "has mode RGBA"),
-        (Image.fromarray(IDS.astype(np.uint16)), "PNG", "has mode I;16"),
+        (rgb, "PNG", "holds RGB colours"),
+        (rgb.convert("RGBA"), "PNG", "holds RGB colours"),
+        (rgb.convert("CMYK"), "TIFF", r"has 4 bands \(CMYK\)"),
+        (Image.fromarray(IDS + np.uint16(300)), "PNG", "holds the value 30"),
         (Image.fromarray(IDS), "JPEG", "is a JPEG file, whose compression"),
         (Image.fromarray(IDS), "WEBP", "is a WEBP file"),
     ):
         path = tmp_path / "mask"
         path.write_bytes(encoded(image, format=how))
         with pytest.raises(BadFileError, match=f"{path} {reason}"):
-            decode.read_mask(str(path))
+            stored_masks.read_mask(str(path))

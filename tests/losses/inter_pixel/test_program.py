@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from tests.losses.inter_pixel import twin as twin
 from tests.losses.inter_pixel.test_loss import draw, every_reading, settings
 

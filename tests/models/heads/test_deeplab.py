@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.models import registry as model_registry
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.backbones.resnet import ResNet
+from ipixmatch_jax.models.heads.deeplab import build_deeplab
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import load
 from tests import golden
 
@@ -133,6 +135,11 @@ def test_published_feature_sizes():
         assert tuple(f.shape[1] for f in features) == expected
 
 
+def segmenter(encoder):
+    head = build_deeplab(encoder, num_classes=5, dtype=encoder.dtype)
+    return Segmenter(encoder, head)
+
+
 @pytest.mark.parametrize(
     ("stem", "output_stride", "sizes"),
     [
@@ -141,7 +148,7 @@ def test_published_feature_sizes():
     ],
 )
 def test_padding_changes_nothing(stem, output_stride, sizes):
-    network = DeepLabV3Plus(5, (1, 2, 1, 1), 8, stem, output_stride)
+    network = segmenter(ResNet((1, 2, 1, 1), 8, stem, output_stride))
     variables = golden.random_variables(network)
     rng = np.random.default_rng(0)
     padded = rng.standard_normal((len(sizes) + 1, 45, 53, 3))
@@ -157,7 +164,7 @@ def test_padding_changes_nothing(stem, output_stride, sizes):
 
 
 def test_gradients_in_bfloat16_are_finite_and_float32():
-    network = DeepLabV3Plus(5, (1, 1, 1, 1), 4, dtype=jnp.bfloat16)
+    network = segmenter(ResNet((1, 1, 1, 1), 4, dtype=jnp.bfloat16))
     variables = golden.random_variables(network)
     x = np.random.default_rng(0).standard_normal((2, 33, 33, 3))
 
@@ -198,7 +205,7 @@ def test_true_sizes_are_refused_in_training():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"backbone": "r18"}, "model.backbone is 'r18'; .* r50, r101, tiny"),
+        ({"backbone": "r18"}, "no backbone 'r18': .* r50, r101, tiny"),
         ({"stem": "3x3"}, "model.stem is '3x3'; .* deep, 7x7"),
         ({"output_stride": 32}, "model.output_stride is 32; .* 16, 8"),
     ],
@@ -224,7 +231,7 @@ def test_perturbed_features_share_the_decoders_pass():
 
     @jax.jit
     def in_turns(variables, x):
-        method = DeepLabV3Plus.with_perturbed
+        method = Segmenter.clean_and_perturbed
         halve = lambda features: tuple(f / 2 for f in features)  # noqa: E731
         return apply(variables, x, True, halve, method=method)
 
