@@ -59,6 +59,15 @@ _RUN = (
         from_registry=True,
     ),
     Field(
+        "plugins",
+        "",
+        "The modules outside this package that the names in this config come "
+        "from, as FIELD=MODULE with commas. The run fills it in; give --plugin "
+        "to use such a module.",
+        left_open="",
+        compiled=False,
+    ),
+    Field(
         "teacher",
         "ema",
         "Which weights label the unlabelled images. ema: averaged ones, in "
@@ -124,7 +133,7 @@ _TRAIN = (
         "train.schedule",
         "poly",
         "How the learning rate changes: poly (UniMatch v1), or constant.",
-        choices=("poly", "constant"),
+        from_registry=True,
     ),
     Field(
         "train.optimiser",
@@ -274,6 +283,13 @@ _MODEL = (
         "model.backbone",
         "r101",
         "The network that makes the features.",
+        from_registry=True,
+    ),
+    Field(
+        "model.head",
+        "",
+        "The network that makes class scores of the features; empty: the one "
+        "that goes with the backbone.",
         from_registry=True,
     ),
     Field(

@@ -13,7 +13,6 @@ from typing import Any
 import ml_collections
 from ml_collections import ConfigDict
 
-from ipixmatch_jax import configs
 from ipixmatch_jax.configuration.check import check_names_and_types, flatten
 from ipixmatch_jax.configuration.fields import (
     FIELDS,
@@ -27,7 +26,9 @@ _NAMES = {word for path in FIELDS for word in path.split(".")}
 
 def folder() -> pathlib.Path:
     """Where the package's configs lie; in a checkout, beside the package."""
-    return pathlib.Path(configs.__path__[0])
+    # By name: the recipes import this package, so it must not import them.
+    recipes = importlib.import_module("ipixmatch_jax.configs")
+    return pathlib.Path(recipes.__path__[0])
 
 
 def list_names() -> list[str]:

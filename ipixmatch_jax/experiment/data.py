@@ -9,7 +9,7 @@ from ipixmatch_jax.data import registry
 
 def open_arguments(config: ConfigDict) -> dict[str, Any]:
     """The fields on which the opened data set depends, by name."""
-    options = registry.OPTIONS.get(config.data.name, ())
+    options = registry.options(config.data.name)
     names = ("name", "root", "splits_dir", "split", *options)
     return {name: config.data[name] for name in names}
 

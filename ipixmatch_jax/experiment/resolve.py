@@ -5,7 +5,6 @@ The result is frozen: nobody writes to a config after that.
 
 import json
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +12,12 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.configuration.check import flatten
 from ipixmatch_jax.configuration.fields import FIELDS
+from ipixmatch_jax.configuration.plugins import required_modules
 from ipixmatch_jax.data import class_counts, normalisation
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.experiment.data import check_classes
+from ipixmatch_jax.experiment.members import named_members
+from ipixmatch_jax.optimisers.registry import OPTIMISERS
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -28,7 +30,8 @@ def resolve(
     """A frozen copy of a checked config, with what the data set decides.
 
     That is model.num_classes where it is 0, data.mean and data.std where they
-    are to be measured, and loss.class_weights where they are balanced. A run
+    are to be measured, and loss.class_weights where they are balanced; plugins
+    names the modules outside this package that the config needs. A run
     that continues keeps the mean, the deviation and the batch that it began
     with: images may have come since, and the devices may be others.
 
@@ -49,6 +52,7 @@ def resolve(
     resolved = change_fields(
         config,
         {
+            "plugins": required_modules(named_members(config)),
             "model.num_classes": len(data.class_names),
             **_normalisation(config, data, earlier),
             **_class_weights(config, data),
@@ -129,17 +133,15 @@ def scale_rate(
 ) -> float:
     """The learning rate of a batch of another size than the recipe's.
 
-    SGD: linear in the batch (Goyal et al. 2017). Adam: with its square root
-    (Malladi et al. 2022).
+    Each optimiser says how its rate grows with the batch.
 
     Args:
       rate: that goes with the batch `reference`.
       batch_size: the batch that is used.
       reference: the recipe's batch.
-      optimiser: "sgd" or "adam".
+      optimiser: a key of OPTIMISERS.
     """
-    ratio = batch_size / reference
-    return rate * (math.sqrt(ratio) if optimiser == "adam" else ratio)
+    return rate * OPTIMISERS[optimiser].rate_factor(batch_size / reference)
 
 
 def with_batch_size(

@@ -18,8 +18,7 @@ from ipixmatch_jax.experiment.class_list import (
 from ipixmatch_jax.experiment.data import check_classes, open_data
 from ipixmatch_jax.experiment.network import build_network, network_names
 from ipixmatch_jax.experiment.validate import check_config
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
-from ipixmatch_jax.models.segmenter import variable_shapes
+from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
 
 
 class Trained(NamedTuple):
@@ -42,7 +41,7 @@ class Trained(NamedTuple):
     classes: RunClasses | None
     step: int
     better: str
-    network: DeepLabV3Plus
+    network: Segmenter
     variables: dict[str, dict]
     mesh: Mesh
 

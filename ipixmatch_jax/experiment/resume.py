@@ -12,6 +12,7 @@ from ipixmatch_jax.experiment.resolve import change_fields
 # The fields on which the shapes of a checkpoint's arrays depend.
 _SHAPES = (
     "model.backbone",
+    "model.head",
     "model.stem",
     "model.num_classes",
     "data.channels",

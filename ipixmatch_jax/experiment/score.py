@@ -11,11 +11,10 @@ from ipixmatch_jax.evaluate.scores import score
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.evaluator import build_evaluator
-from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.experiment.network import build_network, find_weights_loader
 from ipixmatch_jax.experiment.resolve import change_fields, resolve
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.models.segmenter import variable_shapes
-from ipixmatch_jax.models.weights import load
 
 
 def evaluate_workdir(
@@ -68,7 +67,8 @@ def evaluate_weights(
     config = resolve(config, data)
     built = build_network(config)
     shapes = variable_shapes(built)
-    variables = load.load(source, shapes, whole=True, network=network)
+    load_weights = find_weights_loader(config)
+    variables = load_weights(source, shapes, whole=True, network=network)
     mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     variables = jax.device_put(variables, sharding.state_sharding(shapes, mesh))
     evaluate = build_evaluator(config, built, mesh)

@@ -3,30 +3,34 @@
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.configuration.check import check_values
+from ipixmatch_jax.configuration.fields import get_value
+from ipixmatch_jax.configuration.plugins import check_plugins
 from ipixmatch_jax.data import normalisation, registry
-from ipixmatch_jax.experiment.members import allowed_names
-from ipixmatch_jax.losses.inter_pixel import loss
-
-# The only teacher that makes sense, where there is one. The two students of
-# cps label for each other.
-_TEACHERS = {"mean_teacher": "ema", "cps": "shared"}
+from ipixmatch_jax.experiment.members import allowed_names, named_members
+from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.losses.inter_pixel.loss import check_reading
+from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
+from ipixmatch_jax.methods.registry import METHODS
 
 
 def check_config(config: ConfigDict) -> None:
     """Raises ValueError with one sentence for a field that cannot be."""
+    check_plugins(get_value(config, "plugins"), named_members(config))
     check_values(config, allowed_names())
     term = config.inter_pixel
-    loss.check(term.relation, term.distance)
+    check_reading(term.relation, term.distance)
     if config.train.batch_size == 0:
         _check_reference_batch(config)
     _check_teacher(config)
     _check_images(config)
     _check_class_weights(config)
-    if config.method == "supervised" and term.weight > 0:
+    if term.weight > 0 and not METHODS[config.method].compares_views:
         raise ValueError(
-            "config.method=supervised compares no views, so it has nothing "
-            "for the inter-pixel loss: add --config.inter_pixel.weight=0."
+            f"config.method={config.method} compares no views, so it has "
+            "nothing for the inter-pixel loss: add "
+            "--config.inter_pixel.weight=0."
         )
+    build_network(config)  # refuses a head that does not fit the backbone
 
 
 def _check_reference_batch(config: ConfigDict) -> None:
@@ -41,7 +45,7 @@ def _check_reference_batch(config: ConfigDict) -> None:
 def _check_images(config: ConfigDict) -> None:
     """Checks channels against the data set, and mean and std against both."""
     data, channels = config.data, config.data.channels
-    if channels != 3 and "channels" not in registry.OPTIONS.get(data.name, ()):
+    if channels != 3 and "channels" not in registry.options(data.name):
         raise ValueError(
             f"config.data.channels={channels}, but the images of {data.name} "
             "are RGB: other numbers are for folder and tfds."
@@ -69,11 +73,11 @@ def _check_class_weights(config: ConfigDict) -> None:
     weights = config.loss.class_weights
     if weights == "none":
         return
-    if config.loss.labelled not in ("ce", "ce+dice"):
+    if not LABELLED_LOSSES[config.loss.labelled].takes_class_weights:
         raise ValueError(
             f"config.loss.class_weights={weights} weights the cross entropy, "
             f"which config.loss.labelled={config.loss.labelled} does not use: "
-            "set config.loss.labelled to ce or ce+dice."
+            f"set config.loss.labelled to {' or '.join(_weightable())}."
         )
     if weights != "balanced":
         numbers = normalisation.parse("loss.class_weights", weights)
@@ -85,11 +89,16 @@ def _check_class_weights(config: ConfigDict) -> None:
 
 
 def _check_teacher(config: ConfigDict) -> None:
-    needed = _TEACHERS.get(config.method, config.teacher)
-    if config.teacher != needed:
+    allowed = METHODS[config.method].teacher
+    if config.teacher not in allowed:
+        needed = allowed[0]
         raise ValueError(
             f"config.method={config.method} has teacher={needed}, not "
             f"{config.teacher}: name the method in the config's argument, as "
             f"in configs/voc.py:r101_1_8,method={config.method}, which sets "
             f"its whole recipe, or add --config.teacher={needed}."
         )
+
+
+def _weightable() -> list[str]:
+    return [k for k, v in LABELLED_LOSSES.items() if v.takes_class_weights]

@@ -81,3 +81,7 @@ def main() -> None:
     else:
         done = export(args.source, args.to, args.checkpoint, args.network)
     print(done)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.data.source import MODES, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment.resolve import with_batch_size
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import device_memory, setup
 
 _LOGGER = logging.getLogger(__name__)
@@ -105,7 +106,8 @@ def choose_batch_size(
             f"--config.train.batch_size={train.reference_batch_size}."
         )
     unit = 2 * mesh.size * train.accumulate
-    seen = data.labelled if config.method == "supervised" else data.unlabelled
+    method = METHODS[config.method]
+    seen = data.unlabelled if method.uses_unlabelled else data.labelled
     most = min(MOST * train.reference_batch_size, len(seen))
     ask = functools.cache(functools.partial(_memory, config, data, mesh))
     batch_size, size = largest_batch(ask, limit, unit=unit, most=most)
@@ -150,14 +152,15 @@ def compiled_step(config: FrozenConfigDict, built: setup.Parts):
 
 def abstract_batch(config: FrozenConfigDict, mesh: Mesh) -> dict:
     """Shapes of the arrays that the step of a config takes on a mesh."""
+    method = METHODS[config.method]
     blank = _Blank(config.data.crop_size, MODES[config.data.channels])
     batch = pipeline.train_batches(
         blank,
-        None if config.method == "supervised" else blank,
+        blank if method.uses_unlabelled else None,
         batch_size=2,
         crop_size=config.data.crop_size,
         seed=0,
-        recipe=setup.view_recipe(config),
+        recipe=method.views,
         apply_views=config.data.apply_views,
     )[0]
     del batch["bad"]

@@ -5,12 +5,13 @@ from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.data.registry import DataSet
-from ipixmatch_jax.training import setup
+from ipixmatch_jax.methods.registry import METHODS
 
 
 def images_per_step(config: FrozenConfigDict) -> int:
     """Labelled images, and as many unlabelled ones where they are used."""
-    return config.train.batch_size * (1 + (config.method != "supervised"))
+    used = METHODS[config.method].uses_unlabelled
+    return config.train.batch_size * (1 + used)
 
 
 def make_batches(
@@ -21,13 +22,14 @@ def make_batches(
     process_count: int = 1,
 ) -> grain.MapDataset:
     """The run's batches by steps done before; see data/pipeline.py."""
+    method = METHODS[config.method]
     return pipeline.train_batches(
         data.labelled,
-        None if config.method == "supervised" else data.unlabelled,
+        data.unlabelled if method.uses_unlabelled else None,
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=setup.view_recipe(config),
+        recipe=method.views,
         apply_views=config.data.apply_views,
         on_error=config.data.on_error,
         process_index=process_index,

@@ -24,6 +24,7 @@ from ipixmatch_jax.experiment.class_list import (
 )
 from ipixmatch_jax.experiment.resolve import resolve, set_batch_size
 from ipixmatch_jax.experiment.validate import check_config
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import batch_size, least_memory, setup
 
 _LOGGER = logging.getLogger(__name__)
@@ -135,6 +136,6 @@ def _check_data(config: FrozenConfigDict, data: DataSet) -> None:
     inspect.before_training(
         data,
         crop_size=config.data.crop_size,
-        uses_unlabelled=config.method != "supervised",
+        uses_unlabelled=METHODS[config.method].uses_unlabelled,
         on_error=config.data.on_error,
     )

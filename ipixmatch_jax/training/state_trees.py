@@ -1,12 +1,12 @@
 """The train state as the named trees of a checkpoint, and back."""
 
-from ipixmatch_jax.methods import two_students
+from ipixmatch_jax.methods.networks import join_networks, split_networks
 from ipixmatch_jax.training.step import TrainState
 
 
 def scored_networks(state: TrainState) -> dict[str, dict]:
     """The networks that are scored and saved: their variables by name."""
-    networks = two_students.networks(state.student)
+    networks = split_networks(state.student)
     if state.teacher is not None:
         networks["teacher"] = state.teacher
     return networks
@@ -26,11 +26,10 @@ def checkpoint_trees(state: TrainState) -> dict[str, dict]:
 
 def state_from_trees(trees: dict[str, dict]) -> TrainState:
     """The inverse of `checkpoint_trees`."""
-    student = trees["student"]
-    if "twin" in trees:
-        student = two_students.variables(student, trees["twin"])
+    rest = ("teacher", "optimiser")
+    students = {name: v for name, v in trees.items() if name not in rest}
     return TrainState(
-        student=student,
+        student=join_networks(students),
         teacher=trees.get("teacher"),
         **trees["optimiser"],
     )

@@ -12,6 +12,7 @@ from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import check_classes, open_data
+from ipixmatch_jax.methods.registry import METHODS
 
 
 @report_errors("ipixmatch_jax.data.check")
@@ -29,7 +30,7 @@ def run() -> None:
         report = inspect.check(
             data,
             crop_size=config.data.crop_size,
-            uses_unlabelled=config.method != "supervised",
+            uses_unlabelled=METHODS[config.method].uses_unlabelled,
             on_error=config.data.on_error,
             threads=args.threads,
             advance=bar.update,

@@ -8,7 +8,7 @@ import pathlib
 
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.data.prepare.archives import ARCHIVES, prepare
+from ipixmatch_jax.data.prepare.archives import packable, prepare
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -16,9 +16,7 @@ def _parser() -> argparse.ArgumentParser:
         "ipixmatch_jax.data.prepare",
         epilog="The folder that it prints is then --config.data.root.",
     )
-    parser.add_argument(
-        "name", choices=tuple(ARCHIVES), help="what --source holds"
-    )
+    parser.add_argument("name", choices=packable(), help="what --source holds")
     parser.add_argument(
         "--source",
         type=pathlib.Path,

@@ -7,7 +7,7 @@ import pathlib
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.splits.download import download
-from ipixmatch_jax.data.splits.draw import make
+from ipixmatch_jax.data.splits.draw import layouts, make
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "--root",
         type=pathlib.Path,
         required=True,
-        help="a folder of VOC, Cityscapes or CamVid",
+        help=f"a folder that holds {', '.join(layouts())}",
     )
     draw.add_argument(
         "--labelled", type=fractions.Fraction, required=True, help="as 1/8"
