@@ -159,7 +159,10 @@ def test_a_refused_file_does_not_change_the_old_one(disk):
     path = disk / "file"
     path.write_bytes(b"old")
     fill(disk)
-    with pytest.raises(OSError, match="No space"), atomic.replacing(path) as p:
+    with (
+        pytest.raises(OSError, match="No space"),
+        atomic.replace_file(path) as p,
+    ):
         p.write_bytes(b"new" * 5000)
     assert path.read_bytes() == b"old"
     assert sorted(p.name for p in disk.iterdir()) == ["file", "fill"]
