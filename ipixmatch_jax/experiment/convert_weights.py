@@ -79,7 +79,7 @@ def export(
         tensors = torch_names.to_torch_names(run.variables[name])
         what = f"the {name} after {run.step} steps"
     elif network is not None:
-        raise ValueError(f"{source} is no workdir, so it has no {network}.")
+        raise ValueError(f"{source} is not a workdir, so it has no {network}.")
     else:
         tensors, what = _tensors(source)
     tensors = torch_names.with_counters(tensors)

@@ -13,7 +13,7 @@ from tensorboardX.proto import event_pb2
 
 from ipixmatch_jax.checkpoints import manager
 from ipixmatch_jax.checkpoints.manager import Checkpoints, NotSavedError, Saved
-from ipixmatch_jax.training.append_file import Appended
+from ipixmatch_jax.training.append_file import AppendFile
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils import atomic
 from tests.survive.disk import small_disk
@@ -91,7 +91,7 @@ def test_each_refused_save_is_told_and_the_next_one_works(
 
 def test_lines_are_kept_until_there_is_space(disk, caplog):
     path = disk / "lines"
-    file = Appended(path)
+    file = AppendFile(path)
     file.add(b"a" * 5000)
     fill(disk)
     file.add(b"b" * 5000)
@@ -108,7 +108,7 @@ def test_lines_are_kept_until_there_is_space(disk, caplog):
     assert len(caplog.messages) == 2
     # Another process continues the file where the first one ended.
     free(disk)
-    Appended(path).add(b"f")
+    AppendFile(path).add(b"f")
     assert path.read_bytes() == content + b"f"
 
 
