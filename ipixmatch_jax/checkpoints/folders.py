@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import pathlib
 import re
 import shutil
@@ -115,13 +114,3 @@ def find_fault(folder: pathlib.Path, inside: str = "") -> str | None:
         folder,
     )
     return None
-
-
-def describe_refusal(error: OSError | ValueError) -> str | None:
-    """Why the disk refused to write; None for any other error."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    # tensorstore's errors are ValueErrors, with the number in the text
-    # (tests/survive/test_disk_full.py meets them).
-    found = re.search(r"os_error_code='(\d+)'", str(error))
-    return os.strerror(int(found[1])) if found else None

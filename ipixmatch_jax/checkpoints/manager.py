@@ -1,18 +1,16 @@
 """Saves and restores a run; the only file that imports orbax."""
 
 import asyncio
-import errno
 import logging
 import os
 import pathlib
-import shutil
 from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from ipixmatch_jax.checkpoints import checksums, folders
+from ipixmatch_jax.checkpoints import checksums, folders, refused_saves
 from ipixmatch_jax.distributed import processes
 
 _LOGGER = logging.getLogger(__name__)
@@ -96,6 +94,12 @@ class Checkpoints:
             preservation_policy=policy,
             best_fn=_score,
             temporary_path_class=_ChecksummedPath,
+            # A folder that cannot be made is an error of `save`. Made in the
+            # background, it leaves threads behind that wait for it for 300 s
+            # and keep the process from ending.
+            async_options=ocp.options.AsyncOptions(
+                create_directories_asynchronously=False
+            ),
             create=not self._read_only,
             lightweight_initialize=self._read_only,
             # So that all processes list the same checkpoints.
@@ -104,13 +108,13 @@ class Checkpoints:
         return ocp.CheckpointManager(self.directory, options=options)
 
     def __enter__(self) -> "Checkpoints":
-        logging.getLogger("absl").addFilter(_hide_refused_save)
+        logging.getLogger("absl").addFilter(refused_saves.hide_orbax_errors)
         return self
 
     def __exit__(self, *exception) -> None:
         self.wait()
         self._manager.close()
-        logging.getLogger("absl").removeFilter(_hide_refused_save)
+        logging.getLogger("absl").removeFilter(refused_saves.hide_orbax_errors)
 
     def path(self, step: int) -> pathlib.Path:
         """The folder of the checkpoint after `step` steps."""
@@ -142,7 +146,8 @@ class Checkpoints:
         if self._lost and jax.process_index() == 0:
             folders.remove_unfinished(self.directory)
         self._saving, self._lost = step, False
-        if processes.ask_first(self._refuse_for_lack_of_space(trees)):
+        self._make_directory_again()
+        if processes.ask_first(self._refuse_early(trees)):
             self._lost = True
             return
         meta = {"best": best._asdict(), "config": config, "checksums": True}
@@ -273,23 +278,36 @@ class Checkpoints:
                 "starts from the beginning."
             )
 
-    def _refuse_for_lack_of_space(self, trees: dict[str, Any]) -> bool:
-        """Whether the disk has no space for a save; a warning then says so."""
+    def _make_directory_again(self) -> None:
+        """Makes the folder of checkpoints again, where it was removed."""
+        missing = jax.process_index() == 0 and not self.directory.exists()
+        if not processes.ask_first(missing):
+            return
+        if missing:
+            _LOGGER.warning(
+                "%s was removed while the run goes on: it is made again.",
+                self.directory,
+            )
+            self.directory.mkdir(parents=True)
+        self._manager = self._open()
+        self._whole.clear()
+
+    def _refuse_early(self, trees: dict[str, Any]) -> bool:
+        """Whether the disk cannot take a save; a warning then says so."""
         if jax.process_index() != 0:
             return False
         needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))
-        free = shutil.disk_usage(self.directory).free
-        if free >= needed:
-            return False
-        reason = f"{free / 1e6:.1f} MB are free of {needed / 1e6:.1f} MB"
-        self._warn(f"{os.strerror(errno.ENOSPC)}, {reason}")
-        return True
+        found = refused_saves.find_lack_of_space(self.directory, needed)
+        if found is not None:
+            self._warn(*found)
+        return found is not None
 
     def _give_up(self, error: OSError | ValueError) -> None:
         """Goes on without a save that the disk refused."""
-        reason = folders.describe_refusal(error)
-        if reason is None:
+        number = refused_saves.find_errno(error)
+        if number is None:
             raise error
+        reason = os.strerror(number)
         if jax.process_count() > 1:
             # The other processes may wait for this one at a barrier of orbax.
             raise NotSavedError(
@@ -303,15 +321,15 @@ class Checkpoints:
         # The error may have come after everything was written.
         self._lost = self._saving not in self.steps()
         if self._lost:
-            self._warn(reason)
+            self._warn(number, reason)
 
-    def _warn(self, reason: str) -> None:
+    def _warn(self, number: int, reason: str) -> None:
         _LOGGER.warning(
             "NOT SAVED: the checkpoint after step %d (%s). Training goes on "
-            "without it and tries again at the next; make room in %s.",
+            "without it and tries again at the next; %s.",
             self._saving,
             reason,
-            self.directory,
+            refused_saves.suggest_help(number, self.directory),
         )
 
 
@@ -331,12 +349,6 @@ class _ChecksummedPath(ocp.path.atomicity.AtomicRenameTemporaryPath):
         if whole:
             final = pathlib.Path(self.get_final())
             await asyncio.to_thread(checksums.add_checksums, final, _LATE)
-
-
-def _hide_refused_save(record: logging.LogRecord) -> bool:
-    # orbax logs an error with its traceback in every thread, and then raises
-    # it; `_warn` says it in one line.
-    return not (record.levelno == logging.ERROR and "orbax" in record.pathname)
 
 
 def abstract(tree, shardings):
