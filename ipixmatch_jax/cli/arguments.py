@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from ipixmatch_jax.cli import plugin_flag
 from ipixmatch_jax.cli.commands import COMMANDS, call_of, called
 
 _WIDTH = 78  # columns of a help text
@@ -29,13 +28,6 @@ def parser(
         "--debug",
         action="store_true",
         help="show the traceback of an error beside its sentence",
-    )
-    # For the help alone: it is taken before a command parses the rest.
-    parser.add_argument(
-        plugin_flag.FLAG,
-        action="append",
-        metavar="MODULE",
-        help=plugin_flag.HELP,
     )
     return parser
 

@@ -8,7 +8,7 @@ from absl import flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.cli import arguments, plugin_flag
+from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.configuration import fields, files
 
 # Data workers import this file again: everything heavy waits for main().
@@ -70,7 +70,6 @@ def parse(
         arguments.print_flags(module, rows, required, _EPILOG)
         sys.exit()
     try:
-        argv = plugin_flag.load_named_plugins(argv)
         left = flags.FLAGS(_rewrite_fields(argv))
         changes = _changes()
     except (flags.Error, ValueError) as error:

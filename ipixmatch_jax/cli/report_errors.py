@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from ipixmatch_jax.cli import arguments, plugin_flag
+from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.utils.errors import RunError
 
 _PACKAGE = str(pathlib.Path(__file__).parents[1])
@@ -26,8 +26,7 @@ def report_errors(module: str) -> Iterator[None]:
     Expected are errors about files and values (OSError, ValueError, damaged
     archives), RunError, and Ctrl-C. The exit code is 1, 130 after Ctrl-C.
     Every other exception is a bug and keeps its traceback; with --debug all
-    of them do. It is a context manager and a decorator. The modules that
-    --plugin names are imported first.
+    of them do. It is a context manager and a decorator.
 
     Args:
       module: of the command, such as "ipixmatch_jax.predict".
@@ -36,7 +35,6 @@ def report_errors(module: str) -> Iterator[None]:
     if debug:  # argparse's sub-commands need not know it.
         sys.argv.remove("--debug")
     try:
-        sys.argv[:] = plugin_flag.load_named_plugins(sys.argv)
         yield
     except BrokenPipeError:
         # The reader of our output has gone, as after `| head`.
