@@ -1,4 +1,4 @@
-"""What a command says of bad input, run as a person runs it."""
+"""Runs a command with bad input and returns its error message."""
 
 import subprocess
 import sys

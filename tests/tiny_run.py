@@ -1,4 +1,4 @@
-"""The smallest run of the demo's scenes, for tests that train."""
+"""The smallest run on the demo's scenes, for tests that train."""
 
 from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.data.datasets import shapes
@@ -9,7 +9,7 @@ from ipixmatch_jax.training import setup
 
 
 def tiny(**changes):
-    """Four steps on one device, an evaluation after the third."""
+    """A config of four steps on one device, with an evaluation at the third."""
     config = shapes_config.get_config()
     config.data.crop_size = 33
     config.train.batch_size = 2
@@ -26,7 +26,7 @@ def tiny(**changes):
 
 
 def few_scenes(monkeypatch):
-    """Leaves three scenes to val and two to test."""
+    """Reduces val to three scenes and test to two."""
     monkeypatch.setattr(shapes, "VAL", 3)
     monkeypatch.setattr(shapes, "TEST", 2)
 

@@ -86,6 +86,6 @@ def _sum(path: pathlib.Path) -> str:
 
 
 def _write(folder: pathlib.Path, sums: dict[str, str]) -> None:
-    with atomic.replacing(folder / FILE) as partial:
+    with atomic.replace_file(folder / FILE) as partial:
         text = json.dumps(sums, indent=1) + "\n"
         partial.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.configuration import fields, files
+from ipixmatch_jax.configuration.plugins import load_plugins
 
 # Data workers import this file again: everything heavy waits for main().
 CONFIG = flags.DEFINE_string(
@@ -23,6 +24,12 @@ WORKDIR = flags.DEFINE_string(
     None,
     "Folder for checkpoints, metrics and pictures; a run found there is "
     "resumed. By default runs/<config>_<argument>.",
+)
+_PLUGIN = flags.DEFINE_multi_string(
+    "plugin",
+    [],
+    "A module to import first, which registers methods, data sets or networks "
+    "of your own; may be given several times.",
 )
 _DEBUG = flags.DEFINE_bool(
     "debug", False, "Show the traceback of an error beside its sentence."
@@ -47,6 +54,7 @@ def parse(
         "num_processes",
         "process_id",
         "heartbeat_seconds",
+        "plugin",
         "debug",
     ),
     required: tuple[str, ...] = ("config",),
@@ -71,6 +79,7 @@ def parse(
         sys.exit()
     try:
         left = flags.FLAGS(_rewrite_fields(argv))
+        load_plugins(_PLUGIN.value)
         changes = _changes()
     except (flags.Error, ValueError) as error:
         arguments.end_with(module, str(error).replace("\n", " "), 2)

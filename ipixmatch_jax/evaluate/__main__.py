@@ -55,6 +55,7 @@ def _arguments():
         help="with --workdir",
     )
     parser.add_argument("--root", help="the data set's folder, if it moved")
+    arguments.add_plugin_option(parser)
     args, rest = parser.parse_known_args()
     if args.workdir is not None and (rest or args.config or args.network):
         parser.error("--workdir takes --checkpoint and --root alone")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-IGNORE = 255
+from ipixmatch_jax.utils.labels import IGNORE
 
 
 def _pixel_cross_entropy(logits: Array, labels: Array) -> Array:

@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         help="student or teacher of a workdir, or with cps twin; default: "
         "the one that scored best on val",
     )
+    arguments.add_plugin_option(back)
     for command in (here, back):
         command.add_argument(
             "--to",

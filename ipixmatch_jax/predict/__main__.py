@@ -81,6 +81,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     _add_networks(parser)
     _add_predicting(parser)
+    arguments.add_plugin_option(parser)
     args = parser.parse_args(words)
     if args.export is not None:
         given = [n for n in _PREDICTING if getattr(args, n) is not None]

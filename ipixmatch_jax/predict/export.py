@@ -107,7 +107,7 @@ def write(
     }
     to.parent.mkdir(parents=True, exist_ok=True)
     with (
-        atomic.replacing(to) as partial,
+        atomic.replace_file(to) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for name, data in contents.items():

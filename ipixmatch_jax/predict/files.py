@@ -202,7 +202,7 @@ def write(
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = _PICTURES[kind](prediction, palette)
         level = _FAST if kind == "overlays" else 6
-        with atomic.replacing(path) as partial:
+        with atomic.replace_file(path) as partial:
             picture.save(partial, format="PNG", compress_level=level)
 
 

@@ -24,7 +24,7 @@ def run() -> None:
             f"--out {out} is not a file in a folder that is there."
         )
     text = page(args.workdir, images=args.images, root=args.root)
-    with atomic.replacing(out) as partial:
+    with atomic.replace_file(out) as partial:
         partial.write_text(text, encoding="utf-8")
     print(out)
 
@@ -59,6 +59,7 @@ def _arguments() -> argparse.Namespace:
         "nothing (default: %(default)s)",
     )
     parser.add_argument("--root", help="the data set's folder, if it moved")
+    arguments.add_plugin_option(parser)
     return parser.parse_args()
 
 

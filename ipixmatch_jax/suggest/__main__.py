@@ -64,6 +64,7 @@ def _arguments():
         type=pathlib.Path,
         help="the folder to write to (default: suggestions, in the workdir)",
     )
+    arguments.add_plugin_option(parser)
     return parser.parse_args()
 
 

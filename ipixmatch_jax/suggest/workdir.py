@@ -148,15 +148,15 @@ def write(suggestions: Suggestions, out: pathlib.Path) -> list[pathlib.Path]:
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"suggestions.{kind}" for kind in ("txt", "csv", "png")]
     names = "".join(f"{name}\n" for name in suggestions.names)
-    with atomic.replacing(paths[0]) as partial:
+    with atomic.replace_file(paths[0]) as partial:
         partial.write_text(names, encoding="utf-8")
     with (
-        atomic.replacing(paths[1]) as partial,
+        atomic.replace_file(paths[1]) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(Row._fields)
         writer.writerows(suggestions.rows)
-    with atomic.replacing(paths[2]) as partial:
+    with atomic.replace_file(paths[2]) as partial:
         Image.fromarray(suggestions.sheet).save(partial, format="PNG")
     return paths

@@ -52,7 +52,7 @@ if __name__ == "__main__":
         flags_parser=functools.partial(
             config_flag.parse,
             module="ipixmatch_jax.sweep",
-            shown=("config", "workdir", "grid", "baseline", "debug"),
+            shown=("config", "workdir", "grid", "baseline", "plugin", "debug"),
             required=("config", "workdir"),
         ),
     )

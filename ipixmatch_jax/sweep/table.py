@@ -186,5 +186,5 @@ def write(folder: pathlib.Path, fields: Sequence[str], rows: list[Row]) -> None:
         "sweep.md": markdown(fields, rows),
     }
     for name, text in texts.items():
-        with atomic.replacing(folder / name) as partial:
+        with atomic.replace_file(folder / name) as partial:
             partial.write_text(text, encoding="utf-8")

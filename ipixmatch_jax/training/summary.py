@@ -63,7 +63,7 @@ def report(
     }
     # Every process scores its part; one of them writes.
     if jax.process_index() == 0:
-        with atomic.replacing(workdir / "pictures.png") as partial:
+        with atomic.replace_file(workdir / "pictures.png") as partial:
             Image.fromarray(picture).save(partial, format="PNG")
         write_json(workdir / "results.json", result)
     files = [f"{what}: {path}" for what, path in result["files"].items()]

@@ -1,4 +1,4 @@
-"""The command line in a process of its own: what is wrong, in one line."""
+"""Each mistake on the command line is answered in one line."""
 
 import subprocess
 import sys

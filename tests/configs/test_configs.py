@@ -1,4 +1,4 @@
-"""Every recipe: its argument, its figures, its fields."""
+"""Every recipe: its argument, its numbers and its fields."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def test_unlabelled_counts_are_those_of_the_published_lists(published_splits):
             assert len(path.read_text().splitlines()) == count
 
 
-def test_a_config_survives_its_json(tmp_path):
+def test_a_config_is_the_same_after_json(tmp_path):
     config = common.base()
     saved.save_config(config, tmp_path)
     assert saved.load_config(tmp_path).to_dict() == config.to_dict()
@@ -135,13 +135,13 @@ def test_a_method_alone_takes_the_default_split():
     assert (config.data.split, config.method) == ("1_8", "cps")
 
 
-# The table of TorchSemiSeg's own guide.
+# From the table in TorchSemiSeg's guide.
 CPS_EPOCHS = {voc: {"1_16": 32, "1_8": 34, "1_4": 40}}
 CPS_EPOCHS[cityscapes] = {"1_16": 128, "1_8": 137, "1_4": 160, "1_2": 240}
 
 
 @pytest.mark.parametrize("module", [voc, cityscapes])
-def test_cps_has_its_guides_epochs(module):
+def test_cps_has_the_epochs_of_its_guide(module):
     for split, epochs in CPS_EPOCHS[module].items():
         train = module.get_config(f"r50_{split},method=cps").train
         assert train.steps == epochs * (module.UNLABELLED[split] // 8)
@@ -151,7 +151,9 @@ def test_cps_has_its_guides_epochs(module):
     ("module", "split", "steps"),
     [(voc, "1_8", 80 * 578), (cityscapes, "1_16", 240 * 174)],
 )
-def test_augseg_has_its_epochs_of_sixteen_images(module, split, steps):
+def test_augseg_has_its_published_epochs_with_batches_of_sixteen(
+    module, split, steps
+):
     config = module.get_config(f"r101_{split},method=augseg")
     assert config.train.steps == steps
     assert config.ema.copy_steps == config.train.eval_every
@@ -174,7 +176,9 @@ def test_french_trains_with_a_constant_rate_and_decay():
     ("method", "teacher", "needed"),
     [("cps", "ema", "shared"), ("mean_teacher", "shared", "ema")],
 )
-def test_a_methods_own_teacher_is_named(method, teacher, needed):
+def test_a_teacher_that_does_not_fit_the_method_is_refused(
+    method, teacher, needed
+):
     config = voc.get_config("r101_1_8")
     config.method, config.teacher = method, teacher
     with pytest.raises(ValueError, match=f"--config.teacher={needed}"):

@@ -1,4 +1,4 @@
-"""docs/adding.md, done as it says: in a copy of the checkout, and outside."""
+"""Follows docs/adding.md, in a copy of the checkout and outside of it."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ SECTIONS = {
 }
 OUTSIDE = "From outside the package"
 INSIDE = [title for title in SECTIONS if title != OUTSIDE]
-# The file that a paragraph begins with, and its blocks.
+# The file named at the start of a paragraph, and the code block after it.
 PIECE = re.compile(
     r"^(?:`(?P<file>[\w/]+\.py)`[:,].*?\n\n)?"
     r"^```(?P<kind>python|diff|bash)\n(?P<code>.*?)^```$",
@@ -31,7 +31,7 @@ PIECE = re.compile(
 
 
 def pieces(section):
-    """(kind, file, code) of each block; a diff's file may be the last one."""
+    """(kind, file, code) of each block; without a file, the last one named."""
     file = None
     for found in PIECE.finditer(SECTIONS[section]):
         file = found["file"] or file
@@ -39,7 +39,7 @@ def pieces(section):
 
 
 def change(path, diff):
-    """Does what the lines of a diff say, at the one place where they fit."""
+    """Applies the lines of a diff, which must fit at exactly one place."""
     lines = diff.splitlines()
     old = "\n".join(line[1:] for line in lines if line[0] in " -")
     new = "\n".join(line[1:] for line in lines if line[0] in " +")
@@ -95,7 +95,7 @@ def outside(tmp_path_factory):
 
 def run_commands(section, folder, path=""):
     environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": path}
-    # Two steps are not worth a good compilation.
+    # For two steps, compiling without optimisation is quicker overall.
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     for kind, _, code in pieces(section):
         for line in code.splitlines() if kind == "bash" else ():
@@ -126,7 +126,7 @@ def test_it_is_less_than_60_lines(section):
 
 
 @pytest.mark.parametrize("section", ["A method", "A data set", "A head"])
-def test_what_is_added_trains(section, copy):
+def test_the_added_members_train(section, copy):
     run_commands(section, copy)
     name = {
         "A method": "shapes_tiny_1_16_method=pi_model",

@@ -1,4 +1,4 @@
-"""What the pages name is there: links, commands, flags, fields of a config."""
+"""The pages name things that exist: links, files, commands, flags, fields."""
 
 import pathlib
 import re
@@ -14,17 +14,21 @@ from tests import command_helps
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BASE = common.base()
-# A command line ends with its line, or with the inline code that it is in.
+# A command ends with its line, or with the inline code around it.
 COMMAND = re.compile(
     r"(?:python -m (?P<module>ipixmatch_jax[\w.]*)"
     r"|\bipixmatch (?P<name>[a-z]+))(?P<rest>[^\n`|#]*)"
+)
+# A file or folder of the checkout, without the full stop of a sentence.
+FILE = re.compile(
+    r"(?<![\w/.])(?:benchmarks|docs|ipixmatch_jax|launch|tests)/(?:[\w/]|\.\w)*"
 )
 FIELD = re.compile(r"(?<![\w/])config\.(?!json|py\b)([a-z_]+(?:\.[a-z_]+)*)")
 SECTIONS = [name for name in BASE if not isinstance(BASE[name], str | int)]
 SHORT = re.compile(rf"`({'|'.join(SECTIONS)})\.([a-z_]+)(?:=[^`]*)?`")
 
-# What may come after such a section's name and is no field: files, modules.
-OTHER = ("py", "zip", "safetensors", "prepare", "check", "splits")
+# Names of files and modules that look like a field, such as `data.prepare`.
+NOT_FIELDS = ("py", "zip", "safetensors", "prepare", "check", "splits")
 
 
 def pages(names=None):
@@ -33,7 +37,7 @@ def pages(names=None):
 
 
 def read(path):
-    """The text; a line that ends with a backslash goes on."""
+    """The text, with lines joined where one ends with a backslash."""
     return path.read_text("utf-8").replace("\\\n", " ")
 
 
@@ -42,14 +46,14 @@ def prose(path):
 
 
 def anchors(path):
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors that GitHub makes of a page's headings."""
     for heading in re.findall(r"^#+ (.*)$", prose(path), re.MULTILINE):
         words = re.sub(r"[^\w\- ]", "", heading.lower())
         yield words.replace(" ", "-")
 
 
 @pages()
-def test_every_link_leads_somewhere(path):
+def test_every_link_has_a_target(path):
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
         if link.startswith(("http:", "https:", "mailto:")):
             continue
@@ -67,10 +71,19 @@ def test_every_page_is_linked():
     assert set((ROOT / "docs").glob("*.md")) <= linked
 
 
+# docs/adding.md names files that its reader writes.
+@pages([path for path in PAGES if path.stem != "adding"])
+def test_every_file_of_the_checkout_exists(path):
+    for name in FILE.findall(read(path)):
+        assert (ROOT / name).exists(), name
+
+
 @pages()
 def test_every_field_of_a_config_exists(path):
     named = FIELD.findall(read(path))
-    pairs = [pair for pair in SHORT.findall(read(path)) if pair[1] not in OTHER]
+    pairs = [
+        pair for pair in SHORT.findall(read(path)) if pair[1] not in NOT_FIELDS
+    ]
     named += [".".join(pair) for pair in pairs]
     for field in named:
         value = BASE
@@ -81,7 +94,7 @@ def test_every_field_of_a_config_exists(path):
 
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory):
-    """Module or name of a command -> the flags that its help lists."""
+    """{module or name of a command: flags that its help lists}."""
     here = tmp_path_factory.mktemp("helps")
     found = {}
     for name, (_, text) in command_helps.ask(ROOT, here).items():

@@ -1,4 +1,4 @@
-"""What the parts of a run make of a data set that names its own classes."""
+"""The parts of a run take their classes from the data set."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tests.tiny_run import build
 
 @pytest.fixture
 def config(tmp_path):
-    """Of a folder with four images, three masks and three classes."""
+    """The config of a folder of four images, three masks, three classes."""
     rng = np.random.default_rng(0)
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
@@ -49,7 +49,7 @@ def test_the_number_of_classes_comes_from_the_data(config, tmp_path):
     assert check_resume(earlier, resolve(again, data), tmp_path) == []
 
 
-def test_a_number_that_is_not_the_datas_is_refused(config):
+def test_another_number_of_classes_is_refused(config):
     config.model.num_classes = 1
     with pytest.raises(ValueError, match="folder has 3 classes"):
         resolve(config, open_data(config))

@@ -1,4 +1,4 @@
-"""Fields on channels, normalisation and class weights: what is refused."""
+"""Refused values of channels, normalisation and class weights."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_weights_need_a_cross_entropy_and_numbers():
     refused(r"weights no class", loss__class_weights="")
 
 
-def test_as_many_weights_as_classes():
+def test_another_number_of_weights_than_classes_is_refused():
     config = shapes_config.get_config()
     config.loss.class_weights = "1,2,3"
     with pytest.raises(ValueError, match=r"class_weights='1,2,3' is not 6"):
@@ -68,7 +68,7 @@ def test_as_many_weights_as_classes():
     assert parse_class_weights(resolved) == (1, 2, 3, 4, 5, 6)
 
 
-def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
+def test_a_sweep_continues_with_the_measured_values(tmp_path, monkeypatch):
     monkeypatch.setattr(shapes, "TRAIN", 32)
     config = shapes_config.get_config()
     config.data.normalisation = "data"

@@ -1,4 +1,4 @@
-"""Cross pseudo supervision against a float64 loop; the two in one tree."""
+"""Cross pseudo supervision against a float64 loop; two networks in a tree."""
 
 import functools
 
@@ -14,7 +14,7 @@ close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
 def slow(both, views):
-    """Labelled losses, cross losses, targets, mixed logits, statistics."""
+    """Labelled and cross losses, targets, logits and statistics by loops."""
     views = loops.widen(views)
     networks = [loops.Network(variables) for variables in both]
     valid = loops.cut_mix(views.valid, views.box[0])
@@ -31,7 +31,7 @@ def slow(both, views):
     return losses_x, cross, targets, mixed, [n.mean for n in networks]
 
 
-def test_losses_targets_and_statistics_are_the_slow_loops():
+def test_losses_targets_and_statistics_equal_the_slow_loops():
     both = pixel_network.variables(0), pixel_network.variables(1)
     views = loops.draw_views(2)
     outcome = cps(

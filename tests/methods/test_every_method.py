@@ -1,4 +1,4 @@
-"""What holds of every method: gradients, and the inter-pixel term apart."""
+"""Gradients of every method, and the effect of the inter-pixel term."""
 
 import functools
 
@@ -16,7 +16,7 @@ from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import step
 from tests.methods import loops, pixel_network
 
-# Weight 0 and 0.3; everything else alike.
+# Weights 0 and 0.3; everything else is the same.
 TERM = functools.partial(
     step.InterPixel, "channel", "correlation", temperature=1.0, threshold=0.5
 )
@@ -63,7 +63,7 @@ def stepped(host, with_teacher, weight):
     tx = sgd(schedule, groups=faster_head(1.0), weight_decay=0.0)
     state = step.create_state(student_of(host), tx, with_teacher=with_teacher)
     if with_teacher:
-        # Otherwise teacher and student would agree from the start.
+        # Otherwise teacher and student would be equal at first.
         state = step.dataclasses.replace(
             state, teacher=pixel_network.variables(1)
         )
@@ -82,7 +82,7 @@ def stepped(host, with_teacher, weight):
 
 
 @pytest.mark.parametrize(("host", "with_teacher"), TEACHERS)
-def test_the_inter_pixel_term_changes_itself_alone(host, with_teacher):
+def test_the_inter_pixel_term_changes_no_other_loss(host, with_teacher):
     without, plain = stepped(host, with_teacher, 0.0)
     joined, metrics = stepped(host, with_teacher, 0.3)
     added = {"loss_ip", "inter_pixel_share"}
@@ -94,7 +94,7 @@ def test_the_inter_pixel_term_changes_itself_alone(host, with_teacher):
         metrics["loss"], plain["loss"] + 0.3 * metrics["loss_ip"], rtol=1e-5
     )
     assert metrics["grad_norm"] != plain["grad_norm"]
-    # The forward passes are the same ones, so are their statistics.
+    # The forward passes are the same, so their statistics are too.
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-6),
         joined.student["batch_stats"],
@@ -119,7 +119,7 @@ def test_the_teacher_gets_no_gradient(host):
     assert all(not np.any(g) for g in jax.tree.leaves(grads))
 
 
-def test_each_of_the_two_students_learns_from_the_others_labels_alone():
+def test_each_student_learns_only_from_the_others_labels():
     views = draw("cps", 7)
     student = student_of("cps")
 
@@ -135,7 +135,7 @@ def test_each_of_the_two_students_learns_from_the_others_labels_alone():
 
 @pytest.mark.parametrize("host", ["fixmatch", "unimatch", "augseg"])
 def test_a_student_that_labels_gets_no_gradient_through_its_labels(host):
-    """A label's logits, however they move, leave the loss where it is."""
+    """Changing the logits that give the labels does not change the loss."""
     student, views = pixel_network.variables(0), draw(host, 8)
     outcome = bind(host)(pixel_network.forward, student, None, views)
 

@@ -37,7 +37,7 @@ def test_paste_takes_the_partner_inside_the_box_only():
     )
 
 
-def test_of_several_boxes_an_odd_number_pastes():
+def test_a_pixel_inside_an_odd_number_of_boxes_is_pasted():
     x = np.zeros((1, 4, 6), np.float32)
     box = np.array([[[0, 0, 3, 4], [1, 2, 4, 6], [2, 3, 3, 4]]], np.int32)
     expected = np.float32(

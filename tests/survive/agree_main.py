@@ -1,7 +1,7 @@
-"""One of two processes that save, lose and restore together.
+"""One of two processes that save, break and restore checkpoints together.
 
-Its arguments are a workdir, the coordinator and its number; the last line
-that it prints is what it saw, as JSON.
+Arguments: a workdir, the coordinator and the number of the process. The last
+line of its output is what it found, as JSON.
 """
 
 import json
@@ -26,7 +26,7 @@ SIZE = 200_000
 
 
 def only_first(do, *arguments):
-    """Process 0 does something while the other waits."""
+    """Runs an action in process 0 while the other waits."""
     if jax.process_index() == 0:
         do(*arguments)
     multihost_utils.sync_global_devices("done")

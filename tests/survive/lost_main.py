@@ -1,4 +1,4 @@
-"""A process that talks to another one until that is gone."""
+"""A process that exchanges data with another one until that one ends."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What must not change a result: the clock, hashes, workers, processes."""
+"""Clock, hash seed, workers and processes do not change a result."""
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from tests.survive.process_run import losses
 from tests.survive.survive_run import assert_same, run
 
 
-def test_another_time_hash_seed_and_workers_give_the_same_bits(
+def test_time_hash_seed_and_workers_do_not_change_a_bit(
     whole, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PYTHONHASHSEED", "4711")
@@ -27,7 +27,7 @@ def test_another_time_hash_seed_and_workers_give_the_same_bits(
 @pytest.mark.parametrize(
     "method", ["supervised", "mean_teacher", "unimatch", "augseg", "cps"]
 )
-def test_a_batch_is_cut_into_processes_bit_for_bit(method, views):
+def test_a_batch_is_split_among_processes_bit_for_bit(method, views):
     config = shapes_config.get_config(f"tiny_1_16,method={method}")
     config.train.batch_size = 8
     config.data.crop_size = 33

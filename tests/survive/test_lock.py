@@ -1,4 +1,4 @@
-"""One run a workdir; readers of it do not ask."""
+"""A workdir is locked for one run; readers need no lock."""
 
 import errno
 import fcntl
@@ -32,7 +32,7 @@ def test_a_second_run_is_refused_while_the_first_lives(copied):
         pass
 
 
-def test_runs_after_one_another_share_a_process(tmp_path):
+def test_a_second_run_in_the_same_process_is_refused_too(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     for _ in range(2):
@@ -44,7 +44,7 @@ def test_runs_after_one_another_share_a_process(tmp_path):
             lock_workdir(tmp_path).__enter__()
 
 
-def test_a_file_system_without_locks_is_warned_of(
+def test_a_file_system_without_locks_gives_a_warning(
     tmp_path, monkeypatch, caplog
 ):
     def refuse(file, operation):

@@ -1,4 +1,4 @@
-"""What may change when a run continues, and what may not."""
+"""Which fields may change when a run continues."""
 
 import json
 
@@ -11,7 +11,7 @@ from ipixmatch_jax.data.source import DataSet
 from ipixmatch_jax.experiment.resume import check_resume
 from tests.tiny_run import build
 
-# Another value of each field that has one; numbers get half of theirs.
+# Another value for each field with choices; numbers are changed in the test.
 OTHERS = {
     "method": "fixmatch",
     "teacher": "shared",
@@ -44,7 +44,7 @@ def small(**changes):
 
 
 def shapes_of(config):
-    """Paths, shapes and types of all that a checkpoint holds."""
+    """Paths, shapes and dtypes of everything in a checkpoint."""
     names = tuple(map(str, range(config.model.num_classes)))
     like = build(config, DataSet((), (), (), None, names, ())).like
     leaves, tree = jax.tree.flatten(like)
@@ -73,7 +73,7 @@ def _get(config, field):
 
 def test_every_other_field_is_harmless(tmp_path):
     changes = {}
-    # Refused, and a test of the images that have other numbers of them.
+    # data.channels is refused and tested with images of other channels.
     left = {*OTHERS, "data.channels"}
     for section, values in small().to_dict().items():
         fields = values if isinstance(values, dict) else {section: values}
@@ -118,7 +118,7 @@ def test_a_field_that_an_older_version_lacks_has_its_default(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", '{"seed": 1'])
-def test_a_config_that_is_not_whole_is_named(tmp_path, text):
+def test_an_incomplete_config_is_refused_by_name(tmp_path, text):
     path = tmp_path / configuration.FILE
     path.write_text(text)
     with pytest.raises(ValueError, match=r"not whole .* remove it") as error:

@@ -1,4 +1,4 @@
-"""The batch that fits: how it is searched, and that a run keeps it."""
+"""The search for the largest batch that fits; a run keeps its batch."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ from tests.tiny_run import build
 
 
 def search(memory, limit, *, unit=2, most=1000):
-    """What was found, and the batches that were asked for."""
+    """The batch found, and the batches that were tried."""
     asked = []
 
     def watched(batch):
@@ -52,13 +52,13 @@ def search(memory, limit, *, unit=2, most=1000):
         (40, 1000, 40, [40, 80]),
     ],
 )
-def test_affine_memory_takes_three_questions(unit, most, batch, asked):
+def test_affine_memory_takes_three_tries(unit, most, batch, asked):
     found, questions = search(lambda b: 100 + 7 * b, 400, unit=unit, most=most)
     assert found == (batch, 100 + 7 * batch)
     assert questions == asked
 
 
-def test_nothing_fits():
+def test_zero_means_that_no_batch_fits():
     assert search(lambda b: 100 + 7 * b, 113) == ((0, 114), [2])
 
 
@@ -74,7 +74,7 @@ def test_nothing_fits():
     ids=["convex", "concave", "a jump", "falling first", "flat"],
 )
 @pytest.mark.parametrize("limit", [350, 700, 1000])
-def test_whatever_the_growth_what_is_returned_was_seen_to_fit(memory, limit):
+def test_the_returned_batch_was_tried_however_memory_grows(memory, limit):
     (batch, size), asked = search(memory, limit, most=500)
     assert len(asked) <= 6
     if memory(2) > limit:
@@ -85,8 +85,8 @@ def test_whatever_the_growth_what_is_returned_was_seen_to_fit(memory, limit):
     assert batch % 2 == 0
 
 
-def test_a_jump_is_stepped_back_from():
-    # By the line up to 30 images 42 would fit; by the truth 30 do.
+def test_the_search_steps_back_after_a_jump_in_memory():
+    # The line through the first tries predicts 42 images, but only 30 fit.
     (batch, _), asked = search(
         lambda b: 100 + 7 * b + (500 if b > 30 else 0), 400
     )
@@ -100,7 +100,7 @@ def test_the_rate_goes_with_the_batch():
     assert scale_rate(0.001, 32, 8, "adam") == pytest.approx(0.002)
 
 
-def test_what_the_host_has_left():
+def test_the_free_memory_of_the_host():
     meminfo = "MemTotal: 9000 kB\nMemAvailable:    2000 kB\nHugePages: 0\n"
     assert device_memory.available(meminfo) == 2_048_000
     assert device_memory.available(meminfo, "max\n", "5\n") == 2_048_000
@@ -110,26 +110,25 @@ def test_what_the_host_has_left():
 
 @pytest.mark.parametrize("module", [camvid, cityscapes, folder, shapes, voc])
 @pytest.mark.parametrize("method", ["supervised", "mean_teacher", "cps"])
-def test_every_recipe_says_which_batch_its_rate_is_for(module, method):
-    words = f"{module.__name__}"
+def test_every_recipe_has_a_reference_batch_for_its_rate(module, method):
     default = {
-        "configs.camvid": "tiny_1_8",
-        "configs.cityscapes": "r101_1_16",
-        "configs.folder": "tiny",
-        "configs.shapes": "tiny_1_16",
-        "configs.voc": "r101_1_8",
-    }[words]
+        camvid: "tiny_1_8",
+        cityscapes: "r101_1_16",
+        folder: "tiny",
+        shapes: "tiny_1_16",
+        voc: "r101_1_8",
+    }[module]
     config = module.get_config(f"{default},method={method}")
     assert config.train.reference_batch_size == config.train.batch_size
     assert config.train.batch_size > 0
 
 
-def test_the_base_and_tfds_say_it_too():
+def test_the_base_and_tfds_have_a_reference_batch_too():
     for config in (common.base(), tfds.get_config()):
         assert config.train.reference_batch_size == config.train.batch_size
 
 
-def test_without_a_recipes_batch_no_rate_can_be_scaled():
+def test_without_a_reference_batch_the_rate_cannot_be_scaled():
     config = shapes.get_config()
     config.train.batch_size = 0
     validate.check_config(config)
@@ -156,7 +155,7 @@ def few_scenes(monkeypatch):
 
 
 def planned(config, batch_size):
-    """Of a real state and batch, not of shapes."""
+    """Planned bytes for a real state and batch instead of shapes."""
     config = config.copy_and_resolve_references()
     config.train.batch_size = batch_size
     built = build(config)
@@ -179,7 +178,7 @@ def planned(config, batch_size):
 
 @pytest.fixture
 def compiled_in_haste():
-    """Memory is planned all the same, in half the time."""
+    """Compiles without optimisation: the same memory plan in half the time."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield
@@ -216,7 +215,7 @@ def test_a_run_keeps_the_batch_that_it_found(
     assert "--config.train.batch_size=4 --config.train.learning_rate=0.015" in (
         caplog.text
     )
-    # Now less is free; the run goes on as it was, the recipe given again.
+    # With less memory the run continues unchanged, from the same recipe.
     monkeypatch.setattr(device_memory, "limit", lambda devices: 1)
     again = tiny()
     again.train.reference_batch_size = 8
@@ -238,8 +237,8 @@ def test_too_little_memory_is_one_sentence_with_ways_out(
     assert not (tmp_path / "new").exists()
 
 
-# The state of the tiny network is below 2**25 bytes, and of 6 classes 1024^2
-# pixels have 6 * 2**22 bytes of scores.
+# The state of the tiny network takes less than 2**25 bytes, and the scores of
+# 6 classes at 1024^2 pixels take 6 * 2**22 bytes.
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
@@ -259,7 +258,7 @@ def test_images_that_can_fit_no_device_are_refused_before_compilation(
     assert not (tmp_path / "new").exists()
 
 
-def test_what_must_exist_is_counted_per_device(few_scenes, monkeypatch):
+def test_unavoidable_arrays_are_counted_per_device(few_scenes, monkeypatch):
     config = tiny()
     config.train.batch_size = 16
     config.mesh.data = 8
@@ -273,7 +272,7 @@ def test_what_must_exist_is_counted_per_device(few_scenes, monkeypatch):
         least_memory.check_memory(config, built)
 
 
-def test_a_device_that_tells_nothing_is_asked_for_a_number(
+def test_a_device_that_reports_no_memory_needs_a_batch_size(
     few_scenes, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(device_memory, "limit", lambda devices: None)
@@ -281,7 +280,7 @@ def test_a_device_that_tells_nothing_is_asked_for_a_number(
         loop.train(tiny(), tmp_path / "new")
 
 
-def test_cpu_devices_share_what_the_host_has(monkeypatch, tmp_path):
+def test_cpu_devices_share_the_memory_of_the_host(monkeypatch, tmp_path):
     (tmp_path / "meminfo").write_text("MemAvailable: 1000000 kB\n")
     monkeypatch.setattr(device_memory, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(device_memory, "_CGROUP", tmp_path / "none")
@@ -290,7 +289,7 @@ def test_cpu_devices_share_what_the_host_has(monkeypatch, tmp_path):
     assert device_memory.limit(8) == pytest.approx(whole / 8, abs=2)
 
 
-def test_processes_agree_on_bytes_that_32_bits_do_not_hold(monkeypatch):
+def test_processes_agree_on_more_bytes_than_32_bits_can_hold(monkeypatch):
     def gathered(mine):
         assert mine.dtype == np.int32
         return np.stack([mine, mine - 1024])
@@ -306,7 +305,7 @@ def test_processes_agree_on_bytes_that_32_bits_do_not_hold(monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["unimatch", "mean_teacher"])
-def test_the_shapes_are_those_of_real_batches(few_scenes, method):
+def test_the_shapes_equal_those_of_real_batches(few_scenes, method):
     from ipixmatch_jax.data import pipeline
 
     config = shapes.get_config(f"tiny_1_16,method={method}")

@@ -1,4 +1,4 @@
-"""A run on images of four channels, and every command on what it left."""
+"""A run on images of four channels, and every command on its workdir."""
 
 import json
 import zipfile
@@ -24,14 +24,14 @@ SIZE = (40, 48)
 
 
 def drawn(i):
-    """uint8 [40, 48, 4], the last channel much darker than the others."""
+    """An image, uint8 [40, 48, 4], whose last channel is much darker."""
     values = np.random.default_rng(i).integers(0, 256, (*SIZE, 4))
     return (values // [1, 1, 1, 8]).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Six images, four masks: 15 of 16 pixels are background."""
+    """A folder of six images and four masks; 15/16 is background."""
     root = tmp_path_factory.mktemp("images")
     for name in ("images", "masks"):
         (root / name).mkdir()
@@ -118,7 +118,7 @@ def test_it_is_continued_with_the_same_numbers(images, workdir, monkeypatch):
 
 
 def bare(workdir, values):
-    """Ids of one image by the network alone, normalised here."""
+    """Ids of one image from the network itself, normalised by the test."""
     run = restore.restore(workdir, "best")
     mean, std = (
         np.float64(getattr(run.config.data, name).split(","))
@@ -132,7 +132,7 @@ def bare(workdir, values):
     return logits.argmax(-1), first - second > 1e-3
 
 
-def test_predictions_see_all_four(images, workdir, tmp_path):
+def test_predictions_use_all_four_channels(images, workdir, tmp_path):
     done = predict_run.predict_workdir(workdir, images / "images", tmp_path)
     assert done == (6, 0, 0)
     for i in (0, 5):
@@ -145,7 +145,7 @@ def test_predictions_see_all_four(images, workdir, tmp_path):
         np.testing.assert_array_equal(overlay, half)
 
 
-def test_the_artifact_takes_four(images, workdir, tmp_path):
+def test_the_exported_file_takes_four_channels(images, workdir, tmp_path):
     path = tmp_path / "model.zip"
     predict_run.export_workdir(workdir, path, size=48)
     with zipfile.ZipFile(path) as archive:

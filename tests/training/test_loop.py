@@ -1,4 +1,4 @@
-"""The whole run on tiny scenes: resume, results, divergence, refusals."""
+"""Whole runs on tiny scenes: resume, results, divergence, refusals."""
 
 import functools
 import json
@@ -40,7 +40,7 @@ def read(workdir, at):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Four steps in one go."""
+    """A run of four uninterrupted steps."""
     workdir = tmp_path_factory.mktemp("whole")
     patch = pytest.MonkeyPatch()
     few_scenes(patch)
@@ -75,7 +75,7 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     )
 
     def was_seen(step):
-        # Threads read ahead, so batches come in any order.
+        # Threads read ahead, so the batches are requested in any order.
         image = stream[step]["labelled"]["image"]
         read = [b["labelled"]["image"] for b in seen if b is not None]
         return any(np.array_equal(image, other) for other in read)
@@ -83,7 +83,7 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     assert [was_seen(step) for step in range(4)] == [False, False, True, True]
 
 
-def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
+def test_evaluate_repeats_the_results_of_a_finished_run(whole, capsys):
     results = json.loads((whole / "results.json").read_text())
     assert results["class_names"] == list(shapes.CLASS_NAMES)
     assert results["made_with"]["jax"] == jax.__version__
@@ -111,10 +111,29 @@ def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
     assert {"val_miou_student", "val_miou_teacher"} <= set(lines[1])
 
 
-def test_repeating_a_finished_run_trains_nothing(whole):
-    before = (whole / "metrics.jsonl").read_text()
+RECORD = ("config.json", "classes.json", "metrics.jsonl")
+
+
+def test_repeating_a_finished_run_trains_nothing(whole, caplog):
+    before = [(whole / name).read_text() for name in RECORD]
+    caplog.set_level("INFO", "ipixmatch_jax")
     assert loop.train(tiny(), whole) == 0
-    assert (whole / "metrics.jsonl").read_text() == before
+    assert "NOTHING WAS TRAINED" not in caplog.text
+    assert [(whole / name).read_text() for name in RECORD] == before
+
+
+def test_a_finished_run_keeps_its_record_when_other_fields_are_given(
+    whole, caplog
+):
+    before = [(whole / name).read_text() for name in RECORD]
+    others = {"data.crop_size": 65, "train.learning_rate": 0.5}
+    assert loop.train(tiny(**others), whole) == 0
+    assert [(whole / name).read_text() for name in RECORD] == before
+    (said,) = [r.message for r in caplog.records if "TRAINED" in r.message]
+    assert "NOTHING WAS TRAINED" in said
+    assert "data.crop_size is 33 there and 65 here" in said
+    assert "train.learning_rate is 0.03 there and 0.5 here" in said
+    assert "choose another --workdir" in said
 
 
 def test_a_shape_changing_field_is_refused_on_resume(whole):

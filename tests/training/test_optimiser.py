@@ -1,4 +1,4 @@
-"""SGD against a float64 loop of torch's rule; the golden schedule."""
+"""SGD and Adam against torch's rule in float64; the golden schedule."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +11,7 @@ from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.optimisers.sgd import sgd
 
 
-def test_schedule_is_the_references(reference):
+def test_the_schedule_equals_the_references(reference):
     golden = np.load(reference / "golden_resnet50.npz")["lr_used"]
     rate = poly_schedule(1e-3, 100)
     actual = [rate(jnp.int32(k)) for k in range(100)]
@@ -24,7 +24,7 @@ def test_schedule_stays_finite_after_its_end():
 
 
 def torch_sgd(start, grads, rates, decay, momentum=0.9):
-    """torch.optim.SGD as its documentation writes it."""
+    """torch.optim.SGD as in its documentation."""
     w, buffer = start, np.zeros_like(start)
     for grad, rate in zip(grads, rates, strict=True):
         buffer = momentum * buffer + grad + decay * w
@@ -32,7 +32,7 @@ def torch_sgd(start, grads, rates, decay, momentum=0.9):
     return w
 
 
-def test_update_is_torchs_with_a_faster_head():
+def test_sgd_equals_torchs_with_a_higher_rate_for_the_head():
     rng = np.random.default_rng(0)
     params = {"backbone": {"w": rng.standard_normal(4)}}
     params["head"] = {"b": rng.standard_normal(3)}
@@ -65,7 +65,7 @@ def test_a_parameter_outside_the_groups_is_named():
         tx.update(params, tx.init(params), params)
 
 
-def test_adam_is_torchs_with_a_faster_head():
+def test_adam_equals_torchs_with_a_higher_rate_for_the_head():
     rng = np.random.default_rng(1)
     start, grads = rng.standard_normal((2, 4)), rng.standard_normal((5, 2, 4))
     tx = adam(
@@ -81,7 +81,7 @@ def test_adam_is_torchs_with_a_faster_head():
         tree = {n: {"w": x} for n, x in zip(names, grad, strict=True)}
         updates, state = tx.update(tree, state, now)
         now = optax.apply_updates(now, updates)
-        # torch.optim.Adam as its documentation writes it.
+        # torch.optim.Adam as in its documentation.
         grad = grad + 0.1 * expected
         first = 0.9 * first + 0.1 * grad
         second = 0.999 * second + 0.001 * grad**2

@@ -1,4 +1,4 @@
-"""The whole step on a network of one matrix: update, average, guard."""
+"""The train step on a network of one matrix: update, average, guard."""
 
 import functools
 
@@ -61,7 +61,7 @@ def test_the_teacher_averages_parameters_and_statistics():
     assert metrics["learning_rate"] == np.float32(0.1)
 
 
-def test_the_inter_pixel_term_adds_itself_and_nothing_else():
+def test_the_weighted_inter_pixel_term_is_all_that_is_added():
     state, plain = make()
     views = draw_views(1)
     _, without = plain(state, views)
@@ -70,7 +70,7 @@ def test_the_inter_pixel_term_adds_itself_and_nothing_else():
     _, metrics = run(state, views)
     for name in ("loss_x", "loss_u", "confident_share"):
         np.testing.assert_allclose(metrics[name], without[name], rtol=1e-6)
-    # The first of four steps of warm-up carries a quarter of the weight.
+    # In the first of four warm-up steps the weight is a quarter.
     np.testing.assert_allclose(
         metrics["loss"],
         without["loss"] + 0.3 / 4 * metrics["loss_ip"],
@@ -110,7 +110,7 @@ def test_a_value_that_is_not_finite_changes_only_the_counters(bad):
     for views in (broken, broken, good, broken):
         state, metrics = run(state, views)
         counts.append((int(state.skipped), int(state.skipped_in_a_row)))
-        if state.step <= 2:  # Nothing good has been seen yet.
+        if state.step <= 2:  # No finite update has been made yet.
             jax.tree.map(
                 np.testing.assert_array_equal,
                 (before.student, before.teacher, before.opt_state),

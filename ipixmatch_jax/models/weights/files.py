@@ -3,7 +3,6 @@
 What a file is, its first bytes say; its name does not matter.
 """
 
-import os
 import pathlib
 import pickle
 import re
@@ -15,6 +14,8 @@ import ml_dtypes  # noqa: F401 - teaches NumPy bfloat16
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+
+from ipixmatch_jax.utils.atomic import replace_file
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 # The networks of one training checkpoint, the preferred first: UniMatch V2
@@ -103,18 +104,14 @@ def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
     # safetensors writes a transposed view's memory as it lies.
     tensors = {k: np.asarray(v, order="C") for k, v in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with replace_file(path) as partial:
         if path.suffix == ".safetensors":
-            part.write_bytes(save(tensors, metadata={"format": "pt"}))
+            partial.write_bytes(save(tensors, metadata={"format": "pt"}))
         else:
             torch = _torch(path)
             torch.save(
-                {name: torch.tensor(v) for name, v in tensors.items()}, part
+                {name: torch.tensor(v) for name, v in tensors.items()}, partial
             )
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_suffix(path: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""Mutated files and lists: a right sample, or one sentence, never more."""
+"""Damaged files and lists give a correct sample or one sentence."""
 
 import io
 import os
@@ -34,7 +34,7 @@ def exif(orientation):
 
 
 def images():
-    """Bytes of one image in many encodings, by name."""
+    """{encoding: bytes of one image}."""
     rgb = Image.fromarray(COLOURS)
     sixteen = Image.fromarray(COLOURS[..., 0].astype(np.uint16) << 8)
     return {
@@ -93,14 +93,14 @@ def mutated(data, rng):
         elif kind == 4:
             del data[at : at + length]
         else:
-            # Heads hold the sizes, offsets and counts.
+            # The header holds sizes, offsets and counts.
             place = int(rng.integers(0, min(len(data), 64) + 1))
             data[place : place + 4] = rng.bytes(4)
     return bytes(data)
 
 
 def outcome(source, path):
-    """(sample, size) or None for one sentence that names the file."""
+    """(sample, size), or None after a one-sentence error with the file name."""
     try:
         return source[0], source.size(0)
     except BadFileError as error:
@@ -111,7 +111,7 @@ def outcome(source, path):
         return None
 
 
-# Pillow warns of what it can read in spite of damage.
+# Pillow warns about damaged files that it can still read.
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("name", images())
@@ -132,7 +132,7 @@ def test_mutated_images(name, tmp_path):
         assert mask is None
         assert image.mode == "RGB"
         assert image.size == got[1][::-1]
-        if name.endswith(".png"):  # Whose checksums see everything.
+        if name.endswith(".png"):  # PNG checksums detect all damage.
             assert image.tobytes() == right.image.tobytes()
             assert got[1] == size
     assert refused >= 3
@@ -226,7 +226,7 @@ def test_an_exif_rotation_is_applied(tmp_path, orientation):
     np.testing.assert_array_equal(read(tmp_path, data), np.asarray(right))
 
 
-def test_a_mask_that_was_not_turned_with_its_image_is_told(tmp_path):
+def test_a_mask_that_was_not_rotated_with_its_image_is_reported(tmp_path):
     (tmp_path / "a.jpg").write_bytes(images()["turned.jpg"])
     (tmp_path / "a.png").write_bytes(masks()["grey.png"])
     source = FileSource(tmp_path, [("a.jpg", "a.png")], 3)
@@ -244,7 +244,7 @@ def test_modes_become_rgb(tmp_path):
     np.testing.assert_array_equal(read(tmp_path, some["alpha.png"]), COLOURS)
     file = encoded(Image.fromarray(grey), format="PNG")
     np.testing.assert_array_equal(read(tmp_path, file), spread)
-    # Cyan is the lack of red: full cyan and half black of a CMYK JPEG.
+    # Cyan removes red: full cyan and half black of a CMYK JPEG.
     flat = Image.new("CMYK", (16, 16), (255, 0, 0, 128))
     pixels = read(tmp_path, encoded(flat, format="JPEG", quality=100))
     assert np.abs(pixels.astype(int) - (0, 127, 127)).max() <= 3
@@ -275,7 +275,7 @@ def test_grey_masks_of_few_bits_keep_their_ids(tmp_path, bits):
 
 
 def png(width, height, bits, rows):
-    """A grey PNG with right checksums, whatever it claims."""
+    """A grey PNG with valid checksums, whatever size its header gives."""
 
     def chunk(kind, data):
         check = struct.pack(">I", zlib.crc32(kind + data))
@@ -305,7 +305,7 @@ def test_a_png_whose_pixels_end_early_is_refused(tmp_path):
         decode.read_image(str(tmp_path / "a.png"))
 
 
-def test_what_is_no_file_is_refused_without_waiting(tmp_path):
+def test_a_path_that_cannot_be_read_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "empty.png").touch()
@@ -324,7 +324,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
                 read(path)
 
 
-def test_masks_that_hold_no_ids_are_refused(tmp_path):
+def test_masks_without_class_ids_are_refused(tmp_path):
     rgb = Image.fromarray(COLOURS)
     for image, how, reason in (
         (rgb, "PNG", "holds RGB colours"),

@@ -94,7 +94,7 @@ def serve():
         server.server_close()
 
 
-def test_download_writes_what_is_published(published_splits, serve, tmp_path):
+def test_download_writes_the_published_lists(published_splits, serve, tmp_path):
     paths = download.download(tmp_path, serve(published_splits))
     assert len(paths) == 35
     for path in paths:
@@ -104,7 +104,7 @@ def test_download_writes_what_is_published(published_splits, serve, tmp_path):
     assert len(files) == 35
 
 
-def test_download_refuses_another_list_and_writes_nothing(
+def test_download_refuses_a_changed_list_and_writes_nothing(
     serve, tmp_path, monkeypatch
 ):
     served, out = tmp_path / "served", tmp_path / "out"

@@ -1,4 +1,4 @@
-"""The whole network: reference numbers, shapes, exactness when padded."""
+"""The whole network: reference numbers, shapes, exact logits with padding."""
 
 import functools
 
@@ -62,7 +62,7 @@ def test_an_odd_size_alone_and_padded(numbers):
     variables = jax.device_put(golden.variables())
     _assert_close(forward(variables, odd, None), numbers["eval_logits_odd"])
 
-    # What lies outside the true size must not matter, nor an empty slot.
+    # Neither the padding nor an empty slot of the batch may matter.
     padded = np.full((4, 72, 99, 3), 7, np.float32)
     padded[:1, :61, :92] = odd
     padded[1:3, :65, :65] = square
@@ -187,7 +187,7 @@ def test_gradients_in_bfloat16_are_finite_and_float32():
         assert np.all(np.isfinite(leaf))
 
 
-def test_sizes_are_for_evaluation():
+def test_true_sizes_are_refused_in_training():
     network = model_registry.build("tiny", 5)
     with pytest.raises(ValueError, match="sizes is for evaluation"):
         jax.eval_shape(
@@ -217,7 +217,7 @@ def test_unknown_names_list_the_known(arguments, sentence):
         )
 
 
-def test_tiny_is_tiny():
+def test_tiny_has_few_parameters():
     shapes = golden.shapes(model_registry.build("tiny", 11))
     count = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
     assert 1_000_000 < count < 2_000_000

@@ -75,12 +75,12 @@ def server(monkeypatch, cache):
         *[(text, None) for text in ("a/b:../c", "a/b:/c", "a/b:")],
     ],
 )
-def test_what_is_a_name(text, expected):
+def test_which_texts_are_names_of_the_hub(text, expected):
     name = hub.parse_name(text)
     assert (None if name is None else name.file) == expected
 
 
-def test_a_file_is_downloaded_once_and_its_checksum_said(server, caplog):
+def test_a_file_is_downloaded_once_and_its_checksum_logged(server, caplog):
     caplog.set_level(logging.INFO, "ipixmatch_jax")
     path = load.find("timm/net")
     assert path.read_bytes() == CONTENT
@@ -126,6 +126,6 @@ def test_without_the_extra_the_sentence_names_it(monkeypatch):
 @pytest.mark.parametrize(
     "source", ["weights/resnet50.pth", "resnet50", "/no/such/file.safetensors"]
 )
-def test_a_path_that_is_not_there_is_not_looked_for_elsewhere(source):
+def test_a_missing_path_is_not_looked_for_on_the_hub(source):
     with pytest.raises(FileNotFoundError, match=f"^{source}: there is no such"):
         load.find(source)
