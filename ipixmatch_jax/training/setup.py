@@ -25,7 +25,11 @@ from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models.registry import BACKBONES
-from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
+from ipixmatch_jax.models.segmenter import (
+    Segmenter,
+    draw_variables,
+    variable_shapes,
+)
 from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.optimisers.param_groups import faster_head
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
@@ -88,10 +92,7 @@ def make_views(
     )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _random_variables(network, size: int, key):
-    images = jnp.zeros((1, size, size, network.channels), jnp.float32)
-    return network.init(key, images, False)
+_draw_variables = jax.jit(draw_variables, static_argnums=(0, 1))
 
 
 def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
@@ -114,7 +115,7 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
     for number, name in enumerate(names):
         # Several students share a file at most: their heads start different.
         own = jax.random.fold_in(key, number) if number else key
-        started[name] = _random_variables(network, config.data.crop_size, own)
+        started[name] = _draw_variables(network, config.data.crop_size, own)
     if loaded is not None:
         started = {k: load.merge(loaded, v) for k, v in started.items()}
     elif not BACKBONES[config.model.backbone].for_cpus:
@@ -137,7 +138,8 @@ def forward(network, variables, images, train: bool, perturb=None):
     if not train:
         return apply(), None
     logits, updated = apply(mutable=["batch_stats"])
-    return logits, updated["batch_stats"]
+    # Flax leaves the collection out where no layer is a batch norm.
+    return logits, updated.get("batch_stats", {})
 
 
 def _optimiser(config: FrozenConfigDict):
