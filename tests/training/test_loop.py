@@ -218,7 +218,7 @@ def test_two_students_refuse_a_file_with_a_head(tmp_path):
     config = tiny(method="cps", teacher="shared")
     whole = golden.random_variables(build_network(config))
     path = tmp_path / "whole.safetensors"
-    files.write(path, torch_names.to_torch_names(whole))
+    files.write_tensors(path, torch_names.to_torch_names(whole))
     config.model.pretrained = str(path)
     with pytest.raises(ValueError, match="holds a head too"):
         build(config).init(0)
