@@ -16,6 +16,12 @@ _COORDINATOR = flags.DEFINE_string(
     None,
     "host:port of process 0, where neither Slurm nor a TPU pod says it.",
 )
+_BIND = flags.DEFINE_string(
+    "coordinator_bind",
+    None,
+    "host:port on which process 0 listens; by default the coordinator's "
+    "where that is a loopback address, else every interface.",
+)
 _NUM_PROCESSES = flags.DEFINE_integer(
     "num_processes",
     None,
@@ -55,6 +61,7 @@ def main(argv: list[str]) -> None:
         _NUM_PROCESSES.value,
         _PROCESS_ID.value,
         heartbeat_seconds=_HEARTBEAT.value,
+        bind=_BIND.value,
     )
     sys.exit(loop.train(config_flag.read_config(), workdir))
 
