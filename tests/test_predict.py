@@ -176,13 +176,13 @@ def test_what_is_large_is_cut_and_the_rest_is_not(folder):
 
 def test_large_images_take_fewer_at_once():
     side = predictor.LARGE
-    assert predictor._count(side, 16, None, predictor.PLAIN) == 1
-    assert predictor._count(side // 4, 16, None, predictor.PLAIN) == 4
+    assert predictor.count_per_forward(side, 16, None, predictor.PLAIN) == 1
+    assert predictor.count_per_forward(side // 4, 16, None, predictor.PLAIN) == 4
     mesh = sharding.make_mesh(8, 1)
-    assert predictor._count(side, 16, mesh, predictor.PLAIN) == 8
-    assert predictor._count(100, 17, mesh, predictor.PLAIN) == 24
+    assert predictor.count_per_forward(side, 16, mesh, predictor.PLAIN) == 8
+    assert predictor.count_per_forward(100, 17, mesh, predictor.PLAIN) == 24
     averaging = predictor.Averaging((0.5, 2.0), True)
-    assert predictor._count(side // 16, 16, None, averaging) == 2
+    assert predictor.count_per_forward(side // 16, 16, None, averaging) == 2
 
 
 def test_many_files_of_one_size_compile_once(folder):

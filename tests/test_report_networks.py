@@ -11,7 +11,7 @@ from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.data.source import BadFileError, DataSet, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.evaluate import evaluator
+from ipixmatch_jax.evaluate import evaluator, image_batches
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.report import val_images
 
@@ -91,7 +91,7 @@ def test_every_network_is_judged_on_every_image(mode):
     for i in (0, 1, 3):
         image, truth = source.arrays(i)
         if mode == "center_crop":
-            box = evaluator.center_box(*truth.shape, 36)
+            box = image_batches.center_box(*truth.shape, 36)
             image, truth = (
                 x[box[0] : box[2], box[1] : box[3]] for x in (image, truth)
             )

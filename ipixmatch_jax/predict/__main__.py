@@ -37,7 +37,7 @@ def run() -> None:
             args.images,
             args.out,
             kinds=_kinds(args),
-            averaging=predictor.Averaging(
+            averaging=Averaging(
                 args.scales or (1.0,), bool(args.flip)
             ),
             window=args.window,
@@ -150,7 +150,7 @@ def _add_predicting(parser) -> None:
         type=pixels_or_none,
         metavar="PIXELS",
         help="cut every image into windows of that side; 0: none. By default "
-        f"images above {predictor.LARGE:,} pixels, or as the run was scored",
+        f"images above {windows.LARGE:,} pixels, or as the run was scored",
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ipixmatch_jax.data import normalisation
 from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
-from ipixmatch_jax.predict.predictor import probabilities
+from ipixmatch_jax.predict.averaging import probabilities
 from ipixmatch_jax.utils import atomic
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")

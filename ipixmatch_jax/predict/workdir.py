@@ -86,7 +86,7 @@ def choose(run: restore.Trained, network: str) -> str:
 
 def choose_windows(
     config: ConfigDict, side: int | None
-) -> predictor.Windows | None:
+) -> windows.Windows | None:
     """The windows that --window asks for, or by default fit the run.
 
     Args:
@@ -98,10 +98,10 @@ def choose_windows(
     if side == 0:
         return None
     if side is not None:
-        return predictor.Windows(side, 0)
+        return windows.Windows(side, 0)
     if config.evaluate.mode == "sliding_window":
-        return predictor.Windows(crop_size, 0)
-    return predictor.Windows(max(predictor.WINDOW, crop_size))
+        return windows.Windows(crop_size, 0)
+    return windows.Windows(max(windows.WINDOW, crop_size))
 
 
 def predict_workdir(
@@ -113,7 +113,7 @@ def predict_workdir(
     checkpoint: str = "best",
     root: str | None = None,
     kinds: tuple[str, ...] = ("predictions", "overlays"),
-    averaging: predictor.Averaging = predictor.PLAIN,
+    averaging: Averaging = PLAIN,
     window: int | None = None,
 ) -> Done:
     """Predicts images with a run's network; what is done already is left.

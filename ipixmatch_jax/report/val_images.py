@@ -2,20 +2,25 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipixmatch_jax.data.source import BadFileError, DataSet, Source, pixels
+from ipixmatch_jax.data.source import BadFileError, DataSet
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.evaluate import evaluator, metrics
-from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
+from ipixmatch_jax.evaluate.image_batches import (
+    Batch,
+    plan_batches,
+    read_item,
+    read_sizes,
+    return_errors,
+    run_batches,
+)
+from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes
 from ipixmatch_jax.experiment import restore
-
-_DECODERS = 4  # threads
 
 
 class Seen(NamedTuple):
@@ -155,73 +160,45 @@ class _Viewer:
         self._crop = crop if mode == "center_crop" else None
         window = crop if mode == "sliding_window" else None
         self._judged = _jit_judged(run.network, window, len(data.class_names))
-        self.bad: list[str] = []
-        self.sizes = _sizes(data.val, self._crop, self.bad)
+        self.sizes, errors = read_sizes(data.val, self._crop)
+        self.bad = [str(error) for error in errors]
         most = min(config.evaluate.batch_size, len(self.sizes))
-        self._batch = -(-most // run.mesh.size) * run.mesh.size
+        self._slots = -(-most // run.mesh.size) * run.mesh.size
         self._shapes = bucket_shapes(list(self.sizes.values()))
 
     def look(self, indices: list[int]) -> Iterator[Seen]:
         """Those images, in any order; bad ones are noted and left out."""
         sizes = {i: self.sizes[i] for i in indices}
-        with ThreadPoolExecutor(_DECODERS) as pool:
-            for shape, members in grouped(self._shapes, sizes):
-                for start in range(0, len(members), self._batch):
-                    some = members[start : start + self._batch]
-                    pairs = list(pool.map(self._read, some))
-                    yield from self._predict(some, pairs, shape)
+        plans = plan_batches(sizes, lambda *_: self._slots, self._shapes)
+        read = functools.partial(read_item, self._source, crop=self._crop)
+        for batch, found in run_batches(
+            plans,
+            return_errors(read),
+            self._predict,
+            channels=self._run.network.channels,
+        ):
+            yield from self._seen(batch, found)
 
-    def _read(self, index):
-        """Image and truth, or the sentence that says why there are none."""
-        try:
-            sample = self._source[index]
-        except BadFileError as error:
-            return str(error)
-        pair = pixels(sample.image), np.asarray(sample.mask)
-        if self._crop is None:
-            return pair
-        height, width = pair[1].shape
-        box = evaluator.center_box(height, width, self._crop)
-        top, left, bottom, right = box
-        return tuple(x[top:bottom, left:right] for x in pair)
-
-    def _predict(self, indices, pairs, shape):
-        images = [p if isinstance(p, str) else p[0] for p in pairs]
-        channels = self._run.network.channels
-        batch, sizes = padded(images, shape, self._batch, channels)
-        labels = np.full(batch.shape[:3], metrics.IGNORE, np.uint8)
-        for slot, pair in enumerate(pairs):
-            if not isinstance(pair, str):
-                h, w = pair[1].shape
-                labels[slot, :h, :w] = pair[1]
-        put = mesh.put_batch((batch, labels, sizes), self._run.mesh)
-        found = {
-            name: [np.asarray(x) for x in self._judged(variables, *put)]
+    def _predict(self, batch: Batch) -> dict[str, tuple]:
+        arrays = batch.images, batch.labels, batch.sizes
+        put = mesh.put_batch(arrays, self._run.mesh)
+        return {
+            name: self._judged(variables, *put)
             for name, variables in self._run.variables.items()
         }
-        for slot, (index, pair) in enumerate(zip(indices, pairs, strict=True)):
-            if isinstance(pair, str):
-                self.bad.append(pair)
+
+    def _seen(self, batch: Batch, found: dict[str, tuple]) -> Iterator[Seen]:
+        found = jax.tree.map(np.asarray, found)
+        for slot, item in enumerate(batch.items):
+            if isinstance(item, BadFileError):
+                self.bad.append(str(item))
                 continue
-            h, w = pair[1].shape
+            h, w = item.labels.shape
             ids = {n: x[slot, :h, :w] for n, (x, _) in found.items()}
             counts = {
                 n: x[slot].astype(np.int64) for n, (_, x) in found.items()
             }
-            yield Seen(index, *pair, ids, counts)
-
-
-def _sizes(source: Source, crop: int | None, bad: list[str]):
-    """(height, width) by position of the images that can be had."""
-    sizes = {}
-    for index in range(len(source)):
-        try:
-            h, w = source.size(index)
-        except BadFileError as error:
-            bad.append(str(error))
-            continue
-        sizes[index] = (h, w) if crop is None else (min(h, crop), min(w, crop))
-    return sizes
+            yield Seen(batch.indices[slot], *item, ids, counts)
 
 
 # Kept by its arguments, so that runs in one process share what it compiles.

@@ -1,19 +1,27 @@
 """What a run's networks say of every image of a source."""
 
+import functools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from ipixmatch_jax.data.source import BadFileError, Source, pixels
+from ipixmatch_jax.data.source import BadFileError, Source
 from ipixmatch_jax.distributed import mesh
-from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
+from ipixmatch_jax.evaluate.image_batches import (
+    Batch,
+    Size,
+    plan_batches,
+    read_item,
+    read_sizes,
+    return_errors,
+    run_batches,
+)
+from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.suggest import scores
 
-_DECODERS = 4  # threads
 # Of one forward on one device, unless a single image has more.
 _PIXELS = 2**23
 
@@ -82,18 +90,15 @@ class Looker:
 
     def look(self, plan: Plan, wanted: list[int]) -> Iterator[list[Look]]:
         """The images at the wanted positions, a list of looks per batch."""
-        waiting = None
-        with ThreadPoolExecutor(_DECODERS) as pool:
-            for shape, indices in _batches(plan, wanted, self._batch_size):
-                read = pool.map(lambda i: _pixels(plan.source, i), indices)
-                images = list(read)
-                examined = self._examine(images, shape)
-                # Read one batch late: the device works while we decode.
-                if waiting is not None:
-                    yield _looks(*waiting, plan.bad)
-                waiting = indices, images, examined
-        if waiting is not None:
-            yield _looks(*waiting, plan.bad)
+        sizes = {index: plan.sizes[index] for index in wanted}
+        read = functools.partial(read_item, plan.source)
+        for batch, examined in run_batches(
+            plan_batches(sizes, self._count_slots, plan.shapes),
+            return_errors(read),
+            self._examine,
+            channels=self._network.channels,
+        ):
+            yield _looks(batch, examined, plan.bad)
 
     def summarise(
         self, plan: Plan, on_images: Callable[[int], object]
@@ -112,13 +117,11 @@ class Looker:
         columns = zip(*(kept[i] for i in indices), strict=True)
         return Summary(np.asarray(indices), *map(np.stack, columns))
 
-    def _batch_size(self, shape):
+    def _count_slots(self, shape: Size, images: int) -> int:
         return min(self._each, fitting(shape)) * self._devices
 
-    def _examine(self, images, shape):
-        count = self._batch_size(shape)
-        batch = padded(images, shape, count, self._network.channels)
-        put = mesh.put_batch(batch, self._mesh)
+    def _examine(self, batch: Batch) -> scores.Examined:
+        put = mesh.put_batch((batch.images, batch.sizes), self._mesh)
         return scores.examine(self._network, self._members, *put)
 
 
@@ -129,42 +132,21 @@ def fitting(shape: tuple[int, int]) -> int:
 
 def make_plan(source: Source) -> Plan:
     """Reads the size of every image of a source."""
-    sizes, bad = {}, []
-    for index in range(len(source)):
-        try:
-            sizes[index] = source.size(index)
-        except BadFileError as error:
-            bad.append(str(error))
+    sizes, errors = read_sizes(source)
     shapes = bucket_shapes(list(sizes.values())) if sizes else []
-    return Plan(source, sizes, shapes, bad)
+    return Plan(source, sizes, shapes, [str(error) for error in errors])
 
 
-def _batches(plan, wanted, batch_size):
-    """(padded shape, indices) per batch."""
-    sizes = {index: plan.sizes[index] for index in wanted}
-    for shape, indices in grouped(plan.shapes, sizes):
-        step = batch_size(shape)
-        for start in range(0, len(indices), step):
-            yield shape, indices[start : start + step]
-
-
-def _pixels(source, index):
-    """uint8 [h, w, C], or the sentence that says why there are none."""
-    try:
-        return pixels(source[index].image)
-    except BadFileError as error:
-        return str(error)
-
-
-def _looks(indices, images, examined, bad):
+def _looks(batch: Batch, examined, bad: list[str]) -> list[Look]:
+    """What was found in a batch; its bad files are added to `bad`."""
     examined = jax.tree.map(np.asarray, examined)
     looks = []
-    for slot, (index, image) in enumerate(zip(indices, images, strict=True)):
-        if isinstance(image, str):
-            bad.append(image)
+    for slot, item in enumerate(batch.items):
+        if isinstance(item, BadFileError):
+            bad.append(str(item))
             continue
         one = scores.Examined(*(x[slot] for x in examined))
-        h, w = image.shape[:2]
+        h, w = item.image.shape[:2]
         one = one._replace(entropy_map=one.entropy_map[:h, :w])
-        looks.append(Look(index, image, one))
+        looks.append(Look(batch.indices[slot], item.image, one))
     return looks
