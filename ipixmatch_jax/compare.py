@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from ipixmatch_jax.cli import arguments
-from ipixmatch_jax.evaluate.results_table import read, table
+from ipixmatch_jax.evaluate.results_table import format_table, read_results
 
 
 def main() -> None:
@@ -27,9 +27,9 @@ def main() -> None:
     try:
         for run in parser.parse_args().runs:
             name, _, folders = run.rpartition("=")
-            seeds = [read(pathlib.Path(f)) for f in folders.split(",")]
+            seeds = [read_results(pathlib.Path(f)) for f in folders.split(",")]
             rows[name or folders] = seeds
-        text = table(rows)
+        text = format_table(rows)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"ipixmatch_jax: {error}")
     print(text)

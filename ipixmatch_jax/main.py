@@ -44,9 +44,9 @@ def main(argv: list[str]) -> None:
     """Runs one training; exits with 143 or 130 after a save on a signal."""
     if len(argv) > 1:
         raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+    from ipixmatch_jax import api
     from ipixmatch_jax.data.workers import WorkersLostError
     from ipixmatch_jax.distributed import processes
-    from ipixmatch_jax.training import loop
     from ipixmatch_jax.training.divergence import DivergenceError
 
     workdir = pathlib.Path(config_flag.WORKDIR.value or _default_workdir())
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
             _PROCESS_ID.value,
             heartbeat_seconds=_HEARTBEAT.value,
         )
-        code = loop.train(config_flag.CONFIG.value, workdir)
+        run = api.train(config_flag.CONFIG.value, workdir)
     except (
         ValueError,
         OSError,
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> None:
         # A sentence for the person; --verbosity=1 gives the traceback too.
         absl_logging.debug("stopped", exc_info=True)
         sys.exit(f"ipixmatch_jax: {error}")
-    sys.exit(code)
+    sys.exit(run.exit_code)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def cells(line):
 
 
 def test_one_seed_names_its_network_and_step():
-    head, _, row = results_table.table(
+    head, _, row = results_table.format_table(
         {"a": [result(30.0, [20.0, 40.0])]}
     ).split("\n")
     assert cells(head) == ["run", "checkpoint", "on", "mIoU", "sky", "road"]
@@ -33,7 +33,7 @@ def test_one_seed_names_its_network_and_step():
 
 def test_seeds_are_averaged_with_their_deviation():
     seeds = [result(m, [m - 1, m + 1]) for m in (30.0, 32.0, 37.0)]
-    row = cells(results_table.table({"a": seeds}).split("\n")[2])
+    row = cells(results_table.format_table({"a": seeds}).split("\n")[2])
     # Mean 33, sample deviation sqrt((9 + 1 + 16) / 2).
     assert row == ["a", "best of 3 seeds", "test", "33.0 ± 3.6", "32.0", "34.0"]
 
@@ -43,15 +43,15 @@ def test_the_foreground_has_a_column_where_all_results_have_it():
     seeds = [result(30.0, [20.0, 40.0]), result(34.0, [18.0, 50.0])]
     for seed in seeds:
         seed["best"]["test"]["foreground_miou"] = seed["best"]["test"]["iou"][1]
-    head, _, row = results_table.table({"a": seeds}).split("\n")
+    head, _, row = results_table.format_table({"a": seeds}).split("\n")
     assert cells(head)[3:] == ["mIoU", "foreground", "sky", "road"]
     assert cells(row)[3:] == ["32.0 ± 2.8", "45.0 ± 7.1", "19.0", "45.0"]
-    head = results_table.table({"a": seeds, "b": [old]}).split("\n")[0]
+    head = results_table.format_table({"a": seeds, "b": [old]}).split("\n")[0]
     assert cells(head)[3:] == ["mIoU", "sky", "road"]
 
 
 def test_a_run_that_has_not_finished_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="has not finished"):
-        results_table.read(tmp_path)
+        results_table.read_results(tmp_path)
     (tmp_path / "results.json").write_text(json.dumps(result(1.0, [1.0, 1.0])))
-    assert results_table.read(tmp_path)["best"]["step"] == 7
+    assert results_table.read_results(tmp_path)["best"]["step"] == 7

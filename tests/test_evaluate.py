@@ -125,7 +125,9 @@ def _expected(source, shift, crop=None):
     for i in range(len(source)):
         image, labels = source.arrays(i)
         if crop is not None:
-            top, left, bottom, right = image_batches.center_box(*labels.shape, crop)
+            top, left, bottom, right = image_batches.center_box(
+                *labels.shape, crop
+            )
             image = image[top:bottom, left:right]
             labels = labels[top:bottom, left:right]
         keep = labels != 255

@@ -38,7 +38,7 @@ def network():
 @pytest.fixture(scope="module")
 def artifact(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "new" / "model.zip"
-    export.write(
+    export.write_export(
         path,
         network,
         golden.random_variables(network),

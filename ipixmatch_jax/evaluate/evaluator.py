@@ -171,9 +171,7 @@ def make_evaluator(
     crop = crop_size if mode == "center_crop" else None
     score = _jit_score(network, window, num_classes, mesh)
 
-    return functools.partial(
-        _evaluate, network, score, crop, batch_size, mesh
-    )
+    return functools.partial(_evaluate, network, score, crop, batch_size, mesh)
 
 
 def _evaluate(

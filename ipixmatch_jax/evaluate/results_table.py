@@ -8,7 +8,7 @@ import pathlib
 import statistics
 
 
-def read(workdir: pathlib.Path) -> dict:
+def read_results(workdir: pathlib.Path) -> dict:
     """A finished run's results.json.
 
     Raises:
@@ -23,7 +23,7 @@ def read(workdir: pathlib.Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def table(rows: dict[str, list[dict]]) -> str:
+def format_table(rows: dict[str, list[dict]]) -> str:
     """IoU in percent per run, checkpoint and set, as Markdown.
 
     Args:

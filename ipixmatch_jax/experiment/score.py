@@ -36,7 +36,7 @@ def evaluate_workdir(
     for name, variables in run.variables.items():
         scored = score(evaluate, data, {name: variables}, run.step)
         rows[name] = [{which: scored, "class_names": data.class_names}]
-    return results_table.table(rows)
+    return results_table.format_table(rows)
 
 
 def evaluate_weights(
@@ -65,4 +65,4 @@ def evaluate_weights(
     evaluate = build_evaluator(config, built, mesh)
     scored = score(evaluate, data, {"weights": variables}, 0)
     row = {"file": scored, "class_names": data.class_names}
-    return results_table.table({pathlib.Path(source).name: [row]})
+    return results_table.format_table({pathlib.Path(source).name: [row]})

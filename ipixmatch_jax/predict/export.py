@@ -80,7 +80,7 @@ def preprocessing(network: DeepLabV3Plus, size: tuple[int, int]) -> dict:
     }
 
 
-def write(
+def write_export(
     to: pathlib.Path,
     network: DeepLabV3Plus,
     variables: dict,
@@ -92,10 +92,10 @@ def write(
     """Writes the file, whole or not at all.
 
     Args:
-      to: the file; one that is there is replaced.
+      to: the file, which is replaced if it exists.
       network: a DeepLabV3Plus.
       variables: its params and batch_stats.
-      size: height and width of the largest images it shall take, in pixels.
+      size: height and width in pixels of the largest images it takes.
       class_names: one per class id.
       palette: one (red, green, blue) in 0..255 per class id.
     """

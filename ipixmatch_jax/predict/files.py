@@ -39,7 +39,7 @@ class Item(NamedTuple):
     name: str
 
 
-def find(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
+def find_images(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
     """The images that a path stands for, in order.
 
     Args:
@@ -127,7 +127,7 @@ def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
     inputs = {os.path.realpath(item.path) for item in items}
     for item in items:
         for kind in KINDS:
-            path = output(out, kind, item.name)
+            path = output_path(out, kind, item.name)
             if os.path.realpath(path) in inputs:
                 raise ValueError(
                     f"{path} is one of the images and would be overwritten: "
@@ -135,19 +135,21 @@ def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
                 )
 
 
-def output(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
+def output_path(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
     """The file of one kind of output of an image."""
     return out / kind / f"{name}.png"
 
 
-def missing(
+def find_missing(
     items: list[Item], out: pathlib.Path, kinds: tuple[str, ...]
 ) -> list[Item]:
     """The images of which an output is not there; none is there in part."""
     return [
         item
         for item in items
-        if not all(output(out, kind, item.name).is_file() for kind in kinds)
+        if not all(
+            output_path(out, kind, item.name).is_file() for kind in kinds
+        )
     ]
 
 
@@ -181,7 +183,7 @@ def _change(there: dict, here: dict, key: str) -> str:
     return f"{key.replace('_', ' ')} {there.get(key)} there, {here[key]} here"
 
 
-def write(
+def write_prediction(
     out: pathlib.Path,
     kinds: tuple[str, ...],
     name: str,
@@ -198,7 +200,7 @@ def write(
       palette: one (red, green, blue) in 0..255 per class id.
     """
     for kind in kinds:
-        path = output(out, kind, name)
+        path = output_path(out, kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = _PICTURES[kind](prediction, palette)
         level = _FAST if kind == "overlays" else 6
@@ -213,11 +215,8 @@ def _indexed(prediction: Prediction, palette) -> Image.Image:
 
 
 def _overlay(prediction: Prediction, palette) -> Image.Image:
-    """Image and colours, half and half."""
-    colours = pictures.colour(prediction.ids, palette)
-    image = pictures.shown(prediction.image)
-    mixed = (image.astype(np.uint16) + colours) // 2
-    return Image.fromarray(mixed.astype(np.uint8))
+    mixed = pictures.overlay(prediction.image, prediction.ids, palette)
+    return Image.fromarray(mixed)
 
 
 def _confidence(prediction: Prediction, palette) -> Image.Image:

@@ -114,6 +114,22 @@ class Predictor:
             else:
                 yield index, self._predict_windows(item.image)
 
+    def predict_files(
+        self, paths: Sequence[str]
+    ) -> Iterator[tuple[int, Prediction | BadFileError]]:
+        """Predicts image files, see data/files/decode.py; else as `predict`."""
+        read_size = return_errors(decode.read_size)
+        sizes = {}
+        with ThreadPoolExecutor(DECODERS) as pool:
+            for i, size in enumerate(pool.map(read_size, paths)):
+                if isinstance(size, BadFileError):
+                    yield i, size
+                else:
+                    sizes[i] = size
+        channels = self._network.channels
+        read = functools.partial(_read_file, paths, channels)
+        yield from self.predict(sizes, return_errors(read))
+
     def probabilities(
         self, sizes: dict[int, Size], read: Read
     ) -> Iterator[tuple[int, np.ndarray | BadFileError]]:
@@ -194,37 +210,6 @@ class Predictor:
             ids[rows] = sums.argmax(-1)
             confidence[rows] = sums.max(-1) / sums.sum(-1)
         return Prediction(image, ids, confidence)
-
-
-def predict_files(
-    network: DeepLabV3Plus,
-    variables: dict,
-    paths: Sequence[str],
-    **options,
-) -> Iterator[tuple[int, Prediction | BadFileError]]:
-    """Predicts image files of any sizes.
-
-    Args:
-      network: a DeepLabV3Plus.
-      variables: its params and batch_stats, on the mesh's devices.
-      paths: image files, see data/files/decode.py.
-      **options: see Predictor.
-
-    Yields:
-      for each path once, in any order, its position and the prediction, or
-      what is wrong with the file.
-    """
-    predictor = Predictor(network, variables, **options)
-    read_size = return_errors(decode.read_size)
-    sizes = {}
-    with ThreadPoolExecutor(DECODERS) as pool:
-        for i, size in enumerate(pool.map(read_size, paths)):
-            if isinstance(size, BadFileError):
-                yield i, size
-            else:
-                sizes[i] = size
-    read = functools.partial(_read_file, paths, network.channels)
-    yield from predictor.predict(sizes, return_errors(read))
 
 
 def count_per_forward(

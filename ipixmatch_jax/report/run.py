@@ -88,7 +88,7 @@ def _read(workdir, name) -> Run:
 
 def _results(workdir) -> dict | None:
     try:
-        return results_table.read(workdir)
+        return results_table.read_results(workdir)
     except FileNotFoundError:  # It is not finished.
         return None
 

@@ -78,7 +78,9 @@ def _write(grid, folder: pathlib.Path) -> None:
     for cell in grid.cells:
         row, name = rows[cell.row], cell.workdir.relative_to(folder)
         if (cell.workdir / "results.json").exists():
-            row.results[cell.config.seed] = results_table.read(cell.workdir)
+            row.results[cell.config.seed] = results_table.read_results(
+                cell.workdir
+            )
         elif _ended(cell):
             text = (cell.workdir / _DIVERGED).read_text(encoding="utf-8")
             row.notes.append(f"{name} diverged: {json.loads(text)['sentence']}")

@@ -67,7 +67,9 @@ def report(
             Image.fromarray(picture).save(partial, format="PNG")
         write_json(workdir / "results.json", result)
     files = [f"{what}: {path}" for what, path in result["files"].items()]
-    return "\n".join([results_table.table({workdir.name: [result]}), *files])
+    return "\n".join(
+        [results_table.format_table({workdir.name: [result]}), *files]
+    )
 
 
 def _like(array: jax.Array) -> jax.ShapeDtypeStruct:

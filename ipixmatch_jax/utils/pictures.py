@@ -22,6 +22,12 @@ def shown(image: np.ndarray) -> np.ndarray:
     return image[..., :3] if channels >= 3 else image[..., [0, 0, 0]]
 
 
+def overlay(image: np.ndarray, ids: np.ndarray, palette) -> np.ndarray:
+    """The colours of class ids [H, W] half over an image, RGB [H, W, 3]."""
+    mixed = shown(image).astype(np.uint16) + colour(ids, palette)
+    return (mixed // 2).astype(np.uint8)
+
+
 def heat(confidence: np.ndarray) -> np.ndarray:
     """Shares in [0, 1] as uint8 [H, W, 3], black over red to white."""
     ramps = [np.clip(3 * confidence - i, 0, 1) for i in range(3)]
