@@ -76,6 +76,16 @@ def said(
     }
 
 
+def whole_number(word: str) -> int:
+    """The type of an option that takes a whole number."""
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a whole number"
+        ) from None
+
+
 def print_flags(
     module: str, flags: Iterable, required: Sequence[str], epilog: str
 ) -> None:

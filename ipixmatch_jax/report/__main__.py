@@ -9,7 +9,8 @@ import pathlib
 import sys
 
 from ipixmatch_jax.cli import arguments
-from ipixmatch_jax.report.build import IMAGES, page
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.report.build import IMAGES, build_page
 from ipixmatch_jax.utils import atomic
 
 
@@ -19,11 +20,8 @@ def run() -> None:
     name = "report.html" if len(args.workdir) == 1 else "comparison.html"
     out = args.out or args.workdir[0] / name
     try:
-        if out.is_dir() or not out.absolute().parent.is_dir():
-            raise ValueError(
-                f"--out {out} is not a file in a folder that is there."
-            )
-        text = page(args.workdir, images=args.images, root=args.root)
+        _check_out(out, args.workdir[0])
+        text = build_page(args.workdir, images=args.images, root=args.root)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"ipixmatch_jax: {error}")
     with atomic.replacing(out) as partial:
@@ -31,12 +29,26 @@ def run() -> None:
     print(out)
 
 
+def _check_out(out: pathlib.Path, workdir: pathlib.Path) -> None:
+    """Refuses a page that cannot be written, before anything is scored."""
+    folder = out.absolute().parent
+    if out.is_dir():
+        raise ValueError(f"--out {out} is a folder: name a file in it.")
+    if not folder.is_dir():
+        if folder == workdir.absolute():
+            saved.load(workdir)  # Says that there is no such run.
+        raise ValueError(
+            f"The folder of --out {out} does not exist: make {folder}, or "
+            "name another file."
+        )
+
+
 def _arguments() -> argparse.Namespace:
     parser = arguments.parser(
         "ipixmatch_jax.report",
-        description="Writes one HTML page that needs nothing beside itself: "
-        "a run's curves, scores per class, confusion matrix, worst and best "
-        "val images and config; or several runs side by side.",
+        description="Writes one HTML page that needs no other file: a run's "
+        "curves, scores per class, confusion matrix, worst and best val "
+        "images and config; or several runs side by side.",
     )
     parser.add_argument(
         "--workdir",
@@ -44,21 +56,21 @@ def _arguments() -> argparse.Namespace:
         required=True,
         action="append",
         metavar="DIR",
-        help="a run's folder; twice or more often: a comparison",
+        help="a run's folder; give it several times to compare runs",
     )
     parser.add_argument(
         "--out",
         type=pathlib.Path,
         metavar="FILE",
-        help="the page (default: report.html, or of several runs "
-        "comparison.html, in the first --workdir)",
+        help="the file to write (default: report.html, or comparison.html "
+        "for several runs, in the first --workdir)",
     )
     parser.add_argument(
         "--images",
-        type=int,
+        type=arguments.whole_number,
         default=IMAGES,
-        help="of val to show, half the worst, half the best; 0 scores "
-        "nothing (default: %(default)s)",
+        help="how many val images to show, half the worst, half the best; "
+        "0: score nothing (default: %(default)s)",
     )
     parser.add_argument("--root", help="the data set's folder, if it moved")
     return parser.parse_args()

@@ -1,8 +1,4 @@
-"""The command that shows one run, or several, as one HTML page:
-
-python -m ipixmatch_jax.report --workdir DIR
-python -m ipixmatch_jax.report --workdir DIR --workdir OTHER
-"""
+"""Builds the page of one run, or the comparison of several."""
 
 import pathlib
 
@@ -12,14 +8,16 @@ from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.experiment import restore, validate
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.report import comparison, single, val_images
-from ipixmatch_jax.report import run as report_run
+from ipixmatch_jax.report.comparison_page import build_comparison_page
+from ipixmatch_jax.report.run_files import read_runs
+from ipixmatch_jax.report.run_page import build_run_page
+from ipixmatch_jax.report.val_evaluation import ValResult, evaluate_val
 
 IMAGES = 6
 _WITHOUT = "No confusion matrix and no images:"
 
 
-def page(
+def build_page(
     workdirs: list[pathlib.Path],
     *,
     images: int = IMAGES,
@@ -28,22 +26,24 @@ def page(
     """The page of one run, or the comparison of several, as HTML.
 
     Args:
-      workdirs: of the runs. A comparison reads what they logged; of a single
-        run the best checkpoint's networks are scored on val too.
-      images: how many of val to show, half the worst, half the best; 0 scores
-        nothing.
-      root: the data set's folder, if it is not where it was.
+      workdirs: of the runs. A comparison reads what they logged; the networks
+        of a single run's best checkpoint are also scored on val.
+      images: how many val images to show, half of them the worst, half the
+        best; 0: score nothing.
+      root: the data set's folder, if it moved.
 
     Raises:
       FileNotFoundError: a folder is not the workdir of a run.
-      ValueError: workdirs or images make no sense, or a file is broken.
+      ValueError: a workdir is given twice, images is below 0, or a file is
+        damaged.
     """
     if images < 0:
         raise ValueError(f"--images {images} is below 0.")
-    found = report_run.read(workdirs)
+    found = read_runs(workdirs)
     if len(found) > 1:
-        return comparison.page(found)
-    run, verdict, notes = found[0], None, []
+        return build_comparison_page(found)
+    run, result = found[0], None
+    notes: list[str] = []
     try:
         data = _open(run.workdir, root)
     except (ValueError, FileNotFoundError) as error:
@@ -57,8 +57,8 @@ def page(
         if images == 0:
             notes.append(f"{_WITHOUT} --images 0.")
         else:
-            verdict = _judge(run.workdir, data, images, root, notes)
-    return single.page(run, verdict, notes)
+            result = _evaluate(run.workdir, data, images, root, notes)
+    return build_run_page(run, result, notes)
 
 
 def _open(workdir: pathlib.Path, root: str | None) -> DataSet:
@@ -69,17 +69,23 @@ def _open(workdir: pathlib.Path, root: str | None) -> DataSet:
     return open_data(config)
 
 
-def _judge(workdir, data, images, root, notes):
-    """What the networks make of val; None where a note says why not."""
+def _evaluate(
+    workdir: pathlib.Path,
+    data: DataSet,
+    images: int,
+    root: str | None,
+    notes: list[str],
+) -> ValResult | None:
+    """Scores the networks on val; None where a note says why not."""
     try:
         trained = _restore(workdir, root)
     except (ValueError, FileNotFoundError) as error:
         notes.append(f"{_WITHOUT} {error}")
         return None
     with tqdm(total=len(data.val), unit="image", desc="scoring val") as bar:
-        verdict = val_images.judge(trained, data, images, bar.update)
-    notes += [f"Left out of val: {sentence}" for sentence in verdict.bad]
-    return verdict
+        result = evaluate_val(trained, data, images, bar.update)
+    notes += [f"Left out of val: {sentence}" for sentence in result.bad]
+    return result
 
 
 def _restore(workdir: pathlib.Path, root: str | None) -> restore.Trained:

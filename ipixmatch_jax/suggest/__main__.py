@@ -55,7 +55,7 @@ def _arguments():
     )
     parser.add_argument(
         "-n",
-        type=int,
+        type=arguments.whole_number,
         default=20,
         help="how many to choose (default: %(default)s)",
     )

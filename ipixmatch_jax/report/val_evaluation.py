@@ -1,4 +1,4 @@
-"""What a run's networks say of the val set: counts, and telling images."""
+"""Scores a run's networks on val and picks images to show."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes
 from ipixmatch_jax.experiment import restore
 
 
-class Seen(NamedTuple):
-    """One image of val as it is scored, in centre crops of its crop.
+class ScoredImage(NamedTuple):
+    """One image of val as it is scored: whole, or its centre crop.
 
     Attributes:
       index: its position in val.
@@ -41,28 +41,28 @@ class Seen(NamedTuple):
     confusions: dict[str, np.ndarray]
 
 
-class Shown(NamedTuple):
-    """An image that is shown.
+class ShownImage(NamedTuple):
+    """An image of val that the page shows.
 
     Attributes:
-      name: as the data set has it.
-      score: see `image_score`, of the better network.
-      seen: its pixels.
+      name: in the data set.
+      score: of the better network, see `image_score`.
+      scored: its pixels.
     """
 
     name: str
     score: float
-    seen: Seen
+    scored: ScoredImage
 
 
-class Verdict(NamedTuple):
-    """What the networks of one checkpoint make of val.
+class ValResult(NamedTuple):
+    """What the networks of one checkpoint score on val.
 
     Attributes:
       step: steps done.
-      better: the network that chose the images.
+      better: the network whose scores chose the images.
       confusions: int64 [K, K] by network, over all of val.
-      worst, best: images, the most telling first.
+      worst, best: images, the most extreme first.
       class_names, palette: of the data set.
       bad: a sentence per image that was left out.
     """
@@ -70,8 +70,8 @@ class Verdict(NamedTuple):
     step: int
     better: str
     confusions: dict[str, np.ndarray]
-    worst: list[Shown]
-    best: list[Shown]
+    worst: list[ShownImage]
+    best: list[ShownImage]
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
     bad: list[str]
@@ -80,7 +80,8 @@ class Verdict(NamedTuple):
 def image_score(confusion: np.ndarray) -> float | None:
     """Mean IoU in percent over the classes in the truth of one image (ours).
 
-    A class that is only predicted counts through those it is mistaken for.
+    A class that is only predicted lowers the IoU of the classes whose pixels
+    it took.
 
     Args:
       confusion: integer [K, K], rows are the truth.
@@ -94,12 +95,12 @@ def image_score(confusion: np.ndarray) -> float | None:
     return float(metrics.iou(confusion)[present].mean())
 
 
-def choose(scores: dict[int, float], count: int) -> tuple[list, list]:
-    """Positions of the worst and the best images, disjoint, telling first.
+def choose_images(scores: dict[int, float], count: int) -> tuple[list, list]:
+    """Positions of the worst and the best images, without overlap.
 
     Args:
       scores: by position.
-      count: of both together; of an odd one the worst get the more.
+      count: of both together; of an odd number more are of the worst.
     """
     order = sorted(scores, key=lambda i: (scores[i], i))
     count = min(count, len(order))
@@ -107,37 +108,39 @@ def choose(scores: dict[int, float], count: int) -> tuple[list, list]:
     return worst, best
 
 
-def judge(
+def evaluate_val(
     run: restore.Trained,
     data: DataSet,
     count: int,
     on_images: Callable[[int], object],
-) -> Verdict:
-    """Scores every image of val with every network, then picks some.
+) -> ValResult:
+    """Scores every image of val with every network and picks some to show.
 
     Args:
       run: the networks.
-      data: whose val is meant.
+      data: the data set of the run.
       count: how many images to show.
-      on_images: is told how many were done.
+      on_images: is called with how many images were done since.
     """
-    viewer = _Viewer(run, data)
+    reader = _ValReader(run, data)
     totals = dict.fromkeys(run.variables, 0)
     scores = {}
-    for seen in viewer.look(list(viewer.sizes)):
-        for name, counts in seen.confusions.items():
+    for image in reader.read_images(list(reader.sizes)):
+        for name, counts in image.confusions.items():
             totals[name] = totals[name] + counts
-        score = image_score(seen.confusions[run.better])
+        score = image_score(image.confusions[run.better])
         if score is not None:
-            scores[seen.index] = score
+            scores[image.index] = score
         on_images(1)
-    on_images(len(viewer.bad))
-    worst, best = choose(scores, count)
+    on_images(len(reader.bad))
+    worst, best = choose_images(scores, count)
     shown = {
-        seen.index: Shown(data.val.name(seen.index), scores[seen.index], seen)
-        for seen in viewer.look(worst + best)
+        image.index: ShownImage(
+            data.val.name(image.index), scores[image.index], image
+        )
+        for image in reader.read_images(worst + best)
     }
-    return Verdict(
+    return ValResult(
         step=run.step,
         better=run.better,
         confusions=totals,
@@ -145,11 +148,11 @@ def judge(
         best=[shown[i] for i in best],
         class_names=tuple(data.class_names),
         palette=tuple(data.palette),
-        bad=viewer.bad,
+        bad=reader.bad,
     )
 
 
-class _Viewer:
+class _ValReader:
     """Reads images of val and lets the networks predict them."""
 
     def __init__(self, run: restore.Trained, data: DataSet):
@@ -159,14 +162,14 @@ class _Viewer:
         self._source = data.val
         self._crop = crop if mode == "center_crop" else None
         window = crop if mode == "sliding_window" else None
-        self._judged = _jit_judged(run.network, window, len(data.class_names))
+        self._score = _jit_score(run.network, window, len(data.class_names))
         self.sizes, errors = read_sizes(data.val, self._crop)
         self.bad = [str(error) for error in errors]
         most = min(config.evaluate.batch_size, len(self.sizes))
         self._slots = -(-most // run.mesh.size) * run.mesh.size
         self._shapes = bucket_shapes(list(self.sizes.values()))
 
-    def look(self, indices: list[int]) -> Iterator[Seen]:
+    def read_images(self, indices: list[int]) -> Iterator[ScoredImage]:
         """Those images, in any order; bad ones are noted and left out."""
         sizes = {i: self.sizes[i] for i in indices}
         plans = plan_batches(sizes, lambda *_: self._slots, self._shapes)
@@ -177,17 +180,19 @@ class _Viewer:
             self._predict,
             channels=self._run.network.channels,
         ):
-            yield from self._seen(batch, found)
+            yield from self._split_batch(batch, found)
 
     def _predict(self, batch: Batch) -> dict[str, tuple]:
         arrays = batch.images, batch.labels, batch.sizes
         put = mesh.put_batch(arrays, self._run.mesh)
         return {
-            name: self._judged(variables, *put)
+            name: self._score(variables, *put)
             for name, variables in self._run.variables.items()
         }
 
-    def _seen(self, batch: Batch, found: dict[str, tuple]) -> Iterator[Seen]:
+    def _split_batch(
+        self, batch: Batch, found: dict[str, tuple]
+    ) -> Iterator[ScoredImage]:
         found = jax.tree.map(np.asarray, found)
         for slot, item in enumerate(batch.items):
             if isinstance(item, BadFileError):
@@ -198,19 +203,19 @@ class _Viewer:
             counts = {
                 n: x[slot].astype(np.int64) for n, (_, x) in found.items()
             }
-            yield Seen(batch.indices[slot], *item, ids, counts)
+            yield ScoredImage(batch.indices[slot], *item, ids, counts)
 
 
 # Kept by its arguments, so that runs in one process share what it compiles.
 @functools.lru_cache(maxsize=8)
-def _jit_judged(network, window, num_classes):
+def _jit_score(network, window, num_classes):
     """(variables, images, labels, sizes) -> ids and a confusion per image."""
 
-    def judged(variables, images, labels, sizes):
+    def score_batch(variables, images, labels, sizes):
         ids, _ = evaluator.predict(network, variables, images, sizes, window)
         counts = jax.vmap(
             lambda p, t: metrics.confusion(p[None], t[None], num_classes)
         )(ids, labels)
         return ids.astype(jnp.uint8), counts
 
-    return jax.jit(judged)
+    return jax.jit(score_batch)

@@ -1,12 +1,22 @@
-"""What is said of a run in a few words and numbers."""
+"""A run in a few words and numbers."""
 
-from ipixmatch_jax.report import tables
-from ipixmatch_jax.report.history import Best
-from ipixmatch_jax.report.run import Run
+from typing import NamedTuple
+
+from ipixmatch_jax.report.metrics_log import Best
+from ipixmatch_jax.report.run_files import Run
+from ipixmatch_jax.report.tables import format_duration
 
 
-def about(run: Run) -> str:
-    """The run in a line."""
+class Fact(NamedTuple):
+    """One number in large type, with its label and what it refers to."""
+
+    label: str
+    value: str
+    detail: str
+
+
+def describe_run(run: Run) -> str:
+    """The run in one line."""
     fields = {
         name: run.config.get(name, "?")
         for name in ("method", "data.name", "data.split", "model.backbone")
@@ -18,8 +28,8 @@ def about(run: Run) -> str:
     return f"{method}{with_term} on {data}, {backbone}"
 
 
-def best(run: Run) -> Best | None:
-    """The best score on val: of metrics.jsonl, else of results.json."""
+def find_best(run: Run) -> Best | None:
+    """The best score on val, from metrics.jsonl or else results.json."""
     found = run.history.best()
     if found is None and run.results is not None:
         part = run.results["best"]
@@ -27,51 +37,57 @@ def best(run: Run) -> Best | None:
     return found
 
 
-def on_test(run: Run, step: int | None = None) -> dict | None:
+def find_test_scores(run: Run, step: int | None = None) -> dict | None:
     """The best checkpoint's scores on test, if there are any.
 
     Args:
-      run: read.
-      step: None where that checkpoint is of another step than this.
+      run: what its files hold.
+      step: the step that the checkpoint must be of; None: any.
     """
     part = (run.results or {}).get("best", {})
     return part.get("test") if step in (None, part.get("step")) else None
 
 
-def made_with(run: Run) -> dict[str, str]:
-    """Versions and devices, where the run stored them."""
+def read_versions(run: Run) -> dict[str, str]:
+    """Versions and devices, if the run stored them."""
     return (run.results or {}).get("made_with", {})
 
 
-def steps_done(run: Run) -> int:
+def count_steps(run: Run) -> int:
     """The steps that are known to be done."""
     written = run.results["last"]["step"] if run.results else 0
     return max(run.history.last_step, written)
 
 
-def facts(run: Run) -> list[tuple[str, str, str]]:
-    """Label, value and what goes with it, of the most telling numbers."""
-    found, timing, test = best(run), run.history.timing(), on_test(run)
+def list_facts(run: Run) -> list[Fact]:
+    """The most important numbers of a run."""
+    found, timing, test = (
+        find_best(run),
+        run.history.timing(),
+        find_test_scores(run),
+    )
     told = []
     if found is not None:
         at = f"mIoU of the {found.network}, step {found.step:,}"
-        told.append(("Best on val", f"{found.miou:.1f} %", at))
+        told.append(Fact("Best on val", f"{found.miou:.1f} %", at))
         foreground = run.history.foreground(found.network).get(found.step)
         if foreground is not None:
             at = "the same network, without the background"
-            told.append(("Foreground IoU", f"{foreground:.1f} %", at))
+            told.append(Fact("Foreground IoU", f"{foreground:.1f} %", at))
     if test is not None:
         part = run.results["best"]
         at = f"mIoU of the {part['network']}, step {part['step']:,}"
-        told.append(("On test", f"{test['miou']:.1f} %", at))
+        told.append(Fact("On test", f"{test['miou']:.1f} %", at))
     of = "finished" if run.finished else f"of {run.steps:,} so far"
-    told.append(("Steps", f"{steps_done(run):,}", of))
+    told.append(Fact("Steps", f"{count_steps(run):,}", of))
     skipped = list(run.history.series.get("skipped", {}).values())[-1:]
     if any(skipped):
-        told.append(("Skipped", f"{skipped[0]:,}", "updates, not finite"))
+        told.append(Fact("Skipped", f"{skipped[0]:,}", "updates, not finite"))
     if timing is not None:
-        spent = tables.duration(timing.seconds)
-        told.append(("Training time", spent, "without evaluations"))
+        spent = format_duration(timing.seconds)
+        told.append(Fact("Training time", spent, "without evaluations"))
         images = f"{timing.images_per_second:.3g} images/s, medians"
-        told.append(("Speed", f"{timing.steps_per_second:.3g} steps/s", images))
+        told.append(
+            Fact("Speed", f"{timing.steps_per_second:.3g} steps/s", images)
+        )
     return told
