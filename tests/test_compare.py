@@ -50,6 +50,33 @@ def test_the_foreground_has_a_column_where_all_results_have_it():
     assert cells(head)[3:] == ["mIoU", "sky", "road"]
 
 
+def test_the_end_of_a_run_has_a_row_per_class():
+    part = {"network": "teacher", "step": 7, "val": {"miou": 30.0}}
+    part["val"] |= {"iou": [20.0, 40.0]}
+    both = {"best": part, "last": part, "class_names": ["sky", "road"]}
+    *lines, note = results_table.format_run(both).split("\n")
+    rows = [cells(line) for line in lines]
+    assert rows[0] == ["IoU in %", "best and last, val"]
+    assert rows[2:] == [
+        ["mean (mIoU)", "30.0"],
+        ["sky", "20.0"],
+        ["road", "40.0"],
+    ]
+    assert note == "best and last: the teacher after 7 steps"
+    other = part | {"step": 9, "val": {"miou": 25.0, "iou": [10.0, 40.0]}}
+    text = results_table.format_run(both | {"last": other})
+    assert cells(text.split("\n")[0])[1:] == ["best, val", "last, val"]
+    assert cells(text.split("\n")[2])[1:] == ["30.0", "25.0"]
+    assert "last: the teacher after 9 steps" in text
+    assert max(map(len, text.split("\n"))) <= 80
+
+
+def test_the_foreground_is_a_row_of_its_own():
+    score = {"miou": 30.0, "foreground_miou": 40.0, "iou": [20.0, 40.0]}
+    text = results_table.format_scores(["background", "road"], {"a": score})
+    assert cells(text.split("\n")[3]) == ["mean without background", "40.0"]
+
+
 def test_a_run_that_has_not_finished_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="has not finished"):
         results_table.read_results(tmp_path)

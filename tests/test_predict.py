@@ -249,7 +249,9 @@ def test_a_folder_becomes_palette_pngs_and_continues(folder, workdir, tmp_path):
         mixed = (picture(i, size).astype(int) + painted) / 2
         np.testing.assert_allclose(overlay, mixed, atol=0.5)
     # Nothing else, such as a part of a file.
-    assert len([p for p in out.rglob("*") if p.is_file()]) == 3 * 5 + 1
+    assert len([p for p in out.rglob("*") if p.is_file()]) == 3 * 5 + 2
+    legend = np.asarray(Image.open(out / files.LEGEND)).reshape(-1, 3)
+    assert set(shapes.PALETTE) <= set(map(tuple, legend.tolist()))
 
     kept = out / "predictions/0.png"
     kept.write_bytes(b"mine")
@@ -315,7 +317,11 @@ def test_outputs_below_the_images_are_not_taken_for_images(folder):
     [
         ([], "gone", "No images at .*gone: --images is an image, a folder"),
         ([], "photos/empty", "holds no images: they are files that end in"),
-        (["a.jpg", "a.PNG"], "photos", r"a\.PNG and .*a\.jpg differ in their"),
+        (
+            ["a.jpg", "a.PNG"],
+            "photos",
+            r"a\.PNG and .*a\.jpg differ only in their",
+        ),
         (["list.bin"], "photos/list.bin", "neither an image .* nor a list"),
         (["x.png"], "photos/empty/../x.png", "would be overwritten"),
     ],

@@ -3,7 +3,7 @@
 import collections
 import pathlib
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -63,6 +63,8 @@ def predict_workdir(
     files.check_settings(out, _describe(model, averaging, window))
     if model.classes.note:
         tqdm.write(model.classes.note, file=sys.stderr)
+    if "overlays" in kinds:
+        files.write_legend(out, model.class_names, model.palette)
     left = files.find_missing(items, out, kinds)
     predictor = model.make_predictor(averaging, window)
     predictions = predictor.predict_files([item.path for item in left])
@@ -91,7 +93,8 @@ def _describe(
 
 def _write_all(predictions, items, out, kinds, palette, bar) -> int:
     """Writes predictions and names bad files; returns the number of these."""
-    bad, waiting = 0, collections.deque()
+    bad = 0
+    waiting: collections.deque[Future] = collections.deque()
     with ThreadPoolExecutor(_WRITERS) as pool:
         for i, prediction in predictions:
             if isinstance(prediction, BadFileError):

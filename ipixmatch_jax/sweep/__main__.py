@@ -12,16 +12,16 @@ from absl import app, flags
 
 from ipixmatch_jax.cli import config_flag
 
-# Data workers import this file again: everything heavy waits for main().
+# Data workers import this file again, so main() imports what is slow.
 _GRID = flags.DEFINE_multi_string(
     "grid",
     [],
-    "An axis, FIELD=VALUE,VALUE, or FIELD+FIELD=VALUE+VALUE,VALUE+VALUE for "
-    "fields that change together. Give it once per axis; `seed` is averaged "
-    "over, the others make the rows.",
+    "An axis: FIELD=VALUE,VALUE, or FIELD+FIELD=VALUE+VALUE,VALUE+VALUE for "
+    "fields that change together. Give the flag once per axis. Results are "
+    "averaged over the axis `seed`; the other axes make the rows.",
 )
 _BASELINE = flags.DEFINE_string(
-    "baseline", None, "FIELD=VALUE of one more row, ahead of the others."
+    "baseline", None, "FIELD=VALUE of an additional first row."
 )
 
 
@@ -34,15 +34,15 @@ def main(argv: list[str]) -> None:
     folder = pathlib.Path(flags.FLAGS.workdir)
     config_flag.quieten()
     try:
-        cells = grid.make(
+        cells = grid.make_grid(
             flags.FLAGS.config, _GRID.value, _BASELINE.value, folder
         )
-        code = runner.run(cells, folder)
+        code = runner.run_sweep(cells, folder)
     except (ValueError, OSError) as error:
         sys.exit(f"ipixmatch_jax: {error}")
     print((folder / "sweep.md").read_text(encoding="utf-8"), end="")
     if code:
-        print("Stopped on a signal; the same command continues.")
+        print("Stopped on a signal; repeat the command to continue.")
     sys.exit(code)
 
 

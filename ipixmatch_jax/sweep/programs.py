@@ -2,13 +2,15 @@
 
 import json
 
+from ml_collections import ConfigDict
+
 from ipixmatch_jax.data import registry
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment.data import match_data, open_data
 from ipixmatch_jax.sweep import grid
 from ipixmatch_jax.training import setup
 
-# What no compiled program depends on; see parts.build.
+# Fields that no compiled program depends on; see setup.build.
 _OUTSIDE_DATA = ("name", "root", "splits_dir", "split")
 _OUTSIDE = {
     "train": ("eval_every", "save_every", "log_every"),
@@ -20,9 +22,9 @@ _OUTSIDE = {
 }
 
 
-def program_key(config) -> str:
-    """Equal for configs whose compiled programs are the same."""
-    fields = grid.plain(config)
+def program_key(config: ConfigDict) -> str:
+    """A key that is equal for configs with the same compiled programs."""
+    fields = grid.to_plain(config)
     del fields["seed"]
     for section, names in _OUTSIDE.items():
         for name in names:
@@ -33,18 +35,19 @@ def program_key(config) -> str:
 
 
 class Programs:
-    """Builds parts: of one's own data, with the programs of the run before.
+    """Builds runs that share the compiled programs of the run before.
 
     Only the last programs are kept, so that a long sweep does not fill the
-    memory; equal ones are to be asked for in a row.
+    memory. Build runs with equal programs one after the other.
     """
 
     def __init__(self):
-        self._data = {}
-        self._key, self._parts = None, None
+        self._data: dict[tuple, registry.DataSet] = {}
+        self._key: str | None = None
+        self._parts: setup.Parts | None = None
 
-    def open_data(self, config):
-        """The config's data set, opened and checked once."""
+    def open_data(self, config: ConfigDict) -> registry.DataSet:
+        """The data set of a config, which is opened and checked once."""
         fields = _OUTSIDE_DATA + registry.OPTIONS.get(config.data.name, ())
         key = tuple(config.data[field] for field in fields)
         if key not in self._data:
@@ -52,12 +55,16 @@ class Programs:
         match_data(config, self._data[key])
         return self._data[key]
 
-    def check(self, config) -> None:
-        """What parts.build would refuse, without the building."""
+    def check_config(self, config: ConfigDict) -> None:
+        """Refuses what setup.build would refuse, without building anything.
+
+        Raises:
+          ValueError, FileNotFoundError: the batch, devices or data do not fit.
+        """
         if config.train.batch_size == 0:
             raise ValueError(
-                "A sweep compares runs of one batch, which "
-                "config.train.batch_size=0 does not promise: give a number."
+                "A sweep compares runs with the same batch size: give "
+                "config.train.batch_size a number instead of 0."
             )
         mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
         sharding.check_batch(
@@ -65,10 +72,11 @@ class Programs:
         )
         self.open_data(config)
 
-    def build(self, config):
-        """See parts.build."""
+    def build(self, config: ConfigDict) -> setup.Parts:
+        """Builds a run; see setup.build."""
         data, key = self.open_data(config), program_key(config)
-        if key != self._key:
+        if self._parts is None or key != self._key:
+            # Freed first: two do not fit into the memory.
             self._key, self._parts = None, None
             self._parts, self._key = setup.build(config, data), key
         return self._parts._replace(data=data)

@@ -1,4 +1,4 @@
-"""What a run's networks say of every image of a source."""
+"""Runs the networks of a run over the images of a source."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -20,20 +20,21 @@ from ipixmatch_jax.evaluate.image_batches import (
 )
 from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes
 from ipixmatch_jax.experiment import restore
-from ipixmatch_jax.suggest import scores
+from ipixmatch_jax.suggest import uncertainty
 
-# Of one forward on one device, unless a single image has more.
+# Most pixels of a forward on one device, unless a single image has more.
 _PIXELS = 2**23
 
 
 class Plan(NamedTuple):
-    """Which images of a source can be looked at, in which padded shapes.
+    """Which images of a source can be read, and their padded shapes.
 
     Attributes:
       source: of the images.
       sizes: (height, width) by position.
       shapes: at most eight, which hold all sizes.
-      bad: a sentence per image that cannot be used; grows while looking.
+      bad: a sentence per image that cannot be used; grows while images are
+        read.
     """
 
     source: Source
@@ -42,40 +43,40 @@ class Plan(NamedTuple):
     bad: list[str]
 
 
-class Look(NamedTuple):
-    """One image and what the networks say of it.
+class ExaminedImage(NamedTuple):
+    """One image and what the networks predict about it.
 
     Attributes:
-      index: its position in the source.
+      position: in the source.
       image: uint8 [h, w, C].
-      examined: of suggest.examine, in NumPy, without axis B and padding.
+      examination: NumPy arrays without the axis B and without padding.
     """
 
-    index: int
+    position: int
     image: np.ndarray
-    examined: scores.Examined
+    examination: uncertainty.Examination
 
 
 class Summary(NamedTuple):
-    """What is kept of N images, by rising position.
+    """What is kept of N images, in the order of their positions.
 
     Attributes:
-      indices: int64 [N], their positions in the source.
+      positions: int64 [N], in the source.
       entropy, disagreement: float32 [N].
       features: float32 [N, C].
     """
 
-    indices: np.ndarray
+    positions: np.ndarray
     entropy: np.ndarray
     disagreement: np.ndarray
     features: np.ndarray
 
 
-class Looker:
+class Examiner:
     """Runs the networks of a run over images, batch by batch."""
 
     def __init__(self, run: restore.Trained):
-        """Takes the run's networks; the features are the better one's."""
+        """Takes the networks of a run; features come from the better one."""
         names = sorted(run.variables, key=lambda name: name != run.better)
         self._network = run.network
         self._members = tuple(run.variables[name] for name in names)
@@ -85,12 +86,14 @@ class Looker:
 
     @property
     def members(self) -> int:
-        """How many networks look."""
+        """How many networks there are."""
         return len(self._members)
 
-    def look(self, plan: Plan, wanted: list[int]) -> Iterator[list[Look]]:
-        """The images at the wanted positions, a list of looks per batch."""
-        sizes = {index: plan.sizes[index] for index in wanted}
+    def examine_images(
+        self, plan: Plan, positions: list[int]
+    ) -> Iterator[list[ExaminedImage]]:
+        """Examines the images at some positions, and yields batch by batch."""
+        sizes = {index: plan.sizes[index] for index in positions}
         read = functools.partial(read_item, plan.source)
         for batch, examined in run_batches(
             plan_batches(sizes, self._count_slots, plan.shapes),
@@ -98,17 +101,18 @@ class Looker:
             self._examine,
             channels=self._network.channels,
         ):
-            yield _looks(batch, examined, plan.bad)
+            yield _split_batch(batch, examined, plan.bad)
 
     def summarise(
         self, plan: Plan, on_images: Callable[[int], object]
     ) -> Summary:
-        """Looks at the whole plan; `on_images` is told how many were done."""
-        kept, before = {}, len(plan.bad)
-        for looks in self.look(plan, list(plan.sizes)):
-            # The maps and the images are let go.
-            kept |= {one.index: one.examined[:3] for one in looks}
-            on_images(len(looks) + len(plan.bad) - before)
+        """Examines all images; `on_images` gets how many were done since."""
+        kept: dict[int, tuple] = {}
+        before = len(plan.bad)
+        for images in self.examine_images(plan, list(plan.sizes)):
+            # Neither the maps nor the images are kept.
+            kept |= {one.position: one.examination[:3] for one in images}
+            on_images(len(images) + len(plan.bad) - before)
             before = len(plan.bad)
         indices = sorted(kept)
         if not indices:
@@ -118,15 +122,15 @@ class Looker:
         return Summary(np.asarray(indices), *map(np.stack, columns))
 
     def _count_slots(self, shape: Size, images: int) -> int:
-        return min(self._each, fitting(shape)) * self._devices
+        return min(self._each, count_fitting(shape)) * self._devices
 
-    def _examine(self, batch: Batch) -> scores.Examined:
+    def _examine(self, batch: Batch) -> uncertainty.Examination:
         put = mesh.put_batch((batch.images, batch.sizes), self._mesh)
-        return scores.examine(self._network, self._members, *put)
+        return uncertainty.examine(self._network, self._members, *put)
 
 
-def fitting(shape: tuple[int, int]) -> int:
-    """How many images of that shape a device looks at together."""
+def count_fitting(shape: tuple[int, int]) -> int:
+    """How many images of a shape a device examines together."""
     return max(_PIXELS // (shape[0] * shape[1]), 1)
 
 
@@ -137,16 +141,16 @@ def make_plan(source: Source) -> Plan:
     return Plan(source, sizes, shapes, [str(error) for error in errors])
 
 
-def _looks(batch: Batch, examined, bad: list[str]) -> list[Look]:
-    """What was found in a batch; its bad files are added to `bad`."""
+def _split_batch(batch: Batch, examined, bad: list[str]) -> list[ExaminedImage]:
+    """The images of a batch; errors of bad files are added to `bad`."""
     examined = jax.tree.map(np.asarray, examined)
-    looks = []
+    images = []
     for slot, item in enumerate(batch.items):
         if isinstance(item, BadFileError):
             bad.append(str(item))
             continue
-        one = scores.Examined(*(x[slot] for x in examined))
+        one = uncertainty.Examination(*(x[slot] for x in examined))
         h, w = item.image.shape[:2]
         one = one._replace(entropy_map=one.entropy_map[:h, :w])
-        looks.append(Look(batch.indices[slot], item.image, one))
-    return looks
+        images.append(ExaminedImage(batch.indices[slot], item.image, one))
+    return images
