@@ -21,6 +21,7 @@ from ipixmatch_jax.configuration import files
 from ipixmatch_jax.evaluate.results_table import read_results
 from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
 from ipixmatch_jax.predict.model import Model, load_model
+from ipixmatch_jax.report.build import IMAGES, write_report
 from ipixmatch_jax.training import loop
 
 __all__ = [
@@ -118,8 +119,23 @@ class TrainingRun:
     @property
     def paths(self) -> dict[str, pathlib.Path]:
         """The files of the finished run, by what they hold."""
-        files = self.results["files"]
-        return {what: pathlib.Path(path) for what, path in files.items()}
+        written = self.results["files"]
+        return {what: pathlib.Path(path) for what, path in written.items()}
+
+    def write_report(
+        self, out: str | os.PathLike | None = None, *, images: int = IMAGES
+    ) -> pathlib.Path:
+        """Writes the run as one HTML page, as the command `report` does.
+
+        Args:
+          out: the file; None: report.html in the workdir.
+          images: how many val images to show, half of them the worst.
+
+        Returns:
+          the file.
+        """
+        path = None if out is None else pathlib.Path(out)
+        return write_report([self.workdir], path, images=images)
 
 
 def train(config: ConfigDict, workdir: str | os.PathLike) -> TrainingRun:

@@ -1,4 +1,4 @@
-"""The command that scores a run's checkpoint or a file of weights:
+"""Scores a run's checkpoint, or a file of weights, on val and test:
 
 python -m ipixmatch_jax.evaluate --workdir DIR
 python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
@@ -7,7 +7,6 @@ python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
 import pathlib
 import sys
 
-from absl import flags
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments, config_flag
@@ -30,7 +29,7 @@ def run() -> None:
 
 
 def _arguments():
-    """The command line, and what of it only a config file understands."""
+    """The command line, and its fields of a config."""
     parser = arguments.parser(
         "ipixmatch_jax.evaluate",
         description="Scores a run's checkpoint, or a file of weights.",
@@ -58,7 +57,7 @@ def _arguments():
     parser.add_argument("--root", help="the data set's folder, if it moved")
     args, rest = parser.parse_known_args()
     if args.workdir is not None and (rest or args.config or args.network):
-        parser.error("--workdir takes --checkpoint and --root alone")
+        parser.error("--workdir goes only with --checkpoint and --root")
     if args.weights is not None and args.config is None:
         parser.error("--weights needs --config FILE:ARGUMENT")
     return args, rest
@@ -67,9 +66,9 @@ def _arguments():
 def _config(args, rest) -> ConfigDict:
     left = config_flag.parse(["evaluate", f"--config={args.config}", *rest])
     if len(left) > 1:
-        sys.exit(f"ipixmatch_jax: not understood: {' '.join(left[1:])}")
+        sys.exit(f"ipixmatch_jax: unknown: {' '.join(left[1:])}")
     config_flag.quieten()
-    config = flags.FLAGS["config"].value
+    config = config_flag.CONFIG.value
     if args.root is not None:
         config.data.root = args.root
     return config

@@ -3,6 +3,7 @@
 import functools
 import itertools
 from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -56,16 +57,16 @@ def class_scores(
       float32 [B, H, W, K]: logits, or with a window summed probabilities.
     """
     if window is None:
-        return network.apply(variables, images, train=False, sizes=sizes)
+        return _logits(network, variables, images, sizes)
     batch, height, width, _ = images.shape
     if sizes is None:
         sizes = jnp.tile(jnp.asarray([[height, width]], jnp.int32), (batch, 1))
     rows, cols = window_starts(height, window), window_starts(width, window)
     starts = np.asarray([(r, c) for r in rows for c in cols], np.int32)
     # Room for the last window of each row and column.
-    pads = (0, rows[-1] + window - height), (0, cols[-1] + window - width)
-    pads = [(low, max(high, 0)) for low, high in pads]
-    images = jnp.pad(images, [(0, 0), *pads, (0, 0)])
+    below = max(rows[-1] + window - height, 0)
+    right = max(cols[-1] + window - width, 0)
+    images = jnp.pad(images, [(0, 0), (0, below), (0, right), (0, 0)])
 
     def forward(start):
         """Probabilities of one window, 0 outside the image."""
@@ -73,8 +74,7 @@ def class_scores(
         size = (batch, window, window, images.shape[-1])
         part = lax.dynamic_slice(images, at, size)
         inside = jnp.clip(sizes - start, 0, window)
-        logits = network.apply(variables, part, train=False, sizes=inside)
-        return jax.nn.softmax(logits)
+        return jax.nn.softmax(_logits(network, variables, part, inside))
 
     def add(total, start):
         part = forward(start)
@@ -86,6 +86,17 @@ def class_scores(
     total = jnp.zeros((*images.shape[:3], classes), jnp.float32)
     total, _ = lax.scan(add, total, jnp.asarray(starts))
     return total[:, :height, :width]
+
+
+def _logits(
+    network: DeepLabV3Plus,
+    variables: dict,
+    images: jax.Array,
+    sizes: jax.Array | None,
+) -> jax.Array:
+    logits = network.apply(variables, images, train=False, sizes=sizes)
+    # flax returns a tuple only where collections are mutable.
+    return cast(jax.Array, logits)
 
 
 def normalised(network: DeepLabV3Plus, images: jax.Array) -> jax.Array:
@@ -189,21 +200,22 @@ def _evaluate(
     """Scores a source; see `make_evaluator`."""
 
     def run(batch: Batch) -> dict[str, jax.Array]:
-        arrays = batch.images, batch.labels, batch.sizes
+        images, labels, sizes = batch.images, batch.labels, batch.sizes
         if mesh is not None:
-            arrays = sharding.put_batch(arrays, mesh)
-        images, labels, sizes = arrays
+            arrays = images, labels, sizes
+            images, labels, sizes = sharding.put_batch(arrays, mesh)
         # Without sizes nothing is masked, at no cost.
-        sizes = None if batch.plan.exact else sizes
+        inside = None if batch.plan.exact else sizes
         return {
-            name: score(weights, images, labels, sizes)
+            name: score(weights, images, labels, inside)
             for name, weights in variables.items()
         }
 
     plans = _plan(source, crop, batch_size)
     if should_stop is not None:
         plans = itertools.takewhile(lambda _: not should_stop(), plans)
-    totals, done = dict.fromkeys(variables, 0), 0
+    totals: dict[str, Any] = dict.fromkeys(variables, 0)
+    done = 0
     for batch, counts in run_batches(
         plans,
         lambda index: _read_labelled(source, index, crop),

@@ -70,7 +70,7 @@ class Batch(NamedTuple):
     sizes: np.ndarray
 
 
-def center_box(height: int, width: int, size: int) -> tuple[int, ...]:
+def center_box(height: int, width: int, size: int) -> tuple[int, int, int, int]:
     """(top, left, bottom, right) of the centre crop, clipped to the image."""
     top, left = max((height - size) // 2, 0), max((width - size) // 2, 0)
     return top, left, min(top + size, height), min(left + size, width)
@@ -112,7 +112,8 @@ def read_item(source: Source, index: int, crop: int | None = None) -> Item:
     image = pixels(sample.image)
     labels = None if sample.mask is None else np.asarray(sample.mask)
     if crop is not None:
-        top, left, bottom, right = center_box(*image.shape[:2], crop)
+        height, width = image.shape[:2]
+        top, left, bottom, right = center_box(height, width, crop)
         image = image[top:bottom, left:right]
         if labels is not None:
             labels = labels[top:bottom, left:right]

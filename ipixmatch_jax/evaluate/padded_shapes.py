@@ -48,11 +48,14 @@ def bucket_shapes(
     return sorted({tuple(g.max(0).tolist()) for g in groups if len(g)})
 
 
-def smallest_holding(shapes: list[tuple[int, int]], size) -> int:
+def smallest_holding(
+    shapes: Sequence[tuple[int, int]] | np.ndarray,
+    size: tuple[int, int] | np.ndarray,
+) -> int:
     """Position of the smallest shape that holds an image of that size."""
-    shapes = np.asarray(shapes)
-    holds = (shapes >= size).all(1)
-    area = np.where(holds, shapes.prod(1), np.iinfo(np.int64).max)
+    sides = np.asarray(shapes)
+    holds = (sides >= size).all(1)
+    area = np.where(holds, sides.prod(1), np.iinfo(np.int64).max)
     return int(np.argmin(area))
 
 

@@ -33,7 +33,7 @@ def evaluate_workdir(
     run = restore.restore(workdir, which, root)
     data = open_data(run.config)
     evaluate = build_evaluator(run.config, run.network, run.mesh)
-    columns = {}
+    columns: dict[str, Any] = {}
     for name, variables in run.variables.items():
         scored = score(evaluate, data, {name: variables}, run.step)
         columns |= _columns(name, scored)

@@ -52,12 +52,13 @@ def probabilities(
     images = evaluator.normalised(network, images)
     if averaging.scales == (1.0,):
         return _shares(network, variables, images, sizes, averaging.flip)
-    shape, total = images.shape[1:3], 0.0
+    shape = images.shape[1], images.shape[2]
+    total = jnp.float32(0)
     for scale in averaging.scales:
         # The padded shape and the true sizes, rounded alike.
-        padded = _scaled(np.asarray(shape), scale, np).tolist()
+        height, width = _scaled(np.asarray(shape), scale, np).tolist()
         scaled = None if sizes is None else _scaled(sizes, scale, jnp)
-        x = resize_align_corners(images, padded, sizes, scaled)
+        x = resize_align_corners(images, (height, width), sizes, scaled)
         x = _shares(network, variables, x, scaled, averaging.flip)
         total = total + resize_align_corners(x, shape, scaled, sizes)
     return total / len(averaging.scales)

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -153,8 +153,9 @@ class Model:
         images: Images,
         run: Callable[..., Iterator[tuple[int, np.ndarray | BadFileError]]],
     ) -> np.ndarray | list[np.ndarray]:
-        one, channels = is_one_image(images), self.network.channels
-        many: Sequence[ImageLike] = [images] if one else images
+        channels = self.network.channels
+        one = is_one_image(images)
+        many = cast(Sequence[ImageLike], [images] if one else images)
         sizes = {i: read_size(x, channels) for i, x in enumerate(many)}
 
         def read(index: int) -> Item:

@@ -96,7 +96,7 @@ class Predictor:
         Yields:
           each position once, in any order, with the prediction or the error.
         """
-        whole, cut = self._split(sizes)
+        whole, cut, side = self._split(sizes)
         program = averages.jit_predict(
             self._network, self._averaging, self._mesh
         )
@@ -112,7 +112,7 @@ class Predictor:
             if isinstance(item, BadFileError):
                 yield index, item
             else:
-                yield index, self._predict_windows(item.image)
+                yield index, self._predict_windows(item.image, side)
 
     def predict_files(
         self, paths: Sequence[str]
@@ -134,7 +134,7 @@ class Predictor:
         self, sizes: dict[int, Size], read: Read
     ) -> Iterator[tuple[int, np.ndarray | BadFileError]]:
         """Class probabilities float32 [H, W, K]; else as `predict`."""
-        whole, cut = self._split(sizes)
+        whole, cut, side = self._split(sizes)
         program = self._jit_probabilities()
         for batch, result in self._run_whole(whole, read, program):
             shares = np.asarray(result)
@@ -149,19 +149,22 @@ class Predictor:
             if isinstance(item, BadFileError):
                 yield index, item
             else:
-                strips = [sums for _, sums in self._sum_windows(item.image)]
+                strips = [
+                    sums for _, sums in self._sum_windows(item.image, side)
+                ]
                 total = np.concatenate(strips)
                 yield index, total / total.sum(-1, keepdims=True)
 
     def _split(
         self, sizes: dict[int, Size]
-    ) -> tuple[dict[int, Size], list[int]]:
-        """The images of one forward each, and those to be cut."""
+    ) -> tuple[dict[int, Size], list[int], int]:
+        """Images of one forward, those to cut, and the side of a window."""
         windows = self._windows
         if windows is None:
-            return sizes, []
+            return sizes, [], 0
         cut = [i for i, s in sizes.items() if math.prod(s) > windows.above]
-        return {i: s for i, s in sizes.items() if i not in set(cut)}, cut
+        whole = {i: s for i, s in sizes.items() if i not in set(cut)}
+        return whole, cut, windows.side
 
     def _run_whole(self, sizes, read, program):
         def count_slots(shape: Size, images: int) -> int:
@@ -190,8 +193,10 @@ class Predictor:
             self._network, self._averaging, self._mesh
         )
 
-    def _sum_windows(self, image: np.ndarray):
-        program, side = self._jit_probabilities(), self._windows.side
+    def _sum_windows(
+        self, image: np.ndarray, side: int
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        program = self._jit_probabilities()
         slots = count_per_forward(
             side**2, self._batch_size, self._mesh, self._averaging
         )
@@ -202,10 +207,10 @@ class Predictor:
 
         return sum_windows(run, image, side, slots)
 
-    def _predict_windows(self, image: np.ndarray) -> Prediction:
+    def _predict_windows(self, image: np.ndarray, side: int) -> Prediction:
         ids = np.empty(image.shape[:2], np.uint8)
         confidence = np.empty(image.shape[:2], np.float32)
-        for top, sums in self._sum_windows(image):
+        for top, sums in self._sum_windows(image, side):
             rows = slice(top, top + len(sums))
             ids[rows] = sums.argmax(-1)
             confidence[rows] = sums.max(-1) / sums.sum(-1)

@@ -64,7 +64,8 @@ def _sum_row(
     run: Program, strip: np.ndarray, side: int, slots: int
 ) -> np.ndarray:
     """Sums [h, W, K] of the probabilities of one row of windows."""
-    width, total = strip.shape[1], None
+    width = strip.shape[1]
+    total: np.ndarray | None = None
     columns = window_starts(width, side)
     for start in range(0, len(columns), slots):
         lefts = columns[start : start + slots]
@@ -75,4 +76,5 @@ def _sum_row(
         for left, part, share in zip(lefts, parts, shares, strict=False):
             h, w = part.shape[:2]
             total[:, left : left + w] += share[:h, :w]
+    assert total is not None  # An image has a window.
     return total

@@ -9,38 +9,19 @@ import pathlib
 import sys
 
 from ipixmatch_jax.cli import arguments
-from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.report.build import IMAGES, build_page
-from ipixmatch_jax.utils import atomic
+from ipixmatch_jax.report.build import IMAGES, write_report
 
 
 def run() -> None:
     """Writes the page that the command line asks for."""
     args = _arguments()
-    name = "report.html" if len(args.workdir) == 1 else "comparison.html"
-    out = args.out or args.workdir[0] / name
     try:
-        _check_out(out, args.workdir[0])
-        text = build_page(args.workdir, images=args.images, root=args.root)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
-    with atomic.replacing(out) as partial:
-        partial.write_text(text, encoding="utf-8")
-    print(out)
-
-
-def _check_out(out: pathlib.Path, workdir: pathlib.Path) -> None:
-    """Refuses a page that cannot be written, before anything is scored."""
-    folder = out.absolute().parent
-    if out.is_dir():
-        raise ValueError(f"--out {out} is a folder: name a file in it.")
-    if not folder.is_dir():
-        if folder == workdir.absolute():
-            saved.load(workdir)  # Says that there is no such run.
-        raise ValueError(
-            f"The folder of --out {out} does not exist: make {folder}, or "
-            "name another file."
+        out = write_report(
+            args.workdir, args.out, images=args.images, root=args.root
         )
+    except (ValueError, OSError) as error:
+        sys.exit(f"ipixmatch_jax: {error}")
+    print(out)
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,6 +12,7 @@ from ipixmatch_jax.report.comparison_page import build_comparison_page
 from ipixmatch_jax.report.run_files import read_runs
 from ipixmatch_jax.report.run_page import build_run_page
 from ipixmatch_jax.report.val_evaluation import ValResult, evaluate_val
+from ipixmatch_jax.utils import atomic
 
 IMAGES = 6
 _WITHOUT = "No confusion matrix and no images:"
@@ -59,6 +60,52 @@ def build_page(
         else:
             result = _evaluate(run.workdir, data, images, root, notes)
     return build_run_page(run, result, notes)
+
+
+def write_report(
+    workdirs: list[pathlib.Path],
+    out: pathlib.Path | None = None,
+    *,
+    images: int = IMAGES,
+    root: str | None = None,
+) -> pathlib.Path:
+    """Writes the page of one run, or the comparison of several.
+
+    Args:
+      workdirs: see `build_page`.
+      out: the file; None: report.html, or comparison.html for several runs,
+        in the first workdir.
+      images: see `build_page`.
+      root: see `build_page`.
+
+    Returns:
+      the file.
+
+    Raises:
+      FileNotFoundError, ValueError: see `build_page`; or the file cannot be
+        written there. Nothing is scored then.
+    """
+    if out is None:
+        name = "report.html" if len(workdirs) == 1 else "comparison.html"
+        out = workdirs[0] / name
+    _check_out(out, workdirs[0])
+    text = build_page(workdirs, images=images, root=root)
+    with atomic.replacing(out) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return out
+
+
+def _check_out(out: pathlib.Path, workdir: pathlib.Path) -> None:
+    folder = out.absolute().parent
+    if out.is_dir():
+        raise ValueError(f"--out {out} is a folder: name a file in it.")
+    if not folder.is_dir():
+        if folder == workdir.absolute():
+            saved.load(workdir)  # Says that there is no such run.
+        raise ValueError(
+            f"The folder of --out {out} does not exist: make {folder}, or "
+            "name another file."
+        )
 
 
 def _open(workdir: pathlib.Path, root: str | None) -> DataSet:

@@ -5,13 +5,13 @@ import json
 import math
 import pathlib
 import statistics
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _MIOU = "val_miou_"
 _IOU = "val_iou_"
 _FOREGROUND = "val_foreground_iou_"
 
-Series = dict[int, float | list[float]]
+Series = dict[int, Any]  # step -> number, or list of numbers
 
 
 class Best(NamedTuple):

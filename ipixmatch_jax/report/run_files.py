@@ -94,7 +94,7 @@ def _read_results(workdir) -> dict | None:
 
 
 def _list_missing(run: Run) -> tuple[str, ...]:
-    if run.finished and "made_with" in run.results:
+    if run.finished and "made_with" in (run.results or {}):
         return ()
     if run.finished:
         return (
@@ -117,7 +117,7 @@ def _list_missing(run: Run) -> tuple[str, ...]:
 
 def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
     """The fields of nested sections by dotted names, sorted."""
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, value in sorted(config.items()):
         if isinstance(value, dict):
             fields |= flatten(value, f"{prefix}{name}.")

@@ -74,7 +74,7 @@ def list_facts(run: Run) -> list[Fact]:
         if foreground is not None:
             at = "the same network, without the background"
             told.append(Fact("Foreground IoU", f"{foreground:.1f} %", at))
-    if test is not None:
+    if test is not None and run.results is not None:
         part = run.results["best"]
         at = f"mIoU of the {part['network']}, step {part['step']:,}"
         told.append(Fact("On test", f"{test['miou']:.1f} %", at))

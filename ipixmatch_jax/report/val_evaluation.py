@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,14 +27,14 @@ class ScoredImage(NamedTuple):
     """One image of val as it is scored: whole, or its centre crop.
 
     Attributes:
-      index: its position in val.
+      position: in val.
       image: uint8 [h, w, C].
       truth: uint8 [h, w], 255 where nothing counts.
       predictions: uint8 [h, w] by network.
       confusions: int64 [K, K] by network; rows are the truth.
     """
 
-    index: int
+    position: int
     image: np.ndarray
     truth: np.ndarray
     predictions: dict[str, np.ndarray]
@@ -123,20 +123,20 @@ def evaluate_val(
       on_images: is called with how many images were done since.
     """
     reader = _ValReader(run, data)
-    totals = dict.fromkeys(run.variables, 0)
+    totals: dict[str, Any] = dict.fromkeys(run.variables, 0)
     scores = {}
     for image in reader.read_images(list(reader.sizes)):
         for name, counts in image.confusions.items():
             totals[name] = totals[name] + counts
         score = image_score(image.confusions[run.better])
         if score is not None:
-            scores[image.index] = score
+            scores[image.position] = score
         on_images(1)
     on_images(len(reader.bad))
     worst, best = choose_images(scores, count)
     shown = {
-        image.index: ShownImage(
-            data.val.name(image.index), scores[image.index], image
+        image.position: ShownImage(
+            data.val.name(image.position), scores[image.position], image
         )
         for image in reader.read_images(worst + best)
     }
@@ -198,12 +198,15 @@ class _ValReader:
             if isinstance(item, BadFileError):
                 self.bad.append(str(item))
                 continue
+            assert item.labels is not None  # val has masks
             h, w = item.labels.shape
             ids = {n: x[slot, :h, :w] for n, (x, _) in found.items()}
             counts = {
                 n: x[slot].astype(np.int64) for n, (_, x) in found.items()
             }
-            yield ScoredImage(batch.indices[slot], *item, ids, counts)
+            yield ScoredImage(
+                batch.indices[slot], item.image, item.labels, ids, counts
+            )
 
 
 # Kept by its arguments, so that runs in one process share what it compiles.

@@ -34,10 +34,12 @@ def make_pair(image: np.ndarray, shares: np.ndarray, *words: str) -> Pair:
     height, width = shares.shape
     scale = _TILE / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    heat = pictures.heat(shares)
-    both = np.asarray(pictures.shown(image)), heat
-    both = [Image.fromarray(x).resize(size) for x in both]
-    return Pair(*both, words)
+    rgb = np.asarray(pictures.shown(image))
+    return Pair(
+        Image.fromarray(rgb).resize(size),
+        Image.fromarray(pictures.heat(shares)).resize(size),
+        words,
+    )
 
 
 def draw_sheet(pairs: list[Pair]) -> np.ndarray:

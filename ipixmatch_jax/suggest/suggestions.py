@@ -140,7 +140,7 @@ def _draw(examiner: Examiner, plan: Plan, shown: dict[int, Row]) -> np.ndarray:
                 says += f"disagreement {row.disagreement:.4f}, "
             pairs[one.position] = contact_sheet.make_pair(
                 one.image,
-                one.examination.entropy_map,
+                np.asarray(one.examination.entropy_map),
                 f"{row.suggested}. {row.name}",
                 says + f"score {row.score:.2f}",
             )

@@ -1,7 +1,8 @@
 """How uncertain networks are about images, in one compiled program."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +75,8 @@ def examine(
     area = images.shape[1:3]
     probabilities, deepest = [], []
     for variables in members:
-        apply = functools.partial(network.apply, variables)
+        # flax returns tuples only where collections are mutable.
+        apply: Callable[..., Any] = functools.partial(network.apply, variables)
         features = apply(images, False, sizes, method="encode")
         logits = apply(features, area, False, sizes, method="decode")
         probabilities.append(jax.nn.softmax(logits))
