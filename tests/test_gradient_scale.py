@@ -109,7 +109,7 @@ def test_the_table_divides(results):
 def test_the_axis_is_a_sweeps(results, tmp_path):
     config = shapes.get_config()
     axis = gradient_scale.axis(results, [0.1, 1.0])
-    cells = grid.make(config, [axis], None, tmp_path).cells
+    cells = grid.make_grid(config, [axis], None, tmp_path).cells
     assert len(cells) == 10  # five readings pull, two weights each
     assert cells[1].config.inter_pixel.weight == 0.5
     assert cells[1].config.inter_pixel.threshold == 0.9

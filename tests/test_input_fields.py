@@ -71,17 +71,17 @@ def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
     config = shapes_config.get_config()
     config.data.normalisation = "data"
     config.loss.class_weights = "balanced"
-    (cell,) = grid.make(config, ["seed=0"], None, tmp_path).cells
+    (cell,) = grid.make_grid(config, ["seed=0"], None, tmp_path).cells
     begun = cell.config.copy_and_resolve_references()
     open_data(begun)
     assert begun.data.mean.count(",") == begun.data.std.count(",") == 2
     assert begun.loss.class_weights.count(",") == 5
     cell.workdir.mkdir(parents=True)
     configuration.save(begun, cell.workdir)
-    grid.make(config, ["seed=0"], None, tmp_path)
+    grid.make_grid(config, ["seed=0"], None, tmp_path)
     path = cell.workdir / configuration.FILE
     saved = json.loads(path.read_text())
     saved["data"]["crop_size"] = 65
     path.write_text(json.dumps(saved))
     with pytest.raises(ValueError, match=r"data.crop_size is 65 there"):
-        grid.make(config, ["seed=0"], None, tmp_path)
+        grid.make_grid(config, ["seed=0"], None, tmp_path)
