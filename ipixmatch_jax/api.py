@@ -7,8 +7,6 @@ beneath them, so both give the same numbers.
 """
 
 import dataclasses
-import importlib
-import importlib.util
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -18,6 +16,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.configuration import files
+from ipixmatch_jax.configuration.plugins import load_plugins
 from ipixmatch_jax.evaluate.results_table import read_results
 from ipixmatch_jax.losses.inter_pixel import inter_pixel_loss
 from ipixmatch_jax.predict.model import Model, load_model
@@ -49,32 +48,7 @@ def config(
       FileNotFoundError: there is no such file.
       ValueError: a field does not exist, or its value has another type.
     """
-    path, colon, argument = files.find(os.fspath(file)).partition(":")
-    spec = importlib.util.spec_from_file_location("config_file", path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made = module.get_config(*[argument] * bool(colon))
-    for field, value in (fields or {}).items():
-        _set_field(made, field, value)
-    return made
-
-
-def _set_field(config: ConfigDict, field: str, value: Any) -> None:
-    *sections, name = field.split(".")
-    try:
-        for section in sections:
-            config = config[section]
-        if name not in config:
-            raise KeyError(name)
-        config[name] = value
-    except (KeyError, TypeError) as error:
-        if isinstance(error, TypeError):
-            raise ValueError(f"{field}={value!r}: {error}") from error
-        raise ValueError(
-            f"There is no field {field}; `ipixmatch fields` lists them."
-        ) from None
+    return files.load_file(os.fspath(file), fields)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +131,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> TrainingRun:
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     folder = pathlib.Path(workdir)
-    code = loop.train(config.copy_and_resolve_references(), folder)
+    code = loop.train(config, folder)
     return TrainingRun(folder, code)
 
 
@@ -185,8 +159,7 @@ def load(
       ValueError: the run has no such network.
       BrokenCheckpointError: the checkpoint is damaged.
     """
-    for name in plugins:
-        importlib.import_module(name)
+    load_plugins(list(plugins))
     return load_model(
         pathlib.Path(workdir),
         checkpoint=which,

@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_run import few_scenes
 
 import ipixmatch_jax as ipx
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.predict import files
 from ipixmatch_jax.predict import workdir as predict_run
+from tests.tiny_run import few_scenes
 
 FIELDS = {
     "data.crop_size": 33,

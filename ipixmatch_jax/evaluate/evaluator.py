@@ -26,7 +26,7 @@ from ipixmatch_jax.evaluate.image_batches import (
     read_sizes,
     run_batches,
 )
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.segmenter import Segmenter
 
 MODES = ("original", "center_crop", "sliding_window")
 
@@ -37,7 +37,7 @@ def window_starts(length: int, size: int) -> list[int]:
 
 
 def class_scores(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None,
@@ -46,7 +46,7 @@ def class_scores(
     """Scores whose argmax is the prediction.
 
     Args:
-      network: called as DeepLabV3Plus.
+      network: called as a Segmenter.
       variables: its params and batch_stats.
       images: normalised float32 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -89,7 +89,7 @@ def class_scores(
 
 
 def _logits(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None,
@@ -99,7 +99,7 @@ def _logits(
     return cast(jax.Array, logits)
 
 
-def normalised(network: DeepLabV3Plus, images: jax.Array) -> jax.Array:
+def normalised(network: Segmenter, images: jax.Array) -> jax.Array:
     """uint8 images [B, H, W, C] as the float32 that the network takes."""
     x = weak_strong.weak(images, jnp)
     return normalisation.normalise(x, jnp, network.mean, network.std)
@@ -107,7 +107,7 @@ def normalised(network: DeepLabV3Plus, images: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
 def predict(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None = None,
@@ -116,7 +116,7 @@ def predict(
     """Predicts whole images.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       variables: its params and batch_stats.
       images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -138,7 +138,7 @@ def predict(
 
 
 def make_evaluator(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     *,
     mode: str,
     crop_size: int,
@@ -149,7 +149,7 @@ def make_evaluator(
     """Builds an evaluator, to be kept: it compiles once per shape, not more.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       mode: "original" (whole images), "center_crop" or "sliding_window" (of
         crop_size), as in UniMatch v1.
       crop_size: pixels, used by the last two.
@@ -186,7 +186,7 @@ def make_evaluator(
 
 
 def _evaluate(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     score: Callable,
     crop: int | None,
     batch_size: int,
@@ -245,7 +245,7 @@ def _jit_score(network, window, num_classes, mesh):
     if mesh is None:
         return jax.jit(score)
     jitted = jax.jit(score, out_shardings=sharding.replicated(mesh))
-    return processes.together(jitted)
+    return processes.compile_together(jitted)
 
 
 def _plan(

@@ -11,8 +11,8 @@ from jax.sharding import Mesh
 
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import evaluator
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.layers.resize import resize_align_corners
+from ipixmatch_jax.models.segmenter import Segmenter
 
 
 class Averaging(NamedTuple):
@@ -31,7 +31,7 @@ PLAIN = Averaging()
 
 
 def probabilities(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None = None,
@@ -40,7 +40,7 @@ def probabilities(
     """Class probabilities of a batch of images.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       variables: its params and batch_stats.
       images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -98,7 +98,7 @@ def _mirror(x, sizes):
 # Kept by its arguments: each program compiles once per shape, not more.
 @functools.lru_cache(maxsize=8)
 def jit_predict(
-    network: DeepLabV3Plus, averaging: Averaging, mesh: Mesh | None
+    network: Segmenter, averaging: Averaging, mesh: Mesh | None
 ) -> Callable:
     """(variables, images, sizes) -> ids uint8, their probability float32."""
 
@@ -112,7 +112,7 @@ def jit_predict(
 
 @functools.lru_cache(maxsize=8)
 def jit_probabilities(
-    network: DeepLabV3Plus, averaging: Averaging, mesh: Mesh | None
+    network: Segmenter, averaging: Averaging, mesh: Mesh | None
 ) -> Callable:
     """(variables, images, sizes) -> probabilities float32 [B, H, W, K]."""
 

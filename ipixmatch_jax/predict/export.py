@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.data import normalisation
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import probabilities
 from ipixmatch_jax.utils import atomic
 
@@ -39,12 +39,12 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def serialise(
-    network: DeepLabV3Plus, variables: dict, size: tuple[int, int]
+    network: Segmenter, variables: dict, size: tuple[int, int]
 ) -> bytes:
     """The function `(images, sizes) -> (ids, confidence)` with its weights.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       variables: its params and batch_stats.
       size: height and width of `images` in pixels.
 
@@ -68,7 +68,7 @@ def serialise(
     return bytes(exported.serialize())
 
 
-def preprocessing(network: DeepLabV3Plus, size: tuple[int, int]) -> dict:
+def preprocessing(network: Segmenter, size: tuple[int, int]) -> dict:
     """The contents of preprocessing.json."""
     height, width = size
     channels = network.channels
@@ -91,7 +91,7 @@ def preprocessing(network: DeepLabV3Plus, size: tuple[int, int]) -> dict:
 
 def write_export(
     to: pathlib.Path,
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     *,
     size: tuple[int, int],
@@ -102,7 +102,7 @@ def write_export(
 
     Args:
       to: the file, which is replaced if it exists.
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       variables: its params and batch_stats.
       size: height and width in pixels of the largest images it takes.
       class_names: one per class id.

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.image_batches import Item, return_errors
 from ipixmatch_jax.experiment import restore
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
-from ipixmatch_jax.predict.classes import Classes, read_classes
+from ipixmatch_jax.predict.classes import Classes, find_classes
 from ipixmatch_jax.predict.images import (
     ImageLike,
     is_one_image,
@@ -48,10 +48,10 @@ class Model:
     ):
         """Holds what `load_model` read."""
         self.workdir = workdir
-        self.config: ConfigDict = run.config
+        self.config: FrozenConfigDict = run.config
         self.step: int = run.step
         self.network_name = network_name
-        self.network: DeepLabV3Plus = run.network
+        self.network: Segmenter = run.network
         self.variables: dict[str, Any] = run.variables[network_name]
         self.classes = classes
         self._mesh = run.mesh
@@ -203,10 +203,10 @@ def load_model(
       ValueError: the run has no such network.
       BrokenCheckpointError: the checkpoint is damaged.
     """
-    saved.load(workdir)  # The quickest check comes first.
+    load_config(workdir)  # The quickest check comes first.
     run = restore.restore(workdir, checkpoint, root)
     name = choose_network(run, network)
-    return Model(workdir, run, name, read_classes(run.config, workdir))
+    return Model(workdir, run, name, find_classes(run.config, workdir))
 
 
 def choose_network(run: restore.Trained, network: str) -> str:
@@ -224,7 +224,9 @@ def choose_network(run: restore.Trained, network: str) -> str:
     return name
 
 
-def choose_windows(config: ConfigDict, side: int | None) -> Windows | None:
+def choose_windows(
+    config: FrozenConfigDict, side: int | None
+) -> Windows | None:
     """The windows of a given side, or those that fit the run.
 
     Args:

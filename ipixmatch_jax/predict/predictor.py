@@ -22,7 +22,7 @@ from ipixmatch_jax.evaluate.image_batches import (
     run_batches,
 )
 from ipixmatch_jax.evaluate.padded_shapes import padded
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict import averaging as averages
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.windows import (
@@ -58,7 +58,7 @@ class Predictor:
 
     def __init__(
         self,
-        network: DeepLabV3Plus,
+        network: Segmenter,
         variables: dict,
         *,
         averaging: Averaging = PLAIN,
@@ -69,7 +69,7 @@ class Predictor:
         """Compiles nothing yet.
 
         Args:
-          network: a DeepLabV3Plus.
+          network: a Segmenter.
           variables: its params and batch_stats, on the mesh's devices.
           averaging: see Averaging.
           windows: see Windows; None: no image is cut, whatever memory it

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.predict import export, files
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
@@ -55,7 +55,7 @@ def predict_workdir(
     Raises:
       ValueError, FileNotFoundError: one sentence, before any prediction.
     """
-    saved.load(workdir)  # The quickest check comes first.
+    load_config(workdir)  # The quickest check comes first.
     items = files.find_images(images, out)
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root

@@ -6,21 +6,19 @@ python -m ipixmatch_jax.report --workdir DIR --workdir OTHER
 
 import argparse
 import pathlib
-import sys
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.report.build import IMAGES, write_report
 
 
+@report_errors("ipixmatch_jax.report")
 def run() -> None:
     """Writes the page that the command line asks for."""
     args = _arguments()
-    try:
-        out = write_report(
-            args.workdir, args.out, images=args.images, root=args.root
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
+    out = write_report(
+        args.workdir, args.out, images=args.images, root=args.root
+    )
     print(out)
 
 

@@ -4,9 +4,13 @@ import pathlib
 
 from tqdm import tqdm
 
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.registry import DataSet
-from ipixmatch_jax.experiment import restore, validate
+from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.class_list import (
+    check_same_classes,
+    read_classes,
+)
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.report.comparison_page import build_comparison_page
 from ipixmatch_jax.report.run_files import read_runs
@@ -46,15 +50,17 @@ def build_page(
     run, result = found[0], None
     notes: list[str] = []
     try:
-        data = _open(run.workdir, root)
+        config = restore.load_checked_config(run.workdir, root)
+        data = open_data(config)
     except (ValueError, FileNotFoundError) as error:
         notes.append(
             f"{_WITHOUT} {error} If the data set moved, --root names its "
             "folder."
         )
     else:
-        if not run.class_names:
-            run = run._replace(class_names=tuple(data.class_names))
+        recorded = read_classes(run.workdir)
+        classes = check_same_classes(recorded, data, run.workdir)
+        run = run._replace(class_names=classes.names)
         if images == 0:
             notes.append(f"{_WITHOUT} --images 0.")
         else:
@@ -101,19 +107,11 @@ def _check_out(out: pathlib.Path, workdir: pathlib.Path) -> None:
         raise ValueError(f"--out {out} is a folder: name a file in it.")
     if not folder.is_dir():
         if folder == workdir.absolute():
-            saved.load(workdir)  # Says that there is no such run.
+            load_config(workdir)  # Says that there is no such run.
         raise ValueError(
             f"The folder of --out {out} does not exist: make {folder}, or "
             "name another file."
         )
-
-
-def _open(workdir: pathlib.Path, root: str | None) -> DataSet:
-    config = saved.load(workdir)
-    if root is not None:
-        config.data.root = root
-    validate.check(config)
-    return open_data(config)
 
 
 def _evaluate(

@@ -66,7 +66,7 @@ def read_runs(workdirs: list[pathlib.Path]) -> list[Run]:
 
 def _read_run(workdir, name) -> Run:
     try:
-        config = saved.load(workdir).to_dict()
+        config = saved.load_config(workdir).to_dict()
         results = _read_results(workdir)
     except json.JSONDecodeError as error:
         raise ValueError(

@@ -14,17 +14,10 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.configuration.fields import find_field, get_value
+from ipixmatch_jax.configuration.files import change_fields
+from ipixmatch_jax.experiment.validate import check_config
 
-_BOOLS = {"true": True, "false": False}
-_KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
-# Values that a run replaces by what it finds before it saves its config.
-_FOUND = {
-    "model.num_classes": 0,
-    "data.mean": "",
-    "data.std": "",
-    "loss.class_weights": "balanced",
-}
 Setting = dict[str, Any]  # fields of a config and their values
 
 
@@ -33,7 +26,7 @@ class Cell(NamedTuple):
 
     Attributes:
       row: the row of the table that it belongs to, from 0.
-      config: with the cell's own values.
+      config: checked; what it leaves open is resolved when the cell runs.
       workdir: of this run.
     """
 
@@ -75,14 +68,14 @@ def make_grid(
       ValueError: a field or a value is wrong, a config is not possible, two
         cells are the same run, or a folder holds another run.
     """
-    parsed = [_axis(config, text, "--grid") for text in axes]
+    parsed = [_axis(text, "--grid") for text in axes]
     _check_fields(parsed)
     seeds = [config.seed]
     for axis in parsed:
         if "seed" in axis[0]:
             seeds = [setting["seed"] for setting in axis]
     others = [axis for axis in parsed if "seed" not in axis[0]]
-    settings = _first(config, baseline) + _product(others)
+    settings = _first(baseline) + _product(others)
     fields = tuple(dict.fromkeys(f for setting in settings for f in setting))
     cells = [
         _cell(config, row, setting, seed, folder)
@@ -91,17 +84,17 @@ def make_grid(
     ]
     _check_distinct(cells, folder)
     rows = [
-        tuple(str(_current(cell.config, field)) for field in fields)
+        tuple(str(get_value(cell.config, field)) for field in fields)
         for cell in cells[:: len(seeds)]
     ]
     return Grid(fields, rows, cells)
 
 
-def _first(config: ConfigDict, baseline: str | None) -> list[Setting]:
+def _first(baseline: str | None) -> list[Setting]:
     """The setting of the baseline in a list, which is empty without one."""
     if baseline is None:
         return []
-    settings = _axis(config, baseline, "--baseline")
+    settings = _axis(baseline, "--baseline")
     if len(settings) > 1 or "seed" in settings[0]:
         raise ValueError(
             f"--baseline {baseline} is not one row: give each field one "
@@ -118,7 +111,7 @@ def _product(axes: list[list[Setting]]) -> list[Setting]:
     ]
 
 
-def _axis(config: ConfigDict, text: str, flag: str) -> list[Setting]:
+def _axis(text: str, flag: str) -> list[Setting]:
     """The settings of one axis, with values of the config's types."""
     left, equals, right = text.partition("=")
     if not equals or not left:
@@ -136,45 +129,15 @@ def _axis(config: ConfigDict, text: str, flag: str) -> list[Setting]:
                 f"{left} has {len(fields)} fields; join both with a plus."
             )
         pairs = zip(fields, values, strict=True)
-        settings.append({f: _typed(config, f, v, flag) for f, v in pairs})
+        settings.append({f: _parse(f, v, flag) for f, v in pairs})
     return settings
 
 
-def _current(config: ConfigDict, field: str):
-    """The value of a field.
-
-    Raises:
-      ValueError: there is no such field; the sentence lists those that exist.
-    """
-    value, path = config, "config"
-    for name in field.split("."):
-        if not isinstance(value, ConfigDict) or name not in value:
-            names = value.keys() if isinstance(value, ConfigDict) else ()
-            has = ", ".join(names) or "no fields of its own"
-            raise ValueError(
-                f"There is no field config.{field}; {path} has {has}."
-            )
-        value, path = value[name], f"{path}.{name}"
-    return value
-
-
-def _typed(config: ConfigDict, field: str, text: str, flag: str):
-    now = _current(config, field)
-    if isinstance(now, ConfigDict):
-        raise ValueError(
-            f"{flag} {field}={text}: that is a section; name one of its "
-            f"fields, {', '.join(f'{field}.{name}' for name in now)}."
-        )
+def _parse(field: str, text: str, flag: str) -> Any:
     try:
-        if isinstance(now, bool):
-            return _BOOLS[text.lower()]
-        return type(now)(text)
-    except (ValueError, KeyError):
-        kind = _KINDS.get(type(now), type(now).__name__)
-        raise ValueError(
-            f"{flag} {field}={text}: config.{field} takes {kind}, such as "
-            f"{now!r}."
-        ) from None
+        return find_field(field).parse(text)
+    except ValueError as error:
+        raise ValueError(f"{flag} {field}={text}: {error}") from None
 
 
 def _check_fields(axes: list[list[Setting]]) -> None:
@@ -202,16 +165,15 @@ def _cell(
     seed: int,
     folder: pathlib.Path,
 ) -> Cell:
-    resolved = config.copy_and_resolve_references()
-    resolved.update_from_flattened_dict({**setting, "seed": seed})
     try:
-        validate.check(resolved)
+        changed = change_fields(config, {**setting, "seed": seed})
+        check_config(changed)
     except ValueError as error:
         words = " ".join(f"{f}={v}" for f, v in setting.items())
         raise ValueError(
             f"The cell {words or 'of --config'}: {error}"
         ) from None
-    return Cell(row, resolved, folder / _name(setting) / f"seed_{seed}")
+    return Cell(row, changed, folder / _name(setting) / f"seed_{seed}")
 
 
 def _name(setting: Setting) -> str:
@@ -251,9 +213,8 @@ def _check_saved(cell: Cell) -> None:
     changed = [
         f"{field} is {then!r} there and {now!r} here"
         for field, (then, now) in saved.differences(
-            saved.load(cell.workdir), cell.config
+            saved.load_config(cell.workdir), cell.config
         ).items()
-        if not (field in _FOUND and now == _FOUND[field])
     ]
     if changed:
         raise ValueError(

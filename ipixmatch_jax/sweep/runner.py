@@ -8,9 +8,10 @@ import jax
 
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.evaluate import results_table
+from ipixmatch_jax.experiment.resolve import program_key
 from ipixmatch_jax.sweep import table
 from ipixmatch_jax.sweep.grid import Cell, Grid
-from ipixmatch_jax.sweep.programs import Programs, program_key
+from ipixmatch_jax.sweep.programs import Programs
 from ipixmatch_jax.training import divergence, loop
 from ipixmatch_jax.utils.atomic import write_json
 
@@ -36,7 +37,7 @@ def run_sweep(grid: Grid, folder: pathlib.Path) -> int:
     """
     programs, stop = Programs(), StopRequest()
     for cell in grid.cells:
-        programs.check_config(cell.config)
+        programs.check_cell(cell.config)
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(grid, folder)
     left = _by_program([cell for cell in grid.cells if not _ended(cell)])
@@ -47,7 +48,11 @@ def run_sweep(grid: Grid, folder: pathlib.Path) -> int:
         code = 0
         try:
             code = loop.train(
-                cell.config, cell.workdir, build=programs.build, stop=stop
+                cell.config,
+                cell.workdir,
+                open_data=programs.open_data,
+                build=programs.build,
+                stop=stop,
             )
         except divergence.DivergenceError as error:
             _LOGGER.warning("%s diverged: %s", name, error)

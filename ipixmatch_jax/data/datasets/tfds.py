@@ -1,0 +1,165 @@
+"""Any data set of TFDS with an image and a mask, as ArrayRecord files."""
+
+import fractions
+import pathlib
+
+from ipixmatch_jax.data.data_set_kind import DataSetKind
+from ipixmatch_jax.data.files import class_list, masks
+from ipixmatch_jax.data.files.mask_contents import Content, all_contents
+from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
+from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
+from ipixmatch_jax.data.records import array_record
+from ipixmatch_jax.data.records.array_record import Entry
+from ipixmatch_jax.data.source import DataSet
+
+# What the values of masks mean where the set itself does not say.
+KNOWN = {
+    # Trimaps; its guide: foreground, background, not classified (the edge).
+    "oxford_iiit_pet": (
+        ("ignore", (0, 0, 0)),
+        ("pet", (230, 80, 70)),
+        ("background", (70, 150, 230)),
+        ("void", (255, 255, 255)),
+    ),
+}
+_UNLABELLED = ("unlabelled", "unlabeled", "unsupervised")
+_VAL = ("val", "validation")
+
+
+def open_set(
+    root: str,
+    splits_dir: str,
+    split: str,
+    holdout: float = 0.2,
+    tfds: str = "",
+    image_feature: str = "",
+    mask_feature: str = "",
+    channels: int = 3,
+) -> DataSet:
+    """Any TFDS data set with an image and a mask, prepared as array_record.
+
+    Args:
+      root: TFDS's data_dir.
+      splits_dir: unused: the split draws its own lists.
+      split: the labelled share of train, such as "1_8"; smaller shares are
+        subsets of larger ones. "" labels all of it and takes the split
+        `unlabelled` or `unsupervised`, if any, without labels.
+      holdout: the share of train that val gets where there is no val split.
+      tfds: the name, such as oxford_iiit_pet, name/config or name:4.0.0.
+      image_feature: "" finds it.
+      mask_feature: "" finds it.
+      channels: of the images, see decode.read_image.
+
+    Raises:
+      FileNotFoundError: it is not prepared, or files are absent.
+      ValueError: features, classes or shares do not fit.
+    """
+    del splits_dir
+    path = _folder(pathlib.Path(root or "~/tensorflow_datasets"), tfds)
+    found = array_record.read(path, image_feature, mask_feature)
+    train, unlabelled, val, test = _parts(found, split, holdout)
+    with_masks = array_record.RecordSource(found, [*train, *val, *test], None)
+    contents = all_contents(with_masks.mask_content, len(with_masks))
+    classes = _classes(path, tfds, found.mask, contents)
+    reading = choose_reading(contents, classes)
+
+    def source(entries: list[Entry], how: Reading | None):
+        return array_record.RecordSource(found, entries, how, channels)
+
+    return DataSet(
+        labelled=source(train, reading),
+        unlabelled=source(unlabelled, None),
+        val=source(val, reading),
+        test=source(test, reading) if test else None,
+        class_names=classes.names,
+        palette=classes.palette,
+    )
+
+
+def _folder(root: pathlib.Path, name: str) -> pathlib.Path:
+    """The newest version of a TFDS data set below a data_dir."""
+    name, _, version = name.partition(":")
+    found = (root.expanduser() / name).glob(
+        f"{version or '*'}/{array_record.INFO}"
+    )
+    versions = {_version(path.parent): path.parent for path in found}
+    if not name or not versions:
+        raise FileNotFoundError(
+            f"No TFDS data set {name!r} below {root}: prepare it with `tfds "
+            f"build {name or 'NAME'} --file_format=array_record --data_dir "
+            f"{root}` (where TensorFlow is installed: TFDS unpacks with it; "
+            "reading needs none), or name its data_dir with "
+            "--config.data.root."
+        )
+    return versions[max(versions)]
+
+
+def _version(path: pathlib.Path) -> tuple[int, ...]:
+    return tuple(int(n) for n in path.name.split(".") if n.isdigit())
+
+
+def _parts(
+    found: array_record.RecordSet, split: str, holdout: float
+) -> tuple[list[Entry], ...]:
+    """Labelled, unlabelled, val and test."""
+    if "train" not in found.lengths:
+        raise ValueError(
+            f"{found.folder} has no split train; it has "
+            f"{', '.join(found.lengths)}."
+        )
+    train, val = found.entries("train"), _first(found, _VAL)
+    if not val:
+        train, val = hold_out(train, holdout, str(found.folder), _name)
+    train = ranked(train, _name)
+    count = share_count(len(train), _share(split)) if split else len(train)
+    rest = sorted(train[count:]) or _first(found, _UNLABELLED)
+    return sorted(train[:count]), rest, val, _first(found, ("test",))
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry[0]}/{entry[1]}"
+
+
+def _share(split: str) -> fractions.Fraction:
+    above, _, below = split.partition("_")
+    if above.isdigit() and below.isdigit() and 0 < int(above) < int(below):
+        return fractions.Fraction(int(above), int(below))
+    raise ValueError(
+        f"config.data.split={split!r} is not the labelled share of train; it "
+        'reads like 1_8, or is "" for all of it.'
+    )
+
+
+def _first(
+    found: array_record.RecordSet, splits: tuple[str, ...]
+) -> list[Entry]:
+    """All of the first split that there is."""
+    there = [split for split in splits if split in found.lengths]
+    return found.entries(there[0]) if there else []
+
+
+def _classes(
+    path: pathlib.Path, name: str, mask: str, contents: list[Content]
+) -> class_list.ClassList:
+    """From a class list in the set's folder, its labels, or its masks."""
+    written = class_list.find(path)
+    if written is not None:
+        return class_list.read(written)
+    base = name.partition(":")[0]
+    if base in KNOWN:
+        return class_list.make(list(KNOWN[base]), base)
+    labels = path / f"{mask}.labels.txt"  # as TFDS keeps names of labels
+    if labels.is_file():
+        names = labels.read_text(encoding="utf-8").split("\n")
+        names = [name for name in names if name]
+        colours = [class_list.voc_colour(k) for k in range(len(names))]
+        return class_list.make(
+            list(zip(names, colours, strict=True)), str(labels)
+        )
+    return masks.classes_of_ids(contents, path)
+
+
+KIND = DataSetKind(
+    open=open_set,
+    options=("holdout", "channels", "tfds", "image_feature", "mask_feature"),
+)
