@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 
-import photos
 import pytest
+
+from tests.docs import photos
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs/quickstart.ipynb"

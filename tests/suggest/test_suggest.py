@@ -358,12 +358,14 @@ def test_asking_for_too_many_gives_all(workdir, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("few_scenes")
-def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch):
-    with pytest.raises(SystemExit, match="asks for no image"):
+def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}", "-n0")
-    with pytest.raises(SystemExit, match=r"config.json is a file; --out"):
-        out = workdir / "config.json"
+    assert "asks for no image" in capsys.readouterr().err
+    out = workdir / "config.json"
+    with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}", f"--out={out}")
+    assert "config.json is a file; --out" in capsys.readouterr().err
     whole = shapes.open_set
     changed = shapes.KIND._replace(
         open=lambda *a: whole(*a)._replace(
@@ -371,8 +373,9 @@ def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch):
         )
     )
     monkeypatch.setitem(registry.DATASETS._members, "shapes", changed)
-    with pytest.raises(SystemExit, match="no unlabelled images to choose"):
+    with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}")
+    assert "no unlabelled images to choose" in capsys.readouterr().err
 
 
 def test_the_module_runs_the_command(tmp_path):
