@@ -57,6 +57,10 @@ def base() -> ConfigDict:
     # Of the images: 1 grey, 2 grey and one more, 3 RGB, 4 RGB and one more
     # such as near infrared. Other numbers than 3: folder and tfds alone.
     d.channels = 3
+    # folder, tfds: the values that become black and white in images of more
+    # than 8 bits: dtype (the range of their type) | percentile (measured) |
+    # LOW,HIGH; "" = measured where there are such images. Kept as LOW,HIGH.
+    d.range = ""
     # imagenet: its mean and deviation, of three channels; data: those of the
     # training images, measured once, or mean and std where they are given.
     d.normalisation = "imagenet"

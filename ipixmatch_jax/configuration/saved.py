@@ -89,13 +89,17 @@ def _flat(tree: dict, prefix: str = "") -> dict:
 
 
 def take_measured(config: ConfigDict, workdir: pathlib.Path) -> None:
-    """Takes data.mean and std from the run in a workdir, if there is one.
+    """Takes data.range, mean and std from the run in a workdir, if any.
 
     They were measured when it began; images may have come since.
     """
-    if not (workdir / FILE).exists() or config.data.normalisation != "data":
+    if not (workdir / FILE).exists():
         return
     saved = load(workdir)
+    if config.data.range in ("", "percentile"):
+        config.data.range = saved.data.get("range", config.data.range)
+    if config.data.normalisation != "data":
+        return
     for field in ("data.channels", "data.normalisation"):
         if get_field(saved, field) != get_field(config, field):
             return  # check_resume refuses it

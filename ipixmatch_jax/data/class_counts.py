@@ -149,7 +149,7 @@ def report(data: DataSet, on_error: str) -> None:
     labelled = count_classes(data.labelled, num_classes, on_error)
     val = count_classes(data.val, num_classes)
     lines, warnings = describe(data, labelled, val)
-    for line in lines:
+    for line in (*lines, *data.notes):
         _LOGGER.info("%s", line)
     for warning in warnings:
         _LOGGER.warning("WARNING: %s", warning)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from ipixmatch_jax.utils.file_names import printable
+
 IGNORE = 255  # The label of pixels that count nowhere.
 # Pillow's mode of an image of so many channels. In "LA" and "RGBA" it would
 # multiply the colours by the last channel before it resizes; these are raw.
@@ -13,7 +15,14 @@ MODES = {1: "L", 2: "La", 3: "RGB", 4: "RGBX"}
 
 
 class BadFileError(ValueError):
-    """A file cannot be used; the message names it and says why."""
+    """A file cannot be used; the message names it and says why.
+
+    Names that are not UTF-8 are written with escapes, so that the message
+    can be printed and stored.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
 
 
 class Sample(NamedTuple):
@@ -81,6 +90,10 @@ class DataSet(NamedTuple):
       test: the set to report beside val, or None where there is none.
       class_names: one name per class id.
       palette: one (red, green, blue) in 0..255 per class id.
+      notes: sentences that a person should read before training: how masks
+        and values are read, and what of the data is left aside.
+      value_range: what config.data.range becomes, such as "0,4080"; None
+        where the data set has no such option.
     """
 
     labelled: Source
@@ -89,3 +102,5 @@ class DataSet(NamedTuple):
     test: Source | None
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
+    notes: tuple[str, ...] = ()
+    value_range: str | None = None

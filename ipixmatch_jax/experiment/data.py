@@ -21,7 +21,8 @@ def open_data(config: ConfigDict) -> registry.DataSet:
         config.data.root,
         config.data.splits_dir,
         config.data.split,
-        **{field: config.data[field] for field in options},
+        # A run from before a field existed does not have it.
+        **{f: config.data[f] for f in options if f in config.data},
     )
     match_data(config, data)
     return data
@@ -30,13 +31,15 @@ def open_data(config: ConfigDict) -> registry.DataSet:
 def match_data(config: ConfigDict, data: registry.DataSet) -> None:
     """Sets what a config leaves to the data set.
 
-    That is model.num_classes where it is 0, data.mean and data.std where they
+    That is data.range as measured, model.num_classes where it is 0, data.mean and data.std where they
     are to be measured, and loss.class_weights where it is balanced.
 
     Raises:
       ValueError: the data set has another number of classes; or a file that
         is to be read cannot be.
     """
+    if data.value_range is not None:
+        config.data.range = data.value_range
     if config.model.num_classes == 0:
         config.model.num_classes = len(data.class_names)
     if len(data.class_names) != config.model.num_classes:

@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import evaluator
@@ -162,6 +163,7 @@ def predict_files(
     windows: Windows | None = LARGE_ALONE,
     batch_size: int = 4,
     mesh: Mesh | None = None,
+    value_range: Range | None = None,
 ) -> Iterator[tuple[int, Prediction | BadFileError]]:
     """Predicts files of any sizes in at most eight shapes and a window's.
 
@@ -173,6 +175,7 @@ def predict_files(
       windows: see Windows; None: none is cut, whatever memory it takes.
       batch_size: most images of a forward; of large ones there are fewer.
       mesh: axes ('data', 'fsdp'), the batch over both; None: one device.
+      value_range: of images of more than 8 bits, see decode.read_image.
 
     Yields:
       for each path once, in any order, its position and the prediction, or
@@ -180,7 +183,11 @@ def predict_files(
     """
     whole: dict[int, tuple[int, int]] = {}
     cut = []
-    read = _try(functools.partial(_read, channels=network.channels))
+    read = _try(
+        functools.partial(
+            _read, channels=network.channels, value_range=value_range
+        )
+    )
     with ThreadPoolExecutor(THREADS) as pool:
         for i, size in enumerate(pool.map(_try(decode.read_size), paths)):
             if isinstance(size, BadFileError):
@@ -221,8 +228,10 @@ def _try(read):
     return attempt
 
 
-def _read(path, channels):
-    return pixels(decode.read_image(path, channels=channels))
+def _read(path, channels, value_range):
+    return pixels(
+        decode.read_image(path, channels=channels, value_range=value_range)
+    )
 
 
 def _bound(network, averaging, mesh, variables, whole):

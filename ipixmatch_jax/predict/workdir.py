@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.data import value_range
 from ipixmatch_jax.data.files.class_list import voc_colour
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate import results_table
@@ -152,6 +153,7 @@ def predict_workdir(
         windows=windows,
         batch_size=run.config.evaluate.batch_size,
         mesh=run.mesh,
+        value_range=value_range.parse(run.config.data.get("range", "")),
     )
     there = len(items) - len(left)
     with tqdm(total=len(items), initial=there, unit="image") as bar:

@@ -252,7 +252,9 @@ def test_modes_become_rgb(tmp_path):
     pixels = read(tmp_path, encoded(hidden, format="PNG"))
     assert (pixels == (9, 8, 7)).all()
     floats = Image.fromarray(np.zeros((4, 4), np.float32))
-    with pytest.raises(BadFileError, match="float32 values, which have no range"):
+    with pytest.raises(
+        BadFileError, match="float32 values, which have no range"
+    ):
         read(tmp_path, encoded(floats, format="TIFF"))
 
 

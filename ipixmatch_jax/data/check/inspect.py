@@ -99,7 +99,7 @@ def check(
         uses_unlabelled=uses_unlabelled,
         on_error=on_error,
     )
-    facts = findings.facts(parts)
+    facts = [*findings.facts(parts), *data.notes]
     if sample is None and all(parts[n].whole for n in ("labelled", "val")):
         tallies = [
             class_counts.tally(parts[name].counts, len(data.class_names))

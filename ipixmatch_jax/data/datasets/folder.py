@@ -23,6 +23,7 @@ from ipixmatch_jax.data.files import (
     masks,
     stored_masks,
 )
+from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.data.files.mask_contents import (
     Content,
     all_contents,
@@ -33,6 +34,7 @@ from ipixmatch_jax.data.files.split_list import Entry, read_list
 from ipixmatch_jax.data.hold_out import hold_out
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import BadFileError, DataSet
+from ipixmatch_jax.data.value_range import resolve
 
 HOW_TO_GET = "make a folder that holds images/ and masks/ (docs/own_data.md)"
 
@@ -46,10 +48,16 @@ class FolderSource(file_source.FileSource):
         entries: Sequence[Entry],
         reading: Reading,
         channels: int = 3,
+        value_range: Range | None = None,
     ):
         """Takes checked entries; see `FileSource`."""
-        count = len(reading.classes.names)
-        super().__init__(root, entries, count, channels=channels)
+        super().__init__(
+            root,
+            entries,
+            len(reading.classes.names),
+            channels=channels,
+            value_range=value_range,
+        )
         self._reading = reading
 
     def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
@@ -75,6 +83,7 @@ def open_set(
     split: str,
     holdout: float = 0.2,
     channels: int = 3,
+    range: str = "",  # the field's name
 ) -> DataSet:
     """The images with masks, those without, and val; every mask is looked at.
 
@@ -86,6 +95,7 @@ def open_set(
       holdout: the share of the labelled images that val gets where there is
         neither a list nor a folder of it.
       channels: of the images, 1 to 4; see decode.read_image.
+      range: of values, see data/value_range.py.
 
     Raises:
       FileNotFoundError: the root, its images or its masks are absent, or a
@@ -95,12 +105,15 @@ def open_set(
     """
     path = file_source.check_root(root, HOW_TO_GET)
     if array_record.is_set(path):
-        return packed_sets.open_parts(path, channels)
+        return packed_sets.open_parts(path, channels, range)
     entries = _entries(path, splits_dir, split, holdout)
     reading = _reading(path, entries.with_masks())
 
+    training = [*entries.labelled, *entries.unlabelled]
+    scale = resolve(range, [FolderSource(path, training, reading)])
+
     def source(some: list[Entry]) -> FolderSource:
-        return FolderSource(path, some, reading, channels)
+        return FolderSource(path, some, reading, channels, scale.range)
 
     return DataSet(
         labelled=source(entries.labelled),
@@ -109,6 +122,8 @@ def open_set(
         test=source(entries.test) if entries.test else None,
         class_names=reading.classes.names,
         palette=reading.classes.palette,
+        notes=(reading.said, *scale.notes),
+        value_range=scale.text,
     )
 
 
@@ -211,5 +226,7 @@ def open_contents(source: pathlib.Path) -> Contents:
 
 
 KIND = DataSetKind(
-    open=open_set, options=("holdout", "channels"), pack=Pack(open_contents)
+    open=open_set,
+    options=("holdout", "channels", "range"),
+    pack=Pack(open_contents),
 )

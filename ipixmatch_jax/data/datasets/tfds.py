@@ -11,6 +11,7 @@ from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry
 from ipixmatch_jax.data.source import DataSet
+from ipixmatch_jax.data.value_range import resolve
 
 # What the values of masks mean where the set itself does not say.
 KNOWN = {
@@ -35,6 +36,7 @@ def open_set(
     image_feature: str = "",
     mask_feature: str = "",
     channels: int = 3,
+    range: str = "",  # the field's name
 ) -> DataSet:
     """Any TFDS data set with an image and a mask, prepared as array_record.
 
@@ -49,6 +51,7 @@ def open_set(
       image_feature: "" finds it.
       mask_feature: "" finds it.
       channels: of the images, see decode.read_image.
+      range: of values, see data/value_range.py.
 
     Raises:
       FileNotFoundError: it is not prepared, or files are absent.
@@ -63,8 +66,16 @@ def open_set(
     classes = _classes(path, tfds, found.mask, contents)
     reading = choose_reading(contents, classes)
 
+    training = [
+        array_record.RecordSource(found, entries, None)
+        for entries in (train, unlabelled)
+    ]
+    scale = resolve(range, training)
+
     def source(entries: list[Entry], how: Reading | None):
-        return array_record.RecordSource(found, entries, how, channels)
+        return array_record.RecordSource(
+            found, entries, how, channels, scale.range
+        )
 
     return DataSet(
         labelled=source(train, reading),
@@ -73,6 +84,8 @@ def open_set(
         test=source(test, reading) if test else None,
         class_names=classes.names,
         palette=classes.palette,
+        notes=(reading.said, *scale.notes),
+        value_range=scale.text,
     )
 
 
@@ -161,5 +174,12 @@ def _classes(
 
 KIND = DataSetKind(
     open=open_set,
-    options=("holdout", "channels", "tfds", "image_feature", "mask_feature"),
+    options=(
+        "holdout",
+        "channels",
+        "range",
+        "tfds",
+        "image_feature",
+        "mask_feature",
+    ),
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from PIL import Image
 
 from ipixmatch_jax.data.files import decode, stored_masks
+from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.split_list import Entry, read_list
 from ipixmatch_jax.data.source import (
     IGNORE,
@@ -34,6 +35,7 @@ class FileSource(Source):
         num_classes: int,
         table: dict[str, bytes] | None = None,
         channels: int = 3,
+        value_range: Range | None = None,
     ):
         """Takes entries as they are; `open_lists` has checked them.
 
@@ -44,12 +46,14 @@ class FileSource(Source):
           table: how a mask's name ends -> 256 bytes, the id that each id
             in the file stands for.
           channels: of the images, see decode.read_image.
+          value_range: of images of more than 8 bits, likewise.
         """
         self._root = os.fspath(root)
         self._entries = tuple(entries)
         self._num_classes = num_classes
         self._table = table or {}
         self._channels = channels
+        self._range = value_range
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -57,7 +61,9 @@ class FileSource(Source):
     def __getitem__(self, i: int) -> Sample:
         image_name, mask_name = self._entries[i]
         path = self._path(image_name)
-        image = decode.read_image(path, channels=self._channels)
+        image = decode.read_image(
+            path, channels=self._channels, value_range=self._range
+        )
         if mask_name is None:
             return Sample(image, None)
         return Sample(image, self._mask(mask_name, image.size))
@@ -75,6 +81,14 @@ class FileSource(Source):
     def size(self, i: int) -> tuple[int, int]:
         """See `Source.size`; reads the header only."""
         return decode.read_size(self._path(self.name(i)))
+
+    def is_deep(self, i: int) -> bool:
+        """Whether an image has more than 8 bits per channel."""
+        return decode.is_deep(self._path(self.name(i)))
+
+    def deep_bands(self, i: int) -> Bands:
+        """The pixels of an image for which `is_deep` is true, as stored."""
+        return decode.read_bands(self._path(self.name(i)))
 
     def _path(self, name: str) -> str:
         return os.path.join(self._root, name)

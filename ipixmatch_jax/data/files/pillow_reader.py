@@ -24,6 +24,7 @@ MASK_FORMATS = ("PNG", "BMP")  # Those that keep ids exactly.
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ORIENTATION = 0x0112  # The EXIF tag.
 _PNG = b"\x89PNG\r\n\x1a\n"
+HEAD = 25  # Bytes at the beginning that tell a PNG's depth.
 _COLOUR = {1: ("grey", ""), 2: ("grey", "alpha"), 3: ("RGB", "")}
 _COLOUR[4] = ("RGB", "alpha")
 

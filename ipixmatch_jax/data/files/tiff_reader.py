@@ -89,6 +89,16 @@ def read_tiff_size(file: BinaryIO, path: str) -> tuple[int, int]:
         return (width, height) if _orientation(page) >= 5 else (height, width)
 
 
+def is_deep_tiff(file: BinaryIO, path: str) -> bool:
+    """Whether the first page holds more than 8 bits per band.
+
+    Raises:
+      BadFileError: the header is damaged, or the page is too large.
+    """
+    with _first_page(file, path) as page:
+        return int(np.max(page.bitspersample)) > 8
+
+
 @contextlib.contextmanager
 def _first_page(file: BinaryIO, path: str) -> Iterator[tifffile.TiffPage]:
     # It logs each odd tag; what matters is said by our own sentence.
