@@ -71,6 +71,11 @@ class Source(abc.ABC):
     def name(self, i: int) -> str:
         """The image's path relative to the root of its data set."""
 
+    def path(self, i: int) -> str | None:
+        """The file of the image; None if it is not a file of its own."""
+        del i
+        return None
+
     @abc.abstractmethod
     def size(self, i: int) -> tuple[int, int]:
         """(height, width) in pixels, without decoding the image.

@@ -12,7 +12,7 @@ from ipixmatch_jax.data.source import IGNORE
 LOGGER = logging.getLogger(__name__)
 
 Size = tuple[int, int]
-LARGE = 8000  # Pixels along a side; beyond them an image is spoken of.
+LARGE = 8000  # Pixels along a side; larger images are told.
 
 
 class Part(NamedTuple):
@@ -41,7 +41,7 @@ class Part(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One thing to look at; fatal if training would fail of it."""
+    """One thing to look at; fatal if training does not start with it."""
 
     fatal: bool
     text: str
@@ -194,18 +194,41 @@ def _labels(part: Part) -> list[Finding]:
 def _overlaps(parts: dict[str, Part]) -> list[Finding]:
     found = []
     for one, other in itertools.combinations(parts, 2):
-        both = set(parts[one].names) & set(parts[other].names)
-        if not both:
-            continue
-        text = f"{len(both)} images are both in {one} and in {other}"
-        if (one, other) == ("labelled", "unlabelled"):
-            text += ", and are trained on in both ways"
-        elif one == "unlabelled":
-            text += ", so scores are of images that training saw"
-        else:
-            text += ", so scores are too good: take them out of one"
-        found.append(Finding(False, f"{text}: {_first(sorted(both))}."))
+        both = sorted(set(parts[one].names) & set(parts[other].names))
+        if both:
+            found.append(_overlap(one, other, len(both), _first(both)))
     return found
+
+
+def copies(groups: list[list[tuple[str, str]]]) -> list[Finding]:
+    """What to say of (part, name) of images that are copies of another."""
+    pairs: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
+    for group in groups:
+        for (one, name), (other, twin) in itertools.combinations(group, 2):
+            if name != twin:  # The same name is told already.
+                pairs[one, other].append(f"{name} and {twin}")
+    return [
+        _overlap(one, other, len(same), _first(same))
+        for (one, other), same in pairs.items()
+    ]
+
+
+def _overlap(one: str, other: str, count: int, names: str) -> Finding:
+    """Images of two parts that are the same; fatal if training sees val."""
+    if one == other:
+        text = f"{count} images of {one} are copies, which count several times"
+        return Finding(False, f"{text}: {names}.")
+    text = f"{count} images are both in {one} and in {other}"
+    trained = {"labelled", "unlabelled"}
+    if {one, other} == trained:
+        text += ", and are trained on in both ways"
+    elif {one, other} & trained:
+        text += (
+            ", so scores are of images that training saw: take them out of one"
+        )
+    else:
+        text += ", so the two scores are not independent"
+    return Finding(len({one, other} & trained) == 1, f"{text}: {names}.")
 
 
 def _first(names: list[str]) -> str:

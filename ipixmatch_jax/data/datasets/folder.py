@@ -2,7 +2,7 @@
 
     DIR/images/   photographs; sub-folders are fine
     DIR/masks/    a PNG per labelled image, under the image's name
-    DIR/classes.json or classes.csv   names and colours (data/class_list.py)
+    DIR/classes.json or classes.csv   names and colours (files/class_list.py)
     DIR/val/images, DIR/val/masks     optional; else a share is held out
     DIR/test/images, DIR/test/masks   optional
 
@@ -11,7 +11,6 @@ Images without a mask are unlabelled. docs/own_data.md describes all of it.
 
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from PIL import Image
 
@@ -19,7 +18,7 @@ from ipixmatch_jax.data.data_set_kind import Contents, DataSetKind, Pack
 from ipixmatch_jax.data.files import (
     class_list,
     file_source,
-    image_mask_pairs,
+    folder_parts,
     masks,
     stored_masks,
 )
@@ -30,11 +29,11 @@ from ipixmatch_jax.data.files.mask_contents import (
     mask_content,
 )
 from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
-from ipixmatch_jax.data.files.split_list import Entry, read_list
-from ipixmatch_jax.data.hold_out import hold_out
+from ipixmatch_jax.data.files.split_list import Entry
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import BadFileError, DataSet
 from ipixmatch_jax.data.value_range import resolve
+from ipixmatch_jax.utils.file_names import printable
 
 HOW_TO_GET = "make a folder that holds images/ and masks/ (docs/own_data.md)"
 
@@ -67,16 +66,6 @@ class FolderSource(file_source.FileSource):
         return masks.to_ids(mask, path, self._reading)
 
 
-class _Entries(NamedTuple):
-    labelled: list[Entry]
-    unlabelled: list[Entry]
-    val: list[Entry]
-    test: list[Entry]
-
-    def with_masks(self) -> list[Entry]:
-        return [*self.labelled, *self.val, *self.test]
-
-
 def open_set(
     root: str,
     splits_dir: str,
@@ -106,86 +95,26 @@ def open_set(
     path = file_source.check_root(root, HOW_TO_GET)
     if array_record.is_set(path):
         return packed_sets.open_parts(path, channels, range)
-    entries = _entries(path, splits_dir, split, holdout)
-    reading = _reading(path, entries.with_masks())
-
-    training = [*entries.labelled, *entries.unlabelled]
+    parts = folder_parts.find_parts(path, splits_dir, split, holdout)
+    reading = _reading(path, parts.with_masks())
+    training = [*parts.labelled, *parts.unlabelled]
     scale = resolve(range, [FolderSource(path, training, reading)])
+
+    notes = (reading.said, *scale.notes, *parts.notes)
 
     def source(some: list[Entry]) -> FolderSource:
         return FolderSource(path, some, reading, channels, scale.range)
 
     return DataSet(
-        labelled=source(entries.labelled),
-        unlabelled=source(entries.unlabelled),
-        val=source(entries.val),
-        test=source(entries.test) if entries.test else None,
+        labelled=source(parts.labelled),
+        unlabelled=source(parts.unlabelled),
+        val=source(parts.val),
+        test=source(parts.test) if parts.test else None,
         class_names=reading.classes.names,
         palette=reading.classes.palette,
-        notes=(reading.said, *scale.notes),
+        notes=tuple(map(printable, notes)),
         value_range=scale.text,
     )
-
-
-def _entries(
-    root: pathlib.Path, splits_dir: str, split: str, holdout: float
-) -> _Entries:
-    lists = file_source.split_lists(root, splits_dir, split)
-    if splits_dir or split or lists[0].is_file():
-        return _listed(root, lists, holdout)
-    labelled, unlabelled = image_mask_pairs.find(root, "")
-    if not labelled:
-        raise FileNotFoundError(
-            f"{root}/masks holds no masks: put the PNG mask of at least two "
-            "of the images there, under the image's name."
-        )
-    val = _complete(root, "val")
-    test = _complete(root, "test")
-    if not val:
-        labelled, val = hold_out(labelled, holdout, str(root))
-    return _Entries(labelled, unlabelled, val, test)
-
-
-def _listed(
-    root: pathlib.Path, lists: tuple[pathlib.Path, ...], holdout: float
-) -> _Entries:
-    """As the lists say; without one of val, as without any list."""
-    some = file_source.labelled_entries(root, read_list(lists[0]), lists[0])
-    if lists[1].is_file():
-        rest = file_source.unlabelled_entries(
-            root, read_list(lists[1]), lists[1]
-        )
-    else:
-        named = {image for image, _ in some}
-        every = [
-            image
-            for both in image_mask_pairs.find(root, "")
-            for image, _ in both
-        ]
-        rest = [(image, None) for image in sorted(every) if image not in named]
-    if lists[2].is_file():
-        val = file_source.labelled_entries(root, read_list(lists[2]), lists[2])
-    else:
-        val = _complete(root, "val")
-    if not val:
-        some, val = hold_out(some, holdout, str(lists[0]))
-    held = {image for image, _ in val}
-    rest = [entry for entry in rest if entry[0] not in held]
-    return _Entries(some, rest, val, _complete(root, "test"))
-
-
-def _complete(root: pathlib.Path, part: str) -> list[Entry]:
-    """The images of val/ or test/, which all need a mask; none if absent."""
-    if not (root / part).is_dir():
-        return []
-    labelled, unlabelled = image_mask_pairs.find(root, part)
-    if unlabelled:
-        raise ValueError(
-            f"{root}/{part} holds {len(unlabelled)} images without a mask, "
-            f"such as {unlabelled[0][0]}: only images with masks can be "
-            "scored, so move the others to images/."
-        )
-    return labelled
 
 
 def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:

@@ -78,6 +78,10 @@ class FileSource(Source):
         """See `Source.name`."""
         return self._entries[i][0]
 
+    def path(self, i: int) -> str:
+        """See `Source.path`."""
+        return self._path(self.name(i))
+
     def size(self, i: int) -> tuple[int, int]:
         """See `Source.size`; reads the header only."""
         return decode.read_size(self._path(self.name(i)))

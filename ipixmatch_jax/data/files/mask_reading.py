@@ -118,7 +118,7 @@ def _read_grey(
         raise ValueError(mask_refusals.grey_disagree(speaking, other, classes))
     return False, (
         f"{_masks(contents)} as ids, because the values found ({values}) are "
-        "not all greys of listed classes"
+        "ids of classes, and not all of them the grey of one"
     )
 
 

@@ -48,6 +48,12 @@ def unlisted_words(
     others = f" and {len(pixels) - 1} more" if len(pixels) > 1 else ""
     files = f" (and {more} more masks)" if more else ""
     classes = reading.classes
+    if content.kind == "RGB" and not classes.coloured:
+        return (
+            f"The mask {content.path}{files} holds colours, but "
+            f"{classes.where} gives names alone: give each class its colour, "
+            'such as {"background": [0, 0, 0], "crack": [255, 0, 0]}.'
+        )
     if content.kind not in reading.by_colour:
         return (
             f"The mask {content.path}{files} has {count} pixels of the id "
@@ -120,10 +126,10 @@ def grey_disagree(
     )
     white = [n for n, colour in classes.listed if colour == (255, 255, 255)]
     white = f" White is {white[0]!r} in {classes.where}." if white else ""
-    both = [c for c in colours if c not in ids] or list(colours)
+    only = [c for c in colours if c not in ids] or list(colours)
     return (
-        f"The grey masks disagree: {len(colours)} of them, such as "
-        f"{both[0].path}, hold greys of listed classes, while {len(ids)} "
+        f"The grey masks disagree: {len(only)} of them, such as "
+        f"{only[0].path}, hold greys of listed classes, while {len(ids)} "
         f"({names(ids)}) hold other values ({counts}), which are ids or stray "
         f"pixels.{white} Save all masks in one way: change the stray pixels "
         "to the grey of a class, or save every mask as ids 0 to "

@@ -117,7 +117,7 @@ def classes_of_ids(
     colours = [palette.get(k) for k in range(count)]
     if None in colours or len(set(colours)) < count:
         colours = [voc_colour(k) for k in range(count)]
-    return numbered(count, colours, f"{root} (without classes.json)")
+    return numbered(count, colours, f"{root}/classes.json (not there yet)")
 
 
 def _palette(contents: Sequence[Content], how: str) -> dict[int, Colour]:
