@@ -28,7 +28,8 @@ from ipixmatch_jax.data.files.mask_contents import (
     all_contents,
     mask_content,
 )
-from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
+from ipixmatch_jax.data.files.mask_reading import choose_reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.split_list import Entry
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import BadFileError, DataSet
@@ -118,7 +119,7 @@ def open_set(
 
 
 def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:
-    paths = [str(root / mask) for _, mask in entries]
+    paths = sorted(str(root / mask) for _, mask in entries)
 
     def content(i: int) -> Content:
         return mask_content(stored_masks.read_stored(paths[i]), paths[i])

@@ -6,7 +6,8 @@ import pathlib
 from ipixmatch_jax.data.data_set_kind import DataSetKind
 from ipixmatch_jax.data.files import class_list, masks
 from ipixmatch_jax.data.files.mask_contents import Content, all_contents
-from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
+from ipixmatch_jax.data.files.mask_reading import choose_reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry

@@ -3,19 +3,16 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from ipixmatch_jax.data.files.class_list import UNLISTED, ClassList, Colour
 from ipixmatch_jax.data.files.mask_contents import Content, names
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.source import IGNORE
-
-if TYPE_CHECKING:
-    from ipixmatch_jax.data.files.mask_reading import Reading
 
 _NEAR = 10  # Levels per channel within which a colour is called close.
 
 
-def check_listed(contents: Sequence[Content], reading: "Reading") -> None:
+def check_listed(contents: Sequence[Content], reading: Reading) -> None:
     """Raises ValueError naming the first mask with an unlisted id or colour."""
     wrong = [(c, unlisted(c, reading)) for c in contents]
     wrong = [(content, pixels) for content, pixels in wrong if pixels]
@@ -30,7 +27,7 @@ def check_listed(contents: Sequence[Content], reading: "Reading") -> None:
     )
 
 
-def unlisted(content: Content, reading: "Reading") -> Counter:
+def unlisted(content: Content, reading: Reading) -> Counter:
     """Pixels per id or colour of a mask that the class list does not have."""
     pixels = Counter()
     for (value, colour), count in content.pixels.items():
@@ -41,7 +38,7 @@ def unlisted(content: Content, reading: "Reading") -> Counter:
 
 
 def unlisted_words(
-    content: Content, pixels: Counter, reading: "Reading", more: int
+    content: Content, pixels: Counter, reading: Reading, more: int
 ) -> str:
     """The sentence about what `unlisted` found, `more` masks beside it."""
     what, count = pixels.most_common(1)[0]
@@ -83,7 +80,7 @@ def _closest(colour: Colour, classes: ClassList) -> str:
     return ""
 
 
-def _reversed(wrong: list, reading: "Reading") -> str:
+def _reversed(wrong: list, reading: Reading) -> str:
     """A hint where every colour would be listed as blue, green, red."""
     colours = reading.classes.of_colours()
     found = {c for content, _ in wrong for _, c in content.pixels}

@@ -17,7 +17,7 @@ from PIL import Image
 from ipixmatch_jax.data.files import decode, masks, stored_masks
 from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.mask_contents import Content, mask_content
-from ipixmatch_jax.data.files.mask_reading import Reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 INFO, FEATURES, NAMES = "dataset_info.json", "features.json", "names.json"

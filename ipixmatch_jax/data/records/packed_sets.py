@@ -3,7 +3,7 @@
 import pathlib
 
 from ipixmatch_jax.data.files import class_list
-from ipixmatch_jax.data.files.mask_reading import Reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.source import DataSet
