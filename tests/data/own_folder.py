@@ -30,6 +30,11 @@ def indexed(mask, palette):
     return image
 
 
+def grey(mask):
+    """Ids as they are, as a grey image."""
+    return Image.fromarray(np.asarray(mask, np.uint8))
+
+
 def save(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)

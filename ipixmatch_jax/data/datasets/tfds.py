@@ -161,13 +161,13 @@ def _classes(
         return class_list.read(written)
     base = name.partition(":")[0]
     if base in KNOWN:
-        return class_list.make(list(KNOWN[base]), base)
+        return class_list.without_colours(list(KNOWN[base]), base)
     labels = path / f"{mask}.labels.txt"  # as TFDS keeps names of labels
     if labels.is_file():
         names = labels.read_text(encoding="utf-8").split("\n")
         names = [name for name in names if name]
         colours = [class_list.voc_colour(k) for k in range(len(names))]
-        return class_list.make(
+        return class_list.without_colours(
             list(zip(names, colours, strict=True)), str(labels)
         )
     return masks.classes_of_ids(contents, path)

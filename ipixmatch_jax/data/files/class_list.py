@@ -105,7 +105,12 @@ def make(listed: list[tuple[str, Colour]], where: str) -> ClassList:
 def numbered(count: int, palette: list[Colour], where: str) -> ClassList:
     """`class 0`, `class 1`, ... for masks of ids without a class list."""
     names = [f"class {k}" for k in range(count)]
-    return make(list(zip(names, palette, strict=True)), where)
+    return without_colours(list(zip(names, palette, strict=True)), where)
+
+
+def without_colours(listed: list[tuple[str, Colour]], where: str) -> ClassList:
+    """A class list whose colours are for pictures only; see `make`."""
+    return make(listed, where)._replace(coloured=False)
 
 
 def find(root: pathlib.Path) -> pathlib.Path | None:
@@ -153,7 +158,7 @@ def read(path: pathlib.Path) -> ClassList:
     rows = class_rows.read_rows(path)
     if all(colour is None for _, colour in rows):
         listed = [(n, voc_colour(k)) for k, (n, _) in enumerate(rows)]
-        return make(listed, str(path))._replace(coloured=False)
+        return without_colours(listed, str(path))
     return make([_entry(*row, path) for row in rows], str(path))
 
 

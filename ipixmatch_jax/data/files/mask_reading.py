@@ -93,10 +93,13 @@ def _read_grey(
     ]
     if speaking:
         raise ValueError(mask_refusals.grey_disagree(speaking, other, classes))
-    return False, (
-        f"{_masks(contents)} as ids, because the values found ({values}) are "
-        "ids of classes, and not all of them the grey of one"
+    why = (
+        f"the values found ({values}) are ids of classes, and not all of them "
+        "the grey of one"
+        if classes.coloured
+        else f"no colours are listed (values found: {values})"
     )
+    return False, f"{_masks(contents)} as ids, because {why}"
 
 
 def _read_indexed(
