@@ -95,6 +95,9 @@ class DataSet(NamedTuple):
       test: the set to report beside val, or None where there is none.
       class_names: one name per class id.
       palette: one (red, green, blue) in 0..255 per class id.
+      listed: every (name, colour) of the data set's own class list in the
+        order of the ids in its masks, with those that are left out of
+        training; () where that is class_names and palette.
       notes: sentences that a person should read before training: how masks
         and values are read, and what of the data is left aside.
       value_range: what config.data.range becomes, such as "0,4080"; None
@@ -107,5 +110,6 @@ class DataSet(NamedTuple):
     test: Source | None
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
+    listed: tuple[tuple[str, tuple[int, int, int]], ...] = ()
     notes: tuple[str, ...] = ()
     value_range: str | None = None

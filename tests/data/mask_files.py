@@ -1,8 +1,9 @@
 """Masks as label tools save them, and folders of them."""
 
 import numpy as np
-import own_folder as own
 from PIL import Image
+
+from tests.data import own_folder as own
 
 BLACK_WHITE = {"background": [0, 0, 0], "crack": [255, 255, 255]}
 RED = {"background": [0, 0, 0], "crack": [255, 0, 0]}

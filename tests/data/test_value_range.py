@@ -4,15 +4,15 @@ import struct
 import zlib
 
 import numpy as np
-import own_folder as own
 import pytest
 from PIL import Image
-from tiff_files import tiff
 
 from ipixmatch_jax.data import source, value_range
 from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.files.bands import Bands
 from ipixmatch_jax.data.registry import open_data
+from tests.data import own_folder as own
+from tests.data.tiff_files import tiff
 
 
 def deep_png(values):

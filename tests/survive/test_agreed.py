@@ -1,9 +1,9 @@
-"""Two processes agree on what is broken, refused and left."""
+"""Two processes agree on which checkpoints are broken and which is used."""
 
 import json
 
-from disk import small_disk
-from process_run import HERE, ended, free_port, start
+from tests.survive.disk import small_disk
+from tests.survive.process_run import HERE, ended, free_port, start
 
 
 def test_two_processes_take_the_same_checkpoint(tmp_path):

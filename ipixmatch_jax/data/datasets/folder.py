@@ -115,6 +115,7 @@ def open_set(
         palette=reading.classes.palette,
         notes=tuple(map(printable, notes)),
         value_range=scale.text,
+        listed=reading.classes.listed,
     )
 
 

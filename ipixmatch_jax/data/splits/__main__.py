@@ -5,6 +5,7 @@ import fractions
 import pathlib
 
 from ipixmatch_jax.cli import arguments as usage
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.splits.download import download
 from ipixmatch_jax.data.splits.draw import layouts, make
 
@@ -51,21 +52,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@report_errors("ipixmatch_jax.data.splits")
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command; what goes wrong is one sentence and status 1."""
+    """Runs `download` or `make`."""
     args = _parser().parse_args(arguments)
-    try:
-        if args.command == "download":
-            paths = download(args.out)
-            print(f"{len(paths)} lists are in {args.out}.")
-        else:
-            counts = make(args.root, args.labelled, args.seed, args.out)
-            print(
-                f"{counts[0]} labelled and {counts[1]} unlabelled images are "
-                f"listed in {args.out}."
-            )
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    if args.command == "download":
+        paths = download(args.out)
+        print(f"{len(paths)} lists are in {args.out}.")
+        return
+    counts = make(args.root, args.labelled, args.seed, args.out)
+    print(
+        f"{counts[0]} labelled and {counts[1]} unlabelled images are listed "
+        f"in {args.out}."
+    )
 
 
 if __name__ == "__main__":
