@@ -169,7 +169,9 @@ def test_cityscapes_masks_become_train_ids(tmp_path):
 def test_the_command_names_what_is_missing(tmp_path, capsys):
     def refused(source, words):
         with pytest.raises(SystemExit):
-            prepare_main.main(["voc", "--source", source, "--out", "o"])
+            prepare_main.main(
+                ["voc", "--source", source, "--out", str(tmp_path / "out")]
+            )
         assert re.search(words, capsys.readouterr().err)
 
     refused(str(tmp_path), r"train_aug.txt.*host.robots")
