@@ -1,4 +1,4 @@
-"""What a data set is: samples, sources of them, and their sets."""
+"""Samples, sources of samples, and data sets made of sources."""
 
 import abc
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Sample(NamedTuple):
     """One image of a source.
 
     Attributes:
-      image: of a mode of `MODES`, "RGB" unless the source was asked for
+      image: of a mode in `MODES`; "RGB" unless the source was asked for
         another number of channels.
       mask: mode "L", class ids with 255 = ignore, the image's size; None
         where the source has no labels.
@@ -53,14 +53,14 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def __getitem__(self, i: int) -> Sample:
-        """Decodes the image and, where there is one, its mask.
+        """Decodes the image and, if it has one, its mask.
 
         Raises:
           BadFileError: a file of this position cannot be used.
         """
 
     def mask(self, i: int) -> Image.Image | None:
-        """The mask of `self[i]`, where it can be had without the image.
+        """The mask of `self[i]`, read without the image where possible.
 
         Raises:
           BadFileError: a file of this position cannot be used.

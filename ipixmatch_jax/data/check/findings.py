@@ -1,4 +1,4 @@
-"""What there is to say about a data set that was looked at, in sentences."""
+"""Sentences about what a check of a data set found."""
 
 import collections
 import itertools
@@ -65,7 +65,7 @@ def find(
     uses_unlabelled: bool,
     on_error: str,
 ) -> list[Finding]:
-    """Everything that is wrong or that surprises; arguments as `check`'s."""
+    """Everything that is wrong or unexpected; arguments as of `check`."""
     found = []
     for name, part in parts.items():
         used = uses_unlabelled or name != "unlabelled"
@@ -86,7 +86,7 @@ def find(
         text = (
             f"{small} of the training images looked at are smaller than "
             f"data.crop_size={crop_size} on both sides; crops of them are "
-            "padded, and the padding teaches nothing. A smaller crop is "
+            "padded, and nothing is learned from padding. A smaller crop is "
             "faster."
         )
         found.append(Finding(False, text))
@@ -94,7 +94,7 @@ def find(
 
 
 def _large(parts: dict[str, Part]) -> list[Finding]:
-    """What images of a very long side cost, and how to do better."""
+    """Warns of images with very long sides, and says what to do."""
     found = []
     for name, part in parts.items():
         if not part.large:
@@ -106,8 +106,7 @@ def _large(parts: dict[str, Part]) -> list[Finding]:
         if name in ("labelled", "unlabelled"):
             text += (
                 "They can be used, but each is decoded whole for every crop "
-                "that is taken of it: cut into tiles they train faster, and "
-                "are seen more evenly."
+                "of it: tiles train faster, and are seen more evenly."
             )
         else:
             text += (
@@ -134,7 +133,7 @@ def _sizes(sizes: collections.Counter) -> str:
 
 
 def _usable(name: str, part: Part, used: bool, skips: bool) -> list[Finding]:
-    """What becomes of a part with bad files, or with none at all."""
+    """Findings on a part that has bad files or is empty."""
     if not part.names:
         ways = {
             "unlabelled": "add photographs without masks, or train on the "
@@ -172,7 +171,7 @@ def _repeated(name: str, part: Part) -> list[Finding]:
 
 
 def _labels(part: Part) -> list[Finding]:
-    """Masks without a single label; told where every mask was looked at."""
+    """Masks without a label; reported if every mask was looked at."""
     if not part.whole or not len(part.counts):
         return []
     blank = int((~part.counts[:, :IGNORE].any(1)).sum())

@@ -20,7 +20,7 @@ from ipixmatch_jax.data.source import BadFileError, DataSet, Source
 from ipixmatch_jax.utils.file_names import printable
 
 THREADS = 8
-# What is looked at before every training: files of each part, and for so long.
+# Before every training so many files of each part are checked, for so long.
 SAMPLE = 16
 SECONDS = 5.0
 
@@ -45,7 +45,7 @@ class Report(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """One image: (height, width) and pixels per id, or a sentence; its name."""
+    """One image: (height, width), pixels per id, or why it is bad; its name."""
 
     size: tuple[int, int] | None
     counts: np.ndarray | None

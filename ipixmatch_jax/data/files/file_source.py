@@ -21,11 +21,11 @@ from ipixmatch_jax.data.source import (
 class FileSource(Source):
     """A list of image files and, for labelled sources, their mask files.
 
-    Names lie below the root. A link there is followed wherever it leads: the
-    root is its owner's, the lists may be anyone's. data/decode.py says what
-    becomes of each kind of file. Masks are indexed or grey PNGs that hold
-    ids; `table` maps the ids of the files (0..255) to those of the classes
-    where they differ.
+    Names are paths below the root. Links are followed wherever they lead, since
+    the root belongs to the user, while lists may come from anyone.
+    files/decode.py says how each kind of file is read. Masks are indexed or
+    grey PNGs that hold ids; `table` maps the ids of the files (0..255) to
+    those of the classes where they differ.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class FileSource(Source):
           table: how a mask's name ends -> 256 bytes, the id that each id
             in the file stands for.
           channels: of the images, see decode.read_image.
-          value_range: of images of more than 8 bits, likewise.
+          value_range: of images of more than 8 bits, see the same.
         """
         self._root = os.fspath(root)
         self._entries = tuple(entries)
@@ -131,7 +131,7 @@ def _hint(mask: tuple[int, int], image: tuple[int, int]) -> str:
 
 
 def absent(root: pathlib.Path, names: Iterable[str]) -> set[str]:
-    """Those of `names` (relative to root) that are no files there.
+    """The names (relative to root) that do not exist there.
 
     Lists each folder once, since one call per file is slow on network disks.
 

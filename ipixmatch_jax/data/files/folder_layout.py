@@ -38,7 +38,7 @@ class Layout(NamedTuple):
     Attributes:
       train: those of training.
       val: those of val; None where train's hold it, or there is none.
-      test: those of test, likewise.
+      test: those of test; None as for val.
       notes: sentences on names that were accepted or left aside.
     """
 

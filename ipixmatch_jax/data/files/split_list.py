@@ -24,7 +24,7 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     Raises:
       FileNotFoundError: no such list; says how to get one.
       ValueError: the list is not readable as text, a line has more than two
-        columns, a path leaves the root or is none, or the list is empty;
+        columns, a path leaves the root or is malformed, or the list is empty;
         names the list and the first such line.
     """
     path = pathlib.Path(path)

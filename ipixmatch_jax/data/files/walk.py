@@ -17,7 +17,8 @@ TOOL_FOLDERS = frozenset(
         *("#recycle", "#snapshot", "$recycle.bin", "lost+found"),
         *("system volume information", "network trash folder"),
         *("__macosx", "__pycache__", "temporary items"),
-        *("thumbs", "thumbnails", "_thumbs", "_thumbnails"),
+        *("thumb", "thumbs", "thumbnails", "_thumbs", "_thumbnails"),
+        *("~snapshot", "__thumbs__", "picasaoriginals"),
         *("captureone", "zbthumbnail.info"),
     }
 )
@@ -89,7 +90,14 @@ def ending(name: str) -> str:
 
 def is_tool_folder(name: str) -> bool:
     """Whether a folder of this name belongs to some program."""
-    return name.startswith(".") or name.lower() in TOOL_FOLDERS
+    name = name.lower()
+    return (
+        name.startswith(".")
+        or name in TOOL_FOLDERS
+        or (
+            name.endswith(".lrdata")  # Lightroom's previews
+        )
+    )
 
 
 def walk_images(

@@ -53,7 +53,7 @@ class RecordSet(NamedTuple):
 
 
 class RecordSource(Source):
-    """Some records of a set; opens its files where it is first used."""
+    """Some records of a set; its files are opened on first use."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class RecordSource(Source):
           entries: (split, position) of each image.
           reading: of the masks; None where the source is unlabelled.
           channels: of the images, see decode.read_image.
-          value_range: of images of more than 8 bits, likewise.
+          value_range: of images of more than 8 bits, see the same.
         """
         self._set = records
         self._entries = tuple(entries)
@@ -153,7 +153,7 @@ class RecordSource(Source):
         return masks.to_ids(mask, where, self._reading)
 
     def mask_content(self, i: int) -> Content:
-        """What the mask holds, whatever the reading.
+        """What the mask file holds, before it is decided how it is read.
 
         Raises:
           BadFileError: it cannot be decoded.
@@ -185,12 +185,12 @@ def is_set(folder: pathlib.Path) -> bool:
 
 
 def read(folder: pathlib.Path, image: str = "", mask: str = "") -> RecordSet:
-    """Reads what a set says of itself.
+    """Reads the description of a set.
 
     Args:
       folder: that holds dataset_info.json.
       image: the feature of the images; "" means the only one that can be.
-      mask: the feature of the masks, likewise.
+      mask: the feature of the masks; "" means the only one that can be.
 
     Raises:
       FileNotFoundError: files of the set are absent.
