@@ -51,8 +51,8 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         words = f"not understood: {' '.join(argv[1:])}"
         arguments.end_with("ipixmatch_jax.main", words, 2)
+    from ipixmatch_jax import api
     from ipixmatch_jax.distributed import processes
-    from ipixmatch_jax.training import loop
 
     workdir = pathlib.Path(config_flag.WORKDIR.value or _default_workdir())
     config_flag.configure_logging()
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
         heartbeat_seconds=_HEARTBEAT.value,
         bind=_BIND.value,
     )
-    sys.exit(loop.train(config_flag.read_config(), workdir))
+    sys.exit(api.train(config_flag.read_config(), workdir).exit_code)
 
 
 if __name__ == "__main__":
