@@ -165,7 +165,7 @@ def predict_workdir(
         windows=windows,
         batch_size=run.config.evaluate.batch_size,
         mesh=run.mesh,
-        value_range=value_range.parse(run.config.data.get("range", "")),
+        value_range=value_range.parse_range(run.config.data.get("range", "")),
     )
     there = len(items) - len(left)
     with tqdm(total=len(items), initial=there, unit="image") as bar:
