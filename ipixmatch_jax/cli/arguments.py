@@ -95,6 +95,16 @@ def describe(
     }
 
 
+def whole_number(word: str) -> int:
+    """The type of an option that takes a whole number."""
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a whole number"
+        ) from None
+
+
 def end_with(module: str, sentence: str, code: int) -> NoReturn:
     """Ends the process with a sentence that begins with the command's call.
 

@@ -35,7 +35,9 @@ _DEBUG = flags.DEFINE_bool(
     "debug", False, "Show the traceback of an error beside its sentence."
 )
 # What --config.FIELD=VALUE becomes before absl reads the command line.
-_FIELDS = flags.DEFINE_multi_string("config_field", [], "Internal.")
+_FIELDS = flags.DEFINE_multi_string(
+    "config_field", [], "FIELD=VALUE of the config."
+)
 
 _EPILOG = (
     "Every field of the config is a flag too, as in --config.seed=1 or "
@@ -51,6 +53,7 @@ def parse(
         "config",
         "workdir",
         "coordinator",
+        "coordinator_bind",
         "num_processes",
         "process_id",
         "heartbeat_seconds",

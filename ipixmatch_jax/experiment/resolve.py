@@ -29,11 +29,12 @@ def resolve(
 ) -> FrozenConfigDict:
     """A frozen copy of a checked config, with what the data set decides.
 
-    That is model.num_classes where it is 0, data.mean and data.std where they
-    are to be measured, and loss.class_weights where they are balanced; plugins
-    names the modules outside this package that the config needs. A run
-    that continues keeps the mean, the deviation and the batch that it began
-    with: images may have come since, and the devices may be others.
+    That is model.num_classes where it is 0, data.range, data.mean and data.std
+    where they are to be measured, and loss.class_weights where they are
+    balanced; plugins names the modules outside this package that the config
+    needs. A run that continues keeps the mean, the deviation and the batch
+    that it began with: images may have come since, and the devices may be
+    others.
 
     Args:
       config: of the command.
@@ -54,6 +55,7 @@ def resolve(
         {
             "plugins": required_modules(named_members(config)),
             "model.num_classes": len(data.class_names),
+            **_value_range(data),
             **_normalisation(config, data, earlier),
             **_class_weights(config, data),
         },
@@ -72,6 +74,11 @@ def change_fields(
     copy = ConfigDict(config.to_dict())
     copy.update_from_flattened_dict(dict(changes))
     return FrozenConfigDict(copy)
+
+
+def _value_range(data: DataSet) -> dict[str, str]:
+    """data.range, where the data set has one."""
+    return {} if data.value_range is None else {"data.range": data.value_range}
 
 
 def _normalisation(

@@ -4,7 +4,6 @@ import fractions
 import pathlib
 import re
 
-import own_folder as own
 import pytest
 
 import ipixmatch_jax.data
@@ -13,6 +12,7 @@ from ipixmatch_jax.data.datasets import folder
 from ipixmatch_jax.data.prepare.archives import packable, prepare
 from ipixmatch_jax.data.registry import DATASETS, open_data, options
 from ipixmatch_jax.data.splits import draw
+from tests.data import own_folder as own
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
-"""AugSeg's strong view: what is drawn, and what it does to pixels.
+"""AugSeg's strong view: drawing its parameters, and applying them.
 
 One to three of eleven operations, drawn with replacement, with the ranges of
 AugSeg's published code, whose ceilings make posterize keep 4 to 7 bits. As
-in data/views.py, parameters are drawn on the host and applied by one function
+in weak_strong.py, parameters are drawn on the host and applied by one function
 of an array namespace `xp`, numpy or jax.numpy, to floats on [0, 1]. Pillow
 rounds to 8 bits after every operation; here only equalize and posterize do.
-A channel that is not red, green or blue (data/views.py) is its own luma, and
-its hue stays.
+A channel other than red, green and blue (weak_strong.py) is its own luma, and
+hue leaves it unchanged.
 """
 
 import functools

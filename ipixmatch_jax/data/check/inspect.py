@@ -15,10 +15,12 @@ import numpy as np
 from ipixmatch_jax.data import class_counts
 from ipixmatch_jax.data.check import findings
 from ipixmatch_jax.data.check.findings import Finding, Part
+from ipixmatch_jax.data.files.same_images import find_copies
 from ipixmatch_jax.data.source import BadFileError, DataSet, Source
+from ipixmatch_jax.utils.file_names import printable
 
 THREADS = 8
-# What is looked at before every training: files of each part, and for so long.
+# Before every training so many files of each part are checked, for so long.
 SAMPLE = 16
 SECONDS = 5.0
 
@@ -43,7 +45,7 @@ class Report(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """One image: (height, width) and pixels per id, or a sentence; its name."""
+    """One image: (height, width), pixels per id, or why it is bad; its name."""
 
     size: tuple[int, int] | None
     counts: np.ndarray | None
@@ -99,7 +101,9 @@ def check(
         uses_unlabelled=uses_unlabelled,
         on_error=on_error,
     )
-    facts = findings.facts(parts)
+    facts = [*findings.facts(parts), *data.notes]
+    if sample is None:
+        found += findings.copies(_copies(data))
     if sample is None and all(parts[n].whole for n in ("labelled", "val")):
         tallies = [
             class_counts.tally(parts[name].counts, len(data.class_names))
@@ -152,6 +156,7 @@ def lines(report: Report) -> list[str]:
         text += [f"{name}: {sentence}" for sentence in sentences]
     for finding in report.findings:
         text.append(f"{'FIX' if finding.fatal else 'Note'}: {finding.text}")
+    text = [printable(line) for line in text]
     if report.fails:
         text.append("Training would fail on this data.")
     else:
@@ -167,6 +172,18 @@ def _sources(data: DataSet) -> dict[str, Source]:
         "test": data.test,
     }
     return {name: s for name, s in sources.items() if s is not None}
+
+
+def _copies(data: DataSet) -> list[list[tuple[str, str]]]:
+    """Groups of (part, name) of images that are the same file or a copy."""
+    every = [
+        (name, source.name(i), source.path(i))
+        for name, source in _sources(data).items()
+        for i in range(len(source))
+    ]
+    every = [one for one in every if one[2] is not None]
+    groups = find_copies([path for _, _, path in every])
+    return [[every[i][:2] for i in group] for group in groups]
 
 
 def _positions(length: int, sample: int | None) -> Sequence[int]:

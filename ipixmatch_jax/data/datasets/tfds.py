@@ -6,11 +6,13 @@ import pathlib
 from ipixmatch_jax.data.data_set_kind import DataSetKind
 from ipixmatch_jax.data.files import class_list, masks
 from ipixmatch_jax.data.files.mask_contents import Content, all_contents
-from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
+from ipixmatch_jax.data.files.mask_reading import choose_reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry
 from ipixmatch_jax.data.source import DataSet
+from ipixmatch_jax.data.value_range import resolve
 
 # What the values of masks mean where the set itself does not say.
 KNOWN = {
@@ -35,6 +37,7 @@ def open_set(
     image_feature: str = "",
     mask_feature: str = "",
     channels: int = 3,
+    range: str = "",  # the field's name
 ) -> DataSet:
     """Any TFDS data set with an image and a mask, prepared as array_record.
 
@@ -49,6 +52,7 @@ def open_set(
       image_feature: "" finds it.
       mask_feature: "" finds it.
       channels: of the images, see decode.read_image.
+      range: of values, see data/value_range.py.
 
     Raises:
       FileNotFoundError: it is not prepared, or files are absent.
@@ -63,8 +67,16 @@ def open_set(
     classes = _classes(path, tfds, found.mask, contents)
     reading = choose_reading(contents, classes)
 
+    training = [
+        array_record.RecordSource(found, entries, None)
+        for entries in (train, unlabelled)
+    ]
+    scale = resolve(range, training)
+
     def source(entries: list[Entry], how: Reading | None):
-        return array_record.RecordSource(found, entries, how, channels)
+        return array_record.RecordSource(
+            found, entries, how, channels, scale.range
+        )
 
     return DataSet(
         labelled=source(train, reading),
@@ -73,6 +85,8 @@ def open_set(
         test=source(test, reading) if test else None,
         class_names=classes.names,
         palette=classes.palette,
+        notes=(reading.said, *scale.notes),
+        value_range=scale.text,
     )
 
 
@@ -147,13 +161,13 @@ def _classes(
         return class_list.read(written)
     base = name.partition(":")[0]
     if base in KNOWN:
-        return class_list.make(list(KNOWN[base]), base)
+        return class_list.without_colours(list(KNOWN[base]), base)
     labels = path / f"{mask}.labels.txt"  # as TFDS keeps names of labels
     if labels.is_file():
         names = labels.read_text(encoding="utf-8").split("\n")
         names = [name for name in names if name]
         colours = [class_list.voc_colour(k) for k in range(len(names))]
-        return class_list.make(
+        return class_list.without_colours(
             list(zip(names, colours, strict=True)), str(labels)
         )
     return masks.classes_of_ids(contents, path)
@@ -161,5 +175,12 @@ def _classes(
 
 KIND = DataSetKind(
     open=open_set,
-    options=("holdout", "channels", "tfds", "image_feature", "mask_feature"),
+    options=(
+        "holdout",
+        "channels",
+        "range",
+        "tfds",
+        "image_feature",
+        "mask_feature",
+    ),
 )

@@ -123,13 +123,15 @@ def test_download_refuses_a_changed_list_and_writes_nothing(
     assert not out.exists()
 
 
-def test_download_offline_is_one_sentence(tmp_path, monkeypatch):
+def test_download_offline_is_one_sentence(tmp_path, monkeypatch, capsys):
     def offline(*_, **__):
         raise requests.ConnectionError("no route")
 
     monkeypatch.setattr(requests, "get", offline)
-    with pytest.raises(SystemExit, match=r"Cannot fetch \S+ .*no route"):
+    with pytest.raises(SystemExit):
         splits_main.main(["download", "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert "Cannot fetch" in said and "no route" in said
     assert not (tmp_path / "out").exists()
 
 
@@ -211,10 +213,10 @@ def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
     assert len(read_list(tmp_path / "out/1_2/labeled.txt")) == 2
 
 
-def test_make_refuses_bad_roots_and_shares(tmp_path):
+def test_make_refuses_bad_roots_and_shares(tmp_path, capsys):
     root = _root(tmp_path / "root", 3)
     for share, message in (("3/2", "between 0 and 1"), ("9/10", "leaves none")):
-        with pytest.raises(SystemExit, match=message):
+        with pytest.raises(SystemExit):
             splits_main.main(
                 [
                     "make",
@@ -226,6 +228,7 @@ def test_make_refuses_bad_roots_and_shares(tmp_path):
                     str(tmp_path / "out"),
                 ]
             )
+        assert message in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match=r"train.txt \(CamVid\)"):
         draw.make(tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out")
     assert not (tmp_path / "out").exists()
