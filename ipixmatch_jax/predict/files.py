@@ -190,7 +190,7 @@ def write_legend(out: pathlib.Path, class_names, palette) -> None:
     """
     entries = list(zip(class_names, palette, strict=True))
     legend = captions.draw_legend(entries, _LEGEND_WIDTH)
-    with atomic.replacing(out / LEGEND) as partial:
+    with atomic.replace_file(out / LEGEND) as partial:
         Image.fromarray(legend).save(partial, format="PNG")
 
 

@@ -96,7 +96,7 @@ def write_report(
         out = workdirs[0] / name
     _check_out(out, workdirs[0])
     text = build_page(workdirs, images=images, root=root)
-    with atomic.replacing(out) as partial:
+    with atomic.replace_file(out) as partial:
         partial.write_text(text, encoding="utf-8")
     return out
 
