@@ -1,0 +1,1 @@
+"""Other people's weights: files, names and orders of axes."""

@@ -1,0 +1,98 @@
+"""Weights and networks of the vision transformers' reference numbers."""
+
+import functools
+import zlib
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
+from ipixmatch_jax.models.heads import dpt
+from ipixmatch_jax.models.resize import resize_align_corners
+from ipixmatch_jax.models.weights import unimatch_v2_names
+
+
+class Network(nn.Module):
+    """An encoder and a head; params `backbone` and `head`."""
+
+    backbone: nn.Module
+    head: nn.Module
+
+    def encode(self, images):
+        return self.backbone(images)
+
+    def decode(self, features, size):
+        return resize_align_corners(self.head(features), size)
+
+    def __call__(self, images):
+        return self.decode(self.encode(images), images.shape[1:3])
+
+
+def network(size="small", num_classes=21, dtype=jnp.float32, **settings):
+    """UniMatch V2's network: DINOv2 with a DPT head."""
+    return Network(
+        build_dinov2(size, dtype=dtype, **settings),
+        dpt.DptHead(num_classes, *dpt.SIZES[size], dtype=dtype),
+    )
+
+
+def shapes(module, side):
+    """A network's or an encoder's variables as ShapeDtypeStructs."""
+    image = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
+    return jax.eval_shape(module.init, jax.random.key(0), image)
+
+
+def keys(reference, name):
+    """Names and shapes of a list of tensors, in its order."""
+    rows = (reference / name).read_text().splitlines()
+    return {
+        name: tuple(int(n) for n in shape.strip("()").split(",") if n.strip())
+        for name, shape, *_ in (row.split("\t") for row in rows)
+    }
+
+
+def tensor(name, shape):
+    """One tensor by the README's rule, for either DINO and for the head."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    g = rng.standard_normal(shape)
+    leaf = name.rsplit(".", 1)[-1]
+    if leaf in ("gamma", "lambda1"):
+        value = 0.1 * np.abs(g)
+    elif leaf in ("pos_embed", "cls_token", "mask_token", "register_tokens"):
+        value = 0.2 * g
+    elif "resize_layers.0." in name or "resize_layers.1." in name:
+        value = g / np.sqrt(shape[0]) if len(shape) == 4 else 0.1 * g
+    elif len(shape) == 4:
+        value = g * np.sqrt(2 / (shape[1] * shape[2] * shape[3]))
+    elif len(shape) == 2:
+        value = g / np.sqrt(shape[1])
+    elif leaf == "bias":
+        value = 0.1 * g
+    else:
+        value = rng.uniform(0.8, 1.2, shape)
+    return value.astype(np.float32)
+
+
+@functools.cache
+def tensors(num_classes=21):
+    """The golden small network's tensors by UniMatch V2's names."""
+    like = shapes(network(num_classes=num_classes), 28)
+    return {
+        leaf.name: tensor(leaf.name, leaf.shape)
+        for leaf in unimatch_v2_names.network_leaves(like)
+    }
+
+
+@functools.cache
+def variables(num_classes=21):
+    """The golden small network's variables (NumPy)."""
+    like = shapes(network(num_classes=num_classes), 28)
+    return unimatch_v2_names.from_v2_names(tensors(num_classes), like)
+
+
+def statistics(x):
+    """Mean, standard deviation and largest magnitude, as in the README."""
+    x = np.asarray(x, np.float64)
+    return x.mean(), x.std(), np.abs(x).max()
