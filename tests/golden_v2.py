@@ -53,9 +53,20 @@ def keys(reference, name):
     }
 
 
+def seed(text):
+    """The README's seed of a name or tag."""
+    return zlib.crc32(text.encode())
+
+
+def probe(name, array):
+    """The sum of a gradient or update times fixed random numbers."""
+    rng = np.random.default_rng(seed(f"probe:{name}"))
+    return np.sum(np.float64(array) * rng.standard_normal(array.shape))
+
+
 def tensor(name, shape):
     """One tensor by the README's rule, for either DINO and for the head."""
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    rng = np.random.default_rng(seed(name))
     g = rng.standard_normal(shape)
     leaf = name.rsplit(".", 1)[-1]
     if leaf in ("gamma", "lambda1"):

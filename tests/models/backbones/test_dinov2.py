@@ -5,11 +5,9 @@ import functools
 import golden
 import golden_v2
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
 from ipixmatch_jax.models.weights import unimatch_v2_names
 
 SIDES = {"sq": (70, 70), "rect": (84, 112), "native": (518, 518)}
@@ -45,7 +43,7 @@ def test_tapped_maps_and_logits(expected, tag):
     found = [golden_v2.statistics(m) for m in maps]
     np.testing.assert_allclose(found, expected[f"{tag}_feat"], atol=3e-4)
     last = maps[-1].reshape(1, -1, 384)[:, :8, :16]
-    np.testing.assert_allclose(last, expected[f"{tag}_last"], atol=2e-4)
+    np.testing.assert_allclose(last, expected[f"{tag}_last"], atol=2e-5)
     assert logits.shape == (1, *SIDES[tag], 21)
     logits = logits.transpose(0, 3, 1, 2)
     if tag == "native":
@@ -65,9 +63,7 @@ def test_epsilon_shows_where_variances_are_low(reference):
         else value
         for name, value in tensors.items()
     }
-    variables = unimatch_v2_names.from_v2_names(
-        tensors, golden_v2.variables()
-    )
+    variables = unimatch_v2_names.from_v2_names(tensors, golden_v2.variables())
     maps, logits = run(variables, golden.images("sq", (1, 3, 70, 70)))
     last = maps[-1].reshape(1, -1, 384)[:, :8, :16]
     np.testing.assert_allclose(last, expected["lowvar_last"], atol=1e-3)

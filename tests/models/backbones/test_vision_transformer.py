@@ -1,0 +1,192 @@
+"""Shallow vision transformers: variants, precision, memory, devices."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
+from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
+from ipixmatch_jax.models.backbones.vision_transformer import (
+    VisionTransformer,
+)
+
+VARIANTS = {
+    "plain": {},
+    "registers": {"registers": 4, "position": "learnt_antialiased"},
+    "gated": {"gated": True},
+    "rotary": {"registers": 4, "position": "rotary", "key_bias": False},
+}
+
+
+def shallow(**settings):
+    defaults = {"width": 48, "depth": 4, "heads": 3, "taps": (0, 1, 2, 3)}
+    return VisionTransformer(**defaults, patch=4, grid=5, **settings)
+
+
+def images(batch=2, height=12, width=20, channels=3):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((batch, height, width, channels))
+    return x.astype(np.float32)
+
+
+@functools.cache
+def params(variant):
+    """Params of a variant, none of them at its neutral starting value."""
+    network = shallow(**VARIANTS[variant])
+    like = jax.eval_shape(network.init, jax.random.key(0), images())
+    rng = np.random.default_rng(2)
+
+    def fill(leaf):
+        scale = leaf.shape[0] ** -0.5 if leaf.ndim == 2 else 0.3
+        value = scale * rng.standard_normal(leaf.shape) + (leaf.ndim == 1)
+        return value.astype(np.float32)
+
+    return jax.tree.map(fill, like)
+
+
+def encode(network, variables, x):
+    return jax.jit(network.apply)(variables, x)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_parameter_but_the_mask_token_counts(variant):
+    network = shallow(**VARIANTS[variant])
+    up = np.random.default_rng(3).standard_normal((4, 2, 3, 5, 48))
+
+    def loss(variables):
+        maps = network.apply(variables, images())
+        return sum(jnp.vdot(a, b) for a, b in zip(maps, up, strict=True))
+
+    grads = jax.jit(jax.grad(loss))(params(variant))["params"]
+    still = {
+        path[0].key
+        for path, grad in jax.tree.leaves_with_path(grads)
+        if not np.asarray(grad).any()
+    }
+    assert still == set(network.untrained) == {"mask_token"}
+
+
+def kept_for_the_gradient(network, variables):
+    """Bytes that the backward pass is handed by the forward pass."""
+
+    def residuals(variables):
+        return jax.vjp(lambda v: network.apply(v, images()), variables)[1]
+
+    leaves = jax.tree.leaves(jax.eval_shape(residuals, variables))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+
+
+def test_remat_keeps_less_and_gives_the_same_gradient():
+    def loss(variables, network):
+        maps = network.apply(variables, images())
+        return sum(jnp.sum(jnp.sin(x)) for x in maps)
+
+    networks = [shallow(remat=remat) for remat in (False, True)]
+    grads = [
+        jax.jit(jax.grad(functools.partial(loss, network=network)))(
+            params("plain")
+        )
+        for network in networks
+    ]
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-4),
+        *grads,
+    )
+    plain, remat = (kept_for_the_gradient(n, params("plain")) for n in networks)
+    assert remat < 0.5 * plain
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_bfloat16_stays_near_float32(variant):
+    exact = encode(shallow(**VARIANTS[variant]), params(variant), images())
+    network = shallow(**VARIANTS[variant], dtype=jnp.bfloat16)
+    rounded = encode(network, params(variant), images())
+    for a, b in zip(exact, rounded, strict=True):
+        assert (a.dtype, b.dtype) == (jnp.float32, jnp.bfloat16)
+        assert np.abs(a - b.astype(np.float32)).mean() < 0.05 * np.std(a)
+
+
+def test_bfloat16_keeps_norms_sums_and_softmax_in_float32():
+    network = shallow(dtype=jnp.bfloat16)
+    text = str(jax.make_jaxpr(network.apply)(params("plain"), images()))
+    for operation in ("exp", "rsqrt", "div"):
+        results = [
+            line.split(" = ")[0]
+            for line in text.splitlines()
+            if f" = {operation} " in line
+        ]
+        assert results
+        assert not any("bf16" in result for result in results)
+
+
+def test_params_and_batch_may_lie_on_several_devices():
+    mesh = jax.make_mesh(
+        (2, 4),
+        ("data", "fsdp"),
+        axis_types=(jax.sharding.AxisType.Auto,) * 2,
+    )
+    variables = params("plain")
+
+    def shard(leaf):
+        axis = int(np.argmax(leaf.shape))
+        spec = [None] * leaf.ndim
+        if leaf.ndim > 1 and leaf.shape[axis] % 4 == 0:
+            spec[axis] = "fsdp"
+        return jax.device_put(leaf, NamedSharding(mesh, P(*spec)))
+
+    x = images(8)
+    batch = NamedSharding(mesh, P(("data", "fsdp")))
+    spread = encode(
+        shallow(), jax.tree.map(shard, variables), jax.device_put(x, batch)
+    )
+    for a, b in zip(spread, encode(shallow(), variables, x), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_images_of_other_channels_are_encoded():
+    image = jax.ShapeDtypeStruct((1, 8, 12, 5), np.float32)
+    maps, variables = jax.eval_shape(
+        shallow().init_with_output, jax.random.key(0), image
+    )
+    kernel = variables["params"]["patch_embed"]["linear"]["kernel"]
+    assert kernel.shape == (4 * 4 * 5, 48)
+    assert [x.shape for x in maps] == [(1, 2, 3, 48)] * 4
+
+
+@pytest.mark.parametrize(
+    ("build", "size", "words"),
+    [
+        (build_dinov2, (70, 100), "98 or 112 instead of 100"),
+        (build_dinov2, (9, 28), "a side of 14 instead of 9"),
+        (build_dinov3, (518, 518), "512 or 528 instead of 518"),
+        (build_dinov3, (64, 72), "64 or 80 instead of 72"),
+    ],
+)
+def test_sides_that_do_not_fit_are_refused(build, size, words):
+    image = jax.ShapeDtypeStruct((1, *size, 3), np.float32)
+    network = build("small")
+    with pytest.raises(ValueError, match=words):
+        jax.eval_shape(network.init, jax.random.key(0), image)
+
+
+def test_what_an_encoder_states():
+    assert build_dinov2("base").side_multiple == 14
+    assert build_dinov3("large").side_multiple == 16
+    assert build_dinov2("giant").channels == (1536,) * 4
+
+
+@pytest.mark.parametrize(
+    ("build", "known"),
+    [
+        (build_dinov2, "small, base, large, giant"),
+        (build_dinov3, "small, base, large"),
+    ],
+)
+def test_an_unknown_size_is_refused(build, known):
+    with pytest.raises(ValueError, match=f"'huge'; choose one of: {known}"):
+        build("huge")
