@@ -1,6 +1,6 @@
 """The sums of the affinity / kl reading as Pallas kernels: a candidate.
 
-For what ipixmatch_jax/losses/affinity_kl.py does in XLA, whose formulas these
+For what ipixmatch_jax/losses/inter_pixel/affinity_kl.py does in XLA, whose formulas these
 are. It has not been run on a GPU or TPU, only interpreted, and compiled ahead
 of time for an H100 and a TPU v5e; which of the two implementations to take is
 left to a measurement, `python -m benchmarks.inter_pixel --pallas_blocks=32,64`.
@@ -25,8 +25,11 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 from jax.experimental.pallas import triton as plgpu
 
-from ipixmatch_jax.losses.affinity import features, through_features
-from ipixmatch_jax.losses.affinity_kl import divergence
+from ipixmatch_jax.losses.inter_pixel.affinity_kl import divergence
+from ipixmatch_jax.losses.inter_pixel.affinity_mse import (
+    features,
+    through_features,
+)
 
 _SERIES = 0.15  # below, exp(x) - 1 - x by five terms, exact to float32
 _TPU = pltpu.CompilerParams(dimension_semantics=("parallel", "arbitrary"))

@@ -6,7 +6,7 @@ python -m benchmarks.best_rows runs/sweep/sweep.csv 5
 import csv
 import sys
 
-# What ipixmatch_jax/sweep_table.py writes beside the rows' own fields.
+# What ipixmatch_jax/sweep/table.py writes beside the rows' own fields.
 _LAST_FIELD = "checkpoint"
 
 

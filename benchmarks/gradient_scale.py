@@ -25,9 +25,12 @@ from absl import logging as absl_logging
 from jax import Array
 from ml_collections import ConfigDict
 
-from ipixmatch_jax import parts, runs, sharding, train
-from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
-from ipixmatch_jax.methods import METHODS
+from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.training import loop, setup
 
 
 def norms(
@@ -95,7 +98,7 @@ def norms(
 
 
 def measure(
-    run: runs.Trained, batches: int, threshold: float
+    run: restore.Trained, batches: int, threshold: float
 ) -> dict[str, float]:
     """Means over the batches of `norms`, for the run's own host."""
     config = run.config
@@ -104,14 +107,14 @@ def measure(
             f"{config.method} has no one student with an unlabelled loss to "
             "compare with; give a run of another method."
         )
-    data = parts.open_data(config)
-    stream = train.batches(config, data)
+    data = open_data(config)
+    stream = loop.batches(config, data)
     compiled = _norms(config, run.network, threshold)
     rows = []
     for step in range(run.step, run.step + batches):
         batch = stream[step]
         del batch["bad"]
-        placed = sharding.put_batch(batch, run.mesh)
+        placed = mesh.put_batch(batch, run.mesh)
         rows.append(jax.device_get(compiled(run.variables, placed)))
     result = {
         name: float(np.mean([row[name] for row in rows])) for name in rows[0]
@@ -135,10 +138,10 @@ def _norms(config: ConfigDict, network, threshold: float):
     """(variables, batch) -> `norms`, compiled."""
     bound = functools.partial(
         norms,
-        forward=functools.partial(parts.forward, network),
+        forward=functools.partial(setup.forward, network),
         method=functools.partial(
             METHODS[config.method],
-            labelled_loss=parts.labelled_loss(config),
+            labelled_loss=setup.labelled_loss(config),
             threshold=config.pseudo_label.threshold,
         ),
         unlabelled_weight=config.loss.unlabelled_weight,
@@ -146,8 +149,8 @@ def _norms(config: ConfigDict, network, threshold: float):
         temperature=config.inter_pixel.temperature,
     )
     make_views = functools.partial(
-        parts.make_views,
-        recipe=parts.view_recipe(config),
+        setup.make_views,
+        recipe=setup.view_recipe(config),
         on_device=config.data.apply_views == "device",
         mean=network.mean,
         std=network.std,
@@ -231,7 +234,7 @@ def main() -> None:
     given = arguments()
     absl_logging.set_verbosity(absl_logging.WARNING)
     try:
-        run = runs.restore(pathlib.Path(given.workdir), "last", given.root)
+        run = restore.restore(pathlib.Path(given.workdir), "last", given.root)
         thresholds = given.thresholds or [run.config.inter_pixel.threshold]
         results = {t: measure(run, given.batches, t) for t in thresholds}
     except (ValueError, FileNotFoundError) as error:

@@ -15,12 +15,13 @@ import time
 import numpy as np
 from PIL import Image
 
-from ipixmatch_jax.data import files, pipeline, sources
+from ipixmatch_jax.data import pipeline, registry
+from ipixmatch_jax.data.files import file_source
 
 SIZE = (500, 375)  # Width and height of most VOC images.
 
 
-def generated(folder: pathlib.Path, count: int) -> sources.DataSet:
+def generated(folder: pathlib.Path, count: int) -> registry.DataSet:
     """JPEGs and masks with about the detail (bytes) of VOC's photographs."""
     rng = np.random.default_rng(0)
     entries = []
@@ -34,13 +35,13 @@ def generated(folder: pathlib.Path, count: int) -> sources.DataSet:
         blocks.resize(SIZE, Image.Resampling.NEAREST).save(folder / f"{i}.png")
         entries.append((f"{i}.jpg", f"{i}.png"))
     bare = [(image, None) for image, _ in entries]
-    labelled = files.FileSource(folder, entries, 21)
-    unlabelled = files.FileSource(folder, bare, 21)
-    return sources.DataSet(labelled, unlabelled, labelled, None, (), ())
+    labelled = file_source.FileSource(folder, entries, 21)
+    unlabelled = file_source.FileSource(folder, bare, 21)
+    return registry.DataSet(labelled, unlabelled, labelled, None, (), ())
 
 
 def measure(
-    data: sources.DataSet, crop_size: int, apply_views: str, seconds: float
+    data: registry.DataSet, crop_size: int, apply_views: str, seconds: float
 ) -> float:
     """Crops (labelled and unlabelled) per second of processor time."""
     batch_size = 8
@@ -60,7 +61,7 @@ def measure(
     return steps * 2 * batch_size / (time.process_time() - start)
 
 
-def run(data: sources.DataSet, seconds: float) -> list[dict]:
+def run(data: registry.DataSet, seconds: float) -> list[dict]:
     """One row per crop size and place of the views; prints the table."""
     print("crop  views on  crops/s/core")
     rows = []
@@ -76,7 +77,7 @@ def run(data: sources.DataSet, seconds: float) -> list[dict]:
 def main() -> None:
     """Measures, prints a table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", default="voc", choices=sources.DATA_SETS)
+    parser.add_argument("--name", default="voc", choices=registry.DATA_SETS)
     parser.add_argument("--root", help="of the data set; generated if absent")
     parser.add_argument("--splits-dir", default="")
     parser.add_argument("--split", default="1_8")
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
     if args.root:
-        data = sources.open_data(
+        data = registry.open_data(
             args.name, args.root, args.splits_dir, args.split
         )
         rows = run(data, args.seconds)

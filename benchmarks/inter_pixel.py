@@ -29,7 +29,7 @@ from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
 
 from benchmarks import affinity_kl_pallas, inter_pixel_naive, topology
-from ipixmatch_jax.losses.inter_pixel import READINGS, inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
 
 _READINGS = flags.DEFINE_list(
     "readings",

@@ -18,8 +18,8 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from benchmarks import step
-from ipixmatch_jax import configuration
-from ipixmatch_jax.losses.inter_pixel import READINGS
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.losses.inter_pixel.loss import READINGS
 
 ROWS = [("/".join(pair), 1) for pair in READINGS] + [("affinity/kl", 4)]
 _READINGS = flags.DEFINE_list(
@@ -35,7 +35,7 @@ def with_term(config: ConfigDict, reading: str, stride: int) -> ConfigDict:
     term = config.inter_pixel
     term.relation, _, term.distance = reading.partition("/")
     term.weight, term.stride = 1.0, stride
-    configuration.check(config)
+    validate.check(config)
     return config
 
 
@@ -43,7 +43,7 @@ def without_term(config: ConfigDict) -> ConfigDict:
     """A copy of the config with the host alone."""
     config = config.copy_and_resolve_references()
     config.inter_pixel.weight = 0.0
-    configuration.check(config)
+    validate.check(config)
     return config
 
 

@@ -26,14 +26,11 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from benchmarks import step, topology
-from ipixmatch_jax import (
-    batch_fit,
-    configuration,
-    device_memory,
-    parts,
-    sharding,
-)
-from ipixmatch_jax.program import KINDS, collectives
+from benchmarks.collectives import KINDS, collectives
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.training import batch_size as batch_fit
+from ipixmatch_jax.training import device_memory, setup
 
 _DEVICES = flags.DEFINE_list("devices", ["1", "2", "4", "8"], "How many.")
 _AXIS = flags.DEFINE_enum(
@@ -118,12 +115,12 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
     config.train.batch_size = batch_size
     config.mesh.data, config.mesh.fsdp = 1, 1
     config.mesh[_AXIS.value] = devices
-    configuration.check(config)
+    validate.check(config)
     mesh = None
     if _TOPOLOGY.value:
         slice_ = topology.devices(_TOPOLOGY.value)
         mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp, slice_)
-    built = parts.build(config, step.synthetic(config), mesh)
+    built = setup.build(config, step.synthetic(config), mesh)
     compiled = batch_fit.compiled_step(config, built)
     cost = compiled.cost_analysis() or {}
     row = {

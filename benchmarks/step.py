@@ -20,8 +20,10 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 from PIL import Image
 
-from ipixmatch_jax import configuration, parts, sharding
-from ipixmatch_jax.data import pipeline, sources
+from ipixmatch_jax.data import pipeline, registry
+from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.training import setup
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File with get_config, then a colon and its argument."
@@ -55,7 +57,7 @@ PEAKS = {
 WARM_UP = 2  # steps before the clock starts
 
 
-class Noise(sources.Source):
+class Noise(registry.Source):
     """Square images of noise, with masks of noise or without."""
 
     def __init__(self, count: int, size: int, num_classes: int | None):
@@ -66,14 +68,14 @@ class Noise(sources.Source):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, i: int) -> sources.Sample:
+    def __getitem__(self, i: int) -> registry.Sample:
         rng = np.random.default_rng(i)
         shape = (self._size, self._size)
         image = Image.fromarray(rng.integers(0, 256, (*shape, 3), np.uint8))
         if self._num_classes is None:
-            return sources.Sample(image, None)
+            return registry.Sample(image, None)
         mask = rng.integers(0, self._num_classes, shape, np.uint8)
-        return sources.Sample(image, Image.fromarray(mask))
+        return registry.Sample(image, Image.fromarray(mask))
 
     def name(self, i: int) -> str:
         """See `Source.name`; there is no such file."""
@@ -85,15 +87,15 @@ class Noise(sources.Source):
         return self._size, self._size
 
 
-def synthetic(config: ConfigDict) -> sources.DataSet:
+def synthetic(config: ConfigDict) -> registry.DataSet:
     """A data set of noise with as many classes as the config says."""
     count, size = 2 * config.train.batch_size, config.data.crop_size
     labelled = Noise(count, size, config.model.num_classes)
     unlabelled = Noise(count, size, None)
-    return sources.DataSet(labelled, unlabelled, labelled, None, (), ())
+    return registry.DataSet(labelled, unlabelled, labelled, None, (), ())
 
 
-def first_batch(config: ConfigDict, built: parts.Parts):
+def first_batch(config: ConfigDict, built: setup.Parts):
     """The batch of step 0 on the devices, and how many images it holds."""
     supervised = config.method == "supervised"
     batch = pipeline.train_batches(
@@ -102,12 +104,12 @@ def first_batch(config: ConfigDict, built: parts.Parts):
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=parts.view_recipe(config),
+        recipe=setup.view_recipe(config),
         apply_views=config.data.apply_views,
     )[0]
     del batch["bad"]
     images = len(batch) * config.train.batch_size
-    return sharding.put_batch(batch, built.mesh), images
+    return mesh.put_batch(batch, built.mesh), images
 
 
 def peak_flops(kind: str, precision: str) -> float | None:
@@ -127,7 +129,7 @@ def measure(config: ConfigDict, steps: int) -> dict:
       the table's numbers; seconds, bytes and FLOPs as their names say, None
       where the backend does not tell.
     """
-    built = parts.build(config, synthetic(config) if _SYNTHETIC.value else None)
+    built = setup.build(config, synthetic(config) if _SYNTHETIC.value else None)
     batch, images = first_batch(config, built)
     state = built.init(config.seed)
     lowered = built.train_step.lower(state, batch)
@@ -218,7 +220,7 @@ def main(argv: list[str]) -> None:
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
     config = _CONFIG.value
     try:
-        configuration.check(config)
+        validate.check(config)
         row = _described(config) | measure(config, _STEPS.value)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.step: {error}")

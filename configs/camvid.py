@@ -9,7 +9,7 @@ what it reaches.
 
 from ml_collections import ConfigDict
 
-from configs import common, methods
+from ipixmatch_jax.configs import common, methods
 
 SPLITS = ("1_2", "1_4", "1_8", "1_16", "1_32")
 

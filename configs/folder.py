@@ -10,7 +10,7 @@ are ours.
 
 from ml_collections import ConfigDict
 
-from configs import common, methods
+from ipixmatch_jax.configs import common, methods
 
 
 def get_config(arg: str = "") -> ConfigDict:

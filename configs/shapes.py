@@ -8,7 +8,7 @@
 
 from ml_collections import ConfigDict
 
-from configs import common, methods
+from ipixmatch_jax.configs import common, methods
 
 SPLITS = ("1_16",)
 

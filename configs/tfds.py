@@ -10,7 +10,7 @@ config.data.split says otherwise. The recipes are those of configs/folder.py.
 
 from ml_collections import ConfigDict
 
-from configs import folder
+from ipixmatch_jax.configs import folder
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -11,7 +11,7 @@ report; this project has not trained these recipes to their end.
 
 from ml_collections import ConfigDict
 
-from configs import common, methods
+from ipixmatch_jax.configs import common, methods
 
 # Unlabelled images of each published split.
 UNLABELLED = {

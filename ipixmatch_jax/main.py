@@ -3,7 +3,6 @@
 python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8
 """
 
-import logging
 import pathlib
 import sys
 
@@ -11,21 +10,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from ipixmatch_jax import packaged, usage
+from ipixmatch_jax.cli import config_flag
 
-# Data workers import this file again: everything heavy waits for main().
-_CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "File with get_config, then a colon and its argument; where there is no "
-    "such file, one that comes with the package, such as voc.py.",
-)
-_WORKDIR = flags.DEFINE_string(
-    "workdir",
-    None,
-    "Folder for checkpoints, metrics and pictures; a run found there is "
-    "resumed. By default runs/<config>_<argument>.",
-)
 _COORDINATOR = flags.DEFINE_string(
     "coordinator",
     None,
@@ -46,13 +32,6 @@ _HEARTBEAT = flags.DEFINE_integer(
 )
 
 
-_EPILOG = (
-    "Every field of the config is a flag too, as in --config.seed=1 or "
-    "--config.train.steps=1000; python -m ipixmatch_jax.config_reference, or "
-    "ipixmatch fields, lists them."
-)
-
-
 def _default_workdir() -> pathlib.Path:
     file, _, argument = config_flags.get_config_filename(
         flags.FLAGS["config"]
@@ -61,80 +40,31 @@ def _default_workdir() -> pathlib.Path:
     return pathlib.Path("runs") / "_".join(filter(None, words))
 
 
-def parse(
-    argv: list[str],
-    module: str = "ipixmatch_jax.main",
-    shown: tuple[str, ...] = (
-        "config",
-        "workdir",
-        "coordinator",
-        "num_processes",
-        "process_id",
-        "heartbeat_seconds",
-    ),
-    required: tuple[str, ...] = ("config",),
-) -> list[str]:
-    """Parses the flags; what is wrong with them is one sentence.
-
-    Args:
-      argv: the command line.
-      module: the command's, for its help.
-      shown: the flags that the help lists.
-      required: those of them that must be given.
-    """
-    if {"-h", "-help", "--help"} & set(argv[1:]):
-        rows = [flags.FLAGS[name] for name in shown]
-        usage.print_flags(module, rows, required, _EPILOG)
-        sys.exit()
-    try:
-        left = flags.FLAGS(packaged.in_arguments(argv))
-        # The file is read when its value is first looked at.
-        _CONFIG.value.to_dict()
-    except (flags.Error, OSError, AttributeError) as error:
-        # The libraries put the file's own words last, and quote newlines.
-        lines = str(error).replace("\\n", "\n").strip(" \n'").splitlines()
-        words = lines[-1].strip().removeprefix("ValueError: ")
-        kind = "no such field: " if isinstance(error, AttributeError) else ""
-        sys.exit(f"ipixmatch_jax: {kind}{words}")
-    return left
-
-
-def quieten() -> None:
-    """Lets our own lines through, and of the libraries' the warnings."""
-    if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
-        absl_logging.set_verbosity(absl_logging.WARNING)
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger = logging.getLogger("ipixmatch_jax")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-
-
 def main(argv: list[str]) -> None:
     """Runs one training; exits with 143 or 130 after a save on a signal."""
     if len(argv) > 1:
         raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
-    from ipixmatch_jax import distributed, train
     from ipixmatch_jax.data.workers import WorkersLostError
-    from ipixmatch_jax.divergence import DivergenceError
+    from ipixmatch_jax.distributed import processes
+    from ipixmatch_jax.training import loop
+    from ipixmatch_jax.training.divergence import DivergenceError
 
-    workdir = pathlib.Path(_WORKDIR.value or _default_workdir())
-    quieten()
+    workdir = pathlib.Path(config_flag.WORKDIR.value or _default_workdir())
+    config_flag.quieten()
     try:
-        distributed.initialise(
+        processes.initialise(
             _COORDINATOR.value,
             _NUM_PROCESSES.value,
             _PROCESS_ID.value,
             heartbeat_seconds=_HEARTBEAT.value,
         )
-        code = train.train(_CONFIG.value, workdir)
+        code = loop.train(config_flag.CONFIG.value, workdir)
     except (
         ValueError,
         OSError,
         WorkersLostError,
         DivergenceError,
-        distributed.ProcessLostError,
+        processes.ProcessLostError,
     ) as error:
         # A sentence for the person; --verbosity=1 gives the traceback too.
         absl_logging.debug("stopped", exc_info=True)
@@ -144,4 +74,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main, flags_parser=parse)
+    app.run(main, flags_parser=config_flag.parse)

@@ -3,7 +3,9 @@
 import pathlib
 from typing import Any
 
-from ipixmatch_jax import configuration, parts, train
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.training import loop
 
 
 def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
@@ -22,5 +24,5 @@ def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
     """
     if step < 1:
         raise ValueError(f"step={step}: the first step of a run is 1.")
-    config = configuration.load(workdir)
-    return train.batches(config, parts.open_data(config))[step - 1]
+    config = saved.load(workdir)
+    return loop.batches(config, open_data(config))[step - 1]

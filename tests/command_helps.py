@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import sys
 
-from ipixmatch_jax.usage import COMMANDS
+from ipixmatch_jax.cli.arguments import COMMANDS
 
 # absl knows the flags of two commands only apart.
 _GROUPS = (["train"], [name for name in COMMANDS if name != "train"])

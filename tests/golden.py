@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipixmatch_jax.models import DeepLabV3Plus, build, pretrained
+from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.registry import build
+from ipixmatch_jax.models.weights import load
 
 
 def _rng(name):
@@ -49,9 +51,9 @@ def variables(num_classes=21):
     like = shapes(build("r50", num_classes))
     tensors = {
         name: tensor(name, value.shape)
-        for name, value in pretrained.to_torch_names(zeros(like)).items()
+        for name, value in load.to_torch_names(zeros(like)).items()
     }
-    return pretrained.from_torch_names(tensors, like)
+    return load.from_torch_names(tensors, like)
 
 
 def network(num_classes=21) -> DeepLabV3Plus:

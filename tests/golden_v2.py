@@ -10,7 +10,7 @@ import numpy as np
 
 from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
 from ipixmatch_jax.models.heads import dpt
-from ipixmatch_jax.models.resize import resize_align_corners
+from ipixmatch_jax.models.layers.resize import resize_align_corners
 from ipixmatch_jax.models.weights import unimatch_v2_names
 
 

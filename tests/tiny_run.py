@@ -1,7 +1,7 @@
 """The smallest run of the demo's scenes, for tests that train."""
 
-from configs import shapes as shapes_config
-from ipixmatch_jax.data import shapes
+from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.data.datasets import shapes
 
 
 def tiny(**changes):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ipixmatch_jax.data.sample import BadFileError, Source
+from ipixmatch_jax.data.source import BadFileError, Source
 
 Array = Any  # numpy.ndarray or jax.Array.
 

@@ -26,8 +26,8 @@ from typing import Any
 import grain
 import numpy as np
 
-from ipixmatch_jax.data import recipes, views
-from ipixmatch_jax.data.sample import BadFileError, Sample, Source
+from ipixmatch_jax.data.augment import view_recipes, weak_strong
+from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 # Images in a row that cannot be used, after which something else is wrong.
 TRIES = 100
@@ -40,7 +40,7 @@ def train_batches(
     batch_size: int,
     crop_size: int,
     seed: int,
-    recipe: recipes.Recipe = recipes.STRONG,
+    recipe: view_recipes.Recipe = view_recipes.STRONG,
     apply_views: str = "device",
     on_error: str = "stop",
     process_index: int = 0,
@@ -190,9 +190,9 @@ class _Crops(grain.transforms.RandomMap):
         """The crop, and {"index", "bad"} as batches hold them."""
         index, sample, bad = self._usable(place)
         size = sample.image.size[::-1]
-        crop = views.draw_crop(rng, size, self._crop_size)
+        crop = weak_strong.draw_crop(rng, size, self._crop_size)
         where = {"index": np.int32(index), "bad": np.int32(bad)}
-        return views.apply_crop(sample, crop, self._crop_size), where
+        return weak_strong.apply_crop(sample, crop, self._crop_size), where
 
     def _usable(self, place: int) -> tuple[int, Sample, int]:
         """(position, sample, position of a bad image or -1).
@@ -238,7 +238,7 @@ class _Unlabelled(_Crops):
         source: Source,
         crop_size: int,
         seed: tuple[int, int],
-        recipe: recipes.Recipe,
+        recipe: view_recipes.Recipe,
     ):
         super().__init__(source, crop_size, seed, skip=True)
         self._recipe = recipe

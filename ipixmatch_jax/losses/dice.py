@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.pixel import IGNORE
+from ipixmatch_jax.losses.cross_entropy import IGNORE
 
 
 def dice_loss(logits: Array, labels: Array) -> Array:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from jax import Array
 
-from ipixmatch_jax.losses import dice, pixel
+from ipixmatch_jax.losses import cross_entropy, dice
 
 Loss = Callable[[Array, Array], Array]
 
@@ -28,16 +28,16 @@ def make(
     """
     if name == "ohem":
         return functools.partial(
-            pixel.ohem_cross_entropy,
+            cross_entropy.ohem_cross_entropy,
             threshold=ohem_threshold,
             min_kept=ohem_min_kept,
         )
     if name == "dice":
         return dice.dice_loss
-    ce = pixel.cross_entropy
+    ce = cross_entropy.cross_entropy
     if class_weights:
         ce = functools.partial(
-            pixel.weighted_cross_entropy, weights=class_weights
+            cross_entropy.weighted_cross_entropy, weights=class_weights
         )
     if name == "ce":
         return ce

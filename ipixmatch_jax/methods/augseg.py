@@ -4,9 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax import pseudo_labels
-from ipixmatch_jax.losses import pixel
-from ipixmatch_jax.methods import passes
+from ipixmatch_jax.losses import cross_entropy
+from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
@@ -56,21 +55,24 @@ def augseg(
     def mixed(x, labelled):
         return inject_and_mix(x, labelled, labelled_box, box)
 
-    clean, logits, batch_stats = passes.pair(
+    clean, logits, batch_stats = common.pair(
         forward, student, views.labelled, mixed(strong, views.labelled)
     )
     labels = mixed(labels, views.labels.astype(jnp.int32))
     sure = mixed(confidence, jnp.ones_like(confidence)) >= threshold
     loss_x = labelled_loss(clean, views.labels)
-    loss_u = pixel.masked_cross_entropy(
-        logits, labels, sure & (labels != pixel.IGNORE), jnp.ones_like(sure)
+    loss_u = cross_entropy.masked_cross_entropy(
+        logits,
+        labels,
+        sure & (labels != cross_entropy.IGNORE),
+        jnp.ones_like(sure),
     )
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
     metrics["injected_share"] = inject.astype(jnp.float32).mean()
-    metrics |= passes.confident(weak, views.valid, threshold)
+    metrics |= common.confident(weak, views.valid, threshold)
     # The teacher has not seen the labelled pixels: they are not compared.
     valid = mixed(views.valid, jnp.zeros_like(views.valid))
-    pair = Consistency(logits, passes.mix(weak, box), valid)
+    pair = Consistency(logits, common.mix(weak, box), valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)
 

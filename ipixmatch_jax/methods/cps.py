@@ -2,7 +2,7 @@
 
 import jax
 
-from ipixmatch_jax.methods import passes, twins
+from ipixmatch_jax.methods import common, two_students
 from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
@@ -41,14 +41,14 @@ def cps(
     """
     del teacher
     box = views.box[0]
-    image = passes.mix(views.strong[0], box)
-    valid = passes.mix(views.valid, box)
+    image = common.mix(views.strong[0], box)
+    valid = common.mix(views.valid, box)
     targets, mixed, losses_x, stats, shares = [], [], [], [], []
-    for variables in twins.networks(student).values():
+    for variables in two_students.networks(student).values():
         weak, new = forward(variables, views.weak, True)
         weak = jax.lax.stop_gradient(weak)
-        targets.append(passes.mix(weak, box))
-        shares.append(passes.confident(weak, views.valid, threshold))
+        targets.append(common.mix(weak, box))
+        shares.append(common.confident(weak, views.valid, threshold))
         logits, new = forward({**variables, "batch_stats": new}, image, True)
         mixed.append(logits)
         after = {**variables, "batch_stats": new}
@@ -59,7 +59,7 @@ def cps(
         Consistency(mixed[0], targets[1], valid),
         Consistency(mixed[1], targets[0], valid),
     ]
-    cross = [passes.hard_loss(pair, threshold) for pair in pairs]
+    cross = [common.hard_loss(pair, threshold) for pair in pairs]
     loss_x, loss_u = sum(losses_x), sum(cross)
     metrics = {
         "loss_x": loss_x,
@@ -71,4 +71,4 @@ def cps(
     }
     metrics |= jax.tree.map(lambda a, b: (a + b) / 2, *shares)
     total = loss_x + unlabelled_weight * loss_u
-    return Outcome(total, pairs, twins.join(stats), metrics)
+    return Outcome(total, pairs, two_students.join(stats), metrics)

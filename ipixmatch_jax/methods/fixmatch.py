@@ -2,7 +2,7 @@
 
 import jax
 
-from ipixmatch_jax.methods import passes
+from ipixmatch_jax.methods import common
 from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
@@ -41,24 +41,24 @@ def fixmatch(
       unlabelled_weight: factor of the unlabelled loss; 1 in the reference.
     """
     box = views.box[0]
-    mixed = passes.mix(views.strong[0], box)
+    mixed = common.mix(views.strong[0], box)
     if teacher is not None:
         weak, _ = forward(teacher, views.weak, False)
-        labelled, strong, batch_stats = passes.pair(
+        labelled, strong, batch_stats = common.pair(
             forward, student, views.labelled, mixed
         )
     else:
-        labelled, weak, batch_stats = passes.pair(
+        labelled, weak, batch_stats = common.pair(
             forward, student, views.labelled, views.weak
         )
         after = {**student, "batch_stats": batch_stats}
         strong, batch_stats = forward(after, mixed, True)
     weak = jax.lax.stop_gradient(weak)
-    target = passes.mix(weak, box)
+    target = common.mix(weak, box)
     loss_x = labelled_loss(labelled, views.labels)
-    pair = Consistency(strong, target, passes.mix(views.valid, box))
-    loss_u = passes.hard_loss(pair, threshold)
+    pair = Consistency(strong, target, common.mix(views.valid, box))
+    loss_u = common.hard_loss(pair, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= passes.confident(weak, views.valid, threshold)
+    metrics |= common.confident(weak, views.valid, threshold)
     return Outcome(total, [pair], batch_stats, metrics)

@@ -2,9 +2,8 @@
 
 import jax
 
-from ipixmatch_jax import pseudo_labels
-from ipixmatch_jax.losses import pixel
-from ipixmatch_jax.methods import passes
+from ipixmatch_jax.losses import cross_entropy
+from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
@@ -45,16 +44,16 @@ def mean_teacher(
     box = views.box[0]
     labelled, batch_stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": batch_stats}
-    mixed, batch_stats = forward(after, passes.mix(views.strong[0], box), True)
+    mixed, batch_stats = forward(after, common.mix(views.strong[0], box), True)
     weak = jax.lax.stop_gradient(forward(teacher, views.weak, False)[0])
-    target = passes.mix(weak, box)
-    valid = passes.mix(views.valid, box)
+    target = common.mix(weak, box)
+    valid = common.mix(views.valid, box)
     loss_x = labelled_loss(labelled, views.labels)
     confidence, _ = pseudo_labels.confidence_and_labels(target)
     sure = (confidence >= threshold).mean()
-    loss_u = sure * pixel.squared_difference(mixed, target, valid)
+    loss_u = sure * cross_entropy.squared_difference(mixed, target, valid)
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= passes.confident(weak, views.valid, threshold)
+    metrics |= common.confident(weak, views.valid, threshold)
     pair = Consistency(mixed, target, valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)

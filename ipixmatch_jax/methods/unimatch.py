@@ -5,8 +5,7 @@ from typing import NamedTuple
 import jax
 from jax import Array
 
-from ipixmatch_jax import pseudo_labels
-from ipixmatch_jax.methods import passes
+from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
@@ -70,7 +69,7 @@ def unimatch(
         in the batch; None: channel dropout with the seeds drawn.
     """
     perturb = perturb or channel_dropout(views.drawn["dropout"])
-    labelled, clean, perturbed, stats = passes.perturbed_pair(
+    labelled, clean, perturbed, stats = common.perturbed_pair(
         forward, student, views.labelled, views.weak, perturb
     )
     weak = clean if teacher is None else forward(teacher, views.weak, False)[0]
@@ -84,7 +83,7 @@ def unimatch(
         )
     ]
     after = {**student, "batch_stats": stats}
-    strong_1, strong_2, stats = passes.pair(forward, after, *mixed)
+    strong_1, strong_2, stats = common.pair(forward, after, *mixed)
     pairs = [
         Consistency(
             logits,
@@ -97,7 +96,7 @@ def unimatch(
 
     loss_x = labelled_loss(labelled, views.labels)
     loss_1, loss_2, loss_fp = (
-        passes.hard_loss(pair, threshold) for pair in pairs
+        common.hard_loss(pair, threshold) for pair in pairs
     )
     loss_u = 0.25 * loss_1 + 0.25 * loss_2 + 0.5 * loss_fp
     metrics = {
@@ -107,7 +106,7 @@ def unimatch(
         "loss_u_2": loss_2,
         "loss_fp": loss_fp,
     }
-    metrics |= passes.confident(weak, views.valid, threshold)
+    metrics |= common.confident(weak, views.valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
 

@@ -5,13 +5,15 @@ import io
 import jax
 import jax.numpy as jnp
 import numpy as np
-import own_folder as own
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data import decode, intensity, pipeline, sample, views
-from ipixmatch_jax.data.sample import BadFileError, Sample
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data import pipeline, source
+from ipixmatch_jax.data.augment import augseg, weak_strong
+from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.registry import open_data
+from ipixmatch_jax.data.source import BadFileError, Sample
+from tests.data import own_folder as own
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -31,7 +33,7 @@ def encoded(values, kind="PNG", mode=None, **options):
 
 
 def read(data, channels):
-    return sample.pixels(decode.read_image("a file", data, channels))
+    return source.pixels(decode.read_image("a file", data, channels))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -101,12 +103,12 @@ def test_a_crop_of_several_channels_is_the_crop_of_each(channels):
     values = drawn(channels)
     values[..., -1] = np.where(values[..., -1] < 200, 0, 255)  # much 0
     image = decode.read_image("a file", encoded(values), channels)
-    crop = views.Crop((30, 61), (0, 9), True)
-    got = views.apply_crop(Sample(image, None), crop, 33)[0]
+    crop = weak_strong.Crop((30, 61), (0, 9), True)
+    got = weak_strong.apply_crop(Sample(image, None), crop, 33)[0]
     assert got.shape == (33, 33, channels)
     for k in range(channels):
         one = Image.fromarray(values[..., k].copy())
-        each = views.apply_crop(Sample(one, None), crop, 33)[0]
+        each = weak_strong.apply_crop(Sample(one, None), crop, 33)[0]
         np.testing.assert_array_equal(got[..., k], each[..., 0])
 
 
@@ -117,7 +119,7 @@ def test_a_folder_of_four_channels_becomes_batches(tmp_path):
     for i in range(8):
         (tmp_path / f"images/{i}.png").write_bytes(encoded(drawn(4, seed=i)))
     data = open_data("folder", str(tmp_path), "", "", holdout=0.2, channels=4)
-    found = sample.pixels(data.labelled[0].image)
+    found = source.pixels(data.labelled[0].image)
     name = data.labelled.name(0)
     seed = int(name.removeprefix("images/").removesuffix(".png"))
     np.testing.assert_array_equal(found, drawn(4, seed=seed))
@@ -139,8 +141,10 @@ def test_a_folder_of_four_channels_becomes_batches(tmp_path):
 
 def strong(count, size):
     rng = np.random.default_rng(1)
-    drawn = [views.draw_strong(rng, size) for _ in range(count)]
-    return views.StrongView(*(np.stack(x) for x in zip(*drawn, strict=True)))
+    drawn = [weak_strong.draw_strong(rng, size) for _ in range(count)]
+    return weak_strong.StrongView(
+        *(np.stack(x) for x in zip(*drawn, strict=True))
+    )
 
 
 def slow_alone(plane, view, i):
@@ -158,41 +162,41 @@ def test_what_is_no_colour_takes_brightness_contrast_and_blur(channels):
     view = strong(24, 24)
     assert view.grey.any() and (view.hue != 0).any()
     x = np.stack([drawn(channels, (24, 24), i) for i in range(24)])
-    x = views.weak(x, np)
+    x = weak_strong.weak(x, np)
     sharp = view._replace(sigma=np.zeros(24, np.float32))
-    got = views.apply_strong(x, sharp, np)
+    got = weak_strong.apply_strong(x, sharp, np)
     own_channels = range(3, 4) if channels == 4 else range(channels)
     for i in range(24):
         for k in own_channels:
             expected = slow_alone(np.float64(x[i, ..., k]), view, i)
             np.testing.assert_allclose(got[i, ..., k], expected, atol=1e-5)
-    blurred = views.apply_strong(x, view, np)
+    blurred = weak_strong.apply_strong(x, view, np)
     planes = np.moveaxis(got, -1, 1)
     np.testing.assert_allclose(
         np.moveaxis(blurred, -1, 1),
-        views.gaussian_blur(planes, view.sigma, np),
+        weak_strong.gaussian_blur(planes, view.sigma, np),
         atol=1e-6,
     )
     if channels == 4:
-        colours = views.apply_strong(x[..., :3], view, np)
+        colours = weak_strong.apply_strong(x[..., :3], view, np)
         np.testing.assert_array_equal(blurred[..., :3], colours)
-    on_device = jax.jit(lambda x, v: views.apply_strong(x, v, jnp))(x, view)
+    on_device = jax.jit(lambda x, v: weak_strong.apply_strong(x, v, jnp))(
+        x, view
+    )
     np.testing.assert_allclose(on_device, blurred, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [1, 4])
 def test_every_operation_of_augseg_takes_any_channels(channels):
     x = np.stack([drawn(channels, (20, 20), i) for i in range(11)])
-    x = views.weak(x, np)
+    x = weak_strong.weak(x, np)
     magnitudes = [0, 0, 0, 1.3, 0.4, 0.6, 0.3, 0.5, 5, 100, 0.2]
-    view = intensity.Intensity(
+    view = augseg.Intensity(
         np.stack([np.arange(11), *np.zeros((2, 11))], 1).astype(np.int32),
         np.stack([magnitudes, *np.zeros((2, 11))], 1).astype(np.float32),
     )
-    got = intensity.apply_intensity(x, view, np)
-    on_device = jax.jit(lambda x, v: intensity.apply_intensity(x, v, jnp))(
-        x, view
-    )
+    got = augseg.apply_intensity(x, view, np)
+    on_device = jax.jit(lambda x, v: augseg.apply_intensity(x, v, jnp))(x, view)
     np.testing.assert_allclose(on_device, got, atol=2e-4)
     last = np.float64(x[..., -1])
     mean = last.mean((1, 2))
@@ -201,5 +205,5 @@ def test_every_operation_of_augseg_takes_any_channels(channels):
     )
     np.testing.assert_array_equal(got[[6, 10], ..., -1], x[[6, 10], ..., -1])
     if channels == 4:
-        colours = intensity.apply_intensity(x[..., :3], view, np)
+        colours = augseg.apply_intensity(x[..., :3], view, np)
         np.testing.assert_array_equal(got[..., :3], colours)

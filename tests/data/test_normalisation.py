@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ipixmatch_jax.data import normalisation
-from ipixmatch_jax.data.sample import BadFileError, Sample, Source
+from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 
 class Images(Source):

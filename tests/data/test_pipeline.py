@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data import pipeline, views, workers
-from ipixmatch_jax.data.sample import Sample, Source
-from ipixmatch_jax.data.sources import open_data
+from ipixmatch_jax.data import pipeline, workers
+from ipixmatch_jax.data.augment import weak_strong
+from ipixmatch_jax.data.registry import open_data
+from ipixmatch_jax.data.source import Sample, Source
 
 
 class Tiny(Source):
@@ -55,7 +56,7 @@ def _take(batches, start, count, num_workers):
 def test_shapes_and_types_of_a_batch():
     batch = _batches()[0]
     spec = jax.tree.map(lambda x: (x.shape, x.dtype.name), batch)
-    strong = views.StrongView(
+    strong = weak_strong.StrongView(
         factors=((4, 3), "float32"),
         hue=((4,), "float32"),
         order=((4, 4), "int32"),
@@ -179,7 +180,9 @@ def test_streams_and_seeds_differ():
 def test_host_views_are_the_device_views_applied():
     host, device = _batches(apply_views="host")[2], _batches()[2]
     _assert_same(host["labelled"], device["labelled"])
-    _assert_same(host["unlabelled"], views.apply(device["unlabelled"], np))
+    _assert_same(
+        host["unlabelled"], weak_strong.apply(device["unlabelled"], np)
+    )
 
 
 def test_sizes_that_do_not_divide_are_refused():

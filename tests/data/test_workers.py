@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from ipixmatch_jax.data import pipeline, shapes, workers
+from ipixmatch_jax.data import pipeline, workers
+from ipixmatch_jax.data.datasets import shapes
 
 
 def batches():

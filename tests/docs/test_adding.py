@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import numpy as np
-import photos
 import pytest
+
+from tests.docs import photos
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/adding.md").read_text("utf-8")

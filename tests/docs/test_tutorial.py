@@ -10,14 +10,13 @@ import sys
 import zipfile
 
 import numpy as np
-import photos
 import pytest
-import wrong_turns
 from PIL import Image
 
-from configs import folder
-from ipixmatch_jax import parts
-from ipixmatch_jax.data import check
+from ipixmatch_jax.configs import folder
+from ipixmatch_jax.data.check import inspect
+from ipixmatch_jax.experiment.data import open_data
+from tests.docs import photos, wrong_turns
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/tutorial.md").read_text("utf-8")
@@ -134,9 +133,9 @@ def test_a_wrong_turn_is_answered(name, tmp_path, monkeypatch):
     config = folder.get_config("tiny")
     config.data.root = "photos"
     try:
-        data = parts.open_data(config)
-        report = check.check(data, crop_size=49)
-        text = "\n".join(check.lines(report))
+        data = open_data(config)
+        report = inspect.check(data, crop_size=49)
+        text = "\n".join(inspect.lines(report))
     except (ValueError, FileNotFoundError) as error:
         text = str(error)
         assert "\n" not in text

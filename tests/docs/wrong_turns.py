@@ -3,8 +3,9 @@
 import functools
 
 import numpy as np
-import photos
 from PIL import Image
+
+from tests.docs import photos
 
 
 def masks(root):

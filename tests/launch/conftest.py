@@ -3,7 +3,8 @@
 import signal
 
 import pytest
-from launch_host import Host
+
+from tests.launch.launch_host import Host
 
 
 @pytest.fixture

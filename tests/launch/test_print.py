@@ -4,7 +4,8 @@ import shlex
 
 import pytest
 import yaml
-from launch_host import LAUNCH
+
+from tests.launch.launch_host import LAUNCH
 
 ROOT = LAUNCH.parent
 TRAINING = ["--config", "configs/shapes.py", "--workdir", "/m n/it's"]

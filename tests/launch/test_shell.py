@@ -4,7 +4,8 @@ import shutil
 import subprocess
 
 import pytest
-from launch_host import LAUNCH
+
+from tests.launch.launch_host import LAUNCH
 
 SCRIPTS = sorted(LAUNCH.glob("*.sh"))
 

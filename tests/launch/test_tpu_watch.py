@@ -4,7 +4,8 @@ import shlex
 import time
 
 import pytest
-from launch_host import LAUNCH
+
+from tests.launch.launch_host import LAUNCH
 
 PLACE = ["--name", "mine", "--zone", "z-b"]
 TRAINING = ["--config", "a b.py", "--workdir", "it's"]

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax import sharding
-from ipixmatch_jax.losses import dice, labelled, pixel
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.losses import cross_entropy, dice, labelled
 
 
 def slow_dice(logits, labels):
@@ -119,9 +119,16 @@ def test_names_of_a_config_give_their_losses():
     logits = jnp.float32(logits)
     settings = {"ohem_threshold": 0.7, "ohem_min_kept": 5}
     weights = (0.5, 4.0, 1.0)
-    ce, soft = pixel.cross_entropy(logits, labels), slow_dice(logits, labels)
-    weighted = pixel.weighted_cross_entropy(logits, labels, weights=weights)
-    hard = pixel.ohem_cross_entropy(logits, labels, threshold=0.7, min_kept=5)
+    ce, soft = (
+        cross_entropy.cross_entropy(logits, labels),
+        slow_dice(logits, labels),
+    )
+    weighted = cross_entropy.weighted_cross_entropy(
+        logits, labels, weights=weights
+    )
+    hard = cross_entropy.ohem_cross_entropy(
+        logits, labels, threshold=0.7, min_kept=5
+    )
     expected = {"ce": ce, "ohem": hard, "dice": soft, "ce+dice": ce + soft}
     for name, value in expected.items():
         loss = labelled.make(name, **settings)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from ipixmatch_jax.losses.pixel import cross_entropy
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.augseg import (
     augseg,
     image_confidence,

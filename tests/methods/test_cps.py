@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 
-from ipixmatch_jax.losses.pixel import cross_entropy
-from ipixmatch_jax.methods import twins
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
+from ipixmatch_jax.methods import two_students
 from ipixmatch_jax.methods.cps import cps
 from tests.methods import loops, pixel_network
 
@@ -35,7 +35,7 @@ def test_losses_targets_and_statistics_are_the_slow_loops():
     views = loops.draw_views(2)
     outcome = cps(
         pixel_network.forward,
-        twins.variables(*both),
+        two_students.variables(*both),
         None,
         views,
         labelled_loss=cross_entropy,
@@ -57,8 +57,8 @@ def test_losses_targets_and_statistics_are_the_slow_loops():
 
 def test_the_twins_come_apart_as_they_were_put_together():
     both = pixel_network.variables(0), pixel_network.variables(1)
-    apart = twins.networks(twins.variables(*both))
+    apart = two_students.networks(two_students.variables(*both))
     assert list(apart) == ["student", "twin"]
     assert apart["student"] == both[0]
     assert apart["twin"] == both[1]
-    assert twins.networks(both[0]) == {"student": both[0]}
+    assert two_students.networks(both[0]) == {"student": both[0]}

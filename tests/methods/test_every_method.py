@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from ipixmatch_jax import optim, step
-from ipixmatch_jax.losses.pixel import cross_entropy
-from ipixmatch_jax.methods import METHODS, twins
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
+from ipixmatch_jax.methods import two_students
+from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.training import optimiser, step
 from tests.methods import loops, pixel_network
 
 # Weight 0 and 0.3; everything else alike.
@@ -50,13 +51,13 @@ def student_of(host):
     one = pixel_network.variables(0)
     if host != "cps":
         return one
-    return twins.variables(one, pixel_network.variables(1))
+    return two_students.variables(one, pixel_network.variables(1))
 
 
 @functools.cache
 def stepped(host, with_teacher, weight):
-    schedule = optim.poly_schedule(0.1, 10)
-    tx = optim.sgd(schedule, head_multiplier=1.0, weight_decay=0.0)
+    schedule = optimiser.poly_schedule(0.1, 10)
+    tx = optimiser.sgd(schedule, head_multiplier=1.0, weight_decay=0.0)
     state = step.create_state(student_of(host), tx, with_teacher=with_teacher)
     if with_teacher:
         # Otherwise teacher and student would agree from the start.

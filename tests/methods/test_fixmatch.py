@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from ipixmatch_jax.losses.pixel import cross_entropy
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.fixmatch import fixmatch
 from ipixmatch_jax.methods.supervised import supervised

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from ipixmatch_jax.losses.pixel import cross_entropy
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.mean_teacher import mean_teacher
 from tests.methods import loops, pixel_network
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.losses.pixel import cross_entropy
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.unimatch import channel_dropout, unimatch
 from tests.methods import loops, pixel_network
 

@@ -6,9 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from configs import shapes
-from ipixmatch_jax import configuration, parts, sharding
+from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.training import setup
 
 
 @functools.cache
@@ -19,12 +21,12 @@ def stepped(remat):
     config.train.batch_size = 4
     config.mesh.data = 1
     config.model.remat = remat
-    built = parts.build(config)
+    built = setup.build(config)
     batch = pipeline.train_batches(
         built.data.labelled, None, batch_size=4, crop_size=65, seed=0
     )[0]
     del batch["bad"]
-    batch = sharding.put_batch(batch, built.mesh)
+    batch = mesh.put_batch(batch, built.mesh)
     state = built.init(0)
     before = jax.device_get(state)
     compiled = built.train_step.lower(state, batch).compile(
@@ -75,4 +77,4 @@ def test_another_value_is_refused():
     with config.ignore_type():
         config.model.remat = "yes"
     with pytest.raises(ValueError, match=r"config.model.remat=.* is unknown"):
-        configuration.check(config)
+        validate.check(config)

@@ -13,14 +13,14 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ipixmatch_jax import distributed
-from ipixmatch_jax.checkpoint import (
+from ipixmatch_jax.checkpoints.manager import (
     BrokenCheckpointError,
     Checkpoints,
     NotSavedError,
     Saved,
 )
-from ipixmatch_jax.workdir_lock import InUseError, held
+from ipixmatch_jax.checkpoints.workdir_lock import InUseError, held
+from ipixmatch_jax.distributed import processes
 
 SIZE = 200_000
 
@@ -102,5 +102,5 @@ def main(workdir: pathlib.Path) -> dict:
 
 if __name__ == "__main__":
     folder, coordinator, number = sys.argv[1:]
-    distributed.initialise(coordinator, 2, int(number))
+    processes.initialise(coordinator, 2, int(number))
     print(json.dumps(main(pathlib.Path(folder))))

@@ -3,7 +3,8 @@
 import shutil
 
 import pytest
-from survive_run import run
+
+from tests.survive.survive_run import run
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,14 @@ import time
 import numpy as np
 from jax.experimental import multihost_utils
 
-from ipixmatch_jax import distributed
+from ipixmatch_jax.distributed import processes
 
 if __name__ == "__main__":
     mode, port, process = sys.argv[1:]
-    distributed.initialise(
+    processes.initialise(
         f"localhost:{port}", 2, int(process), heartbeat_seconds=5
     )
-    with distributed.naming_the_lost():
+    with processes.naming_the_lost():
         multihost_utils.process_allgather(np.int32(1))
         print("ready", flush=True)
         while True:

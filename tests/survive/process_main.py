@@ -14,9 +14,11 @@ import time
 
 from absl import app, flags
 
-from ipixmatch_jax import main, parts
-from ipixmatch_jax.data import shapes
-from ipixmatch_jax.writer import Writer
+from ipixmatch_jax import main
+from ipixmatch_jax.cli import config_flag
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.experiment import evaluator
+from ipixmatch_jax.training.writer import Writer
 
 # No multiple of the evaluation's batch.
 shapes.VAL, shapes.TEST = 7, 1
@@ -37,7 +39,7 @@ def disturb(name: str, at: int, slow_from: int) -> None:
 
 def write_confusion(path: pathlib.Path) -> None:
     """Appends what an evaluation counted, a line each."""
-    usual = parts.make_evaluator
+    usual = evaluator.make_evaluator
 
     def make_evaluator(*args, **kwargs):
         evaluate = usual(*args, **kwargs)
@@ -51,7 +53,7 @@ def write_confusion(path: pathlib.Path) -> None:
 
         return written
 
-    parts.make_evaluator = make_evaluator
+    evaluator.make_evaluator = make_evaluator
 
 
 if __name__ == "__main__":
@@ -60,4 +62,4 @@ if __name__ == "__main__":
     if "CONFUSION" in os.environ:
         write_confusion(pathlib.Path(os.environ["CONFUSION"]))
     flags.mark_flag_as_required("config")
-    app.run(main.main, argv=sys.argv, flags_parser=main.parse)
+    app.run(main.main, argv=sys.argv, flags_parser=config_flag.parse)

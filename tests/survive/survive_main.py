@@ -14,9 +14,11 @@ import time
 
 from absl import app, flags
 
-from ipixmatch_jax import checkpoint, main
-from ipixmatch_jax.data import shapes
-from ipixmatch_jax.writer import Writer
+from ipixmatch_jax import main
+from ipixmatch_jax.checkpoints import manager
+from ipixmatch_jax.cli import config_flag
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.training.writer import Writer
 
 shapes.VAL, shapes.TEST = 3, 2
 
@@ -35,7 +37,7 @@ def hold_at(steps: list[int], folder: pathlib.Path) -> None:
 
 
 def kill_in(method: str, step: str) -> None:
-    summed = checkpoint._Summed
+    summed = manager._Summed
     usual = getattr(summed, method)
 
     async def killed(self):
@@ -55,4 +57,4 @@ if __name__ == "__main__":
     if "KILL_IN" in os.environ:
         kill_in(*os.environ["KILL_IN"].split(":"))
     flags.mark_flag_as_required("config")
-    app.run(main.main, argv=sys.argv, flags_parser=main.parse)
+    app.run(main.main, argv=sys.argv, flags_parser=config_flag.parse)

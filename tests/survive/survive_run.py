@@ -10,8 +10,9 @@ import time
 import jax
 import numpy as np
 
-from ipixmatch_jax import configuration, parts, train
-from ipixmatch_jax.checkpoint import Checkpoints
+from ipixmatch_jax.checkpoints.manager import Checkpoints
+from ipixmatch_jax.configuration import saved as configuration
+from ipixmatch_jax.training import loop, setup
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Saves after steps 2, 3, 4, 6 and, for the signal, any other.
@@ -92,7 +93,7 @@ def read(workdir, step):
     """Every array of a checkpoint, as NumPy."""
     config = configuration.load(workdir)
     with Checkpoints(workdir, read_only=True) as saved:
-        like = train._trees(parts.build(config).like)
+        like = loop._trees(setup.build(config).like)
         return jax.tree.map(np.asarray, saved.restore(step, like))
 
 

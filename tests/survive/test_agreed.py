@@ -2,8 +2,8 @@
 
 import json
 
-from disk import small_disk
-from process_run import HERE, ended, free_port, start
+from tests.survive.disk import small_disk
+from tests.survive.process_run import HERE, ended, free_port, start
 
 
 def test_two_processes_take_the_same_checkpoint(tmp_path):

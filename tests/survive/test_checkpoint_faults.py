@@ -9,14 +9,15 @@ import shutil
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from survive_run import assert_same, checkpoints, run
 
-from ipixmatch_jax import checkpoint, runs
-from ipixmatch_jax.checkpoint import (
+from ipixmatch_jax.checkpoints import manager
+from ipixmatch_jax.checkpoints.manager import (
     BrokenCheckpointError,
     Checkpoints,
     Saved,
 )
+from ipixmatch_jax.experiment import restore
+from tests.survive.survive_run import assert_same, checkpoints, run
 
 LIKE = {"student": {"w": jnp.zeros(5000, jnp.float32)}}
 
@@ -261,8 +262,8 @@ def test_what_is_no_error_of_the_disk_is_raised(workdir, monkeypatch):
 def test_process_0_decides_for_all(workdir, monkeypatch):
     # Another process than the first looks at nothing and does what it says.
     flip_a_bit(workdir / "checkpoints/6")
-    monkeypatch.setattr(checkpoint.jax, "process_index", lambda: 1)
-    monkeypatch.setattr(checkpoint.distributed, "first_says", lambda yes: True)
+    monkeypatch.setattr(manager.jax, "process_index", lambda: 1)
+    monkeypatch.setattr(manager.processes, "first_says", lambda yes: True)
     with pytest.raises(BrokenCheckpointError, match="None of the"):
         Checkpoints(workdir)
     assert checkpoints(workdir) == ["2", "4", "6"]
@@ -277,7 +278,7 @@ def test_a_run_goes_on_from_the_one_before_to_the_same_end(copied, whole):
     assert checkpoints(copied)[-2:] == ["4", "6"]
     path = flip_a_bit(copied / "checkpoints/6")
     with pytest.raises(BrokenCheckpointError, match=path.name):
-        runs.restore(copied, "last")
+        restore.restore(copied, "last")
     code, said = run(copied)
     assert code == 0
     assert f"{path.name} differs from its checksum. It is now 6" in said

@@ -3,11 +3,12 @@
 import jax
 import numpy as np
 import pytest
-from process_run import losses
-from survive_run import assert_same, run
 
-from configs import shapes as shapes_config
-from ipixmatch_jax import parts, train
+from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.training import loop
+from tests.survive.process_run import losses
+from tests.survive.survive_run import assert_same, run
 
 
 def test_another_time_hash_seed_and_workers_give_the_same_bits(
@@ -31,11 +32,11 @@ def test_a_batch_is_cut_into_processes_bit_for_bit(method, views):
     config.train.batch_size = 8
     config.data.crop_size = 33
     config.data.apply_views = views
-    data = parts.open_data(config)
-    whole = train.batches(config, data)[5]
+    data = open_data(config)
+    whole = loop.batches(config, data)[5]
     for count in (2, 4):
         blocks = [
-            train.batches(
+            loop.batches(
                 config, data, process_index=index, process_count=count
             )[5]
             for index in range(count)

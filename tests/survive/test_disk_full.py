@@ -9,14 +9,21 @@ import time
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from disk import small_disk
-from survive_run import assert_same, checkpoints, run, started, wait_for
 from tensorboardX.proto import event_pb2
 
-from ipixmatch_jax import atomic, checkpoint
-from ipixmatch_jax.appended import Appended
-from ipixmatch_jax.checkpoint import Checkpoints, NotSavedError, Saved
-from ipixmatch_jax.writer import Writer
+from ipixmatch_jax.checkpoints import manager
+from ipixmatch_jax.checkpoints.manager import Checkpoints, NotSavedError, Saved
+from ipixmatch_jax.training.append_file import Appended
+from ipixmatch_jax.training.writer import Writer
+from ipixmatch_jax.utils import atomic
+from tests.survive.disk import small_disk
+from tests.survive.survive_run import (
+    assert_same,
+    checkpoints,
+    run,
+    started,
+    wait_for,
+)
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def test_each_refused_save_is_told_and_the_next_one_works(
 ):
     if not seen:  # As where a quota is smaller than the disk.
         huge = shutil.disk_usage("/")._replace(free=2**60)
-        monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: huge)
+        monkeypatch.setattr(manager.shutil, "disk_usage", lambda path: huge)
     with (
         caplog.at_level(logging.WARNING, "ipixmatch_jax"),
         Checkpoints(disk) as saved,

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from ipixmatch_jax import divergence, replay, train
+from ipixmatch_jax import replay
+from ipixmatch_jax.training import divergence, loop
 from tests.tiny_run import few_scenes, tiny
 
 
@@ -34,7 +35,7 @@ def test_it_stops_with_the_images_of_the_bad_steps(tmp_path, monkeypatch):
     with pytest.raises(
         divergence.DivergenceError, match=r"step 11 \(.*loss.*checkpoints/8"
     ) as error:
-        train.train(config, tmp_path)
+        loop.train(config, tmp_path)
     path = tmp_path / divergence.FILE
     assert str(path) in str(error.value)
     written = json.loads(path.read_text())

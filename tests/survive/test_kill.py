@@ -2,7 +2,13 @@
 
 import signal
 
-from survive_run import assert_same, checkpoints, run, started, wait_for
+from tests.survive.survive_run import (
+    assert_same,
+    checkpoints,
+    run,
+    started,
+    wait_for,
+)
 
 
 def signalled(workdir, number, step):

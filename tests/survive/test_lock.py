@@ -7,10 +7,11 @@ import signal
 import socket
 
 import pytest
-from survive_run import run, started, wait_for
 
-from ipixmatch_jax import runs, workdir_lock
-from ipixmatch_jax.workdir_lock import InUseError, held
+from ipixmatch_jax.checkpoints import workdir_lock
+from ipixmatch_jax.checkpoints.workdir_lock import InUseError, held
+from ipixmatch_jax.experiment import restore
+from tests.survive.survive_run import run, started, wait_for
 
 
 def test_a_second_run_is_refused_while_the_first_lives(copied):
@@ -24,7 +25,7 @@ def test_a_second_run_is_refused_while_the_first_lives(copied):
         assert f"process {first.pid} on {socket.gethostname()}" in last
         assert (copied / "config.json").read_text() == before
         # Meanwhile it can be read.
-        assert runs.restore(copied, "last").step == 6
+        assert restore.restore(copied, "last").step == 6
         first.send_signal(signal.SIGKILL)
         assert first.wait(30) == -signal.SIGKILL
     with held(copied):
@@ -57,8 +58,6 @@ def test_a_file_system_without_locks_is_warned_of(
 
 def test_the_first_process_decides_for_all(tmp_path, monkeypatch):
     monkeypatch.setattr(workdir_lock.jax, "process_index", lambda: 1)
-    monkeypatch.setattr(
-        workdir_lock.distributed, "first_says", lambda yes: True
-    )
+    monkeypatch.setattr(workdir_lock.processes, "first_says", lambda yes: True)
     with pytest.raises(InUseError, match="process 0 says by whom"):
         held(tmp_path).__enter__()

@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from process_run import HERE, UNHEALTHY, ended, free_port, start
+
+from tests.survive.process_run import HERE, UNHEALTHY, ended, free_port, start
 
 
 @pytest.mark.parametrize(

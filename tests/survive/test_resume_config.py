@@ -5,9 +5,10 @@ import json
 import jax
 import pytest
 
-from configs import common, shapes
-from ipixmatch_jax import configuration, parts
-from ipixmatch_jax.data.sample import DataSet
+from ipixmatch_jax.configs import common, shapes
+from ipixmatch_jax.configuration import saved as configuration
+from ipixmatch_jax.data.source import DataSet
+from ipixmatch_jax.training import setup
 
 # Another value of each field that has one; numbers get half of theirs.
 OTHERS = {
@@ -44,7 +45,7 @@ def small(**changes):
 def shapes_of(config):
     """Paths, shapes and types of all that a checkpoint holds."""
     names = tuple(map(str, range(config.model.num_classes)))
-    like = parts.build(config, DataSet((), (), (), None, names, ())).like
+    like = setup.build(config, DataSet((), (), (), None, names, ())).like
     leaves, tree = jax.tree.flatten(like)
     return tree, [(leaf.shape, leaf.dtype) for leaf in leaves]
 

@@ -12,9 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from process_run import STEPS, UNHEALTHY, losses, train_alone, train_pair
 
-from ipixmatch_jax.data import shapes
+from ipixmatch_jax.data.datasets import shapes
+from tests.survive.process_run import (
+    STEPS,
+    UNHEALTHY,
+    losses,
+    train_alone,
+    train_pair,
+)
 
 
 class Pair(NamedTuple):

@@ -1,1 +1,1 @@
-"""Encoders: images to four feature maps."""
+"""One encoder per file."""

@@ -1,1 +1,1 @@
-"""Heads: feature maps to logits."""
+"""One head per file."""

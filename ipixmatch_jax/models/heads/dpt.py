@@ -6,10 +6,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.conv import Conv, torch_default
+from ipixmatch_jax.models.layers.conv import Conv, torch_default
 from ipixmatch_jax.models.layers.initialisers import uniform_within
+from ipixmatch_jax.models.layers.resize import resize_align_corners
 from ipixmatch_jax.models.layers.upsample import Upsample
-from ipixmatch_jax.models.resize import resize_align_corners
 
 
 class Size(NamedTuple):

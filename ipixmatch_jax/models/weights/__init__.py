@@ -1,1 +1,1 @@
-"""Other people's weights: files, names and orders of axes."""
+"""Other projects' weight files and their names."""

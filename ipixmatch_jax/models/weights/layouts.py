@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from flax import traverse_util
 
-from ipixmatch_jax.models.torch_names import check
+from ipixmatch_jax.models.weights.torch_names import check
 
 # How torch orders the axes of our [in, out] and [k, k, in, out] kernels.
 SAME = "same"  # vectors and tokens

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ipixmatch_jax.models.backbones.resnet import ResNet
 from ipixmatch_jax.models.heads.dpt import SIZES, DptHead
-from ipixmatch_jax.models.resnet import ResNet
 
 LEVELS = (6, 8, 10, 12)
 

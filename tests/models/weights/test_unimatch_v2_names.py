@@ -4,10 +4,9 @@ import golden_v2
 import numpy as np
 import pytest
 
-from ipixmatch_jax.models import weight_files
 from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
 from ipixmatch_jax.models.heads import dpt
-from ipixmatch_jax.models.weights import layouts, unimatch_v2_names
+from ipixmatch_jax.models.weights import files, layouts, unimatch_v2_names
 
 
 @pytest.mark.parametrize(
@@ -102,7 +101,7 @@ def test_a_checkpoint_of_v2s_training(tmp_path, name):
     }
     path = tmp_path / "best.pth"
     torch.save({**saved, "epoch": 3, "previous_best": 79.03}, path)
-    tensors, taken = weight_files.read(path, name)
+    tensors, taken = files.read(path, name)
     assert taken == (name or "model_ema")
     variables = unimatch_v2_names.from_v2_names(
         tensors, golden_v2.variables(), str(path)

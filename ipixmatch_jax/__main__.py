@@ -1,0 +1,6 @@
+"""`python -m ipixmatch_jax` is the `ipixmatch` command."""
+
+from ipixmatch_jax.cli.commands import main
+
+if __name__ == "__main__":
+    main()

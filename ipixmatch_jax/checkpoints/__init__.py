@@ -1,0 +1,1 @@
+"""Checkpoints, their checksums, and the lock of a run's folder."""

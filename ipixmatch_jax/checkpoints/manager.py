@@ -1,0 +1,348 @@
+"""Saving and restoring a run; the only file that knows orbax."""
+
+import asyncio
+import errno
+import logging
+import os
+import pathlib
+import shutil
+from typing import Any, NamedTuple
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from ipixmatch_jax.checkpoints import checksums, folders
+from ipixmatch_jax.distributed import processes
+
+_LOGGER = logging.getLogger(__name__)
+# Files of orbax's own bookkeeping, which it writes as it commits.
+_LATE = ("_CHECKPOINT_METADATA", "commit_success.txt")
+
+
+class BrokenCheckpointError(ValueError):
+    """A checkpoint's files are not as they were written."""
+
+
+class NotSavedError(OSError):
+    """The last save of a run is not on disk."""
+
+
+class Saved(NamedTuple):
+    """What is known of the best evaluation so far.
+
+    Attributes:
+      score: mIoU in percent; -1 before the first evaluation.
+      step: steps done when it was reached.
+      network: "student", "teacher" or "twin".
+    """
+
+    score: float = -1.0
+    step: int = 0
+    network: str = "student"
+
+
+def _score(metrics: dict[str, float]) -> float:
+    return metrics["miou"]
+
+
+class Checkpoints:
+    """The checkpoints of one workdir: the newest two and the best on val.
+
+    A checkpoint is the named trees of the train state (its step is the
+    position in the data), the best score so far and the run's config, with a
+    checksum of every file. Saves are asynchronous: a folder gets its name
+    when all of it, with the checksums, is written.
+
+    Opened for writing, what a killed run left unfinished is removed, and a
+    checkpoint that is not as it was written is named in a warning and renamed
+    to `<step>.broken`, so that the newest whole one counts. A reader changes
+    nothing, and stops at a broken one.
+
+    A save that the disk refuses is named in a warning, and is gone; see
+    `settle` and `finish`.
+    """
+
+    def __init__(self, workdir: pathlib.Path, *, read_only: bool = False):
+        """Opens a workdir's checkpoints.
+
+        Args:
+          workdir: the run's; nobody else may write into it, see
+            workdir_lock.py.
+          read_only: nothing will be saved.
+
+        Raises:
+          BrokenCheckpointError: there are some, and none is whole.
+        """
+        self.directory = (workdir / "checkpoints").absolute()
+        self._read_only = read_only
+        self._saving, self._lost = 0, False
+        if not read_only:
+            self._repair()
+        self._manager = self._open()
+        # Those that need not be read once more.
+        self._whole = set() if read_only else set(self.steps())
+
+    def _open(self) -> ocp.CheckpointManager:
+        policy = preservation_policy.AnyPreservationPolicy(
+            [
+                preservation_policy.LatestN(2),
+                preservation_policy.BestN(get_metric_fn=_score, n=1),
+            ]
+        )
+        # best_fn makes the manager write the scores down, so that the policy
+        # still knows them after a restart. A reader leaves them alone: those
+        # of another checkpoint than its own may be broken.
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy,
+            best_fn=_score,
+            temporary_path_class=_Summed,
+            create=not self._read_only,
+            lightweight_initialize=self._read_only,
+            # So that all processes see the same ones.
+            single_host_load_and_broadcast=True,
+        )
+        return ocp.CheckpointManager(self.directory, options=options)
+
+    def __enter__(self) -> "Checkpoints":
+        logging.getLogger("absl").addFilter(_not_a_refused_save)
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.wait()
+        self._manager.close()
+        logging.getLogger("absl").removeFilter(_not_a_refused_save)
+
+    def path(self, step: int) -> pathlib.Path:
+        """The folder of the checkpoint after `step` steps."""
+        return self.directory / str(step)
+
+    def steps(self) -> list[int]:
+        """The steps that can be restored, oldest first."""
+        # Several processes share them as an array.
+        return sorted(int(step) for step in self._manager.all_steps())
+
+    def save(
+        self,
+        step: int,
+        trees: dict[str, Any],
+        best: Saved,
+        config: dict,
+        score: float | None,
+    ) -> None:
+        """Starts saving; returns once the arrays may be overwritten.
+
+        Args:
+          step: steps done.
+          trees: arrays by name; each can be restored without the others.
+          best: the best evaluation so far.
+          config: the run's, as a plain dict.
+          score: val mIoU of this very state; None if it was not evaluated.
+        """
+        self.wait()
+        if self._lost and jax.process_index() == 0:
+            folders.remove_partial(self.directory)
+        self._saving, self._lost = step, False
+        if processes.first_says(self._is_too_small_for(trees)):
+            self._lost = True
+            return
+        meta = {"best": best._asdict(), "config": config, "checksums": True}
+        items = {name: ocp.args.StandardSave(t) for name, t in trees.items()}
+        try:
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(meta=ocp.args.JsonSave(meta), **items),
+                metrics={"miou": -1.0 if score is None else score},
+                force=True,
+            )
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+
+    def wait(self) -> None:
+        """Returns when nothing is being saved any more."""
+        try:
+            self._manager.wait_until_finished()
+        except (OSError, ValueError) as error:
+            self._give_up(error)
+
+    def finish(self) -> None:
+        """Returns when the last save is on disk.
+
+        Raises:
+          NotSavedError: the disk refused it.
+        """
+        self.wait()
+        if self._lost:
+            steps = self.steps()
+            last = self.path(steps[-1]) if steps else "none"
+            raise NotSavedError(
+                f"the state after step {self._saving} could not be saved, a "
+                f"warning says why; the last checkpoint is {last}, from which "
+                "the same command continues."
+            )
+
+    def settle(self, best: Saved) -> Saved:
+        """`best`; or the best that is on disk, where its save was refused."""
+        self.wait()
+        return best if best.step in (0, *self.steps()) else self.best()
+
+    def best(self) -> Saved:
+        """The best evaluation whose checkpoint is there."""
+        steps = self.steps()
+        known = [self.restore_meta(step)[0] for step in steps]
+        there = [saved for saved in known if saved.step in steps]
+        return max(there, key=lambda saved: saved.score, default=Saved())
+
+    def find(self, which: str) -> tuple[int, Saved]:
+        """The step of the "best" or the "last" checkpoint, and the best.
+
+        Raises:
+          FileNotFoundError: it was not saved, or is gone.
+          BrokenCheckpointError: what says so is not as it was written.
+        """
+        steps = self.steps()
+        if not steps:
+            raise FileNotFoundError(
+                f"{self.directory} holds no checkpoint yet: let the run reach "
+                "its first train.save_every steps."
+            )
+        best = self.best()
+        step = best.step if which == "best" else steps[-1]
+        if step not in steps:
+            raise FileNotFoundError(
+                f"{self.directory} has no evaluated checkpoint; those of "
+                f"steps {steps} can be had with --checkpoint last."
+            )
+        return step, best
+
+    def restore(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
+        """The named trees after `step` steps.
+
+        Args:
+          step: one of steps().
+          like: trees of ShapeDtypeStruct with shardings; see abstract().
+
+        Raises:
+          BrokenCheckpointError: a file of it is not as it was written.
+        """
+        self._check(step)
+        items = {name: ocp.args.StandardRestore(t) for name, t in like.items()}
+        restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+        return {name: restored[name] for name in like}
+
+    def restore_meta(self, step: int) -> tuple[Saved, dict]:
+        """The best evaluation up to `step`, and the config of the run.
+
+        Raises:
+          BrokenCheckpointError: they are not as they were written.
+        """
+        self._check(step, "meta/")
+        restored = self._manager.restore(
+            step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
+        )
+        meta = restored["meta"]
+        return Saved(**meta["best"]), meta["config"]
+
+    def _check(self, step: int, under: str = "") -> None:
+        if step in self._whole:
+            return
+        fault = None
+        if jax.process_index() == 0:
+            fault = folders.fault(self.path(step), under)
+        if processes.first_says(fault is not None):
+            others = ", ".join(str(s) for s in self.steps() if s != step)
+            raise BrokenCheckpointError(
+                f"The checkpoint {self.path(step)} is broken "
+                f"({fault or 'process 0 says where'}): put back a copy, or "
+                "move that folder away to use another one (there are those of "
+                f"steps: {others or 'none'})."
+            )
+        if not under:
+            self._whole.add(step)
+
+    def _repair(self) -> None:
+        """Puts aside what a killed run or a bad disk left."""
+        none_whole = False
+        if jax.process_index() == 0:
+            folders.remove_partial(self.directory)
+            none_whole = not folders.put_broken_aside(self.directory)
+        if processes.first_says(none_whole):
+            raise BrokenCheckpointError(
+                f"None of the checkpoints of {self.directory} is whole; the "
+                "warnings of process 0 say what is wrong with each. Put back "
+                "a copy of one, or move that folder away and the same command "
+                "starts from the beginning."
+            )
+
+    def _is_too_small_for(self, trees: dict[str, Any]) -> bool:
+        """Whether the disk has no room for a save, which is then told."""
+        if jax.process_index() != 0:
+            return False
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))
+        free = shutil.disk_usage(self.directory).free
+        if free >= needed:
+            return False
+        reason = f"{free / 1e6:.1f} MB are free of {needed / 1e6:.1f} MB"
+        self._warn(f"{os.strerror(errno.ENOSPC)}, {reason}")
+        return True
+
+    def _give_up(self, error: OSError | ValueError) -> None:
+        """Goes on without a save that the disk refused."""
+        reason = folders.refusal(error)
+        if reason is None:
+            raise error
+        if jax.process_count() > 1:
+            # The others may wait for this one at a barrier of orbax.
+            raise NotSavedError(
+                f"the state after step {self._saving} could not be saved "
+                f"({reason}); the same command continues from the last "
+                f"checkpoint in {self.directory}."
+            ) from error
+        folders.remove_partial(self.directory)
+        # The old manager repeats the error at every later save.
+        self._manager = self._open()
+        # It may have come after all was written.
+        self._lost = self._saving not in self.steps()
+        if self._lost:
+            self._warn(reason)
+
+    def _warn(self, reason: str) -> None:
+        _LOGGER.warning(
+            "NOT SAVED: the checkpoint after step %d (%s). Training goes on "
+            "without it and tries again at the next; make room in %s.",
+            self._saving,
+            reason,
+            self.directory,
+        )
+
+
+class _Summed(ocp.path.atomicity.AtomicRenameTemporaryPath):
+    """A folder that gets its checksums before it gets its name."""
+
+    async def finalize(self) -> None:
+        folder = pathlib.Path(self.get())
+        # orbax uses this class for a checkpoint's items too.
+        whole = self.get_final().name.isdigit()
+        if whole:
+            await asyncio.to_thread(checksums.write, folder, _LATE)
+        await super().finalize()
+        if whole:
+            final = pathlib.Path(self.get_final())
+            await asyncio.to_thread(checksums.add, final, _LATE)
+
+
+def _not_a_refused_save(record: logging.LogRecord) -> bool:
+    # orbax logs, with its traceback and from every thread, what it raises
+    # afterwards and we tell in a line.
+    return not (record.levelno == logging.ERROR and "orbax" in record.pathname)
+
+
+def abstract(tree, shardings):
+    """ShapeDtypeStructs of a tree with the given shardings."""
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=sharding
+        ),
+        tree,
+        shardings,
+    )

@@ -1,0 +1,1 @@
+"""The commands by name, their flags, and how they speak."""

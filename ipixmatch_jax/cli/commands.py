@@ -1,0 +1,142 @@
+"""`ipixmatch COMMAND ...`: every command of the package by its name."""
+
+import runpy
+import sys
+from typing import NamedTuple
+
+NAME = "ipixmatch"
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+      module: it is also run as `python -m <module> <words>`.
+      words: that the module's own command line begins with.
+      purpose: one line.
+      example: what may follow the command's name.
+    """
+
+    module: str
+    words: tuple[str, ...]
+    purpose: str
+    example: str
+
+
+COMMANDS = {
+    "check": Command(
+        "ipixmatch_jax.data.check",
+        (),
+        "looks at every image and mask, and says what to fix",
+        "--config folder.py:tiny --config.data.root=DIR",
+    ),
+    "train": Command(
+        "ipixmatch_jax.main",
+        (),
+        "trains from a config file, and continues a run that stopped",
+        "--config folder.py:tiny --config.data.root=DIR --workdir runs/mine",
+    ),
+    "report": Command(
+        "ipixmatch_jax.report",
+        (),
+        "shows one run or several as one HTML page",
+        "--workdir runs/mine",
+    ),
+    "predict": Command(
+        "ipixmatch_jax.predict",
+        (),
+        "predicts images, or writes a network for use without this package",
+        "--workdir runs/mine --images PATH --out predicted",
+    ),
+    "suggest": Command(
+        "ipixmatch_jax.suggest",
+        (),
+        "says which unlabelled images to label next",
+        "--workdir runs/mine -n 20",
+    ),
+    "evaluate": Command(
+        "ipixmatch_jax.evaluate",
+        (),
+        "scores a run's checkpoint, or weights of others",
+        "--workdir runs/mine",
+    ),
+    "compare": Command(
+        "ipixmatch_jax.compare",
+        (),
+        "puts finished runs into one table",
+        "host=runs/a IPixMatch=runs/b,runs/c",
+    ),
+    "sweep": Command(
+        "ipixmatch_jax.sweep",
+        (),
+        "trains a grid of configs, and writes one table",
+        "--config shapes.py --grid inter_pixel.weight=0,0.1 "
+        "--grid seed=0,1,2 --workdir runs/sweep",
+    ),
+    "prepare": Command(
+        "ipixmatch_jax.data.prepare",
+        (),
+        "packs a data set into ArrayRecord files, once",
+        "folder --source DIR --out PACKED",
+    ),
+    "splits": Command(
+        "ipixmatch_jax.data.splits",
+        (),
+        "gets lists of labelled and unlabelled images",
+        "make --root DIR --labelled 1/8 --seed 0 --out data/splits/mine",
+    ),
+    "convert": Command(
+        "ipixmatch_jax.models.pretrained",
+        ("convert",),
+        "turns PyTorch weights of others into a file of ours",
+        "resnet101.pth --to resnet101.safetensors",
+    ),
+    "export": Command(
+        "ipixmatch_jax.models.pretrained",
+        ("export",),
+        "turns our weights into a file for PyTorch",
+        "runs/mine --to ours.pth",
+    ),
+    "fields": Command(
+        "ipixmatch_jax.config_reference",
+        (),
+        "lists every field of a config: what --config.FIELD=VALUE can set",
+        "",
+    ),
+}
+
+
+def main() -> None:
+    """Runs the command that the first word names; its exit code is ours."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        sys.exit(0 if words else 2)
+    name, *rest = words
+    if name not in COMMANDS:
+        sys.exit(
+            f"{NAME}: there is no command {name!r}; the commands are "
+            f"{', '.join(COMMANDS)}."
+        )
+    command = COMMANDS[name]
+    first = NAME if command.words else f"{NAME} {name}"
+    sys.argv = [first, *command.words, *rest]
+    # As `python -m` does it. Data workers start from this small file again,
+    # so everything heavy is behind this line.
+    runpy.run_module(command.module, run_name="__main__")
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {n:{width}}  {c.purpose}" for n, c in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {NAME} COMMAND ...",
+            "",
+            "Semi-supervised semantic segmentation in JAX.",
+            "",
+            *rows,
+            "",
+            f"{NAME} COMMAND --help says how each is used.",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""The fields of a run, config files, and saved configs."""

@@ -1,0 +1,1 @@
+"""Weak and strong views: drawn on the host, applied anywhere."""

@@ -1,0 +1,382 @@
+"""Weak and strong views: what is drawn, and what it does to pixels.
+
+Parameters are drawn on the host from a NumPy generator. Applying them is one
+function of an array namespace `xp`, which is numpy or jax.numpy. The
+distributions are those of UniMatch v1. Pixel values are floats on [0, 1]
+throughout, without the 8-bit rounding of Pillow between operations, so they
+differ from torchvision's on PIL images by up to 3 levels of 255, and by up to
+16 (below 2 on average) where hue is turned, which Pillow cuts to 256 steps.
+
+Images have C channels. Red, green and blue are the first three of 3 or 4. A
+channel that is none of them (all of 1 or 2, the last of 4) takes brightness,
+contrast about its own mean, and blur; saturation, hue and grey leave it (ours).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ipixmatch_jax.data.source import IGNORE, Sample, pixels
+
+Array = Any  # numpy.ndarray or jax.Array.
+Planes = tuple[Array, ...]  # Red, green, blue, each [B,S,S]; or others.
+
+# UniMatch v1.
+SCALE = (0.5, 2.0)  # Long side of the resized image over that of the image.
+FLIP = 0.5  # Probability, as the next three.
+JITTER = 0.8
+GREY = 0.2
+BLUR = 0.5
+FACTORS = (0.5, 1.5)  # Brightness, contrast, saturation.
+HUE = 0.25  # Greatest shift in turns, either way.
+SIGMA = (0.1, 2.0)  # Pixels.
+MIX = 0.5  # Probability of a CutMix box.
+MIX_AREA = (0.02, 0.4)  # Of the crop.
+MIX_RATIO = (0.3, 1 / 0.3)  # Height over width.
+
+
+class Crop(NamedTuple):
+    """A resized, padded, cropped and flipped image.
+
+    Attributes:
+      resized: (height, width) after resizing, before padding.
+      offset: (y, x) of the crop in the resized and padded image.
+      flip: whether the crop is mirrored left to right.
+    """
+
+    resized: tuple[int, int]
+    offset: tuple[int, int]
+    flip: bool
+
+
+class StrongView(NamedTuple):
+    """One strong view; a batch of them is stacked along a new first axis.
+
+    Attributes:
+      factors: float32 [3] of brightness, contrast, saturation; 1 = none.
+      hue: float32, the shift in turns; 0 = none.
+      order: int32 [4], the operations (0 brightness, 1 contrast,
+        2 saturation, 3 hue) in the order in which they apply.
+      grey: bool.
+      sigma: float32, of the Gaussian blur in pixels; 0 = none.
+      box: int32 [4], (y0, x0, y1, x1) of the CutMix box; zeros = none.
+    """
+
+    factors: Array
+    hue: Array
+    order: Array
+    grey: Array
+    sigma: Array
+    box: Array
+
+
+def draw_crop(
+    rng: np.random.Generator, size_hw: tuple[int, int], crop_size: int
+) -> Crop:
+    """Draws scale, place and flip of a square crop (UniMatch v1).
+
+    Args:
+      rng: a generator; the draws advance it.
+      size_hw: (height, width) of the image in pixels.
+      crop_size: side of the crop in pixels.
+    """
+    height, width = size_hw
+    long, short = max(size_hw), min(size_hw)
+    low, high = (int(scale * long) for scale in SCALE)
+    new_long = int(rng.integers(max(low, 1), high, endpoint=True))
+    new_short = max(int(short * new_long / long + 0.5), 1)
+    tall = height > width
+    resized = (new_long, new_short) if tall else (new_short, new_long)
+    offset = tuple(
+        int(rng.integers(0, max(side - crop_size, 0), endpoint=True))
+        for side in resized
+    )
+    return Crop(resized, offset, bool(rng.random() < FLIP))
+
+
+def apply_crop(
+    sample: Sample, crop: Crop, crop_size: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Resizes (image bilinear, mask nearest), pads right and below, crops.
+
+    Only the part of the resized image that the crop shows is computed:
+    Pillow's `box`. Pillow rounds the box to float32 and orders its two 8-bit
+    passes by size, so a few percent of the values differ by one level (one in
+    10^6 by two) from resizing it all first; masks are equal.
+
+    Returns:
+      image uint8 [S,S,C], black in the padding; mask uint8 [S,S], 255 in the
+      padding, or None; valid bool [S,S], False in the padding.
+    """
+    width, height = sample.image.size
+    (y, x), (new_height, new_width) = crop.offset, crop.resized
+    rows = min(new_height - y, crop_size)
+    columns = min(new_width - x, crop_size)
+    scale_y, scale_x = height / new_height, width / new_width
+    box = (
+        x * scale_x,
+        y * scale_y,
+        min((x + columns) * scale_x, width),
+        min((y + rows) * scale_y, height),
+    )
+    part = sample.image.resize((columns, rows), Image.Resampling.BILINEAR, box)
+    part = pixels(part)
+    image = np.zeros((crop_size, crop_size, part.shape[-1]), np.uint8)
+    image[:rows, :columns] = part
+    valid = np.zeros((crop_size, crop_size), bool)
+    valid[:rows, :columns] = True
+    mask = None
+    if sample.mask is not None:
+        take_y = _nearest(height, new_height)[y : y + rows]
+        take_x = _nearest(width, new_width)[x : x + columns]
+        mask = np.full((crop_size, crop_size), IGNORE, np.uint8)
+        mask[:rows, :columns] = np.asarray(sample.mask)[take_y][:, take_x]
+    if crop.flip:
+        image, valid = image[:, ::-1], valid[:, ::-1]
+        mask = None if mask is None else mask[:, ::-1]
+    return image, mask, valid
+
+
+def _nearest(size: int, new_size: int) -> np.ndarray:
+    """The pixel that each resized pixel copies, as in Pillow's NEAREST.
+
+    Pillow steps through the image by repeated addition, so doing the same
+    settles ties in the same way.
+    """
+    steps = np.full(new_size, size / new_size)
+    steps[0] /= 2
+    return np.minimum(np.cumsum(steps).astype(np.intp), size - 1)
+
+
+def draw_strong(rng: np.random.Generator, crop_size: int) -> StrongView:
+    """Draws one strong view (UniMatch v1): jitter, grey, blur, CutMix."""
+    if rng.random() < JITTER:
+        factors = rng.uniform(*FACTORS, 3)
+        hue = rng.uniform(-HUE, HUE)
+        order = rng.permutation(4)
+    else:
+        factors, hue, order = np.ones(3), 0.0, np.arange(4)
+    grey = rng.random() < GREY
+    sigma = rng.uniform(*SIGMA) if rng.random() < BLUR else 0.0
+    return StrongView(
+        factors=np.asarray(factors, np.float32),
+        hue=np.float32(hue),
+        order=np.asarray(order, np.int32),
+        grey=np.bool_(grey),
+        sigma=np.float32(sigma),
+        box=_draw_box(rng, crop_size),
+    )
+
+
+def _draw_box(rng: np.random.Generator, crop_size: int) -> np.ndarray:
+    """One area, then shapes and places until one fits into the crop."""
+    if rng.random() >= MIX:
+        return np.zeros(4, np.int32)
+    area = rng.uniform(*MIX_AREA) * crop_size**2
+    while True:
+        ratio = rng.uniform(*MIX_RATIO)
+        width = int(math.sqrt(area / ratio))
+        height = int(math.sqrt(area * ratio))
+        x, y = rng.integers(0, crop_size, 2).tolist()
+        if x + width <= crop_size and y + height <= crop_size:
+            return np.array([y, x, y + height, x + width], np.int32)
+
+
+def weak(image: Array, xp: Any) -> Array:
+    """uint8 images as float32 on [0, 1]."""
+    return image.astype(xp.float32) / np.float32(255)
+
+
+def apply(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
+    """The views of an unlabelled batch, finished.
+
+    Args:
+      unlabelled: image uint8 [B,S,S,C], valid bool [B,S,S], strong_1 and
+        strong_2: batches of `StrongView`.
+      xp: numpy or jax.numpy.
+
+    Returns:
+      weak, strong_1, strong_2 float32 [B,S,S,C] on [0, 1]; box_1, box_2
+      int32 [B,4]; valid bool [B,S,S].
+    """
+    image = weak(unlabelled["image"], xp)
+    first, second = unlabelled["strong_1"], unlabelled["strong_2"]
+    return {
+        "weak": image,
+        "strong_1": apply_strong(image, first, xp),
+        "strong_2": apply_strong(image, second, xp),
+        "box_1": first.box,
+        "box_2": second.box,
+        "valid": unlabelled["valid"],
+    }
+
+
+def apply_strong(image: Array, view: StrongView, xp: Any) -> Array:
+    """Jitter, grey and blur of a strong view; CutMix is the step's.
+
+    Args:
+      image: float32 [B,S,S,C] on [0, 1].
+      view: batched along B.
+      xp: numpy or jax.numpy.
+
+    Returns:
+      float32 [B,S,S,C] on [0, 1].
+    """
+    # Planes, not one array: a luma sliced from one array makes XLA compute
+    # everything before it three times over, at each operation.
+    planes = tuple(image[..., c] for c in range(image.shape[-1]))
+    colours = colour_channels(image.shape[-1])
+    sharp = [_jitter_alone(plane, view, xp) for plane in planes[colours:]]
+    if colours:
+        sharp = [*_jitter(planes[:colours], view, xp), *sharp]
+    blurred = gaussian_blur(xp.stack(sharp, 1), view.sigma, xp)
+    return xp.moveaxis(blurred, 1, -1)
+
+
+def colour_channels(channels: int) -> int:
+    """How many of the first channels are red, green and blue: 3 or none."""
+    return 3 if channels >= 3 else 0
+
+
+def _jitter(rgb: Planes, view: StrongView, xp: Any) -> Planes:
+    """Jitter and grey of red, green and blue."""
+    # Hue stands at one of four places among the other three, which keep
+    # their order: three blends before it and three after, of which each
+    # image needs three in all; the rest have factor 1.
+    hue_at = xp.argmax(view.order == 3, axis=1)
+    for place in range(3):
+        operation = view.order[:, place]
+        rgb = _blend(rgb, view.factors, operation, place < hue_at, xp)
+    rgb = shift_hue(rgb, view.hue, xp)
+    for place in range(1, 4):
+        operation = view.order[:, place]
+        rgb = _blend(rgb, view.factors, operation, place > hue_at, xp)
+    luma = luma_of(rgb)
+    grey = _per_image(view.grey)
+    return tuple(xp.where(grey, luma, plane) for plane in rgb)
+
+
+def _jitter_alone(plane: Array, view: StrongView, xp: Any) -> Array:
+    """Brightness and contrast, in their order, of a channel on its own."""
+    for place in range(4):
+        operation = view.order[:, place]
+        chosen = operation[:, None] == xp.arange(2)
+        factor = xp.where(chosen, view.factors[:, :2], 0).sum(1)
+        factor = _per_image(xp.where(operation < 2, factor, 1))
+        mean = plane.mean((1, 2), keepdims=True)
+        reference = xp.where(_per_image(chosen[:, 1]), mean, 0)
+        plane = xp.clip(reference + factor * (plane - reference), 0, 1)
+    return plane
+
+
+def _per_image(x: Array) -> Array:
+    """[B] -> [B,1,1]."""
+    return x[:, None, None]
+
+
+def luma_of(rgb: Planes) -> Array:
+    """ITU-R 601-2 luma, as Pillow's mode L."""
+    red, green, blue = rgb
+    return (
+        np.float32(0.299) * red
+        + np.float32(0.587) * green
+        + np.float32(0.114) * blue
+    )
+
+
+def _blend(
+    rgb: Planes, factors: Array, operation: Array, enabled: Array, xp: Any
+) -> Planes:
+    """Moves each image away from or towards its operation's reference.
+
+    Black for brightness (0), the mean luma for contrast (1), the luma of
+    each pixel for saturation (2): torchvision's definitions.
+    """
+    chosen = operation[:, None] == xp.arange(3)
+    factor = xp.where(chosen, factors, 0).sum(1)
+    factor = _per_image(xp.where(enabled, factor, 1))
+    luma = luma_of(rgb)
+    mean = luma.mean((1, 2), keepdims=True)
+    reference = xp.where(_per_image(chosen[:, 1]), mean, luma)
+    reference = xp.where(_per_image(chosen[:, 0]), 0, reference)
+    return tuple(
+        xp.clip(reference + factor * (plane - reference), 0, 1) for plane in rgb
+    )
+
+
+def shift_hue(rgb: Planes, shift: Array, xp: Any) -> Planes:
+    """Turns the hue of HSV by `shift` turns; saturation and value stay."""
+    red, green, blue = rgb
+    value = xp.maximum(xp.maximum(red, green), blue)
+    chroma = value - xp.minimum(xp.minimum(red, green), blue)
+    safe = xp.where(chroma > 0, chroma, 1)
+    # In sixths of a turn, counted from red.
+    hue = xp.where(
+        value == red,
+        (green - blue) / safe,
+        xp.where(
+            value == green,
+            (blue - red) / safe + 2,
+            (red - green) / safe + 4,
+        ),
+    )
+    hue = hue + 6 * _per_image(shift)
+
+    def channel(start):
+        k = hue + start
+        k = k - 6 * xp.floor(k / 6)
+        return value - chroma * xp.clip(xp.minimum(k, 4 - k), 0, 1)
+
+    return channel(5), channel(3), channel(1)
+
+
+def gaussian_blur(planes: Array, sigma: Array, xp: Any) -> Array:
+    """Pillow's GaussianBlur: three extended box blurs along each axis.
+
+    Boxes of radius below two pixels (sigma up to 2) have five taps. Pixels
+    beyond the edge repeat it, anew in each pass.
+
+    Args:
+      planes: [B,C,S,S].
+      sigma: [B], pixels.
+      xp: numpy or jax.numpy.
+    """
+    taps = [tap[:, None, None, None] for tap in _box_taps(sigma, xp)]
+    for axis in (3, 2):
+        for _ in range(3):
+            planes = _box_blur(planes, taps, axis, xp)
+    return planes
+
+
+def _box_taps(sigma: Array, xp: Any) -> list[Array]:
+    """Weights [B] at distance 0, 1 and 2 of one of the three box blurs."""
+    variance = sigma**2 / 3  # Of each of the three.
+    whole = xp.floor((xp.sqrt(12 * variance + 1) - 1) / 2)
+    part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance)
+    part = part / (6 * (variance - (whole + 1) ** 2))
+    inner = 1 / (2 * (whole + part) + 1)
+    outer = part * inner
+    wide = whole >= 1
+    near = xp.where(wide, inner, outer)
+    far = xp.where(wide, outer, xp.zeros_like(outer))
+    return [inner, near, far]
+
+
+def _box_blur(planes: Array, taps: list[Array], axis: int, xp: Any) -> Array:
+    size = planes.shape[axis]
+    padding = [(0, 0)] * 4
+    padding[axis] = (2, 2)
+    padded = xp.pad(planes, padding, mode="edge")
+
+    def shifted(by):
+        index = [slice(None)] * 4
+        index[axis] = slice(2 + by, 2 + by + size)
+        return padded[tuple(index)]
+
+    return (
+        taps[0] * planes
+        + taps[1] * (shifted(-1) + shifted(1))
+        + taps[2] * (shifted(-2) + shifted(2))
+    )

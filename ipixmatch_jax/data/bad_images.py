@@ -1,0 +1,43 @@
+"""Images that training went past because their files cannot be used."""
+
+import logging
+
+import numpy as np
+
+from ipixmatch_jax.data.source import BadFileError, Source
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Skipped:
+    """Counts what batches were told to hold and could not; names each once."""
+
+    def __init__(self, **sources: Source | None):
+        """Takes the sources by the names that batches give them."""
+        self._sources = sources
+        self._named: set[tuple[str, int]] = set()
+        self._count = 0
+
+    def note(self, bad: dict[str, np.ndarray]) -> None:
+        """Takes the "bad" of one batch of data/pipeline.py."""
+        for name, positions in bad.items():
+            for index in positions[positions >= 0].tolist():
+                self._count += 1
+                if (name, index) not in self._named:
+                    self._named.add((name, index))
+                    self._warn(name, index)
+
+    def take(self) -> int:
+        """Images skipped since the last call, in this process's batches."""
+        count, self._count = self._count, 0
+        return count
+
+    def _warn(self, name: str, index: int) -> None:
+        # Read again here, since a data worker's own words reach nobody.
+        source = self._sources[name]
+        reason = f"{source.name(index)} could not be used, and now it can."
+        try:
+            source[index]
+        except BadFileError as error:
+            reason = str(error)
+        _LOGGER.warning("Skipped from now on, %s: %s", name, reason)

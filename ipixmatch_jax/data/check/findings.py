@@ -1,0 +1,212 @@
+"""What there is to say about a data set that was looked at, in sentences."""
+
+import collections
+import itertools
+import logging
+from typing import NamedTuple
+
+import numpy as np
+
+from ipixmatch_jax.data.source import IGNORE
+
+LOGGER = logging.getLogger(__name__)
+
+Size = tuple[int, int]
+LARGE = 8000  # Pixels along a side; beyond them an image is spoken of.
+
+
+class Part(NamedTuple):
+    """What was seen of one source.
+
+    Attributes:
+      names: of all images, looked at or not.
+      looked_at: how many were.
+      sizes: how many images have each (height, width).
+      counts: int [masks, 256], pixels per id in each mask.
+      bad: one sentence per image that cannot be used.
+      large: name and size of those with a side above LARGE.
+    """
+
+    names: tuple[str, ...]
+    looked_at: int
+    sizes: collections.Counter
+    counts: np.ndarray
+    bad: tuple[str, ...]
+    large: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every image was looked at."""
+        return self.looked_at == len(self.names)
+
+
+class Finding(NamedTuple):
+    """One thing to look at; fatal if training would fail of it."""
+
+    fatal: bool
+    text: str
+
+
+def facts(parts: dict[str, Part]) -> list[str]:
+    """A line on each part: how many images, and their sizes."""
+    lines = []
+    for name, part in parts.items():
+        seen = "" if part.whole else f", {part.looked_at} of them looked at"
+        lines.append(
+            f"{name}: {len(part.names)} images{seen}{_sizes(part.sizes)}"
+        )
+    return lines
+
+
+def find(
+    parts: dict[str, Part],
+    *,
+    crop_size: int,
+    uses_unlabelled: bool,
+    on_error: str,
+) -> list[Finding]:
+    """Everything that is wrong or that surprises; arguments as `check`'s."""
+    found = []
+    for name, part in parts.items():
+        used = uses_unlabelled or name != "unlabelled"
+        skips = name == "unlabelled" or (
+            name == "labelled" and on_error == "skip"
+        )
+        found += _usable(name, part, used, skips)
+        found += _repeated(name, part)
+    found += _labels(parts["labelled"])
+    found += _overlaps(parts)
+    small = sum(
+        number
+        for name in ("labelled", "unlabelled")
+        for size, number in parts[name].sizes.items()
+        if max(size) < crop_size
+    )
+    if small:
+        text = (
+            f"{small} of the training images looked at are smaller than "
+            f"data.crop_size={crop_size} on both sides; crops of them are "
+            "padded, and the padding teaches nothing. A smaller crop is "
+            "faster."
+        )
+        found.append(Finding(False, text))
+    return found + _large(parts)
+
+
+def _large(parts: dict[str, Part]) -> list[Finding]:
+    """What images of a very long side cost, and how to do better."""
+    found = []
+    for name, part in parts.items():
+        if not part.large:
+            continue
+        text = (
+            f"{len(part.large)} of the {name} images looked at are longer "
+            f"than {LARGE:,} pixels, the first {part.large[0]}. "
+        )
+        if name in ("labelled", "unlabelled"):
+            text += (
+                "They can be used, but each is decoded whole for every crop "
+                "that is taken of it: cut into tiles they train faster, and "
+                "are seen more evenly."
+            )
+        else:
+            text += (
+                "Scored whole they may not fit into memory: add "
+                "--config.evaluate.mode=sliding_window, or cut them into "
+                "tiles."
+            )
+        found.append(Finding(False, text))
+    return found
+
+
+def _sizes(sizes: collections.Counter) -> str:
+    if not sizes:
+        return ""
+    (height, width), number = sizes.most_common(1)[0]
+    if len(sizes) == 1:
+        return f", {width}x{height} pixels"
+    small = min(sizes, key=lambda size: size[0] * size[1])
+    large = max(sizes, key=lambda size: size[0] * size[1])
+    return (
+        f", {small[1]}x{small[0]} to {large[1]}x{large[0]} pixels, most often "
+        f"{width}x{height} ({number})"
+    )
+
+
+def _usable(name: str, part: Part, used: bool, skips: bool) -> list[Finding]:
+    """What becomes of a part with bad files, or with none at all."""
+    if not part.names:
+        ways = {
+            "unlabelled": "add photographs without masks, or train on the "
+            "labelled ones alone with --config.method=supervised "
+            "--config.inter_pixel.weight=0",
+            "val": "list some labelled images that are not trained on",
+        }
+        way = ways.get(name, "list images with masks")
+        return [Finding(used, f"There are no {name} images: {way}.")]
+    bad = len(part.bad)
+    if not bad:
+        return []
+    what = f"{bad} of the {part.looked_at} {name} images looked at cannot be"
+    if bad == part.looked_at:
+        fatal, way = used, "Is data.root the right folder?"
+    elif skips:
+        fatal = False
+        way = "Training skips and counts them; mend them or take them out."
+    else:
+        fatal, way = True, "Mend them or take them out of the list"
+        more = ", or skip them with --config.data.on_error=skip."
+        way += more if name == "labelled" else "."
+    return [Finding(fatal, f"{what} used. {way} The first: {part.bad[0]}")]
+
+
+def _repeated(name: str, part: Part) -> list[Finding]:
+    twice = [n for n, k in collections.Counter(part.names).items() if k > 1]
+    if not twice:
+        return []
+    text = (
+        f"The {name} list repeats {len(twice)} images, which then count more "
+        f"than others: {_first(twice)}. Keep one line of each."
+    )
+    return [Finding(False, text)]
+
+
+def _labels(part: Part) -> list[Finding]:
+    """Masks without a single label; told where every mask was looked at."""
+    if not part.whole or not len(part.counts):
+        return []
+    blank = int((~part.counts[:, :IGNORE].any(1)).sum())
+    if blank == len(part.counts):
+        text = (
+            f"Every pixel of every labelled mask is {IGNORE}, so there is "
+            "nothing to learn from: label some of them."
+        )
+        return [Finding(True, text)]
+    if not blank:
+        return []
+    text = (
+        f"{blank} labelled masks hold no label at all, only {IGNORE}; leave "
+        "them to the unlabelled list."
+    )
+    return [Finding(False, text)]
+
+
+def _overlaps(parts: dict[str, Part]) -> list[Finding]:
+    found = []
+    for one, other in itertools.combinations(parts, 2):
+        both = set(parts[one].names) & set(parts[other].names)
+        if not both:
+            continue
+        text = f"{len(both)} images are both in {one} and in {other}"
+        if (one, other) == ("labelled", "unlabelled"):
+            text += ", and are trained on in both ways"
+        elif one == "unlabelled":
+            text += ", so scores are of images that training saw"
+        else:
+            text += ", so scores are too good: take them out of one"
+        found.append(Finding(False, f"{text}: {_first(sorted(both))}."))
+    return found
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,155 @@
+"""How often each class occurs, and which ones the labelled part lacks."""
+
+import concurrent.futures
+import logging
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from ipixmatch_jax.data.source import IGNORE, BadFileError, DataSet, Source
+
+_LOGGER = logging.getLogger(__name__)
+_THREADS = min(16, 2 * (os.cpu_count() or 1))
+
+
+class ClassCounts(NamedTuple):
+    """Of the masks of one source.
+
+    Attributes:
+      pixels: int64 [num_classes], over all images.
+      images: int64 [num_classes], how many hold the class.
+      ignored: pixels that count nowhere.
+    """
+
+    pixels: np.ndarray
+    images: np.ndarray
+    ignored: int
+
+
+def count_classes(
+    source: Source, num_classes: int, on_error: str = "stop"
+) -> ClassCounts:
+    """Reads every mask of a source once.
+
+    Raises:
+      BadFileError: a mask cannot be used, and on_error is not "skip".
+    """
+
+    def look(i: int) -> list[int]:
+        try:
+            return source.mask(i).histogram()
+        except BadFileError:
+            if on_error == "skip":
+                return [0] * 256
+            raise
+
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        rows = list(pool.map(look, range(len(source))))
+    return tally(np.asarray(rows, np.int64).reshape(-1, 256), num_classes)
+
+
+def tally(histograms: np.ndarray, num_classes: int) -> ClassCounts:
+    """The counts of masks whose histograms are int64 [masks, 256]."""
+    return ClassCounts(
+        pixels=histograms[:, :num_classes].sum(0),
+        images=(histograms[:, :num_classes] > 0).sum(0),
+        ignored=int(histograms[:, IGNORE].sum()),
+    )
+
+
+def balanced_weights(counts: ClassCounts) -> tuple[float, ...]:
+    """One weight per class: all pixels / (classes x pixels of the class).
+
+    Inverse frequency, scaled so that a pixel's weight is 1 on average
+    (scikit-learn's "balanced"). Classes without a pixel do not count, and
+    have weight 1, which nothing uses.
+
+    Raises:
+      ValueError: no pixel has a class.
+    """
+    there = counts.pixels > 0
+    if not there.any():
+        raise ValueError(
+            "No labelled pixel has a class, so loss.class_weights=balanced "
+            "has nothing to count."
+        )
+    share = counts.pixels * there.sum() / counts.pixels.sum()
+    weights = 1 / np.where(there, share, 1)
+    return tuple(float(f"{weight:.6g}") for weight in weights)
+
+
+def describe(
+    data: DataSet, labelled: ClassCounts, val: ClassCounts
+) -> tuple[list[str], list[str]]:
+    """(lines of a table, warnings) for a person, before training.
+
+    The share of a class is that of the labelled pixels that count.
+    """
+    test = "" if data.test is None else f", {len(data.test)} test"
+    lines = [
+        f"Images: {len(data.labelled)} labelled, {len(data.unlabelled)} "
+        f"unlabelled, {len(data.val)} val{test}",
+        "class                  colour            labelled pixels      images"
+        "   val images",
+    ]
+    total = max(1, labelled.pixels.sum())
+    for k, name in enumerate(data.class_names):
+        colour = " ".join(f"{c:3d}" for c in data.palette[k])
+        lines.append(
+            f"{k:3d} {name:18.18s} {colour} {labelled.pixels[k]:14,d} "
+            f"{labelled.pixels[k] / total:7.2%} {labelled.images[k]:9d} "
+            f"{val.images[k]:12d}"
+        )
+    lines.append(f"Left out (255): {labelled.ignored:,d} labelled pixels")
+    return lines, _missing(data, labelled, val)
+
+
+def _missing(
+    data: DataSet, labelled: ClassCounts, val: ClassCounts
+) -> list[str]:
+    """One warning per set about the classes that it lacks, by name."""
+    warnings = []
+    lost = _absent(data, labelled)
+    if lost:
+        warnings.append(
+            f"No labelled training image shows {lost}: what is never shown "
+            "is not learned. Label an image with it, or take it off the "
+            "class list."
+        )
+    lost = _absent(data, val)
+    if lost:
+        warnings.append(
+            f"No val image shows {lost}: its IoU tells nothing about it. "
+            "Label an image with it for val, or hold out more."
+        )
+    return warnings
+
+
+def _absent(data: DataSet, counts: ClassCounts) -> str:
+    names = [
+        repr(name)
+        for name, images in zip(data.class_names, counts.images, strict=True)
+        if images == 0
+    ]
+    return ", ".join(names)
+
+
+def report(data: DataSet, on_error: str) -> None:
+    """Logs the classes of a data set and warns of those that are missing.
+
+    Args:
+      data: any data set.
+      on_error: "skip" leaves out labelled images whose files cannot be used.
+
+    Raises:
+      BadFileError: a mask of val, or with "stop" any, cannot be used.
+    """
+    num_classes = len(data.class_names)
+    labelled = count_classes(data.labelled, num_classes, on_error)
+    val = count_classes(data.val, num_classes)
+    lines, warnings = describe(data, labelled, val)
+    for line in lines:
+        _LOGGER.info("%s", line)
+    for warning in warnings:
+        _LOGGER.warning("WARNING: %s", warning)

@@ -1,0 +1,130 @@
+"""Cityscapes (Cordts et al. 2016), fine annotations, 19 classes."""
+
+import pathlib
+
+from ipixmatch_jax.data.files.file_source import (
+    absent,
+    check_root,
+    open_lists,
+    split_lists,
+)
+from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.records import array_record, datasets
+from ipixmatch_jax.data.source import IGNORE, DataSet
+
+CLASS_NAMES = (
+    "road",
+    "sidewalk",
+    "building",
+    "wall",
+    "fence",
+    "pole",
+    "traffic light",
+    "traffic sign",
+    "vegetation",
+    "terrain",
+    "sky",
+    "person",
+    "rider",
+    "car",
+    "truck",
+    "bus",
+    "train",
+    "motorcycle",
+    "bicycle",
+)
+PALETTE = (
+    (128, 64, 128),
+    (244, 35, 232),
+    (70, 70, 70),
+    (102, 102, 156),
+    (190, 153, 153),
+    (153, 153, 153),
+    (250, 170, 30),
+    (220, 220, 0),
+    (107, 142, 35),
+    (152, 251, 152),
+    (70, 130, 180),
+    (220, 20, 60),
+    (255, 0, 0),
+    (0, 0, 142),
+    (0, 0, 70),
+    (0, 60, 100),
+    (0, 80, 100),
+    (0, 0, 230),
+    (119, 11, 32),
+)
+# The label id of each class, in the order of CLASS_NAMES (the data set's own
+# scripts); every other label id counts nowhere.
+LABEL_IDS = (
+    *(7, 8, 11, 12, 13, 17, 19, 20, 21, 22),
+    *(23, 24, 25, 26, 27, 28, 31, 32, 33),
+)
+TRAIN_IDS = "_labelTrainIds.png"
+ALL_IDS = "_labelIds.png"
+HOW_TO_GET = (
+    "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
+    "https://www.cityscapes-dataset.com and unpack both into one folder"
+)
+TABLE = bytes(
+    LABEL_IDS.index(i) if i in LABEL_IDS else IGNORE for i in range(256)
+)
+
+
+def open_set(root: str, splits_dir: str, split: str) -> DataSet:
+    """Labelled and unlabelled part of train, and val; no test masks exist.
+
+    The root is a folder of its layout, or one that data/prepare.py wrote.
+
+    Raises:
+      FileNotFoundError: the root, a list or a listed file is absent.
+      ValueError: a list is malformed.
+    """
+    path = check_root(root, HOW_TO_GET)
+    if array_record.is_set(path):
+        lists = split_lists(path, splits_dir, split)
+        return datasets.open_lists(path, lists)
+    return open_lists(
+        path,
+        split_lists(path, splits_dir, split),
+        CLASS_NAMES,
+        PALETTE,
+        table={ALL_IDS: TABLE},
+        locate=locate,
+    )
+
+
+def locate(root: pathlib.Path, entries: list[Entry]) -> list[Entry]:
+    """Falls back from train ids to the label ids that are downloaded."""
+    gone = absent(root, [mask for _, mask in entries if mask])
+    others = {
+        mask: mask.removesuffix(TRAIN_IDS) + ALL_IDS
+        for mask in gone
+        if mask.endswith(TRAIN_IDS)
+    }
+    lost = absent(root, others.values())
+    return [
+        (image, others[mask])
+        if mask in others and others[mask] not in lost
+        else (image, mask)
+        for image, mask in entries
+    ]
+
+
+def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
+    """Every train and every val image of the root, in sorted order."""
+    return _images(root, "train"), _images(root, "val")
+
+
+def _images(root: pathlib.Path, part: str) -> list[Entry]:
+    ending = "_leftImg8bit.png"
+    entries = []
+    for path in sorted(root.glob(f"leftImg8bit/{part}/*/*{ending}")):
+        image = path.relative_to(root).as_posix()
+        stem = image.removeprefix("leftImg8bit/").removesuffix(ending)
+        entries.append((image, f"gtFine/{stem}_gtFine{TRAIN_IDS}"))
+    if not entries:
+        raise FileNotFoundError(
+            f"No images at {root}/leftImg8bit/{part}: {HOW_TO_GET}."
+        )
+    return entries

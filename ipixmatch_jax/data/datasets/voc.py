@@ -1,0 +1,126 @@
+"""PASCAL VOC 2012 (Everingham et al.), with SBD's masks where present."""
+
+import pathlib
+
+from ipixmatch_jax.data.files.class_list import voc_colour
+from ipixmatch_jax.data.files.file_source import (
+    absent,
+    check_root,
+    open_lists,
+    split_lists,
+)
+from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.records import array_record, datasets
+from ipixmatch_jax.data.source import DataSet
+
+CLASS_NAMES = (
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "dining table",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "potted plant",
+    "sheep",
+    "sofa",
+    "train",
+    "tv monitor",
+)
+HOW_TO_GET = (
+    "download VOCtrainval_11-May-2012.tar from "
+    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (and SBD's masks as "
+    "SegmentationClassAug for the lists of 10,582 images)"
+)
+# VOC's masks, and the name under which the masks of SBD are passed on.
+MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
+TRAIN_LISTS = ("train_aug.txt", "trainaug.txt", "train.txt")
+
+
+PALETTE = tuple(voc_colour(i) for i in range(len(CLASS_NAMES)))
+
+
+def find_root(path: pathlib.Path) -> pathlib.Path:
+    """The VOC2012 folder: the path itself or VOCdevkit/VOC2012 below it."""
+    below = path / "VOCdevkit" / "VOC2012"
+    return below if below.is_dir() else path
+
+
+def open_set(root: str, splits_dir: str, split: str) -> DataSet:
+    """Labelled and unlabelled part of train, and val.
+
+    The root is a folder of VOC's layout, or one that data/prepare.py wrote.
+
+    Raises:
+      FileNotFoundError: the root, a list or a listed file is absent.
+      ValueError: a list is malformed.
+    """
+    path = check_root(root, HOW_TO_GET)
+    if array_record.is_set(path):
+        lists = split_lists(path, splits_dir, split)
+        return datasets.open_lists(path, lists)
+    return open_lists(
+        find_root(path),
+        split_lists(path, splits_dir, split),
+        CLASS_NAMES,
+        PALETTE,
+        locate=locate,
+    )
+
+
+def locate(root: pathlib.Path, entries: list[Entry]) -> list[Entry]:
+    """Looks for a mask in the other mask folder when it is not in its own."""
+    plain, augmented = (f"{folder}/" for folder in MASK_FOLDERS)
+    gone = absent(root, [mask for _, mask in entries if mask])
+    others = {}
+    for mask in gone:
+        if mask.startswith(plain):
+            others[mask] = augmented + mask.removeprefix(plain)
+        elif mask.startswith(augmented):
+            others[mask] = plain + mask.removeprefix(augmented)
+    lost = absent(root, others.values())
+    return [
+        (image, others[mask])
+        if mask in others and others[mask] not in lost
+        else (image, mask)
+        for image, mask in entries
+    ]
+
+
+def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
+    """The data set's own train list (with SBD where listed) and val list.
+
+    Raises:
+      FileNotFoundError: a list is absent.
+    """
+    root = find_root(root)
+    folder = root / "ImageSets" / "Segmentation"
+    train = [folder / name for name in TRAIN_LISTS]
+    found = [path for path in train if path.is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"None of {', '.join(TRAIN_LISTS)} is in {folder}: {HOW_TO_GET}."
+        )
+    return _ids(root, found[0]), _ids(root, folder / "val.txt")
+
+
+def _ids(root: pathlib.Path, path: pathlib.Path) -> list[Entry]:
+    """Lines that are ids, or begin with the path of the image."""
+    if not path.is_file():
+        raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
+    lines = path.read_text(encoding="utf-8").split("\n")
+    names = [pathlib.Path(line.split()[0]).stem for line in lines if line]
+    entries = [
+        (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png")
+        for name in names
+    ]
+    return locate(root, entries)

@@ -1,0 +1,1 @@
+"""Images, masks, lists and class lists as files."""

@@ -1,0 +1,250 @@
+"""Images and masks in files under one root."""
+
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+from PIL import Image
+
+from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files.split_list import Entry, read_list
+from ipixmatch_jax.data.source import (
+    IGNORE,
+    BadFileError,
+    DataSet,
+    Sample,
+    Source,
+)
+
+
+class FileSource(Source):
+    """A list of image files and, for labelled sources, their mask files.
+
+    Names lie below the root. A link there is followed wherever it leads: the
+    root is its owner's, the lists may be anyone's. data/decode.py says what
+    becomes of each kind of file. Masks are indexed or grey PNGs that hold
+    ids; `table` maps the ids of the files (0..255) to those of the classes
+    where they differ.
+    """
+
+    def __init__(
+        self,
+        root: pathlib.Path,
+        entries: Sequence[Entry],
+        num_classes: int,
+        table: dict[str, bytes] | None = None,
+        channels: int = 3,
+    ):
+        """Takes entries as they are; `open_lists` has checked them.
+
+        Args:
+          root: the folder that the entries are relative to.
+          entries: (image, mask) or (image, None) for an unlabelled image.
+          num_classes: ids at or above it, other than 255, are refused.
+          table: how a mask's name ends -> 256 bytes, the id that each id
+            in the file stands for.
+          channels: of the images, see decode.read_image.
+        """
+        self._root = os.fspath(root)
+        self._entries = tuple(entries)
+        self._num_classes = num_classes
+        self._table = table or {}
+        self._channels = channels
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, i: int) -> Sample:
+        image_name, mask_name = self._entries[i]
+        path = self._path(image_name)
+        image = decode.read_image(path, channels=self._channels)
+        if mask_name is None:
+            return Sample(image, None)
+        return Sample(image, self._mask(mask_name, image.size))
+
+    def mask(self, i: int) -> Image.Image | None:
+        """See `Source.mask`; reads the header of the image alone."""
+        name = self._entries[i][1]
+        height, width = self.size(i)
+        return None if name is None else self._mask(name, (width, height))
+
+    def name(self, i: int) -> str:
+        """See `Source.name`."""
+        return self._entries[i][0]
+
+    def size(self, i: int) -> tuple[int, int]:
+        """See `Source.size`; reads the header only."""
+        return decode.read_size(self._path(self.name(i)))
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._root, name)
+
+    def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
+        path = self._path(name)
+        mask = decode.read_mask(path)
+        if mask.size != size:
+            raise BadFileError(
+                f"The mask {path} is {mask.width}x{mask.height} but its "
+                f"image is {size[0]}x{size[1]}{_hint(mask.size, size)}."
+            )
+        for ending, table in self._table.items():
+            if name.endswith(ending):
+                mask = mask.point(table)
+        self._check_ids(mask, path)
+        return mask
+
+    def _check_ids(self, mask: Image.Image, path: str) -> None:
+        counts = mask.histogram()
+        for value in range(self._num_classes, IGNORE):
+            if counts[value]:
+                raise BadFileError(
+                    f"The mask {path} holds the id {value}; the ids are 0 to "
+                    f"{self._num_classes - 1} and {IGNORE}."
+                )
+
+
+def _hint(mask: tuple[int, int], image: tuple[int, int]) -> str:
+    if mask != image[::-1]:
+        return ""
+    return (
+        ": if the image has an EXIF rotation it was applied, so turn the "
+        "mask too or take the tag away"
+    )
+
+
+def absent(root: pathlib.Path, names: Iterable[str]) -> set[str]:
+    """Those of `names` (relative to root) that are no files there.
+
+    Lists each folder once, since one call per file is slow on network disks.
+
+    Raises:
+      ValueError: a folder is there and may not be read.
+    """
+    folders: dict[str, set[str]] = {}
+    gone = set()
+    for name in names:
+        folder, _, base = name.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _listed(os.path.join(root, folder))
+        if base not in folders[folder]:
+            gone.add(name)
+    return gone
+
+
+def _listed(folder: str) -> set[str]:
+    try:
+        return set(os.listdir(folder) if os.path.isdir(folder) else ())
+    except OSError as error:
+        raise ValueError(
+            f"The folder {folder} cannot be read: {error.strerror}."
+        ) from error
+
+
+def check_root(root: str, how_to_get: str) -> pathlib.Path:
+    """The root as a path; FileNotFoundError says where to get the data."""
+    path = pathlib.Path(root).expanduser()
+    if not root or not path.is_dir():
+        raise FileNotFoundError(
+            f"No data set at {root or '(empty data.root)'}: {how_to_get}, and "
+            "name its folder with --config.data.root."
+        )
+    return path
+
+
+def labelled_entries(
+    root: pathlib.Path, entries: Sequence[Entry], where: pathlib.Path
+) -> list[Entry]:
+    """Entries whose images and masks are all there.
+
+    Raises:
+      FileNotFoundError: names the first three absent files and their count.
+      ValueError: an entry has no mask.
+    """
+    for image, mask in entries:
+        if mask is None:
+            raise ValueError(f"{where}: {image} is labelled but has no mask.")
+    _refuse_absent(root, [n for entry in entries for n in entry], where)
+    return list(entries)
+
+
+def unlabelled_entries(
+    root: pathlib.Path, entries: Sequence[Entry], where: pathlib.Path
+) -> list[Entry]:
+    """Entries without masks, whose images are all there.
+
+    Raises:
+      FileNotFoundError: names the first three absent files and their count.
+    """
+    images = [image for image, _ in entries]
+    _refuse_absent(root, images, where)
+    return [(image, None) for image in images]
+
+
+def _refuse_absent(
+    root: pathlib.Path, names: Sequence[str], where: pathlib.Path
+) -> None:
+    gone = absent(root, names)
+    if gone:
+        first = [name for name in names if name in gone][:3]
+        raise FileNotFoundError(
+            f"{where} names {len(gone)} files that {root} does not hold: "
+            f"{', '.join(first)}{', ...' if len(gone) > 3 else ''}."
+        )
+
+
+def split_lists(
+    root: pathlib.Path, splits_dir: str, split: str
+) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
+    """Paths of the labelled, the unlabelled and the val list."""
+    folder = pathlib.Path(splits_dir) if splits_dir else root / "splits"
+    folder = folder.expanduser()
+    return (
+        folder / split / "labeled.txt",
+        folder / split / "unlabeled.txt",
+        folder / "val.txt",
+    )
+
+
+def same_entries(root: pathlib.Path, entries: list[Entry]) -> list[Entry]:
+    """For data sets whose lists name the files as they lie on disk."""
+    del root
+    return entries
+
+
+def open_lists(
+    root: pathlib.Path,
+    lists: tuple[pathlib.Path, pathlib.Path, pathlib.Path],
+    class_names: tuple[str, ...],
+    palette: tuple[tuple[int, int, int], ...],
+    *,
+    test: pathlib.Path | None = None,
+    table: dict[str, bytes] | None = None,
+    locate=same_entries,
+) -> DataSet:
+    """The sources that three or four lists describe.
+
+    `lists` are those of the labelled, the unlabelled and the val images, with
+    lines relative to `root`; `table` as in `FileSource`; `locate` turns
+    (root, entries) into entries with each mask's name as it lies on disk.
+
+    Raises:
+      FileNotFoundError: a list is absent, or names absent files.
+      ValueError: a list is malformed.
+    """
+
+    def labelled(path):
+        entries = labelled_entries(root, locate(root, read_list(path)), path)
+        return FileSource(root, entries, len(class_names), table)
+
+    def unlabelled(path):
+        entries = unlabelled_entries(root, read_list(path), path)
+        return FileSource(root, entries, len(class_names))
+
+    return DataSet(
+        labelled=labelled(lists[0]),
+        unlabelled=unlabelled(lists[1]),
+        val=labelled(lists[2]),
+        test=None if test is None else labelled(test),
+        class_names=class_names,
+        palette=palette,
+    )

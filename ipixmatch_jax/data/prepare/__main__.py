@@ -1,0 +1,50 @@
+"""Packs a data set into ArrayRecord files, once, in the format of TFDS:
+
+python -m ipixmatch_jax.data.prepare voc --source DIR --out DIR
+"""
+
+import argparse
+import pathlib
+import sys
+
+from ipixmatch_jax.cli import arguments as usage
+from ipixmatch_jax.data.prepare.archives import ARCHIVES, prepare
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = usage.parser(
+        "ipixmatch_jax.data.prepare",
+        epilog="The folder that it prints is then --config.data.root.",
+    )
+    parser.add_argument(
+        "name", choices=tuple(ARCHIVES), help="what --source holds"
+    )
+    parser.add_argument(
+        "--source",
+        type=pathlib.Path,
+        required=True,
+        help="the folder of the downloaded archives, or of what was in them",
+    )
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        required=True,
+        help="the folder that gets the packed set",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Packs what the command line asks for."""
+    args = _parser().parse_args(arguments)
+    try:
+        folder, counts = prepare(args.name, args.source, args.out)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    images = ", ".join(f"{count} {split}" for split, count in counts.items())
+    print(f"{images} images are in {folder}; train on them with")
+    print(f"  --config.data.root={folder}")
+
+
+if __name__ == "__main__":
+    main()

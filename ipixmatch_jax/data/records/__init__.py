@@ -1,0 +1,1 @@
+"""Packed data sets, read without TensorFlow."""

@@ -1,0 +1,231 @@
+"""ArrayRecord sets as TFDS writes them, read by position and without TFDS.
+
+A set is a folder with `dataset_info.json`, `features.json` and per split the
+files `NAME-SPLIT.array_record-0000I-of-0000N`, whose records are serialised
+tf.train.Example messages: each image feature is the bytes of a PNG or JPEG.
+Beside them, data/prepare.py writes `names.json` (split -> the images' names in
+the order of the records) and `classes.json` (data/class_list.py).
+"""
+
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PIL import Image
+
+from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files import masks as folder_masks
+from ipixmatch_jax.data.source import BadFileError, Sample, Source
+
+INFO, FEATURES, NAMES = "dataset_info.json", "features.json", "names.json"
+
+
+class RecordSet(NamedTuple):
+    """One set on disk.
+
+    Attributes:
+      folder: that holds its files.
+      lengths: records per split.
+      image: the feature that holds images.
+      mask: the feature that holds masks.
+    """
+
+    folder: pathlib.Path
+    lengths: dict[str, int]
+    image: str
+    mask: str
+
+    def names(self, split: str) -> list[str]:
+        """The images' names in the order of the records of a split."""
+        path = self.folder / NAMES
+        if path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))[split]
+        return [f"{split}/{i}" for i in range(self.lengths[split])]
+
+
+class RecordSource(Source):
+    """Some records of a set; opens its files where it is first used."""
+
+    def __init__(
+        self,
+        records: RecordSet,
+        entries: Sequence[tuple[str, int]],
+        reading: folder_masks.Reading | None,
+        channels: int = 3,
+    ):
+        """Takes checked positions.
+
+        Args:
+          records: the set.
+          entries: (split, position) of each image.
+          reading: of the masks; None where the source is unlabelled.
+          channels: of the images, see decode.read_image.
+        """
+        self._set = records
+        self._entries = tuple(entries)
+        self._reading = reading
+        self._channels = channels
+        splits = {split for split, _ in entries}
+        names = {split: records.names(split) for split in splits}
+        self._names = tuple(names[split][i] for split, i in entries)
+        self._files = {}
+
+    def __getstate__(self):
+        return self.__dict__ | {"_files": {}}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, i: int) -> Sample:
+        features = self._features(i)
+        data = self._image(i, features)
+        image = decode.read_image(self._where(i), data, self._channels)
+        if self._reading is None:
+            return Sample(image, None)
+        mask = self._mask(i, features)
+        if mask.size != image.size:
+            raise BadFileError(
+                f"The mask of {self._where(i)} is {mask.width}x{mask.height} "
+                f"but its image is {image.width}x{image.height}."
+            )
+        return Sample(image, mask)
+
+    def mask(self, i: int) -> Image.Image | None:
+        """See `Source.mask`; leaves the image alone."""
+        if self._reading is None:
+            return None
+        return self._mask(i, self._features(i))
+
+    def name(self, i: int) -> str:
+        """See `Source.name`: of the file that was packed, or split/position."""
+        return self._names[i]
+
+    def size(self, i: int) -> tuple[int, int]:
+        """See `Source.size`; reads the record, decodes the header."""
+        data = self._image(i, self._features(i))
+        return decode.read_size(self._where(i), data)
+
+    def _where(self, i: int) -> str:
+        return f"{self._names[i]} in {self._set.folder}"
+
+    def _features(self, i: int):
+        from tensorflow_datasets.proto import tf_example_pb2
+
+        split, position = self._entries[i]
+        if split not in self._files:
+            self._files[split] = _open_files(self._set.folder, split)
+        example = tf_example_pb2.Example.FromString(
+            self._files[split][position]
+        )
+        return example.features.feature
+
+    def _image(self, i: int, features) -> bytes:
+        return self._bytes(i, features, self._set.image)
+
+    def _mask(self, i: int, features) -> Image.Image:
+        where = self._where(i)
+        data = self._bytes(i, features, self._set.mask)
+        mask = folder_masks.opened(where, data)
+        return folder_masks.to_ids(mask, where, self._reading)
+
+    def look(self, i: int) -> folder_masks.Seen:
+        """What the mask holds, whatever the reading.
+
+        Raises:
+          BadFileError: it cannot be decoded.
+        """
+        where = self._where(i)
+        data = self._bytes(i, self._features(i), self._set.mask)
+        return folder_masks.see(folder_masks.opened(where, data), where)
+
+    def _bytes(self, i: int, features, name: str) -> bytes:
+        values = features[name].bytes_list.value
+        if len(values) != 1:
+            raise BadFileError(f"{self._where(i)} has no {name}.")
+        return values[0]
+
+
+def _open_files(folder: pathlib.Path, split: str):
+    import grain
+
+    return grain.sources.ArrayRecordDataSource(_files(folder, split))
+
+
+def _files(folder: pathlib.Path, split: str) -> list[str]:
+    return sorted(map(str, folder.glob(f"*-{split}.array_record-*-of-*")))
+
+
+def is_set(folder: pathlib.Path) -> bool:
+    """Whether a folder holds a set."""
+    return (folder / INFO).is_file()
+
+
+def read(folder: pathlib.Path, image: str = "", mask: str = "") -> RecordSet:
+    """Reads what a set says of itself.
+
+    Args:
+      folder: that holds dataset_info.json.
+      image: the feature of the images; "" means the only one that can be.
+      mask: the feature of the masks, likewise.
+
+    Raises:
+      FileNotFoundError: files of the set are absent.
+      ValueError: it is in another format, or its features do not tell which
+        is the image and which the mask.
+    """
+    info = _json(folder / INFO)
+    form = info.get("fileFormat", "tfrecord")
+    if form != "array_record":
+        raise ValueError(
+            f"{folder} is in the format {form}, which cannot be read by "
+            "position: build it again with `tfds build NAME "
+            "--file_format=array_record`."
+        )
+    lengths = {}
+    for split in info["splits"]:
+        shards = [int(n) for n in split["shardLengths"]]
+        lengths[split["name"]] = sum(shards)
+        got = len(_files(folder, split["name"]))
+        if got != len(shards):
+            raise FileNotFoundError(
+                f"{folder} holds {got} of the {len(shards)} files of its "
+                f"split {split['name']}: copy the whole folder."
+            )
+    features = _json(folder / FEATURES)["featuresDict"]["features"]
+    images, masks = _kinds(features)
+    return RecordSet(
+        folder,
+        lengths,
+        _only(folder, "image", image, images, [*images, *masks]),
+        _only(folder, "mask", mask, masks, [*images, *masks]),
+    )
+
+
+def _json(path: pathlib.Path) -> dict:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: no TFDS data set there.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _kinds(features: dict) -> tuple[list[str], list[str]]:
+    """Names of image features of three channels, and of one."""
+    kinds = ([], [])
+    for name, feature in features.items():
+        if "image" in feature:
+            shape = feature["image"].get("shape", {}).get("dimensions", [])
+            kinds[shape[-1:] == ["1"]].append(name)
+    return kinds
+
+
+def _only(
+    folder: pathlib.Path, what: str, asked: str, fit: list, every: list
+) -> str:
+    """The feature that was asked for, or the only one that fits."""
+    if asked in every or (not asked and len(fit) == 1):
+        return asked or fit[0]
+    raise ValueError(
+        f"Which feature of {folder} is the {what}? It has the image features "
+        f"{', '.join(every) or '(none)'}; name one with "
+        f"--config.data.{what}_feature=NAME."
+    )

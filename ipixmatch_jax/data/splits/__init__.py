@@ -1,0 +1,1 @@
+"""Lists of labelled and unlabelled images."""

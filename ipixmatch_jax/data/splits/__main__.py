@@ -1,0 +1,72 @@
+"""Gets split lists: `python -m ipixmatch_jax.data.splits download | make`."""
+
+import argparse
+import fractions
+import pathlib
+
+from ipixmatch_jax.cli import arguments as usage
+from ipixmatch_jax.data.splits.download import download
+from ipixmatch_jax.data.splits.draw import make
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = usage.parser("ipixmatch_jax.data.splits")
+    commands = parser.add_subparsers(dest="command", required=True)
+    fetch = commands.add_parser(
+        "download",
+        help="the published lists of PASCAL VOC and Cityscapes",
+        description="Fetches the published lists of PASCAL VOC and "
+        "Cityscapes, and checks each against its sha256.",
+    )
+    fetch.add_argument(
+        "--out",
+        type=pathlib.Path,
+        default=pathlib.Path("data/splits"),
+        help="the folder to write to (default: %(default)s)",
+    )
+    draw = commands.add_parser(
+        "make",
+        help="a labelled share of the root's own train list",
+        description="Draws a labelled share of the root's own train list; "
+        "with one seed, smaller shares are part of larger ones.",
+    )
+    draw.add_argument(
+        "--root",
+        type=pathlib.Path,
+        required=True,
+        help="a folder of VOC, Cityscapes or CamVid",
+    )
+    draw.add_argument(
+        "--labelled", type=fractions.Fraction, required=True, help="as 1/8"
+    )
+    draw.add_argument(
+        "--seed", type=int, default=0, help="of the draw (default: 0)"
+    )
+    draw.add_argument(
+        "--out",
+        type=pathlib.Path,
+        required=True,
+        help="the folder that gets the lists",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command; what goes wrong is one sentence and status 1."""
+    args = _parser().parse_args(arguments)
+    try:
+        if args.command == "download":
+            paths = download(args.out)
+            print(f"{len(paths)} lists are in {args.out}.")
+        else:
+            counts = make(args.root, args.labelled, args.seed, args.out)
+            print(
+                f"{counts[0]} labelled and {counts[1]} unlabelled images are "
+                f"listed in {args.out}."
+            )
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Scores networks on whole images."""

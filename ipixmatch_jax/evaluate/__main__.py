@@ -1,0 +1,79 @@
+"""The command that scores a run's checkpoint or a file of weights:
+
+python -m ipixmatch_jax.evaluate --workdir DIR
+python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
+"""
+
+import pathlib
+import sys
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from ipixmatch_jax.cli import arguments, config_flag
+from ipixmatch_jax.experiment.score import evaluate_weights, evaluate_workdir
+from ipixmatch_jax.models.weights import files
+
+
+def run() -> None:
+    """Prints the table that the command line asks for."""
+    args, rest = _arguments()
+    try:
+        if args.workdir is not None:
+            table = evaluate_workdir(args.workdir, args.checkpoint, args.root)
+        else:
+            config = _config(args, rest)
+            table = evaluate_weights(config, args.weights, args.network)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"ipixmatch_jax: {error}")
+    print(table)
+
+
+def _arguments():
+    """The command line, and what of it only a config file understands."""
+    parser = arguments.parser(
+        "ipixmatch_jax.evaluate",
+        description="Scores a run's checkpoint, or a file of weights.",
+        epilog="After --config its fields can be set, as in training: "
+        "--config.model.stem=7x7.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--workdir", type=pathlib.Path, help="a run's folder")
+    what.add_argument("--weights", help="a file, or a name of the hub")
+    parser.add_argument(
+        "--config", metavar="FILE[:ARGUMENT]", help="with --weights"
+    )
+    parser.add_argument(
+        "--network",
+        choices=files.NETWORKS,
+        help="with --weights: which network of a training checkpoint; by "
+        "default the averaged one, if there is one",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="with --workdir",
+    )
+    parser.add_argument("--root", help="the data set's folder, if it moved")
+    args, rest = parser.parse_known_args()
+    if args.workdir is not None and (rest or args.config or args.network):
+        parser.error("--workdir takes --checkpoint and --root alone")
+    if args.weights is not None and args.config is None:
+        parser.error("--weights needs --config FILE:ARGUMENT")
+    return args, rest
+
+
+def _config(args, rest) -> ConfigDict:
+    left = config_flag.parse(["evaluate", f"--config={args.config}", *rest])
+    if len(left) > 1:
+        sys.exit(f"ipixmatch_jax: not understood: {' '.join(left[1:])}")
+    config_flag.quieten()
+    config = flags.FLAGS["config"].value
+    if args.root is not None:
+        config.data.root = args.root
+    return config
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,41 @@
+"""Scores of a run on val and test."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ipixmatch_jax.data.registry import DataSet
+from ipixmatch_jax.evaluate import metrics
+
+
+def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict:
+    """mIoU and per-class IoU in percent, as JSON holds them.
+
+    Where a class is the background, `foreground_miou` too; see
+    metrics.foreground_iou.
+    """
+    iou = metrics.iou(confusion).tolist()
+    foreground = metrics.foreground_iou(iou, class_names)
+    also = {} if foreground is None else {"foreground_miou": foreground}
+    return {"miou": metrics.mean_iou(confusion), **also, "iou": iou}
+
+
+def score(evaluate, data: DataSet, networks: dict, step: int) -> dict:
+    """Scores on val, and on test where there is one, of the better network.
+
+    Which network is better is decided on val alone.
+
+    Args:
+      evaluate: from make_evaluator.
+      data: the sets to score on.
+      networks: variables by name.
+      step: steps done, to be noted.
+    """
+    on_val = evaluate(networks, data.val)
+    name = max(on_val, key=lambda key: metrics.mean_iou(on_val[key]))
+    on_val = scores(on_val[name], data.class_names)
+    result = {"network": name, "step": step, "val": on_val}
+    if data.test is not None:
+        on_test = evaluate({name: networks[name]}, data.test)
+        result["test"] = scores(on_test[name], data.class_names)
+    return result

@@ -1,0 +1,1 @@
+"""From a config to data, a network and a trained run."""

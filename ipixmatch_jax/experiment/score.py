@@ -1,0 +1,68 @@
+"""Scores a run, or a file of weights, on val and test."""
+
+import pathlib
+
+import jax
+from ml_collections import ConfigDict
+
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.evaluate import results_table
+from ipixmatch_jax.evaluate.scores import score
+from ipixmatch_jax.experiment import restore, validate
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.evaluator import build_evaluator
+from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.models.segmenter import variable_shapes
+from ipixmatch_jax.models.weights import load
+
+
+def evaluate_workdir(
+    workdir: pathlib.Path, which: str, root: str | None
+) -> str:
+    """Scores a run's checkpoint on val and, where there is one, on test.
+
+    Args:
+      workdir: the run's.
+      which: "best" or "last".
+      root: the data set's folder, if it is not where it was.
+
+    Returns:
+      a table with a row per network and set.
+    """
+    run = restore.restore(workdir, which, root)
+    data = open_data(run.config)
+    evaluate = build_evaluator(run.config, run.network, run.mesh)
+    rows = {}
+    for name, variables in run.variables.items():
+        scored = score(evaluate, data, {name: variables}, run.step)
+        rows[name] = [{which: scored, "class_names": data.class_names}]
+    return results_table.table(rows)
+
+
+def evaluate_weights(
+    config: ConfigDict, source: str, network: str | None = None
+) -> str:
+    """Scores a file of a whole network's weights on val, and on test if any.
+
+    Args:
+      config: names the data set, the network and the mode of evaluation.
+      source: a path or a name of the hub; see models/pretrained.py.
+      network: which network of a training checkpoint.
+
+    Returns:
+      a table with a row per set.
+
+    Raises:
+      ValueError, FileNotFoundError: one sentence on what does not fit.
+    """
+    validate.check(config)
+    data = open_data(config)
+    built = build_network(config)
+    shapes = variable_shapes(built)
+    variables = load.load(source, shapes, whole=True, network=network)
+    mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
+    variables = jax.device_put(variables, sharding.state_sharding(shapes, mesh))
+    evaluate = build_evaluator(config, built, mesh)
+    scored = score(evaluate, data, {"weights": variables}, 0)
+    row = {"file": scored, "class_names": data.class_names}
+    return results_table.table({pathlib.Path(source).name: [row]})

@@ -1,0 +1,210 @@
+"""Correlation of the rows of two N x N similarity matrices, by moments.
+
+With z the unit features about their mean over Omega, unit length makes
+mean(f) . z_j equal to h_j = (mean |z|^2 - |z_j|^2) / 2, so row i of A about its
+mean over j is A_ij - mean = z_i . z_j + h_j = c_i . Phi_j with c = (z, 1) and
+Phi = (z, h): nothing is lost where all the features are alike, as a new
+network's are.
+
+Row i of the student is u = Phi^q c^q_i, of the teacher v likewise. As for the
+channels, 1 - r is half the squared distance of the unit vectors, and with
+e = c^q_i / |u| - c^p_i / |v| that distance is
+|Phi^q e + (Phi^q - Phi^p) c^p_i / |v||^2: three small covariances.
+
+A row's variance is a quadratic form of a covariance: below some 1e-7 of the
+covariance's largest value it is rounding. Only pixels that are as similar to
+all others come there (midway between two classes, say).
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from ipixmatch_jax.losses.inter_pixel.affinity_mse import (
+    dot,
+    features,
+    products,
+    through_features,
+)
+from ipixmatch_jax.losses.inter_pixel.blocks import (
+    Image,
+    fold,
+    pixel_axes,
+    write,
+)
+from ipixmatch_jax.losses.inter_pixel.channel_correlation import (
+    MIN_VARIANCE,
+    inverse,
+    one_minus_pearson,
+    pearson_slopes,
+    root,
+)
+
+
+class _Spread(NamedTuple):
+    """Of features: count, mean [1, C], and the sum of |f - mean|^2."""
+
+    count: Array
+    mean: Array
+    squares: Array
+
+
+class _Moments(NamedTuple):
+    """Means over j, each [C + 1, C + 1], with A = Phi^q - Phi^p."""
+
+    qq: Array
+    qa: Array
+    aa: Array
+    pp: Array
+
+
+class _Rows(NamedTuple):
+    """Of some pixels, as rows i of the matrices.
+
+    Attributes:
+      distance: 1 - r, [..., 1].
+      varies: bool [..., 1], rows that count.
+      x: [..., C + 1], x_i . Phi^q_j + t_i . A_j is the slope of distance i by
+        A^q_ij.
+      t: [..., C + 1].
+    """
+
+    distance: Array
+    varies: Array
+    x: Array
+    t: Array
+
+
+def affinity_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
+    """Mean over i of 1 - Pearson's r over j of A^q_ij and A^p_ij (ours).
+
+    O(N C^2) time.
+
+    Args:
+      image: of C classes.
+      size: see pixels.py.
+
+    Returns:
+      float32 scalar, and its slope by the student's logits, float32 [..., C].
+    """
+    n = image.count()
+    classes = image.q.shape[-1]
+    spread_q, spread_p = _spreads(image, size)
+
+    def parts(q, p, keep):
+        f, g = features(q, keep), features(p, keep)
+        phi_q, cq = _factors(f.unit, keep, spread_q)
+        phi_p, cp = _factors(g.unit, keep, spread_p)
+        return f, phi_q, phi_p, cq, cp
+
+    def add_moments(moments, q, p, keep):
+        _, phi_q, phi_p, *_ = parts(q, p, keep)
+        a = phi_q - phi_p
+        pairs = ((phi_q, phi_q), (phi_q, a), (a, a), (phi_p, phi_p))
+        return _Moments(
+            *(
+                m + products(*pair)
+                for m, pair in zip(moments, pairs, strict=True)
+            )
+        )
+
+    zero = jnp.zeros((classes + 1, classes + 1))
+    moments = fold(add_moments, _Moments(*[zero] * 4), image, size)
+    moments = _Moments(*(m / n for m in moments))
+
+    def add_rows(sums, q, p, keep):
+        f, _, _, cq, cp = parts(q, p, keep)
+        rows = _rows(cq, cp, keep, moments, n)
+        total, count, by_x, by_t = sums
+        return (
+            total + jnp.sum(jnp.where(rows.varies, rows.distance, 0.0)),
+            count + rows.varies.sum(),
+            by_x + products(rows.x, f.unit),
+            by_t + products(rows.t, f.unit),
+        )
+
+    zero = jnp.zeros((classes + 1, classes))
+    start = (jnp.zeros(()), jnp.int32(0), zero, zero)
+    total, count, by_x, by_t = fold(add_rows, start, image, size)
+    count = jnp.maximum(count, 1)
+    # df_i = sum over j of (G_ij + G_ji) f_j, with G the slope by A^q.
+    f_q, f_a = n * moments.qq[:, :classes], n * moments.qa.T[:, :classes]
+
+    def make(nothing, q, p, keep, fresh):
+        f, phi_q, phi_p, cq, cp = parts(q, p, keep)
+        rows = _rows(cq, cp, keep, moments, n)
+        slope = dot(rows.x, f_q) + dot(rows.t, f_a)
+        slope += dot(phi_q, by_x) + dot(phi_q - phi_p, by_t)
+        return nothing, through_features(f, slope / count)
+
+    _, slope = write(make, None, image, size)
+    return total / count, slope
+
+
+def _rows(cq, cp, keep, moments: _Moments, n: Array) -> _Rows:
+    variance = _form(cp, moments.pp, cp)
+    u, v = root(_form(cq, moments.qq, cq)), root(variance)
+    varies = keep & (variance >= MIN_VARIANCE)
+    cp = cp * inverse(v)
+    e = cq * inverse(u) - cp
+    squared = (
+        _form(e, moments.qq, e)
+        + 2 * _form(e, moments.qa, cp)
+        + _form(cp, moments.aa, cp)
+    )
+    squared = jnp.maximum(squared, 0.0)
+    norms = jnp.sqrt(n) * u, jnp.sqrt(n) * v
+    along, back = (
+        jnp.where(varies, x / jnp.sqrt(n), 0.0)
+        for x in pearson_slopes(squared, *norms)
+    )
+    x = along * e - back * (cq * inverse(u))
+    return _Rows(one_minus_pearson(squared, *norms), varies, x, along * cp)
+
+
+def _spreads(image: Image, size: int) -> tuple[_Spread, _Spread]:
+    """Of the student's and of the teacher's features."""
+
+    def add(spreads, q, p, keep):
+        units = (features(x, keep).unit for x in (q, p))
+        return tuple(
+            _join(spread, _spread(unit, keep))
+            for spread, unit in zip(spreads, units, strict=True)
+        )
+
+    zero = jnp.zeros(())
+    empty = _Spread(zero, jnp.zeros((1, image.q.shape[-1])), zero)
+    return fold(add, (empty, empty), image, size)
+
+
+def _spread(unit: Array, keep: Array) -> _Spread:
+    count = keep.sum().astype(jnp.float32)
+    mean = jnp.sum(unit, pixel_axes(unit), keepdims=True)
+    mean = mean / jnp.maximum(count, 1)
+    centred = jnp.where(keep, unit - mean, 0.0)
+    return _Spread(count, mean, jnp.sum(centred * centred))
+
+
+def _join(a: _Spread, b: _Spread) -> _Spread:
+    """Of two sets of pixels (Chan et al., 1979)."""
+    count = a.count + b.count
+    part = b.count / jnp.maximum(count, 1)
+    apart = b.mean - a.mean
+    squares = a.squares + b.squares + a.count * part * jnp.sum(apart * apart)
+    return _Spread(count, a.mean + part * apart, squares)
+
+
+def _factors(unit: Array, keep: Array, spread: _Spread) -> tuple[Array, Array]:
+    """Phi and c, both [..., C + 1]; 0 outside Omega."""
+    z = jnp.where(keep, unit - spread.mean, 0.0)
+    mean = spread.squares / jnp.maximum(spread.count, 1)
+    h = (mean - jnp.sum(z * z, -1, keepdims=True)) / 2
+    h = jnp.where(keep, h, 0.0)
+    one = keep.astype(z.dtype)
+    return jnp.concatenate([z, h], -1), jnp.concatenate([z, one], -1)
+
+
+def _form(x: Array, moment: Array, y: Array) -> Array:
+    """x_i' moment y_i for every row, [..., 1]."""
+    return jnp.sum(dot(x, moment) * y, -1, keepdims=True)

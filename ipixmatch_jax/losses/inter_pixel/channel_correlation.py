@@ -1,0 +1,213 @@
+"""Correlation of class maps, from sums and differences of one pass.
+
+A class's maps, u of the student and v of the teacher, are class probabilities
+about their means over Omega. 1 - r is half the squared distance of the unit
+vectors u / |u| and v / |v|, and with w = u - v, taken pixel by pixel, that
+distance is (|w|^2 + 2 w.v (|v| - |u|) / |v| + (|v| - |u|)^2) / |u|^2: where
+the student is close to the teacher every term is as small as the result.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from ipixmatch_jax.losses.inter_pixel.blocks import (
+    Image,
+    fold,
+    pixel_axes,
+    write,
+)
+
+# Added to the product of two norms in a Pearson coefficient.
+EPS = 1e-12
+# Where the teacher varies less than this there is no relation to keep.
+MIN_VARIANCE = 1e-8
+
+
+class _Origin(NamedTuple):
+    """One pixel's class probabilities, which a map is measured from.
+
+    Attributes:
+      sure: bool [1, C], at most one class, above 1/2.
+      at: float32 [1, C].
+    """
+
+    sure: Array
+    at: Array
+
+
+class _Sums(NamedTuple):
+    """Of the pixels so far, each float32 [1, C] but the count.
+
+    Means of u, v and w before they are centred, and the sums of products
+    about those means.
+    """
+
+    count: Array
+    mean_u: Array
+    mean_v: Array
+    mean_w: Array
+    uu: Array
+    vv: Array
+    uv: Array
+    ww: Array
+    wv: Array
+
+
+def channel_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
+    """Mean over classes of 1 - Pearson's r over the pixels (DIST, 2022).
+
+    A class that the student holds exactly constant has r = 0 and no slope.
+
+    Args:
+      image: of C classes.
+      size: see pixels.py.
+
+    Returns:
+      float32 scalar, and its slope by the student's logits, float32 [..., C].
+    """
+    n = image.count()
+    # From a pixel of Omega on, a constant map is 0 without any rounding.
+    first = jnp.unravel_index(jnp.argmax(image.keep), image.keep.shape)
+    from_q, from_p = (_origin(x[first][None]) for x in (image.q, image.p))
+    zero = jnp.zeros((1, image.q.shape[-1]))
+
+    def add(sums, q, p, keep):
+        u, v = _map(jax.nn.softmax(q), from_q), _map(jax.nn.softmax(p), from_p)
+        return _join(sums, _sums(u, v, keep))
+
+    start = _Sums(jnp.zeros(()), *[zero] * 8)
+    sums = fold(add, start, image, size)
+    u_norm, v_norm = root(sums.uu), root(sums.vv)
+    near = sums.ww < sums.vv / 4
+    gap = -(sums.ww + 2 * sums.wv) * inverse(u_norm + v_norm)
+    stretch = jnp.where(near, gap * inverse(v_norm), 0.0)
+    squared = jnp.where(
+        near,
+        (sums.ww + 2 * sums.wv * stretch + gap * gap) * inverse(sums.uu),
+        2 - 2 * sums.uv * inverse(u_norm) * inverse(v_norm),
+    )
+    squared = jnp.maximum(squared, 0.0)
+    varies = sums.vv / n >= MIN_VARIANCE
+    share = varies / jnp.maximum(varies.sum(), 1)
+    along, back = pearson_slopes(squared, u_norm, v_norm)
+
+    def make(nothing, q, p, keep, fresh):
+        y = jax.nn.softmax(q)
+        u, v = _map(y, from_q), _map(jax.nn.softmax(p), from_p)
+        student = (u - sums.mean_u) * inverse(u_norm)
+        w, v = (u - v) - sums.mean_w, v - sums.mean_v
+        apart = jnp.where(
+            near,
+            (w + v * stretch) * inverse(u_norm),
+            student - v * inverse(v_norm),
+        )
+        slope = through_softmax(y, share * (along * apart - back * student))
+        return nothing, jnp.where(keep, slope, 0.0)
+
+    _, slope = write(make, None, image, size)
+    distance = one_minus_pearson(squared, u_norm, v_norm)
+    return jnp.sum(share * distance), slope
+
+
+def one_minus_pearson(apart: Array, u_norm: Array, v_norm: Array) -> Array:
+    """1 - u.v / (|u||v| + EPS), of |u/|u| - v/|v||^2 and the norms."""
+    norms = u_norm * v_norm
+    return (EPS + norms * apart / 2) / (norms + EPS)
+
+
+def pearson_slopes(
+    apart: Array, u_norm: Array, v_norm: Array
+) -> tuple[Array, Array]:
+    """a and b, where 1 - r has the slope a (u/|u| - v/|v|) - b u/|u| by u."""
+    norms = u_norm * v_norm
+    along = norms / (norms + EPS) * inverse(u_norm)
+    less = v_norm * EPS * (1 - apart / 2) / (norms + EPS) ** 2
+    return along, along * apart / 2 + less
+
+
+def through_softmax(y: Array, slope: Array) -> Array:
+    """Slope by logits, of the slope by their softmax y, [..., C].
+
+    A constant on every class changes nothing; with that of a class above 1/2
+    as the constant, what is left of a sure pixel is not a difference of two
+    large numbers.
+    """
+    high = jnp.sum(jnp.where(y > 0.5, slope, 0.0), -1, keepdims=True)
+    slope = slope - high
+    return y * (slope - jnp.sum(y * slope, -1, keepdims=True))
+
+
+def root(x: Array) -> Array:
+    """sqrt where x is positive; elsewhere 0."""
+    return jnp.sqrt(jnp.maximum(x, 0.0))
+
+
+def inverse(x: Array) -> Array:
+    """1 / x where x is positive; elsewhere 0."""
+    positive = x > 0
+    return jnp.where(positive, 1 / jnp.where(positive, x, 1.0), 0.0)
+
+
+def _origin(logits: Array) -> _Origin:
+    y = jax.nn.softmax(logits)
+    sure = y > 0.5
+    return _Origin(sure, _from_zero(y, sure))
+
+
+def _map(y: Array, origin: _Origin) -> Array:
+    return _from_zero(y, origin.sure) - origin.at
+
+
+def _from_zero(y: Array, sure: Array) -> Array:
+    """y, or y - 1 of the classes that are sure, with all its digits."""
+    others = jnp.sum(jnp.where(y > 0.5, 0.0, y), -1, keepdims=True)
+    return jnp.where(sure, jnp.where(y > 0.5, -others, y - 1), y)
+
+
+def _sums(u: Array, v: Array, keep: Array) -> _Sums:
+    """Of one block."""
+    axes = pixel_axes(u)
+    count = keep.sum().astype(jnp.float32)
+    n = jnp.maximum(count, 1)
+
+    def mean(x):
+        return jnp.sum(jnp.where(keep, x, 0.0), axes, keepdims=True) / n
+
+    def product(x, y):
+        return jnp.sum(x * y, axes, keepdims=True)
+
+    w = u - v
+    means = [mean(x) for x in (u, v, w)]
+    u, v, w = (
+        jnp.where(keep, x - m, 0.0)
+        for x, m in zip((u, v, w), means, strict=True)
+    )
+    products = [
+        product(*pair) for pair in ((u, u), (v, v), (u, v), (w, w), (w, v))
+    ]
+    return _Sums(count, *means, *products)
+
+
+def _join(a: _Sums, b: _Sums) -> _Sums:
+    """Of two sets of pixels (Chan et al., 1979)."""
+    count = a.count + b.count
+    part = b.count / jnp.maximum(count, 1)
+    u, v, w = (
+        b.mean_u - a.mean_u,
+        b.mean_v - a.mean_v,
+        b.mean_w - a.mean_w,
+    )
+    return _Sums(
+        count,
+        a.mean_u + part * u,
+        a.mean_v + part * v,
+        a.mean_w + part * w,
+        a.uu + b.uu + a.count * part * u * u,
+        a.vv + b.vv + a.count * part * v * v,
+        a.uv + b.uv + a.count * part * u * v,
+        a.ww + b.ww + a.count * part * w * w,
+        a.wv + b.wv + a.count * part * w * v,
+    )

@@ -1,0 +1,205 @@
+"""The inter-pixel consistency loss: what IPixMatch adds to its host.
+
+Known of the method (arXiv 2404.18891): it compares the soft predictions of
+teacher and student over the teacher's confident pixels, with a KL divergence
+or a correlation, and changes no model. The relation, softmax axis,
+temperature, form of the threshold, reduction and weight are our reading,
+offered side by side; see docs/inter_pixel_loss.md.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from ipixmatch_jax.losses.inter_pixel.affinity_correlation import (
+    affinity_correlation,
+)
+from ipixmatch_jax.losses.inter_pixel.affinity_kl import affinity_kl
+from ipixmatch_jax.losses.inter_pixel.affinity_mse import affinity_mse
+from ipixmatch_jax.losses.inter_pixel.blocks import Image
+from ipixmatch_jax.losses.inter_pixel.channel_correlation import (
+    channel_correlation,
+)
+from ipixmatch_jax.losses.inter_pixel.kl import channel_kl, pixel_kl
+
+# (image, temperature, pixels at a time) -> value, slope by student logits.
+_READINGS = {
+    ("channel", "kl"): channel_kl,
+    ("channel", "correlation"): lambda x, _, size: channel_correlation(x, size),
+    ("affinity", "mse"): lambda x, _, size: affinity_mse(x, size),
+    ("affinity", "correlation"): (
+        lambda x, _, size: affinity_correlation(x, size)
+    ),
+    ("affinity", "kl"): affinity_kl,
+    ("pixel", "kl"): pixel_kl,
+}
+READINGS = tuple(_READINGS)
+# A CPU's caches hold so many blocks of pixels, of two images and 21 classes.
+_BLOCKS = 8
+
+
+class Aux(NamedTuple):
+    """What the loss saw.
+
+    Attributes:
+      confident_share: float32 scalar, confident pixels over valid ones, of
+        the pixels that the stride leaves.
+      per_image: float32 [B], the loss of each image.
+    """
+
+    confident_share: Array
+    per_image: Array
+
+
+def inter_pixel_loss(
+    student_logits: Array,
+    teacher_logits: Array,
+    valid: Array,
+    *,
+    relation: str,
+    distance: str,
+    temperature: float,
+    threshold: float,
+    block: int = 512,
+    stride: int = 1,
+) -> tuple[Array, Aux]:
+    """Mean over the batch of a distance between relations of pixels.
+
+    With Omega the valid pixels where the teacher's largest softmax
+    probability reaches the threshold, T the temperature, p the teacher's and
+    q the student's logits of one image, y their softmax over the classes:
+
+    - channel, kl: P = softmax of p/T over Omega, class by class, Q of q;
+      T^2 times the mean over classes of KL(P || Q). With every pixel in
+      Omega this is channel-wise distillation (Shu et al., 2021).
+    - channel, correlation: mean over classes of 1 - Pearson's r over Omega
+      of the two softmax maps; classes that the teacher sees nowhere in Omega
+      (variance below 1e-8) are left out. With every pixel in Omega this is
+      DIST's intra-class term (Huang et al., 2022).
+    - affinity, mse: with f = y / |y| and A_ij = f_i . f_j over Omega, the
+      mean over i, j of (A^q_ij - A^p_ij)^2.
+    - affinity, correlation: mean over i of 1 - Pearson's r over j of A^q_ij
+      and A^p_ij; rows of A^p with a variance below 1e-8 are left out.
+    - affinity, kl: T^2 times the mean over i of KL between the softmax over
+      j of A^p_ij / T and that of A^q_ij / T.
+    - pixel, kl: T^2 times the mean over Omega of KL between class
+      distributions: the control with no relation between pixels.
+
+    All are exact at every resolution, in memory linear in the pixels; only
+    affinity, kl takes time quadratic in them. Near q = p each is built of
+    differences of q and p taken pixel by pixel, never of a difference of two
+    sums over the image, so value and gradient are as exact as those small
+    differences are in float32 (see the modules). The gradient is written by
+    hand and made with the value, so there are no derivatives beyond the first.
+
+    An image with fewer than two pixels in Omega gives 0 and still counts.
+
+    Args:
+      student_logits: [B, H, W, C], any float dtype; computed in float32.
+      teacher_logits: [B, H, W, C]; no gradient flows into it.
+      valid: bool [B, H, W], False on padding.
+      relation: "channel", "affinity" or "pixel".
+      distance: "kl", for the channels and affinities also "correlation", for
+        the affinities also "mse".
+      temperature: above 0, divides what the kl distances compare, only there;
+        no gradient flows into it.
+      threshold: least teacher probability, at temperature 1.
+      block: pixels along a side of the tiles of affinity, kl, with whose
+        square its memory grows. On a CPU the other readings take eight times
+        as many pixels at a time, elsewhere all of them.
+      stride: 1 takes every pixel; s takes every s-th row and column, an
+        approximation.
+
+    Returns:
+      float32 scalar and Aux.
+
+    Raises:
+      ValueError: relation and distance are not a pair above, or block or
+        stride is below 1.
+    """
+    check(relation, distance)
+    if block < 1 or stride < 1:
+        raise ValueError(
+            f"inter_pixel.block={block} and inter_pixel.stride={stride} are "
+            "counts of pixels: both are at least 1."
+        )
+    q, p = (
+        x[:, ::stride, ::stride].astype(jnp.float32)
+        for x in (student_logits, teacher_logits)
+    )
+    p = jax.lax.stop_gradient(p)
+    valid = valid[:, ::stride, ::stride]
+    confident = valid & (_confidence(p) >= threshold)
+    temperature = jax.lax.stop_gradient(jnp.float32(temperature))
+
+    run = functools.partial(_image_loss, (relation, distance), block)
+    # XLA reduces a batch of one forty times as slowly as no batch on a CPU.
+    if len(q) == 1:
+        per_image = run(q[0], p[0], confident[0], temperature)[None]
+    else:
+        per_image = jax.vmap(run, (0, 0, 0, None))(q, p, confident, temperature)
+    per_image = jnp.where(confident.sum((1, 2)) >= 2, per_image, 0.0)
+    share = confident.sum() / jnp.maximum(valid.sum(), 1)
+    return per_image.mean(), Aux(share.astype(jnp.float32), per_image)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _image_loss(pair, block, q, p, keep, temperature) -> Array:
+    """One image's value, whose slope by q comes with it."""
+    return _forward(pair, block, q, p, keep, temperature)[0]
+
+
+def _forward(pair, block, q, p, keep, temperature) -> tuple[Array, Array]:
+    return _reading(pair, block)(Image(q, p, keep), temperature)
+
+
+def _backward(pair, block, slope, cotangent):
+    # The teacher gets no gradient; a mask and a setting have none.
+    return cotangent * slope, None, None, None
+
+
+_image_loss.defvjp(_forward, _backward)
+
+
+def _reading(pair: tuple[str, str], block: int) -> Callable:
+    """(image, temperature) -> value, slope."""
+    reading = _READINGS[pair]
+
+    def in_blocks(image, temperature, size):
+        flat = Image(*(x.reshape(-1, *x.shape[2:]) for x in image))
+        value, slope = reading(flat, temperature, size)
+        return value, slope.reshape(image.q.shape)
+
+    if pair == ("affinity", "kl"):
+        return functools.partial(in_blocks, size=block)
+
+    def run(image, temperature):
+        # Elsewhere one pass over everything costs least: nothing is cached.
+        return jax.lax.platform_dependent(
+            image,
+            temperature,
+            cpu=functools.partial(in_blocks, size=_BLOCKS * block),
+            default=functools.partial(reading, size=None),
+        )
+
+    return run
+
+
+def check(relation: str, distance: str) -> None:
+    """Raises ValueError, naming the right pairs, for an unknown one."""
+    if (relation, distance) not in _READINGS:
+        pairs = ", ".join("/".join(pair) for pair in _READINGS)
+        raise ValueError(
+            f"inter_pixel.relation={relation!r} with distance={distance!r} is "
+            f"not a reading of the loss; the pairs are {pairs}."
+        )
+
+
+def _confidence(logits: Array) -> Array:
+    """The largest softmax probability of every pixel, without the others."""
+    top = logits.max(-1, keepdims=True)
+    return 1 / jnp.exp(logits - top).sum(-1)

@@ -1,0 +1,183 @@
+"""Convolution with torch's symmetric padding, and its unit with batch norm."""
+
+import itertools
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ipixmatch_jax.models.layers.norm import BatchNorm
+
+# Kaiming-normal fan-out (ResNet) and torch's default for a convolution,
+# uniform within 1 / sqrt(fan_in) (DeepLab's head).
+kaiming_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+class Conv(nn.Module):
+    """A square convolution without bias, padded by dilation * (k // 2).
+
+    The output of stride s has ceil(H / s) rows. Param `kernel` float32
+    [k, k, in, out], used in `dtype`.
+    """
+
+    features: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    init: Callable = kaiming_fan_out
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [B, H, W, in] to [B, ceil(H / s), ceil(W / s), out]."""
+        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.init, shape).astype(self.dtype)
+        x = x.astype(self.dtype)
+        if self.kernel == 1:
+            # As a matrix product: XLA:CPU takes five times as long for the
+            # kernel's gradient of a 1x1 convolution.
+            x = x[:, :: self.stride, :: self.stride]
+            return _store_gradient(x @ kernel[0, 0])
+        if self.stride == 1 and _mostly_padding(x.shape, self.dilation):
+            return _by_taps(x, kernel, self.dilation)
+        pad = self.dilation * (self.kernel // 2)
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            window_strides=(self.stride, self.stride),
+            padding=((pad, pad), (pad, pad)),
+            rhs_dilation=(self.dilation, self.dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+
+
+@jax.custom_vjp
+def _store_gradient(x):
+    """x, whose gradient XLA computes once instead of inside a transpose."""
+    return x
+
+
+_store_gradient.defvjp(
+    lambda x: (x, None), lambda _, g: (lax.optimization_barrier(g),)
+)
+
+
+def _mostly_padding(shape, dilation):
+    """Whether a dilated 3x3 kernel reads more zeros than values."""
+    _, h, w, _ = shape
+    read = (h + 2 * max(h - dilation, 0)) * (w + 2 * max(w - dilation, 0))
+    return 2 * read < 9 * h * w
+
+
+def _by_taps(x, kernel, dilation):
+    """The sum of one matrix product per tap, over what it reads of x.
+
+    A dilation of 18 on 13x13 features leaves the centre tap alone; a
+    convolution would multiply eight times as many zeros.
+    """
+    _, h, w, _ = x.shape
+    total = x @ kernel[1, 1]
+    for row, col in itertools.product(range(3), range(3)):
+        dy, dx = (row - 1) * dilation, (col - 1) * dilation
+        if (row, col) == (1, 1) or abs(dy) >= h or abs(dx) >= w:
+            continue
+        part = _shifted(_shifted(x, dy, 1), dx, 2) @ kernel[row, col]
+        pads = ((0, 0), _pads(dy), _pads(dx), (0, 0))
+        total = total + jnp.pad(part, pads)
+    return total
+
+
+def _shifted(x, offset, axis):
+    """The part of x that outputs read at that offset."""
+    size = x.shape[axis]
+    low, high = max(offset, 0), size + min(offset, 0)
+    return lax.slice_in_dim(x, low, high, axis=axis)
+
+
+def _pads(offset):
+    return max(-offset, 0), max(offset, 0)
+
+
+def max_pool(x: jax.Array) -> jax.Array:
+    """3x3 maximum at stride 2, padding 1, of x [B, H, W, C] >= 0.
+
+    Two separable maxima over strided slices: on XLA:CPU the gradient of a
+    windowed reduction takes ten times as long.
+    """
+    return _max_of_three(_max_of_three(x, 1), 2)
+
+
+def _max_of_three(x, axis):
+    # Zeros are neutral, since x is the output of a ReLU.
+    pads = [(0, 0)] * x.ndim
+    pads[axis] = (1, 1)
+    x = jnp.pad(x, pads)
+    count = (x.shape[axis] - 1) // 2
+    left, middle, right = (
+        lax.slice_in_dim(x, i, i + 2 * count - 1, 2, axis) for i in range(3)
+    )
+    # The first of equal values takes the gradient, as in torch.
+    x = jnp.where(left >= middle, left, middle)
+    return jnp.where(x >= right, x, right)
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch norm and, unless `relu` is off, ReLU.
+
+    Children `conv` and `bn`; the other attributes are `Conv`'s.
+    """
+
+    features: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    init: Callable = kaiming_fan_out
+    relu: bool = True
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, train: bool, sizes: jax.Array | None = None
+    ) -> jax.Array:
+        """Applies the unit to x [B, H, W, in].
+
+        Args:
+          x: the input.
+          train: batch statistics instead of running ones.
+          sizes: int32 [B, 2], true height and width of each image in the
+            unit's output, zeroed outside; None: all of it is true.
+
+        Returns:
+          [B, ceil(H / stride), ceil(W / stride), features] in `dtype`.
+        """
+        x = Conv(
+            self.features,
+            self.kernel,
+            self.stride,
+            self.dilation,
+            self.init,
+            self.dtype,
+            name="conv",
+        )(x)
+        x = BatchNorm(self.dtype, name="bn")(x, train)
+        if self.relu:
+            x = nn.relu(x)
+        return zero_outside(x, sizes)
+
+
+def zero_outside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
+    """Zeroes x [B, H, W, C] outside sizes int32 [B, 2]; None: x itself."""
+    if sizes is None:
+        return x
+    rows = jnp.arange(x.shape[1]) < sizes[:, :1]
+    cols = jnp.arange(x.shape[2]) < sizes[:, 1:]
+    inside = rows[:, :, None, None] & cols[:, None, :, None]
+    return jnp.where(inside, x, jnp.zeros((), x.dtype))
+
+
+def shrink(sizes: jax.Array | None, stride: int) -> jax.Array | None:
+    """True sizes after a layer of that stride: ceil(size / stride)."""
+    return None if sizes is None else (sizes + stride - 1) // stride

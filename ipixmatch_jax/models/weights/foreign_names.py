@@ -1,0 +1,155 @@
+"""Other people's names of a ResNet's tensors as the reference's names."""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+from ipixmatch_jax.models.backbones.resnet import VARIANTS
+from ipixmatch_jax.models.weights.torch_names import (
+    BACKBONE,
+    COUNTER,
+    HEAD,
+    shortened,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+# Hugging Face transformers' ResNet: a unit is `convolution` and
+# `normalization`; a block's units are layer.0 .. layer.2.
+_TRANSFORMERS = "embedder.embedder."
+_UNITS = (
+    (r"embedder\.embedder\.convolution", r"conv1"),
+    (r"embedder\.embedder\.normalization", r"bn1"),
+    (r"shortcut\.convolution", r"downsample.0"),
+    (r"shortcut\.normalization", r"downsample.1"),
+    (r"layer\.0\.convolution", r"conv1"),
+    (r"layer\.1\.convolution", r"conv2"),
+    (r"layer\.2\.convolution", r"conv3"),
+    (r"layer\.0\.normalization", r"bn1"),
+    (r"layer\.1\.normalization", r"bn2"),
+    (r"layer\.2\.normalization", r"bn3"),
+    (r"classifier\.1", r"fc"),
+)
+_STAGE = re.compile(r"encoder\.stages\.(\d)\.layers\.(\d+)\.")
+_CLASSIFIER = f"{BACKBONE}fc."
+
+
+class Layout(NamedTuple):
+    """The network that a set of tensors is of.
+
+    Attributes:
+      backbone: a key of resnet.VARIANTS.
+      stem: "deep" or "7x7".
+      num_classes: of the head; None if there is no head.
+    """
+
+    backbone: str
+    stem: str
+    num_classes: int | None
+
+
+def translate(
+    tensors: Mapping[str, np.ndarray], source: str
+) -> dict[str, np.ndarray]:
+    """Tensors under the reference's names, `backbone.` before a ResNet's.
+
+    Understood are the names of UniMatch and PyTorch-Encoding, torchvision,
+    timm and Hugging Face transformers. Counters of batches are left out; so
+    is the ImageNet classifier, which the log says.
+
+    Args:
+      tensors: arrays by the names of the file.
+      source: names the file in sentences.
+
+    Raises:
+      ValueError: two names are one, a tensor is not of floats, or the
+        network is timm's ResNet-D.
+    """
+    translated: dict[str, np.ndarray] = {}
+    transformers = any(_TRANSFORMERS in name for name in tensors)
+    for old, value in tensors.items():
+        name = _name(old, transformers)
+        if name.endswith(COUNTER):
+            continue
+        if name in translated:
+            raise ValueError(f"{source} has two tensors for {name}.")
+        translated[name] = value
+    dropped = [n for n in translated if n.startswith(_CLASSIFIER)]
+    if dropped:
+        _LOGGER.info(
+            "%s: dropped the classifier %s", source, shortened(dropped)
+        )
+    for name in dropped:
+        del translated[name]
+    _refuse(translated, source)
+    return translated
+
+
+def has_head(tensors: Mapping[str, np.ndarray]) -> bool:
+    """Whether translated tensors reach beyond the backbone."""
+    return any(name.startswith(HEAD) for name in tensors)
+
+
+def layout(tensors: Mapping[str, np.ndarray], source: str) -> Layout:
+    """The network that translated tensors are of.
+
+    Raises:
+      ValueError: none of ours, judged by the number of blocks of layer3.
+    """
+    found = re.compile(rf"{re.escape(BACKBONE)}layer3\.(\d+)\.")
+    blocks = {m[1] for name in tensors if (m := found.match(name))}
+    known = {sizes[2]: name for name, (sizes, _) in VARIANTS.items()}
+    if len(blocks) not in known:
+        names = ", ".join(f"{name} ({n})" for n, name in known.items())
+        raise ValueError(
+            f"{source} is no backbone of ours: layer3 has {len(blocks)} "
+            f"blocks, and known are {names}; its tensors are "
+            f"{shortened(tensors)}."
+        )
+    deep = f"{BACKBONE}conv1.weight" not in tensors
+    classifier = tensors.get("classifier.weight")
+    return Layout(
+        known[len(blocks)],
+        "deep" if deep else "7x7",
+        len(classifier)
+        if has_head(tensors) and classifier is not None
+        else None,
+    )
+
+
+def _name(name, transformers):
+    name = name.removeprefix("module.")
+    if transformers:
+        name = name.removeprefix("resnet.")
+        name = _STAGE.sub(lambda m: f"layer{int(m[1]) + 1}.{m[2]}.", name)
+        for pattern, ours in _UNITS:
+            name, changed = re.subn(rf"(^|\.){pattern}\.", rf"\1{ours}.", name)
+            if changed:
+                break
+    return name if name.startswith((BACKBONE, *HEAD)) else BACKBONE + name
+
+
+def _refuse(tensors, source):
+    """Raises ValueError on what no other shape would make fit."""
+    pooled = f"{BACKBONE}layer1.0.downsample.1.weight"
+    if pooled in tensors and tensors[pooled].ndim == 4:
+        raise ValueError(
+            f"{source} is a ResNet-D (timm's resnet50d, resnet101d): its "
+            "shortcuts average before they convolve, which this network does "
+            "not do; take timm/resnet50s.gluon_in1k, "
+            "timm/resnet101s.gluon_in1k or a torchvision file."
+        )
+    floats = (np.floating, ml_dtypes.bfloat16)
+    others = [
+        f"{name} {value.dtype}"
+        for name, value in tensors.items()
+        if not issubclass(value.dtype.type, floats)
+    ]
+    if others:
+        raise ValueError(
+            f"{source} has tensors not of floats: {shortened(others)}."
+        )

@@ -1,0 +1,1 @@
+"""Predicts images with a trained run, and exports it."""

@@ -1,0 +1,179 @@
+"""The command that predicts images, or writes a network for use elsewhere:
+
+python -m ipixmatch_jax.predict --workdir DIR --images PATH --out DIR
+python -m ipixmatch_jax.predict --workdir DIR --export FILE
+"""
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.predict import predictor, workdir
+
+_SMALLEST = 33  # pixels along a side of a window, or of an exported image
+
+
+def run() -> None:
+    """Does what the command line asks for; exits with 1 if a file is bad."""
+    args = _arguments(sys.argv[1:])
+    which = {
+        "network": args.network,
+        "checkpoint": args.checkpoint,
+        "root": args.root,
+    }
+    try:
+        if args.export is not None:
+            size = args.export_size
+            print(
+                workdir.export_workdir(
+                    args.workdir, args.export, size=size, **which
+                )
+            )
+            return
+        done = workdir.predict_workdir(
+            args.workdir,
+            args.images,
+            args.out,
+            kinds=_kinds(args),
+            averaging=predictor.Averaging(
+                args.scales or (1.0,), bool(args.flip)
+            ),
+            window=args.window,
+            **which,
+        )
+    except (ValueError, OSError) as error:
+        sys.exit(f"ipixmatch_jax: {error}")
+    print(
+        f"{args.out}: {done.predicted} images predicted, {done.there} were "
+        f"there already, {done.bad} could not be read."
+    )
+    sys.exit(int(done.bad > 0))
+
+
+def _kinds(args) -> tuple[str, ...]:
+    kinds = ["predictions"]
+    kinds += ["overlays"] * (args.overlay is not False)
+    return (*kinds, *["confidence"] * bool(args.confidence))
+
+
+# Options that go with --images alone; None means not given.
+_PREDICTING = ("out", "confidence", "overlay", "flip", "scales", "window")
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = arguments.parser(
+        "ipixmatch_jax.predict",
+        description="Predicts images with a trained network, or writes it as "
+        "one file that runs with JAX alone.",
+        epilog="What is in --out already is left, so a stopped command "
+        "continues. Exit code 1: a file could not be read; it is named.",
+    )
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, required=True, help="a run's folder"
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--images",
+        type=pathlib.Path,
+        help="an image, a folder, or a text file with a path per line",
+    )
+    what.add_argument(
+        "--export", type=pathlib.Path, metavar="FILE", help="a zip to write"
+    )
+    _add_networks(parser)
+    _add_predicting(parser)
+    args = parser.parse_args(words)
+    if args.export is not None:
+        given = [n for n in _PREDICTING if getattr(args, n) is not None]
+        if given:
+            parser.error(f"--{given[0]} goes with --images, not --export")
+    elif args.out is None:
+        parser.error("--images needs --out DIR")
+    elif args.export_size is not None:
+        parser.error("--export-size goes with --export")
+    return args
+
+
+def _add_networks(parser) -> None:
+    parser.add_argument(
+        "--network",
+        choices=("best", "student", "teacher", "twin"),
+        default="best",
+        help="default: the one that scored best on val",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="default: %(default)s",
+    )
+    parser.add_argument("--root", help="the data set's folder, if it moved")
+    parser.add_argument(
+        "--export-size",
+        type=pixels,
+        metavar="PIXELS",
+        help="side of the largest images that the exported network takes "
+        f"(default: {workdir.EXPORTED}, or that of the crops)",
+    )
+
+
+def _add_predicting(parser) -> None:
+    switch = argparse.BooleanOptionalAction
+    parser.add_argument("--out", type=pathlib.Path, help="gets the pictures")
+    parser.add_argument(
+        "--overlay",
+        action=switch,
+        help="also the colours over the image (on by default)",
+    )
+    parser.add_argument(
+        "--confidence",
+        action="store_true",
+        default=None,
+        help="also the probability of each pixel's class, as grey",
+    )
+    parser.add_argument(
+        "--flip",
+        action="store_true",
+        default=None,
+        help="average with the mirror image",
+    )
+    parser.add_argument(
+        "--scales",
+        type=scales,
+        metavar="S,S,...",
+        help="average over resized images, such as 0.75,1,1.25",
+    )
+    parser.add_argument(
+        "--window",
+        type=pixels_or_none,
+        metavar="PIXELS",
+        help="cut every image into windows of that side; 0: none. By default "
+        f"images above {predictor.LARGE:,} pixels, or as the run was scored",
+    )
+
+
+def pixels(word: str) -> int:
+    """The side of a window; argparse shows this name where it is none."""
+    side = int(word)
+    if side < _SMALLEST:
+        raise argparse.ArgumentTypeError(f"{side} is below {_SMALLEST} pixels")
+    return side
+
+
+def pixels_or_none(word: str) -> int:
+    """`pixels`, or 0."""
+    return 0 if word == "0" else pixels(word)
+
+
+def scales(word: str) -> tuple[float, ...]:
+    """Factors between commas."""
+    factors = tuple(float(part) for part in word.split(","))
+    if not all(0.1 <= factor <= 4 for factor in factors):
+        raise argparse.ArgumentTypeError(f"{word} leaves 0.1 to 4")
+    return factors
+
+
+if __name__ == "__main__":
+    run()

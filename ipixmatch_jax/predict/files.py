@@ -1,0 +1,233 @@
+"""Which images are predicted, and where what was predicted goes.
+
+    OUT/predictions/a/b.png   ids, in the colours of the classes
+    OUT/overlays/a/b.png      the colours over the image
+    OUT/confidence/a/b.png    255 times the probability of the class
+    OUT/predictions.json      what they were made with, names and colours
+
+for an image `a/b.jpg` below the folder that was named.
+"""
+
+import json
+import os
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ipixmatch_jax.data.files.image_mask_pairs import ENDINGS
+from ipixmatch_jax.predict.predictor import Prediction
+from ipixmatch_jax.utils import atomic, pictures
+from ipixmatch_jax.utils.atomic import write_json
+
+KINDS = ("predictions", "overlays", "confidence")
+SETTINGS = "predictions.json"
+
+_FAST = 1  # Of zlib's nine: overlays are to look at, not to keep.
+
+
+class Item(NamedTuple):
+    """One image to predict.
+
+    Attributes:
+      path: of the file.
+      name: below the output folders, without its ending, with slashes.
+    """
+
+    path: str
+    name: str
+
+
+def find(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
+    """The images that a path stands for, in order.
+
+    Args:
+      source: an image, a folder with sub-folders, or a text file with a path
+        per line, relative to where it lies.
+      out: the outputs' folder; what they are is not taken for images.
+
+    Raises:
+      FileNotFoundError: nothing is there, or no image.
+      ValueError: two images would have one output, or an image lies where an
+        output goes.
+    """
+    if source.is_dir():
+        paths, base = _walk(source, out), source
+    elif not source.exists():
+        raise FileNotFoundError(
+            f"No images at {source}: --images is an image, a folder, or a "
+            "text file with a path per line."
+        )
+    elif source.suffix.lower() in ENDINGS:
+        paths, base = [source], source.parent
+    else:
+        paths, base = _listed(source)
+    if not paths:
+        raise FileNotFoundError(
+            f"{source} holds no images: they are files that end in "
+            f"{', '.join(ENDINGS)}, in sub-folders too."
+        )
+    names = [p.relative_to(base).with_suffix("").as_posix() for p in paths]
+    _check_names(paths, names)
+    items = [Item(str(p), n) for p, n in zip(paths, names, strict=True)]
+    _check_outputs(items, out)
+    return items
+
+
+def _walk(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]:
+    ours = {os.path.realpath(out / kind) for kind in KINDS}
+    # The folder that was asked for is looked into, whatever it is.
+    found, seen = [], ours - {os.path.realpath(folder)}
+    # Linked folders are followed, each once, so that a circle ends.
+    for path, below, names in os.walk(folder, followlinks=True):
+        below.sort()
+        if os.path.realpath(path) in seen:
+            below.clear()
+            continue
+        seen.add(os.path.realpath(path))
+        for name in sorted(names):
+            ending = os.path.splitext(name)[1].lower()
+            if ending in ENDINGS and not name.startswith("."):
+                found.append(pathlib.Path(path, name))
+    return found
+
+
+def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
+    """The paths in a text file, and the folder that all lie below."""
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{source} is neither an image ({', '.join(ENDINGS)}) nor a list "
+            "of paths in UTF-8."
+        ) from error
+    base = pathlib.Path(os.path.abspath(source.parent))
+    # A line twice is one image; `..` goes, as names are below a folder.
+    paths = dict.fromkeys(
+        os.path.abspath(base / line.strip()) for line in lines if line.strip()
+    )
+    if not all(pathlib.Path(path).is_relative_to(base) for path in paths):
+        base = pathlib.Path(os.path.commonpath(map(os.path.dirname, paths)))
+    return [pathlib.Path(path) for path in paths], base
+
+
+def _check_names(paths, names) -> None:
+    seen = {}
+    for path, name in zip(paths, names, strict=True):
+        if name in seen:
+            raise ValueError(
+                f"{seen[name]} and {path} differ in their endings alone, and "
+                f"both would be written to {name}.png: rename one of them."
+            )
+        seen[name] = path
+
+
+def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
+    inputs = {os.path.realpath(item.path) for item in items}
+    for item in items:
+        for kind in KINDS:
+            path = output(out, kind, item.name)
+            if os.path.realpath(path) in inputs:
+                raise ValueError(
+                    f"{path} is one of the images and would be overwritten: "
+                    "choose another --out."
+                )
+
+
+def output(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
+    """The file of one kind of output of an image."""
+    return out / kind / f"{name}.png"
+
+
+def missing(
+    items: list[Item], out: pathlib.Path, kinds: tuple[str, ...]
+) -> list[Item]:
+    """The images of which an output is not there; none is there in part."""
+    return [
+        item
+        for item in items
+        if not all(output(out, kind, item.name).is_file() for kind in kinds)
+    ]
+
+
+def check_settings(out: pathlib.Path, settings: dict) -> None:
+    """Notes what predictions are made with, beside them.
+
+    Args:
+      out: the outputs' folder, which may hold some already.
+      settings: what JSON can hold.
+
+    Raises:
+      ValueError: those that are there were made with something else.
+    """
+    path = out / SETTINGS
+    if path.exists():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        changed = [k for k in settings if there.get(k) != settings[k]]
+        if changed:
+            raise ValueError(
+                f"{out} holds predictions of another kind "
+                f"({', '.join(_change(there, settings, k) for k in changed)}):"
+                " choose another --out, or delete it."
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(path, settings)
+
+
+def _change(there: dict, here: dict, key: str) -> str:
+    if isinstance(here[key], dict | list) and key != "scales":
+        return f"other {key.replace('_', ' ')}"
+    return f"{key.replace('_', ' ')} {there.get(key)} there, {here[key]} here"
+
+
+def write(
+    out: pathlib.Path,
+    kinds: tuple[str, ...],
+    name: str,
+    prediction: Prediction,
+    palette,
+) -> None:
+    """Writes the outputs of an image, each whole or not at all.
+
+    Args:
+      out: the outputs' folder.
+      kinds: of KINDS.
+      name: of the image, see Item.
+      prediction: its.
+      palette: one (red, green, blue) in 0..255 per class id.
+    """
+    for kind in kinds:
+        path = output(out, kind, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = _PICTURES[kind](prediction, palette)
+        level = _FAST if kind == "overlays" else 6
+        with atomic.replacing(path) as partial:
+            picture.save(partial, format="PNG", compress_level=level)
+
+
+def _indexed(prediction: Prediction, palette) -> Image.Image:
+    picture = Image.fromarray(prediction.ids)
+    picture.putpalette([int(value) for colour in palette for value in colour])
+    return picture
+
+
+def _overlay(prediction: Prediction, palette) -> Image.Image:
+    """Image and colours, half and half."""
+    colours = pictures.colour(prediction.ids, palette)
+    image = pictures.shown(prediction.image)
+    mixed = (image.astype(np.uint16) + colours) // 2
+    return Image.fromarray(mixed.astype(np.uint8))
+
+
+def _confidence(prediction: Prediction, palette) -> Image.Image:
+    del palette
+    levels = np.round(255 * np.clip(prediction.confidence, 0, 1))
+    return Image.fromarray(levels.astype(np.uint8))
+
+
+_PICTURES = {
+    "predictions": _indexed,
+    "overlays": _overlay,
+    "confidence": _confidence,
+}

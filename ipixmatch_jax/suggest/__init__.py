@@ -1,0 +1,1 @@
+"""Chooses the unlabelled images to label next."""

@@ -1,0 +1,72 @@
+"""Says which unlabelled images to label next:
+
+python -m ipixmatch_jax.suggest --workdir DIR -n 20
+"""
+
+import pathlib
+import sys
+
+from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.suggest.workdir import (
+    SHOWN,
+    Suggestions,
+    suggest_images,
+    write,
+)
+
+
+def run() -> None:
+    """Suggests what the command line asks for."""
+    args = _arguments()
+    out = args.out or args.workdir / "suggestions"
+    if out.exists() and not out.is_dir():
+        sys.exit(f"ipixmatch_jax: {out} is a file; --out needs a folder.")
+    try:
+        suggestions = suggest_images(args.workdir, args.n, args.root)
+        paths = write(suggestions, out)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"ipixmatch_jax: {error}")
+    for sentence in suggestions.bad:
+        print(f"Skipped: {sentence}", file=sys.stderr)
+    print("\n".join([_words(suggestions, args.n), *map(str, paths)]))
+
+
+def _words(suggestions: Suggestions, asked: int) -> str:
+    count = len(suggestions.names)
+    total = len(suggestions.rows)
+    if asked > total:
+        words = f"{asked} were asked for, and these are all there are: {count}"
+    else:
+        words = f"{count} of {total} unlabelled images"
+    if count > SHOWN:
+        words += f"; the sheet shows the first {SHOWN}"
+    return words + "."
+
+
+def _arguments():
+    parser = arguments.parser(
+        "ipixmatch_jax.suggest",
+        description="Chooses the unlabelled images that a run's networks "
+        "know least of and that differ from one another and from the "
+        "labelled ones; writes a list, a table and a contact sheet.",
+    )
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, required=True, help="a run's folder"
+    )
+    parser.add_argument(
+        "-n",
+        type=int,
+        default=20,
+        help="how many to choose (default: %(default)s)",
+    )
+    parser.add_argument("--root", help="the data set's folder, if it moved")
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        help="the folder to write to (default: suggestions, in the workdir)",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""Trains a grid of configs and writes one table."""

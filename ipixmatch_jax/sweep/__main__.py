@@ -1,0 +1,59 @@
+"""Runs a grid of configs in one process and writes one table:
+
+python -m ipixmatch_jax.sweep --config CONFIG --grid inter_pixel.weight=0,0.1 \
+  --grid seed=0,1,2 --workdir DIR
+"""
+
+import functools
+import pathlib
+import sys
+
+from absl import app, flags
+
+from ipixmatch_jax.cli import config_flag
+
+# Data workers import this file again: everything heavy waits for main().
+_GRID = flags.DEFINE_multi_string(
+    "grid",
+    [],
+    "An axis, FIELD=VALUE,VALUE, or FIELD+FIELD=VALUE+VALUE,VALUE+VALUE for "
+    "fields that change together. Give it once per axis; `seed` is averaged "
+    "over, the others make the rows.",
+)
+_BASELINE = flags.DEFINE_string(
+    "baseline", None, "FIELD=VALUE of one more row, ahead of the others."
+)
+
+
+def main(argv: list[str]) -> None:
+    """Runs the sweep; exits with 143 or 130 after a save on a signal."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+    from ipixmatch_jax.sweep import grid, runner
+
+    folder = pathlib.Path(flags.FLAGS.workdir)
+    config_flag.quieten()
+    try:
+        cells = grid.make(
+            flags.FLAGS.config, _GRID.value, _BASELINE.value, folder
+        )
+        code = runner.run(cells, folder)
+    except (ValueError, OSError) as error:
+        sys.exit(f"ipixmatch_jax: {error}")
+    print((folder / "sweep.md").read_text(encoding="utf-8"), end="")
+    if code:
+        print("Stopped on a signal; the same command continues.")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["config", "workdir"])
+    app.run(
+        main,
+        flags_parser=functools.partial(
+            config_flag.parse,
+            module="ipixmatch_jax.sweep",
+            shown=("config", "workdir", "grid", "baseline"),
+            required=("config", "workdir"),
+        ),
+    )

@@ -1,0 +1,106 @@
+"""Updates that are not finite: when to give up, and what to replay."""
+
+import collections
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from ipixmatch_jax.data.registry import DataSet
+from ipixmatch_jax.utils.atomic import write_json
+
+# Skipped updates in a row after which a run has diverged.
+PATIENCE = 10
+# In the workdir: which images these updates were of.
+FILE = "diverged_inputs.json"
+
+
+class DivergenceError(RuntimeError):
+    """Too many updates in a row were not finite."""
+
+
+class Watch:
+    """Knows the images of the last steps, and when they were bad for long."""
+
+    def __init__(self, data: DataSet, workdir: pathlib.Path):
+        """Takes the sources that batches come from, and the run's folder."""
+        self._data = data
+        self._path = workdir / FILE
+        # A step's metrics are looked at one step late.
+        self._batches = collections.deque(maxlen=PATIENCE + 1)
+
+    def read(self, step: int, batch: dict[str, Any]) -> None:
+        """Takes this process's batch of data/pipeline.py for a step."""
+        kinds = [kind for kind in ("labelled", "unlabelled") if kind in batch]
+        self._batches.append((step, {k: batch[k]["index"] for k in kinds}))
+
+    def check(self, step: int, metrics: dict, last: Callable) -> None:
+        """Ends a run whose last updates were all skipped.
+
+        Every process must call it; the first one writes FILE, with the step,
+        the terms that are not finite, the last checkpoint, and "inputs": for
+        each of the updates its "step", and under "labelled" and "unlabelled"
+        the "names" of its images over all processes, and their "index" in the
+        source.
+
+        Args:
+          step: steps done, after the one that the metrics are of.
+          metrics: of step.train_step.
+          last: () -> path of the last checkpoint; None if there is none.
+
+        Raises:
+          DivergenceError: PATIENCE updates in a row were not finite.
+        """
+        if int(metrics["skipped_in_a_row"]) < PATIENCE:
+            return
+        terms = [
+            name
+            for name, value in metrics.items()
+            if name.startswith(("loss", "grad"))
+            and not np.isfinite(value).all()
+        ]
+        inputs = [
+            self._named(of, positions)
+            for of, positions in self._batches
+            if step - PATIENCE < of <= step
+        ]
+        last = str(last() or "none was saved yet")
+        if jax.process_index() == 0:
+            inputs = self._before(step, inputs) + inputs
+            what = {"step": step, "not_finite": terms, "checkpoint": last}
+            write_json(self._path, what | {"inputs": inputs})
+        raise DivergenceError(
+            f"{PATIENCE} updates in a row were not finite, the last at step "
+            f"{step} ({', '.join(terms)}); the weights are those before them. "
+            f"Last good checkpoint: {last}. The images of these updates: "
+            f"{self._path}. A lower --config.train.learning_rate is the usual "
+            "way out."
+        )
+
+    def _named(self, step: int, positions: dict[str, np.ndarray]) -> dict:
+        """One of the "inputs"; `positions` are this process's."""
+        named = {"step": step}
+        for kind, index in positions.items():
+            if jax.process_count() > 1:
+                index = multihost_utils.process_allgather(index, tiled=True)
+            index = np.asarray(index).tolist()
+            source = getattr(self._data, kind)
+            names = [source.name(i) for i in index]
+            named[kind] = {"names": names, "index": index}
+        return named
+
+    def _before(self, step: int, inputs: list[dict]) -> list[dict]:
+        """Those that an earlier process of this run wrote down."""
+        if not self._path.exists():
+            return []
+        first = min((one["step"] for one in inputs), default=step + 1)
+        written = json.loads(self._path.read_text(encoding="utf-8"))
+        return [
+            one
+            for one in written["inputs"]
+            if step - PATIENCE < one["step"] < first
+        ]

@@ -1,0 +1,1 @@
+"""Atomic files, pictures and versions: nothing of the field."""

@@ -1,0 +1,205 @@
+"""`ipixmatch COMMAND`, from any folder, as `pip install .` lays it out."""
+
+import importlib.metadata
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from ipixmatch_jax.cli.arguments import COMMANDS
+from ipixmatch_jax.configuration import files as packaged
+from tests import command_helps
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+SETUPTOOLS = int(importlib.metadata.version("setuptools").split(".")[0])
+
+
+# As pip writes it: worker processes begin with this file again.
+SCRIPT = """
+import sys
+from ipixmatch_jax.command import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+def ignored(folder, names):
+    del folder
+    return [n for n in names if n.startswith("__pycache__")]
+
+
+def copied(to):
+    """What a build reads, without what lies beside it in a checkout."""
+    to.mkdir()
+    for name in ("pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / name, to)
+    for name in ("ipixmatch_jax", "configs"):
+        shutil.copytree(ROOT / name, to / name, ignore=ignored)
+    return to
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A folder of packages, laid out as pyproject.toml says."""
+    to = tmp_path_factory.mktemp("site")
+    settings = PROJECT["tool"]["setuptools"]
+    for package in settings["packages"]:
+        folder = settings["package-dir"].get(package)
+        source = ROOT / (folder or package.replace(".", "/"))
+        target = to / package.replace(".", "/")
+        target.mkdir()
+        for kind in ("*.py", *settings["package-data"].get(package, ())):
+            for file in source.glob(kind):
+                shutil.copy(file, target)
+    (to / "ipixmatch").write_text(SCRIPT)
+    return to
+
+
+def run(site, folder, *words):
+    """A command in a process of its own, in a folder."""
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    environment |= {"XLA_FLAGS": ""}
+    # A step is not worth a good compilation.
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    return subprocess.run(
+        [sys.executable, str(site / "ipixmatch"), *words],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+        cwd=folder,
+        env=environment,
+    )
+
+
+def test_every_package_is_installed():
+    folders = {p.parent for p in (ROOT / "ipixmatch_jax").rglob("*.py")}
+    names = {".".join(p.relative_to(ROOT).parts) for p in folders}
+    listed = set(PROJECT["tool"]["setuptools"]["packages"])
+    assert listed == names | {"ipixmatch_jax.configs"}
+
+
+def test_every_file_is_installed(site):
+    here = (ROOT / "ipixmatch_jax").rglob("*.*")
+    files = {p.relative_to(ROOT) for p in here if p.suffix != ".pyc"}
+    assert files <= {p.relative_to(site) for p in site.rglob("*.*")}
+
+
+def test_the_entry_point_is_the_command():
+    module, _, name = PROJECT["project"]["scripts"]["ipixmatch"].partition(":")
+    assert (module, name) == ("ipixmatch_jax.command", "main")
+    for command in COMMANDS.values():
+        assert importlib.util.find_spec(command.module), command
+
+
+@pytest.fixture(scope="module")
+def helps(site, tmp_path_factory):
+    """Name -> [exit code, what `ipixmatch NAME --help` prints]."""
+    return command_helps.ask(site, tmp_path_factory.mktemp("helps"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command_reads_well(helps, name):
+    code, text = helps[name]
+    assert code in (None, 0)
+    lines = text.splitlines()
+    assert lines[0].startswith(f"usage: ipixmatch {name} [-h]")
+    at = lines.index("For example:")
+    assert lines[at + 1].startswith(f"  ipixmatch {name}")
+    assert at <= 70  # it fits on two screens
+    assert all(len(line) <= 80 for line in lines[:at])
+    options = "\n".join(lines[:at]).split("options:\n")[1].split("\n\n")[0]
+    for option in filter(None, options.split("\n  -")):
+        assert len(option.split()) > 2, f"{option} says nothing"
+
+
+def test_no_word_and_a_wrong_one(site, tmp_path):
+    done = run(site, tmp_path)
+    assert done.returncode == 2
+    for name, command in COMMANDS.items():
+        assert f"{name} " in done.stdout
+        assert command.purpose in done.stdout
+    assert run(site, tmp_path, "--help").returncode == 0
+    done = run(site, tmp_path, "trian")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ipixmatch: there is no command 'trian'; ")
+    assert all(name in line for name in COMMANDS)
+
+
+def test_packaged_configs_train_from_an_empty_folder(site, tmp_path):
+    # A folder of the same name must not come between.
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/common.py").write_text("raise ImportError('other')")
+    small = {"train.steps": 1, "train.batch_size": 2, "data.crop_size": 33}
+    small |= {"inter_pixel.weight": 0, "evaluate.batch_size": 64}
+    # The views of a data worker, whose process begins with our command.
+    small |= {"data.num_workers": 1}
+    fields = [f"--config.{field}={value}" for field, value in small.items()]
+    done = run(site, tmp_path, "train", "--config", "shapes.py:tiny", *fields)
+    assert "the splits are 1_16" in done.stderr
+    done = run(
+        site,
+        tmp_path,
+        "train",
+        "--config",
+        "shapes.py:tiny_1_16,method=supervised",
+        *fields,
+    )
+    assert done.returncode == 0, done.stderr
+    # Named after the config, as in a checkout.
+    (results,) = tmp_path.glob("runs/shapes_tiny_1_16_*/results.json")
+    assert '"step": 1' in results.read_text()
+
+
+def test_a_file_that_is_there_wins(site, tmp_path):
+    own = "from ipixmatch_jax.configs import common\ndef get_config(arg=''):\n"
+    own += "    c = common.base()\n    c.data.name = 'none of mine'\n"
+    own += "    return c\n"
+    (tmp_path / "voc.py").write_text(own)
+    done = run(site, tmp_path, "check", "--config=voc.py")
+    assert "No data set is called 'none of mine'" in done.stderr
+    # With configs/ before it, the package's is still found.
+    done = run(site, tmp_path, "check", "--config=configs/voc.py")
+    assert "No data set at data/voc" in done.stderr
+    done = run(site, tmp_path, "check", "--config=vok.py")
+    (line,) = done.stderr.splitlines()
+    assert "No config file at vok.py" in line
+    assert "voc.py" in line
+    assert "common.py" not in line
+
+
+def test_names_of_configs_in_a_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = ROOT / "configs/voc.py"
+    given = ["main", "--config", "voc.py:r50_92", "--config.seed=1"]
+    found = packaged.in_arguments(given)
+    assert found == ["main", "--config", f"{path}:r50_92", "--config.seed=1"]
+    found = packaged.in_arguments(["main", "--config=configs/voc.py"])
+    assert found == ["main", f"--config={path}"]
+    assert "common.py" not in packaged.names()
+
+
+@pytest.mark.skipif(SETUPTOOLS < 77, reason="pyproject.toml asks for 77")
+def test_a_real_installation(site, tmp_path):
+    to = tmp_path / "site"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet"),
+            *("--no-deps", "--no-build-isolation", "--no-index"),
+            *("--target", to, copied(tmp_path / "source")),
+        ],
+        check=True,
+        timeout=500,
+    )
+    package = to / "ipixmatch_jax"
+    files = {path.relative_to(to) for path in package.rglob("*.py")}
+    assert files == {p.relative_to(site) for p in site.rglob("*.py")}
+    assert (to / "bin/ipixmatch").is_file()
+    assert not (to / "configs").exists()

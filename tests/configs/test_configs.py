@@ -1,0 +1,186 @@
+"""Every recipe: its argument, its figures, its fields."""
+
+import pytest
+
+from ipixmatch_jax.configs import (
+    camvid,
+    cityscapes,
+    common,
+    folder,
+    methods,
+    shapes,
+    tfds,
+    voc,
+)
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.methods.registry import METHODS
+
+MODULES = {
+    voc: "r101_1_8",
+    cityscapes: "r101_1_16",
+    camvid: "tiny_1_8",
+    shapes: "tiny_1_16",
+    folder: "r50",
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_default_recipe_passes_its_own_check(module):
+    validate.check(module.get_config())
+
+
+EPOCHS = {"92": 1311, "183": 1300, "366": 1277, "732": 1231, "1464": 1140}
+EPOCHS |= {"1_16": 1240, "1_8": 1157, "1_4": 992}
+
+
+@pytest.mark.parametrize(("split", "epoch"), EPOCHS.items())
+def test_voc_has_unimatchs_iterations(split, epoch):
+    config = voc.get_config(f"r101_{split}")
+    assert config.train.steps == 80 * epoch
+    assert config.data.split == split
+
+
+@pytest.mark.parametrize(
+    ("split", "epoch"),
+    [("1_30", 359), ("1_16", 349), ("1_8", 325), ("1_4", 279), ("1_2", 186)],
+)
+def test_cityscapes_has_unimatchs_iterations(split, epoch):
+    config = cityscapes.get_config(f"r50_{split}")
+    assert config.train.steps == 240 * epoch
+    assert config.model.backbone == "r50"
+
+
+@pytest.mark.parametrize(
+    "arg", ["r18_1_8", "r101", "r101_1_3", "r101-1_8", "1_8", "r101_1_8_"]
+)
+def test_a_wrong_argument_lists_the_right_ones(arg):
+    with pytest.raises(ValueError, match=r"r50 r101 tiny.*92 183 366"):
+        voc.get_config(arg)
+
+
+def test_unlabelled_counts_are_those_of_the_published_lists(published_splits):
+    for name, module in (("pascal", voc), ("cityscapes", cityscapes)):
+        for split, count in module.UNLABELLED.items():
+            path = published_splits / name / split / "unlabeled.txt"
+            assert len(path.read_text().splitlines()) == count
+
+
+def test_a_config_survives_its_json(tmp_path):
+    config = common.base()
+    saved.save(config, tmp_path)
+    assert saved.load(tmp_path).to_dict() == config.to_dict()
+
+
+def test_a_config_of_another_version_names_what_it_lacks():
+    config = shapes.get_config()
+    del config.train["optimiser"]
+    with pytest.raises(ValueError, match=r"train\.optimiser is not"):
+        validate.check(config)
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"not the --workdir of a run"):
+        saved.load(tmp_path)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_recipe_takes_every_method(method):
+    for module, default in MODULES.items():
+        config = module.get_config(f"{default},method={method}")
+        assert config.method == method
+        validate.check(config)
+        assert config.data.split == module.get_config().data.split
+
+
+def test_the_recipes_know_the_methods():
+    assert tuple(METHODS) == methods.NAMES
+
+
+def test_the_hosts_where_none_is_named():
+    hosts = [module.get_config().method for module in MODULES]
+    assert hosts == ["unimatch", "unimatch", "fixmatch", "fixmatch", "unimatch"]
+    assert folder.get_config("tiny").method == "fixmatch"
+    assert voc.get_config().teacher == "ema"
+
+
+@pytest.mark.parametrize(
+    "arg", ["r101_1_8,method=fixmatsch", "r101_1_8,method=", "method=ema"]
+)
+def test_a_wrong_method_lists_the_right_ones(arg):
+    with pytest.raises(ValueError, match=r"supervised mean_teacher fixmatch"):
+        voc.get_config(arg)
+
+
+@pytest.mark.parametrize("arg", ["r18", "r50_1_8", "tiny,method=x", "r50,cps"])
+def test_a_folder_has_no_split_in_its_argument(arg):
+    with pytest.raises(ValueError, match=r"r50 r101 tiny|supervised mean_"):
+        folder.get_config(arg)
+
+
+def test_a_folders_classes_come_from_the_data():
+    for arg in ("r50", "r101", "tiny", "tiny,method=cps"):
+        assert folder.get_config(arg).model.num_classes == 0
+
+
+def test_a_tfds_argument_is_a_name_and_a_folders_recipe():
+    config = tfds.get_config("oxford_iiit_pet,tiny,method=cps")
+    assert (config.data.name, config.data.tfds) == ("tfds", "oxford_iiit_pet")
+    assert (config.model.backbone, config.method) == ("tiny", "cps")
+    config = tfds.get_config("own/small:1.0.0")
+    assert config.data.tfds == "own/small:1.0.0"
+    assert config.model.backbone == "r50"
+    validate.check(tfds.get_config())
+    with pytest.raises(ValueError, match="r50 r101 tiny"):
+        tfds.get_config("oxford_iiit_pet,r18")
+
+
+def test_a_method_alone_takes_the_default_split():
+    config = voc.get_config("method=cps")
+    assert (config.data.split, config.method) == ("1_8", "cps")
+
+
+# The table of TorchSemiSeg's own guide.
+CPS_EPOCHS = {voc: {"1_16": 32, "1_8": 34, "1_4": 40}}
+CPS_EPOCHS[cityscapes] = {"1_16": 128, "1_8": 137, "1_4": 160, "1_2": 240}
+
+
+@pytest.mark.parametrize("module", [voc, cityscapes])
+def test_cps_has_its_guides_epochs(module):
+    for split, epochs in CPS_EPOCHS[module].items():
+        train = module.get_config(f"r50_{split},method=cps").train
+        assert train.steps == epochs * (module.UNLABELLED[split] // 8)
+
+
+@pytest.mark.parametrize(
+    ("module", "split", "steps"),
+    [(voc, "1_8", 80 * 578), (cityscapes, "1_16", 240 * 174)],
+)
+def test_augseg_has_its_epochs_of_sixteen_images(module, split, steps):
+    config = module.get_config(f"r101_{split},method=augseg")
+    assert config.train.steps == steps
+    assert config.ema.copy_steps == config.train.eval_every
+    assert config.train.batch_size == 16
+
+
+def test_french_trains_with_a_constant_rate_and_decay():
+    config = voc.get_config("r101_1_8,method=mean_teacher")
+    assert (config.train.optimiser, config.train.schedule) == (
+        "adam",
+        "constant",
+    )
+    rate = config.train.learning_rate
+    assert rate * config.train.head_multiplier == pytest.approx(1e-5)
+    assert config.train.steps == 40_000
+    assert (config.ema.decay, config.ema.rampup) == (0.99, False)
+
+
+@pytest.mark.parametrize(
+    ("method", "teacher", "needed"),
+    [("cps", "ema", "shared"), ("mean_teacher", "shared", "ema")],
+)
+def test_a_methods_own_teacher_is_named(method, teacher, needed):
+    config = voc.get_config("r101_1_8")
+    config.method, config.teacher = method, teacher
+    with pytest.raises(ValueError, match=f"--config.teacher={needed}"):
+        validate.check(config)

@@ -1,0 +1,230 @@
+import fractions
+import functools
+import http.server
+import threading
+
+import pytest
+
+from ipixmatch_jax.data.files.split_list import read_list
+from ipixmatch_jax.data.splits import __main__ as splits_main
+from ipixmatch_jax.data.splits import download, draw, published
+
+
+def test_read_list_columns_and_final_newline(tmp_path):
+    path = tmp_path / "list.txt"
+    for end in ("", "\n", "\r\n"):
+        path.write_text("a.jpg b.png\nc.jpg None\nd.jpg" + end)
+        assert read_list(path) == [
+            ("a.jpg", "b.png"),
+            ("c.jpg", None),
+            ("d.jpg", None),
+        ]
+
+
+@pytest.mark.parametrize(
+    "line", ["../x.jpg m.png", "x.jpg a/../../m.png", "/x.jpg"]
+)
+def test_a_path_out_of_the_root_is_refused(tmp_path, line):
+    path = tmp_path / "list.txt"
+    path.write_text("a.jpg b.png\n" + line)
+    with pytest.raises(ValueError, match=r"line 2: .* leads out of the root"):
+        read_list(path)
+
+
+def test_malformed_lists_are_refused(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("my photo.jpg mask.png\n")
+    with pytest.raises(
+        ValueError, match="line 1: expected `image mask`, got 3"
+    ):
+        read_list(path)
+    path.write_text("\n")
+    with pytest.raises(ValueError, match="names no images"):
+        read_list(path)
+    with pytest.raises(FileNotFoundError, match="splits download"):
+        read_list(tmp_path / "gone.txt")
+
+
+def test_published_lists_have_their_line_counts(published_splits):
+    assert len(published.LISTS) == 35
+    for name, (lines, _) in published.LISTS.items():
+        assert len(read_list(published_splits / name)) == lines, name
+
+
+def test_published_splits_partition_the_train_sets(published_splits):
+    def images(name):
+        return {image for image, _ in read_list(published_splits / name)}
+
+    unions = {"pascal": images("pascal/train_aug.txt")}
+    for name in published.LISTS:
+        data_set, *split = name.split("/")
+        if len(split) < 2 or split[1] != "labeled.txt":
+            continue
+        labelled = images(name)
+        unlabelled = images(name.replace("labeled", "unlabeled"))
+        assert not labelled & unlabelled
+        union = unions.setdefault(data_set, labelled | unlabelled)
+        assert labelled | unlabelled == union
+    assert [len(unions[k]) for k in ("pascal", "cityscapes")] == [10582, 2975]
+    for data_set, union in unions.items():
+        assert not union & images(f"{data_set}/val.txt")
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """Serves a folder; yields a function from folder to address."""
+    servers = []
+
+    def start(folder):
+        handler = functools.partial(_Quiet, directory=str(folder))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_download_writes_what_is_published(published_splits, serve, tmp_path):
+    paths = download.download(tmp_path, serve(published_splits))
+    assert len(paths) == 35
+    for path in paths:
+        name = path.relative_to(tmp_path)
+        assert path.read_bytes() == (published_splits / name).read_bytes()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 35
+
+
+def test_download_refuses_another_list_and_writes_nothing(
+    serve, tmp_path, monkeypatch
+):
+    served, out = tmp_path / "served", tmp_path / "out"
+    served.mkdir()
+    (served / "good.txt").write_bytes(b"")
+    (served / "bad.txt").write_bytes(b"a b\n")
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    lists = {"good.txt": (0, empty), "bad.txt": (1, empty)}
+    monkeypatch.setattr(download, "LISTS", lists)
+    address = serve(served)
+    with pytest.raises(ValueError, match=r"bad.txt is not the published list"):
+        download.download(out, address)
+    (served / "bad.txt").unlink()
+    with pytest.raises(ConnectionError, match=r"bad.txt \(HTTP Error 404"):
+        download.download(out, address)
+    assert not out.exists()
+
+
+def test_download_offline_is_one_sentence(tmp_path, monkeypatch):
+    def offline(*_, **__):
+        raise download.urllib.error.URLError("no route")
+
+    monkeypatch.setattr(download.urllib.request, "urlopen", offline)
+    with pytest.raises(SystemExit, match=r"Cannot fetch \S+ .*no route"):
+        splits_main.main(["download", "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def _root(folder, images):
+    folder.mkdir()
+    lines = [f"train/{i}.jpg trainannot/{i}.png\n" for i in range(images)]
+    (folder / "train.txt").write_text("".join(lines))
+    (folder / "val.txt").write_text("val/0.jpg valannot/0.png\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("images", "share", "labelled"),
+    [
+        (367, "1/8", 46),
+        (20, "1/8", 3),
+        (10, "1/4", 3),
+        (9, "1/4", 2),
+        (5, "1/16", 1),
+    ],
+)
+def test_make_rounds_to_nearest_half_up_at_least_one(
+    tmp_path, images, share, labelled
+):
+    root = _root(tmp_path / "root", images)
+    out = tmp_path / "out"
+    share = fractions.Fraction(share)
+    assert draw.make(root, share, 0, out) == (labelled, images - labelled)
+    folder = out / f"1_{share.denominator}"
+    some = read_list(folder / "labeled.txt")
+    rest = read_list(folder / "unlabeled.txt")
+    assert len(some) == labelled
+    assert sorted(some + rest) == sorted(read_list(root / "train.txt"))
+    assert read_list(out / "val.txt") == read_list(root / "val.txt")
+
+
+def test_make_is_deterministic_and_nested(tmp_path):
+    root = _root(tmp_path / "root", 100)
+
+    def drawn(share, seed, out):
+        draw.make(root, fractions.Fraction(share), seed, tmp_path / out)
+        name = share.replace("/", "_")
+        return set(read_list(tmp_path / out / name / "labeled.txt"))
+
+    sixteenth = drawn("1/16", 0, "a")
+    assert sixteenth == drawn("1/16", 0, "b")
+    assert sixteenth < drawn("1/8", 0, "a") < drawn("1/2", 0, "a")
+    assert sixteenth != drawn("1/16", 1, "c")
+
+
+def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
+    splits_main.main(
+        [
+            "make",
+            "--root",
+            str(voc_mini),
+            "--labelled",
+            "1/5",
+            "--out",
+            str(tmp_path / "voc"),
+        ]
+    )
+    entries = read_list(tmp_path / "voc/1_5/labeled.txt")
+    assert len(entries) == 4
+    for image, mask in entries:
+        assert (voc_mini / image).is_file() and (voc_mini / mask).is_file()
+
+    root = tmp_path / "cityscapes"
+    for part in ("train", "val"):
+        folder = root / "leftImg8bit" / part / "ulm"
+        folder.mkdir(parents=True)
+        for i in range(4):
+            (folder / f"ulm_{i}_leftImg8bit.png").touch()
+    draw.make(root, fractions.Fraction(1, 2), 0, tmp_path / "out")
+    assert read_list(tmp_path / "out/val.txt")[1] == (
+        "leftImg8bit/val/ulm/ulm_1_leftImg8bit.png",
+        "gtFine/val/ulm/ulm_1_gtFine_labelTrainIds.png",
+    )
+    assert len(read_list(tmp_path / "out/1_2/labeled.txt")) == 2
+
+
+def test_make_refuses_bad_roots_and_shares(tmp_path):
+    root = _root(tmp_path / "root", 3)
+    for share, message in (("3/2", "between 0 and 1"), ("9/10", "leaves none")):
+        with pytest.raises(SystemExit, match=message):
+            splits_main.main(
+                [
+                    "make",
+                    "--root",
+                    str(root),
+                    "--labelled",
+                    share,
+                    "--out",
+                    str(tmp_path / "out"),
+                ]
+            )
+    with pytest.raises(FileNotFoundError, match=r"train.txt \(CamVid\)"):
+        draw.make(tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,86 @@
+"""The mesh, the rule for the state, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from ipixmatch_jax.configs import shapes
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.training import setup
+
+
+def test_data_zero_takes_every_device():
+    assert dict(sharding.make_mesh(0, 1).shape) == {"data": 8, "fsdp": 1}
+    assert dict(sharding.make_mesh(0, 4).shape) == {"data": 2, "fsdp": 4}
+    assert sharding.make_mesh(1, 1).size == 1
+    four = jax.devices()[4:]
+    mesh = sharding.make_mesh(0, 2, four)
+    assert dict(mesh.shape) == {"data": 2, "fsdp": 2}
+    assert set(mesh.devices.flat) == set(four)
+
+
+def test_more_devices_than_there_are_is_refused():
+    with pytest.raises(ValueError, match=r"asks for 16 devices and 8"):
+        sharding.make_mesh(8, 2)
+
+
+@pytest.mark.parametrize("batch", [2, 8, 12])
+def test_a_device_without_a_pair_of_images_is_refused(batch):
+    with pytest.raises(ValueError, match=r"multiple of 16"):
+        sharding.check_batch(batch, sharding.make_mesh(8, 1))
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_a_micro_batch_without_a_pair_of_images_is_refused(accumulate):
+    mesh = sharding.make_mesh(2, 2)
+    multiple = 8 * accumulate
+    sharding.check_batch(multiple, mesh, accumulate)
+    with pytest.raises(
+        ValueError, match=rf"batch_size=8 .* {multiple}: .*train\.accumulate\."
+    ):
+        sharding.check_batch(8, mesh, accumulate)
+
+
+REFUSED = {
+    "mesh.data": (16, "asks for 16 devices and 8 are here"),
+    "mesh.fsdp": (9, "asks for 9 devices and 8 are here"),
+    "train.batch_size": (12, "batch_size=12 is not a multiple of 16"),
+    "train.accumulate": (3, "batch_size=16 is not a multiple of 48"),
+}
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_what_does_not_fit_is_one_sentence_before_any_compilation(
+    field, monkeypatch
+):
+    def compiled(*args, **kwargs):
+        raise AssertionError("compiled")
+
+    value, sentence = REFUSED[field]
+    config = shapes.get_config()
+    config.train.batch_size = 16
+    config.update_from_flattened_dict({field: value})
+    monkeypatch.setattr(jax, "jit", compiled)
+    with pytest.raises(ValueError, match=sentence):
+        setup.build(config)
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_fewer_than_one_micro_batch_is_refused(value):
+    config = shapes.get_config()
+    config.train.accumulate = value
+    with pytest.raises(ValueError, match=r"train\.accumulate.*at least 1"):
+        validate.check(config)
+
+
+def test_large_arrays_are_cut_along_their_largest_divisible_axis():
+    mesh = sharding.make_mesh(2, 4)
+    tree = {
+        "kernel": jax.ShapeDtypeStruct((3, 3, 256, 512), jnp.float32),
+        "odd": jax.ShapeDtypeStruct((3, 333, 333), jnp.float32),
+        "small": jax.ShapeDtypeStruct((512,), jnp.float32),
+    }
+    specs = {k: v.spec for k, v in sharding.state_sharding(tree, mesh).items()}
+    assert specs["kernel"] == jax.P(None, None, None, "fsdp")
+    assert specs["odd"] == specs["small"] == jax.P()

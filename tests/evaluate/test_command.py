@@ -1,0 +1,135 @@
+"""A file of weights scored without a workdir."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.evaluate import __main__ as evaluate_command
+from ipixmatch_jax.experiment import score
+from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.models.weights import torch_names
+from tests import golden
+from tests.tiny_run import few_scenes
+
+
+@pytest.fixture(autouse=True)
+def _few_scenes(monkeypatch):
+    few_scenes(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return model_registry.build("tiny", 6, stem="7x7")
+
+
+@pytest.fixture(scope="module")
+def weights(network, tmp_path_factory):
+    """A file with random weights, as a distributed PyTorch run names them."""
+    path = tmp_path_factory.mktemp("weights") / "best.safetensors"
+    tensors = torch_names.to_torch_names(golden.random_variables(network))
+    save_file(
+        {f"module.{k}": np.ascontiguousarray(v) for k, v in tensors.items()},
+        path,
+    )
+    return path
+
+
+def config():
+    c = shapes_config.get_config()
+    c.model.stem = "7x7"
+    c.mesh.data = 1
+    return c
+
+
+def _mean_iou(network, source):
+    """Mean over the classes in percent, one image at a time, in NumPy."""
+    variables = golden.random_variables(network)
+    forward = jax.jit(lambda x: network.apply(variables, x[None], False)[0])
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    hits, both = np.zeros(6), np.zeros(6)
+    for i in range(len(source)):
+        image, mask = (np.asarray(part) for part in source[i])
+        logits = forward(np.float32((image / 255 - mean) / std))
+        guess = np.where(mask == 255, 255, np.asarray(logits).argmax(-1))
+        for k in range(6):
+            hits[k] += ((guess == k) & (mask == k)).sum()
+            both[k] += ((guess == k) | (mask == k)).sum()
+    return 100 * np.mean(hits / np.maximum(both, 1))
+
+
+def test_the_table_has_the_scores_of_the_file(network, weights):
+    table = score.evaluate_weights(config(), str(weights))
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in table.splitlines()[2:]
+    ]
+    data = shapes.open_set("", "", "1_16")
+    for row, on, source in zip(
+        rows, ("val", "test"), (data.val, data.test), strict=True
+    ):
+        assert row[:3] == ["best.safetensors", "file", on]
+        assert abs(float(row[3]) - _mean_iou(network, source)) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("model.stem", "deep", "set --config.model.stem=7x7"),
+        ("model.num_classes", 7, "shapes has 6 classes"),
+        ("evaluate.mode", "whole", "is unknown; it is one of original"),
+    ],
+)
+def test_a_config_that_does_not_fit(weights, field, value, words):
+    changed = config()
+    changed.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match=words):
+        score.evaluate_weights(changed, str(weights))
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "ipixmatch_jax.evaluate", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ([], "set --config.model.stem=7x7"),
+        (["--config.model.stemm=7x7"], "stemm"),
+        (["--config.model.stem=7x7", "--root=no", "more"], "more"),
+    ],
+)
+def test_the_command_says_what_is_wrong_in_one_line(weights, fields, words):
+    arguments = ["--config=configs/shapes.py", f"--weights={weights}"]
+    result = command(*arguments, *fields)
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("ipixmatch_jax: ")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--workdir=a", "--weights=b"],
+        ["--weights=b"],
+        ["--workdir=a", "--config=configs/shapes.py"],
+    ],
+)
+def test_the_command_wants_one_thing_to_score(arguments, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
+    with pytest.raises(SystemExit):
+        evaluate_command.run()
+    assert "usage: python -m ipixmatch_jax.evaluate" in capsys.readouterr().err

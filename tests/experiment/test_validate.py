@@ -1,0 +1,87 @@
+"""Fields on channels, normalisation and class weights: what is refused."""
+
+import json
+
+import pytest
+
+from ipixmatch_jax.configs import folder, voc
+from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.configuration import saved as configuration
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.sweep import grid
+
+
+def refused(match, make=folder.get_config, **changes):
+    config = make("tiny")
+    config.update_from_flattened_dict(
+        {f.replace("__", "."): v for f, v in changes.items()}
+    )
+    with pytest.raises(ValueError, match=match):
+        validate.check(config)
+
+
+def test_what_does_not_go_together_is_one_sentence():
+    refused(r"data.channels=5 is unknown; .* 3, 1, 2, 4", data__channels=5)
+    refused(r"add --config.data.normalisation=data", data__channels=4)
+    refused(r"nor beside config.data.mean", data__mean="0.4,0.4,0.4")
+    data = {"data__normalisation": "data"}
+    refused(r"data.mean='0.4,0.4' is not 3", data__mean="0.4,0.4", **data)
+    refused(r"go together", data__mean="0.4,0.4,0.4", **data)
+    refused(
+        r"every std is above 0",
+        data__mean="0.4,0.4,0.4",
+        data__std="0.2,0,0.2",
+        **data,
+    )
+    refused(
+        r"the images of voc are RGB",
+        lambda _: voc.get_config("tiny_1_8"),
+        data__channels=1,
+        **data,
+    )
+
+
+def test_weights_need_a_cross_entropy_and_numbers():
+    for name in ("ohem", "dice"):
+        refused(
+            f"labelled={name} has none to weight",
+            loss__labelled=name,
+            loss__class_weights="balanced",
+        )
+    refused(
+        r"class_weights='heavy' is not numbers", loss__class_weights="heavy"
+    )
+    refused(r"weights no class", loss__class_weights="0,0")
+    refused(r"weights no class", loss__class_weights="")
+
+
+def test_as_many_weights_as_classes():
+    config = shapes_config.get_config()
+    config.loss.class_weights = "1,2,3"
+    with pytest.raises(ValueError, match=r"class_weights='1,2,3' is not 6"):
+        open_data(config)
+    config.loss.class_weights = "1,2,3,4,5,6"
+    assert len(open_data(config).class_names) == 6
+
+
+def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(shapes, "TRAIN", 32)
+    config = shapes_config.get_config()
+    config.data.normalisation = "data"
+    config.loss.class_weights = "balanced"
+    (cell,) = grid.make(config, ["seed=0"], None, tmp_path).cells
+    begun = cell.config.copy_and_resolve_references()
+    open_data(begun)
+    assert begun.data.mean.count(",") == begun.data.std.count(",") == 2
+    assert begun.loss.class_weights.count(",") == 5
+    cell.workdir.mkdir(parents=True)
+    configuration.save(begun, cell.workdir)
+    grid.make(config, ["seed=0"], None, tmp_path)
+    path = cell.workdir / configuration.FILE
+    saved = json.loads(path.read_text())
+    saved["data"]["crop_size"] = 65
+    path.write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match=r"data.crop_size is 65 there"):
+        grid.make(config, ["seed=0"], None, tmp_path)

@@ -1,0 +1,343 @@
+"""The six readings of the inter-pixel loss against N x N float64 twins."""
+
+import functools
+from unittest import mock
+
+import chex
+import hypothesis
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from tests.losses.inter_pixel import twin as twin
+
+every_reading = pytest.mark.parametrize(("relation", "distance"), READINGS)
+at_once_or_not = pytest.mark.parametrize("whole", [False, True])
+SHAPES = [
+    (1, 4, 5, 2),
+    (2, 5, 6, 4),
+    (3, 2, 3, 21),
+    (4, 1, 7, 3),
+    (1, 9, 3, 13),
+]
+
+
+def draw(seed, shape=(2, 5, 6, 4), scale=3.0):
+    rng = np.random.default_rng(seed)
+    q, p = scale * rng.standard_normal((2, *shape))
+    return q.astype(np.float32), p.astype(np.float32), np.ones(shape[:3], bool)
+
+
+def draw_mask(seed, shape, kind):
+    """None, one, two, some or all of each image's pixels."""
+    pixels = shape[1] * shape[2]
+    count = {"none": 0, "one": 1, "two": 2, "all": pixels}.get(kind)
+    rng = np.random.default_rng(seed)
+    order = np.argsort(rng.random((shape[0], pixels)), -1)
+    if count is None:
+        count = rng.integers(0, pixels, (shape[0], 1))
+    return (order < count).reshape(shape[:3])
+
+
+@functools.partial(
+    jax.jit,
+    static_argnames=("relation", "distance", "block", "stride", "whole"),
+)
+def run(q, p, valid, *, block=None, whole=False, **given):
+    """Value, Aux and gradient; compiled once for a shape.
+
+    Eight pixels at a time: several tiles, or several blocks of which the last
+    one overlaps. With `whole` the linear readings take an image at once, as
+    they do on a GPU or TPU.
+    """
+    quadratic = (given["relation"], given["distance"]) == ("affinity", "kl")
+
+    def loss(q, p):
+        size = block or (8 if quadratic else 1)
+        return inter_pixel_loss(q, p, valid, block=size, **given)
+
+    def elsewhere(*operands, cpu, default):
+        return (default if whole else cpu)(*operands)
+
+    grad_fn = jax.value_and_grad(loss, (0, 1), has_aux=True)
+    with mock.patch.object(jax.lax, "platform_dependent", elsewhere):
+        (value, aux), (gradient, to_teacher) = grad_fn(q, p)
+    return value, aux, gradient, to_teacher
+
+
+def settings(relation, distance, temperature=2.0, threshold=0.5):
+    return {
+        "relation": relation,
+        "distance": distance,
+        "temperature": temperature,
+        "threshold": threshold,
+    }
+
+
+@every_reading
+@hypothesis.settings(max_examples=40, deadline=None, derandomize=True)
+@hypothesis.given(
+    seed=st.integers(0, 10_000),
+    shape=st.sampled_from(SHAPES),
+    mask=st.sampled_from(["none", "one", "two", "some", "all"]),
+    scale=st.sampled_from([0.1, 3.0, 100.0, 1e4]),
+    noise=st.sampled_from([None, 0.1, 1e-3]),
+    temperature=st.floats(0.25, 8.0),
+    threshold=st.sampled_from([0.0, 0.6, 0.95, 1.01]),
+    whole=st.booleans(),
+)
+@hypothesis.example(
+    # Both maps on one pixel, whose logits' rounding is no slope.
+    seed=512,
+    shape=(1, 4, 5, 2),
+    mask="two",
+    scale=1e4,
+    noise=None,
+    temperature=3.0,
+    threshold=0.0,
+    whole=False,
+)
+def test_value_and_gradient_are_the_twins(
+    relation,
+    distance,
+    seed,
+    shape,
+    mask,
+    scale,
+    noise,
+    temperature,
+    threshold,
+    whole,
+):
+    q, p, _ = draw(seed, shape, scale)
+    if noise is not None:
+        q = (p + noise / scale * q).astype(np.float32)
+    valid = draw_mask(seed, shape, mask)
+    given = settings(relation, distance, np.float32(temperature), threshold)
+    value, aux, gradient, _ = run(q, p, valid, whole=whole, **given)
+    expected = twin.per_image(q, p, valid, **given)
+    largest = max(1.0, np.abs(q).max(), np.abs(p).max())
+    close = functools.partial(
+        np.testing.assert_allclose, rtol=1e-4, atol=1e-6 * largest
+    )
+    confident = twin.confident(p, valid, threshold)
+    # r of two pixels is 1 or -1. What is left of 1 - r is the rounding of the
+    # maps, 6e-8, over their deviation, of which 1e-4 is enough to count.
+    pair = (confident.sum((1, 2)) == 2) & (distance == "correlation")
+    close(aux.per_image[~pair], expected[~pair])
+    np.testing.assert_allclose(aux.per_image[pair], expected[pair], atol=6e-4)
+    close(value, aux.per_image.mean())
+    share = confident.sum() / max(valid.sum(), 1)
+    np.testing.assert_allclose(aux.confident_share, share, rtol=1e-6)
+    assert not np.any(np.asarray(gradient)[~confident])
+    slope = twin.gradient(q, p, valid, **given)
+    error = gradient - slope
+    rounding = 2e-7
+    if distance == "correlation":
+        # The slope of 1 or -1, too, is rounding over their deviation.
+        error = error[~pair]
+        rounding = 1e-5
+    rounding *= max(1.0, expected.max())
+    assert np.linalg.norm(error) <= 1e-3 * np.linalg.norm(slope) + rounding
+
+
+@every_reading
+@at_once_or_not
+@pytest.mark.parametrize("temperature", [0.25, 8.0])
+def test_near_the_teacher_value_and_gradient_stay_right(
+    relation, distance, temperature, whole
+):
+    """Where subtracting sums from one another would leave only rounding."""
+    shape = (1, 12, 12, 21)
+    _, p, valid = draw(11, shape)
+    noise = np.random.default_rng(12).standard_normal(shape)
+    q = (p + 1e-3 * noise).astype(np.float32)
+    given = settings(relation, distance, temperature, 0.0)
+    value, _, gradient, _ = run(q, p, valid, whole=whole, **given)
+    expected = twin.per_image(q, p, valid, **given).mean()
+    assert 0 < expected < 1e-5
+    np.testing.assert_allclose(value, expected, rtol=1e-3)
+    # Along a few directions: every pixel's slope would take a minute.
+    gradient = np.asarray(gradient, np.float64)
+    directions = np.random.default_rng(13).standard_normal((4, *shape))
+    for way in (*directions, gradient / np.abs(gradient).max()):
+        step = 1e-4 * way
+        up, down = (
+            twin.per_image(q + side, p, valid, **given).mean()
+            for side in (step, -step)
+        )
+        slope = (up - down) / 2e-4
+        error = abs(np.sum(gradient * way) - slope)
+        size = np.linalg.norm(gradient) * np.linalg.norm(way)
+        assert error < 1e-3 * size
+
+
+@every_reading
+@at_once_or_not
+def test_zero_at_the_teacher_and_no_gradient_into_it(relation, distance, whole):
+    q, p, valid = draw(1)
+    given = settings(relation, distance) | {"whole": whole}
+    value, _, gradient, _ = run(p, p, valid, **given)
+    assert abs(value) < 1e-6
+    assert np.abs(gradient).max() < 1e-6
+    *_, gradient, to_teacher = run(q, p, valid, **given)
+    assert np.any(gradient)
+    assert not np.any(to_teacher)
+
+
+@every_reading
+@at_once_or_not
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+@pytest.mark.parametrize("pixels", [0, 1, 2, 30])
+def test_everything_is_finite(relation, distance, scale, pixels, whole):
+    given = settings(relation, distance, 1.0, 0.0) | {"whole": whole}
+    q, p, _ = draw(2)
+    valid = (np.arange(30) < pixels).reshape(1, 5, 6).repeat(2, 0)
+    # Extremes of all signs, and at scale 0 a student that says nothing.
+    q = scale * np.sign(q)
+    for student, teacher in ((q, p), (q, scale * np.sign(p)), (p, q)):
+        value, _, gradient, _ = run(student, teacher, valid, **given)
+        assert np.isfinite(value)
+        assert np.all(np.isfinite(gradient))
+        if pixels < 2:
+            assert value == 0
+            assert not np.any(gradient)
+
+
+@every_reading
+def test_bf16_logits_are_computed_in_float32(relation, distance):
+    q, p, valid = draw(3, scale=30.0)
+    q, p = jnp.asarray(q, jnp.bfloat16), jnp.asarray(p, jnp.bfloat16)
+    given = settings(relation, distance)
+    value, aux, gradient, _ = run(q, p, valid, **given)
+    chex.assert_type([value, *aux], jnp.float32)
+    chex.assert_type(gradient, jnp.bfloat16)
+    exact = (np.asarray(x, np.float64) for x in (q, p))
+    expected = twin.per_image(*exact, valid, **given)
+    np.testing.assert_allclose(aux.per_image, expected, rtol=1e-4, atol=3e-5)
+
+
+def test_channel_kl_ignores_a_constant_per_channel():
+    q, p, valid = draw(3)
+    shifted = q + np.float32([1.0, -2.0, 0.5, 3.0])
+    given = settings("channel", "kl")
+    np.testing.assert_allclose(
+        run(shifted, p, valid, **given)[0],
+        run(q, p, valid, **given)[0],
+        rtol=1e-5,
+    )
+
+
+def test_channel_kl_with_a_full_mask_is_channel_wise_distillation():
+    q, p, valid = draw(4)
+    temperature, (batch, classes) = 3.0, (q.shape[0], q.shape[-1])
+    total = 0.0
+    for b in range(batch):
+        for c in range(classes):
+            a, s = (
+                twin.softmax(x[b, ..., c].ravel().astype(float) / temperature)
+                for x in (p, q)
+            )
+            total += np.sum(a * np.log(a / s))
+    np.testing.assert_allclose(
+        run(q, p, valid, **settings("channel", "kl", temperature, 0.0))[0],
+        temperature**2 * total / (batch * classes),
+        rtol=1e-4,
+    )
+
+
+def test_channel_correlation_of_one_image_is_dists_intra_class_term():
+    q, p, valid = draw(5)
+    given = settings("channel", "correlation", 1.0, 0.0)
+    _, aux, *_ = run(q, p, valid, **given)
+    for b, value in enumerate(aux.per_image):
+        yq, yp = (
+            twin.softmax(x[b].reshape(-1, 4).astype(float)) for x in (q, p)
+        )
+        r = [np.corrcoef(yq[:, c], yp[:, c])[0, 1] for c in range(4)]
+        np.testing.assert_allclose(value, 1 - np.mean(r), rtol=1e-4)
+
+
+def test_a_map_the_student_holds_constant_is_uncorrelated_without_slope():
+    _, p, valid = draw(5)
+    value, _, gradient, _ = run(
+        np.ones_like(p), p, valid, **settings("channel", "correlation")
+    )
+    np.testing.assert_allclose(value, 1.0, rtol=1e-6)
+    assert not np.any(gradient)
+
+
+@every_reading
+def test_the_order_of_pixels_does_not_matter(relation, distance):
+    q, p, _ = draw(6)
+    valid = draw_mask(6, p.shape, "some")
+    order = np.random.default_rng(0).permutation(30)
+
+    def shuffled(x):
+        return x.reshape(2, 30, -1)[:, order].reshape(x.shape)
+
+    given = settings(relation, distance)
+    value, _, gradient, _ = run(q, p, valid, **given)
+    other, _, slope, _ = run(*map(shuffled, (q, p, valid)), **given)
+    np.testing.assert_allclose(other, value, rtol=1e-5)
+    np.testing.assert_allclose(
+        slope, shuffled(np.array(gradient)), rtol=1e-3, atol=1e-6
+    )
+
+
+def test_a_stride_compares_a_grid_of_pixels():
+    q, p, valid = draw(7, (2, 5, 8, 3))
+    given = settings("channel", "kl")
+    _, aux, gradient, _ = run(q, p, valid, stride=3, **given)
+    grid = [x[:, ::3, ::3] for x in (q, p, valid)]
+    expected = twin.per_image(*grid, **given)
+    np.testing.assert_allclose(aux.per_image, expected, rtol=1e-4)
+    share = twin.confident(*grid[1:], given["threshold"]).mean()
+    np.testing.assert_allclose(aux.confident_share, share, rtol=1e-6)
+    gradient = np.array(gradient)
+    assert np.any(gradient[:, ::3, ::3])
+    gradient[:, ::3, ::3] = 0
+    assert not np.any(gradient)
+
+
+@every_reading
+@pytest.mark.parametrize(
+    "cut", [{"block": 2}, {"block": 3}, {"block": 64}, {"whole": True}], ids=str
+)
+def test_the_size_of_a_block_does_not_matter(relation, distance, cut):
+    q, p, _ = draw(8)
+    valid = draw_mask(8, p.shape, "some")
+    given = settings(relation, distance)
+    _, aux, gradient, _ = run(q, p, valid, **given, **cut)
+    _, expected, slope, _ = run(q, p, valid, **given)
+    np.testing.assert_allclose(aux.per_image, expected.per_image, rtol=1e-5)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 0.01, 100.0])
+def test_affinity_kl_stands_any_temperature(temperature):
+    q, p, valid = draw(9)
+    given = settings("affinity", "kl", temperature, 0.0)
+    value, _, gradient, _ = run(q, p, valid, **given)
+    expected = twin.per_image(q, p, valid, **given).mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+    slope = twin.gradient(q, p, valid, **given)
+    error = np.linalg.norm(gradient - slope)
+    assert error < 1e-3 * np.linalg.norm(slope)
+
+
+def test_an_unknown_pair_names_the_right_ones():
+    with pytest.raises(ValueError, match="the pairs are") as error:
+        inter_pixel_loss(*draw(10), **settings("pixel", "correlation"))
+    for pair in READINGS:
+        assert "/".join(pair) in str(error.value)
+    assert len(READINGS) == 6
+
+
+@pytest.mark.parametrize("bad", [{"block": 0}, {"stride": -1}])
+def test_counts_below_one_are_refused(bad):
+    with pytest.raises(ValueError, match="at least 1"):
+        inter_pixel_loss(*draw(10), **settings("affinity", "kl"), **bad)

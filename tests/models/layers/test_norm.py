@@ -1,0 +1,117 @@
+"""Batch norm against NumPy in float64, and over a sharded batch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType
+from jax.sharding import PartitionSpec as P
+
+from ipixmatch_jax.models.layers.norm import BatchNorm
+
+
+def _variables(rng, channels):
+    return {
+        "params": {
+            "scale": rng.uniform(0.5, 1.5, channels).astype(np.float32),
+            "bias": rng.standard_normal(channels).astype(np.float32),
+        },
+        "batch_stats": {
+            "mean": rng.standard_normal(channels).astype(np.float32),
+            "var": rng.uniform(0.5, 1.5, channels).astype(np.float32),
+        },
+    }
+
+
+def _expected(x, mean, var, params):
+    return (x - mean) / np.sqrt(var + 1e-5) * params["scale"] + params["bias"]
+
+
+def test_train_normalises_by_biased_and_remembers_unbiased_variance():
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((3, 1, 2, 5)) * 2 + 1).astype(np.float32)
+    variables = _variables(rng, 5)
+    y, updates = BatchNorm().apply(
+        variables, x, train=True, mutable=["batch_stats"]
+    )
+    x, old = x.astype(np.float64), variables["batch_stats"]
+    mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    np.testing.assert_allclose(
+        y, _expected(x, mean, var, variables["params"]), atol=1e-5
+    )
+    new = updates["batch_stats"]
+    np.testing.assert_allclose(
+        new["mean"], 0.9 * old["mean"] + 0.1 * mean, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        new["var"], 0.9 * old["var"] + 0.1 * var * 6 / 5, rtol=1e-5
+    )
+
+
+def test_eval_uses_the_running_statistics():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((2, 4, 4, 3)).astype(np.float32)
+    variables = _variables(rng, 3)
+    stats = variables["batch_stats"]
+    np.testing.assert_allclose(
+        BatchNorm().apply(variables, x, train=False),
+        _expected(x, stats["mean"], stats["var"], variables["params"]),
+        atol=1e-5,
+    )
+
+
+def test_a_large_mean_keeps_its_variance():
+    x = np.random.default_rng(2).normal(100, 0.01, (4, 8, 8, 1))
+    x = x.astype(np.float32)
+    variables = BatchNorm().init(jax.random.key(0), x, train=False)
+    _, updates = BatchNorm().apply(
+        variables, x, train=True, mutable=["batch_stats"]
+    )
+    var = updates["batch_stats"]["var"] - 0.9
+    expected = 0.1 * x.astype(np.float64).var(ddof=1)
+    # 0.9 + 1e-5 in float32 resolves 6e-8.
+    np.testing.assert_allclose(var, expected, atol=1.2e-7)
+
+
+def test_bfloat16_output_from_float32_statistics():
+    x = jnp.full((2, 2, 2, 1), 3.0, jnp.bfloat16)
+    variables = {
+        "params": {"scale": np.ones(1), "bias": np.zeros(1)},
+        "batch_stats": {"mean": np.array([3.007]), "var": np.array([1e-4])},
+    }
+    variables = jax.tree.map(jnp.float32, variables)
+    y = BatchNorm(jnp.bfloat16).apply(variables, x, train=False)
+    assert y.dtype == jnp.bfloat16
+    expected = -0.007 / np.sqrt(1.1e-4)
+    np.testing.assert_allclose(y.astype(np.float32), expected, rtol=5e-3)
+
+
+def test_one_value_per_channel_is_finite():
+    x = jnp.ones((1, 1, 1, 2))
+    variables = BatchNorm().init(jax.random.key(0), x, train=False)
+    y, updates = BatchNorm().apply(
+        variables, x, train=True, mutable=["batch_stats"]
+    )
+    assert np.all(np.isfinite(y))
+    assert np.all(np.isfinite(updates["batch_stats"]["var"]))
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (2, 4)])
+def test_statistics_are_those_of_the_global_batch(shape):
+    rng = np.random.default_rng(3)
+    # Each image has its own mean: local statistics would differ by far.
+    x = rng.standard_normal((8, 3, 3, 4)) + np.arange(8)[:, None, None, None]
+    variables = _variables(rng, 4)
+    mesh = jax.make_mesh(
+        shape, ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2
+    )
+    sharded = jax.device_put(
+        x.astype(np.float32), jax.NamedSharding(mesh, P(("data", "fsdp")))
+    )
+    _, updates = jax.jit(
+        lambda v, x: BatchNorm().apply(v, x, True, mutable=["batch_stats"])
+    )(variables, sharded)
+    var = 10 * (
+        updates["batch_stats"]["var"] - 0.9 * variables["batch_stats"]["var"]
+    )
+    np.testing.assert_allclose(var, x.var((0, 1, 2), ddof=1), rtol=1e-4)

@@ -1,0 +1,205 @@
+"""Files told by their content, read without running what they carry."""
+
+import json
+import os
+import pathlib
+import pickle
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ipixmatch_jax.models.weights import files
+
+TENSORS = {
+    "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "a.steps": np.array(7),
+}
+
+
+@pytest.fixture
+def torch():
+    with warnings.catch_warnings(action="ignore"):
+        return pytest.importorskip("torch", minversion="2.6")
+
+
+class Bomb:
+    """An object whose unpickling makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def same(read, expected=TENSORS):
+    assert set(read) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(read[name], value)
+
+
+def test_safetensors_under_any_name(tmp_path):
+    path = tmp_path / "weights.pth"
+    save_file(TENSORS, path)
+    tensors, network = files.read(path)
+    same(tensors)
+    assert network == ""
+    with pytest.raises(ValueError, match=r"has no network 'model'"):
+        files.read(path, "model")
+
+
+def test_bfloat16_of_safetensors(tmp_path):
+    header = {"x": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}
+    text = json.dumps(header).encode()
+    # 1.5 and -2.5 as the upper halves of their float32 bits.
+    body = np.uint16([0x3FC0, 0xC020]).tobytes()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
+    tensors, _ = files.read(path)
+    assert np.float32(tensors["x"]).tolist() == [1.5, -2.5]
+
+
+def test_a_transposed_view_is_written_as_it_reads(tmp_path):
+    path = tmp_path / "new" / "x.safetensors"
+    kernel = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)
+    files.write(path, {"k": kernel})
+    np.testing.assert_array_equal(load_file(path)["k"], kernel)
+    assert [p.name for p in path.parent.iterdir()] == ["x.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html>\n<html>", "neither a safetensors nor a torch"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "version https"),
+        (b"\x00" * 100, "neither a safetensors nor a torch"),
+    ],
+)
+def test_other_files_say_what_they_begin_with(tmp_path, content, words):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words) as caught:
+        files.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [9, 60, -1])
+def test_a_cut_off_safetensors_file(tmp_path, kept):
+    path = tmp_path / "w.safetensors"
+    save_file(TENSORS, path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=r"cut-off safetensors.*again\.$"):
+        files.read(path)
+
+
+def test_an_absent_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"w\.pth: there is no such"):
+        files.read(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x80\x02"])
+def test_without_torch_its_files_say_what_to_install(
+    tmp_path, monkeypatch, start
+):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    path = tmp_path / "resnet50.pth"
+    path.write_bytes(start + bytes(100))
+    with pytest.raises(ValueError, match=r"pip install 'torch>=2\.6'"):
+        files.read(path)
+    with pytest.raises(ValueError, match="needs torch"):
+        files.write(tmp_path / "out.pth", TENSORS)
+
+
+def test_an_old_torch_is_not_trusted(tmp_path, monkeypatch):
+    class Old:
+        __version__ = "2.5.1+cpu"
+
+    monkeypatch.setitem(sys.modules, "torch", Old)
+    path = tmp_path / "resnet50.pth"
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match=r"and 2\.5\.1\+cpu does not"):
+        files.read(path)
+
+
+def test_an_unknown_suffix_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match=r"let it end in \.safetensors"):
+        files.write(tmp_path / "x.npz", TENSORS)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_torch_files_of_both_formats(tmp_path, torch, zipped):
+    path = tmp_path / "weights.safetensors"
+    tensors = {name: torch.tensor(value) for name, value in TENSORS.items()}
+    torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
+    same(files.read(path)[0])
+
+
+def test_a_torch_file_is_written_as_torch_reads_it(tmp_path, torch):
+    path = tmp_path / "weights.pth"
+    files.write(path, TENSORS)
+    same({k: v.numpy() for k, v in torch.load(path).items()})
+
+
+def test_the_averaged_network_of_a_checkpoint_comes_first(tmp_path, torch):
+    """As UniMatch V2 saves them; the score is a NumPy scalar there."""
+    path = tmp_path / "best.pth"
+    checkpoint = {
+        "model": {"module.a": torch.zeros(2)},
+        "model_ema": {"module.a": torch.ones(2).bfloat16()},
+        "optimizer": {"state": {0: torch.ones(1)}, "param_groups": [{"lr": 1}]},
+        "epoch": 3,
+        "previous_best": np.float64(70.5),
+    }
+    torch.save(checkpoint, path)
+    tensors, network = files.read(path)
+    assert network == "model_ema"
+    same(tensors, {"module.a": np.ones(2)})
+    tensors, network = files.read(path, "model")
+    assert network == "model"
+    same(tensors, {"module.a": np.zeros(2)})
+    del checkpoint["model_ema"]
+    torch.save(checkpoint, path)
+    assert files.read(path)[1] == "model"
+    with pytest.raises(ValueError, match="'model_ema'; it holds model"):
+        files.read(path, "model_ema")
+
+
+@pytest.mark.parametrize("kind", ["torch", "torch legacy", "pickle"])
+def test_a_pickle_that_wants_to_run_code_runs_none(tmp_path, torch, kind):
+    path, made = tmp_path / "evil.pth", tmp_path / "made"
+    content = {"model": {"a": torch.zeros(2)}, "extra": Bomb(made)}
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(Bomb(made), protocol=2))
+    else:
+        legacy = kind == "torch legacy"
+        torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(ValueError, match=r"nothing of it was run") as caught:
+        files.read(path)
+    assert "mkdir" in str(caught.value)
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_cut_off_torch_file(tmp_path, torch, zipped):
+    path = tmp_path / "w.pth"
+    tensors = {name: torch.tensor(value) for name, value in TENSORS.items()}
+    torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for kept in range(4, len(whole), 37):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(ValueError, match=rf"{path.name} is"):
+            files.read(path)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {}])
+def test_torch_files_without_named_tensors(tmp_path, torch, content):
+    path = pathlib.Path(tmp_path / "w.pth")
+    torch.save(content, path)
+    with pytest.raises(ValueError, match="tensors by name"):
+        files.read(path)

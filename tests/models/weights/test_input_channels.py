@@ -1,0 +1,103 @@
+"""A first convolution of RGB for other channels, by hand and in a network."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.models.weights import input_channels, load, torch_names
+from tests import golden
+
+
+def test_by_hand():
+    kernel = np.float32([[1, 2, 4], [8, 16, 32]]).reshape(2, 3, 1, 1)
+    expected = {
+        1: [[7], [56]],
+        2: [[1.5, 3], [12, 24]],
+        4: [[0.75, 1.5, 3, 0.75], [6, 12, 24, 6]],
+    }
+    for channels, values in expected.items():
+        found = input_channels.adapted(kernel, channels)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found[:, :, 0, 0], values)
+
+
+def network(channels, stem):
+    numbers = (0.5,) * channels
+    return model_registry.build("tiny", 4, stem=stem, mean=numbers, std=numbers)
+
+
+def wanted(net):
+    """As golden.shapes, for any number of channels."""
+    image = jnp.zeros((1, 33, 33, net.channels))
+    return jax.eval_shape(lambda: net.init(jax.random.key(0), image, False))
+
+
+@pytest.fixture(params=["deep", "7x7"])
+def stem(request):
+    return request.param
+
+
+@pytest.fixture
+def backbone(stem, tmp_path):
+    """A file of a backbone for RGB, and its variables."""
+    variables = golden.random_variables(
+        model_registry.build("tiny", 4, stem=stem)
+    )
+    tensors = torch_names.to_torch_names(variables)
+    path = tmp_path / "rgb.safetensors"
+    save_file(
+        {
+            name.removeprefix("backbone."): np.ascontiguousarray(value)
+            for name, value in tensors.items()
+            if name.startswith("backbone.")
+        },
+        path,
+    )
+    return path, variables
+
+
+def test_a_grey_image_is_what_it_was_as_rgb(backbone, stem):
+    path, variables = backbone
+    shapes = wanted(network(1, stem))
+    loaded = load.load(path, shapes)
+    x = np.random.default_rng(0).standard_normal((1, 33, 33, 1))
+    x = jnp.float32(x)
+    rgb = model_registry.build("tiny", 4, stem=stem)
+    there = rgb.apply(variables, x.repeat(3, -1), False, method="encode")
+    here = network(1, stem).apply(loaded, x, False, method="encode")
+    for a, b in zip(there, here, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_four_channels_are_filled_and_the_rest_stays(backbone, stem):
+    path, variables = backbone
+    loaded = load.load(path, wanted(network(4, stem)))
+    kernels = [
+        np.asarray(v["params"]["backbone"]["stem_1"]["conv"]["kernel"])
+        for v in (variables, loaded)
+    ]
+    expected = kernels[0][:, :, [0, 1, 2, 0]] * np.float32(0.75)
+    np.testing.assert_array_equal(kernels[1], expected)
+    for name in ("layer1_0", "layer4_0"):
+        here, there = (
+            v["params"]["backbone"][name] for v in (loaded, variables)
+        )
+        np.testing.assert_array_equal(
+            here["conv2"]["conv"]["kernel"], there["conv2"]["conv"]["kernel"]
+        )
+
+
+def test_a_file_that_is_used_as_it_is_must_fit(tmp_path, stem):
+    variables = golden.random_variables(
+        model_registry.build("tiny", 4, stem=stem)
+    )
+    path = tmp_path / "whole.safetensors"
+    tensors = torch_names.to_torch_names(variables)
+    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path)
+    with pytest.raises(ValueError, match=r"misshapen: backbone.conv1"):
+        load.load(path, wanted(network(1, stem)), whole=True)
+    two = wanted(network(2, stem))
+    assert load.has_head(load.load(path, two))

@@ -1,0 +1,381 @@
+"""Predictions against the bare network, the files, and the wrong turns."""
+
+import functools
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
+from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.data.files.class_list import voc_colour
+from ipixmatch_jax.data.source import BadFileError
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.evaluate import evaluator
+from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.predict import __main__ as predict_command
+from ipixmatch_jax.predict import files, predictor
+from ipixmatch_jax.predict import workdir as predict_run
+from tests import golden
+
+# The first four share a padded shape, in which none fits exactly.
+SIZES = ((41, 33), (40, 34), (41, 33), (40, 34), (23, 30))
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+
+@functools.cache
+def network():
+    return model_registry.build("tiny", 6)
+
+
+@functools.cache
+def variables(seed=0):
+    return golden.random_variables(network(), seed)
+
+
+def picture(i, size):
+    """Smooth blobs: classes in patches, not one per pixel."""
+    rng = np.random.default_rng(i)
+    small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8))
+    return np.asarray(small.resize(size[::-1], Image.Resampling.BICUBIC))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def bare(image, window=None):
+    """Scores [H, W, K] of one image, without padding."""
+    x = ((image / 255 - MEAN) / STD).astype(jnp.float32)[None]
+    apply = evaluator.class_scores
+    return apply(network(), variables(), x, None, window)[0]
+
+
+def softmax(scores):
+    scores = np.float64(scores)
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    return shares / shares.sum(-1, keepdims=True)
+
+
+def agree(prediction, shares, atol=2e-4):
+    """Ids where the two best are apart, and the confidence everywhere."""
+    shares = shares / shares.sum(-1, keepdims=True)
+    second, first = np.moveaxis(np.sort(shares, -1)[..., -2:], -1, 0)
+    clear = first - second > 2 * atol
+    assert clear.mean() > 0.98
+    assert prediction.ids.dtype == np.uint8
+    assert prediction.ids.shape == shares.shape[:2]
+    np.testing.assert_array_equal(
+        prediction.ids[clear], shares.argmax(-1)[clear]
+    )
+    np.testing.assert_allclose(prediction.confidence, first, atol=atol)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Five images in two folders, at three sizes."""
+    for i, size in enumerate(SIZES):
+        path = tmp_path / "photos" / ("deep/er" if i % 2 else "") / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture(i, size)).save(path)
+    return tmp_path / "photos"
+
+
+def paths(folder):
+    return sorted(map(str, folder.rglob("*.png")), key=lambda p: p[-5])
+
+
+def test_odd_sizes_are_predicted_as_the_unpadded_network_does(folder):
+    found = dict(
+        predictor.predict_files(
+            network(), variables(), paths(folder), batch_size=3
+        )
+    )
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    for i, size in enumerate(SIZES):
+        np.testing.assert_array_equal(found[i].image, picture(i, size))
+        agree(found[i], softmax(bare(picture(i, size))))
+
+
+def align_corners(x, size):
+    """Bilinear with aligned corners, float64, one axis after the other."""
+    for axis, length in enumerate(size):
+        old = x.shape[axis]
+        at = np.arange(length) * (old - 1) / max(length - 1, 1)
+        low = np.minimum(at.astype(int), old - 1)
+        high = np.minimum(low + 1, old - 1)
+        part = (at - low).reshape([-1 if a == axis else 1 for a in range(3)])
+        x = x.take(low, axis) * (1 - part) + x.take(high, axis) * part
+    return x
+
+
+class Neighbours:
+    """A network whose third class looks at the pixel on the left."""
+
+    channels, mean, std = 3, None, None
+
+    def __init__(self):
+        self.shapes = []
+
+    def apply(self, variables, x, train, sizes=None):
+        self.shapes.append(x.shape[1:3])
+        left = jnp.pad(x[..., 2], ((0, 0), (0, 0), (1, 0)))[..., :-1]
+        return jnp.stack([x[..., 0], 0.7 * x[..., 1], left], -1)
+
+
+@pytest.mark.parametrize(
+    ("scales", "flip"), [((0.75, 1.5), True), ((1.0,), True), ((0.6,), False)]
+)
+def test_flip_and_scales_average_as_a_slow_loop_does(folder, scales, flip):
+    averaging = predictor.Averaging(scales, flip)
+    found = dict(
+        predictor.predict_files(
+            Neighbours(), {}, paths(folder), averaging=averaging
+        )
+    )
+    for i, size in enumerate(SIZES):
+        image, total = (picture(i, size) / 255 - MEAN) / STD, 0
+        for scale in averaging.scales:
+            inside = [int(side * scale + 0.5) for side in size]
+            seen = align_corners(image, inside)
+            for turn in (1, -1)[: 1 + flip]:
+                x = seen[:, ::turn].copy()
+                x[:, 1:, 2], x[:, 0, 2] = x[:, :-1, 2].copy(), 0
+                shares = softmax(x * [1, 0.7, 1])[:, ::turn]
+                total = total + align_corners(shares, size)
+        total = total / (len(scales) * (1 + flip))
+        agree(found[i], total, atol=1e-5)
+
+
+def test_windows_are_those_of_evaluate(folder):
+    windows = predictor.Windows(33, above=0)
+    path = paths(folder)[1]
+    found = predictor.predict_files(
+        network(), variables(), [path], windows=windows
+    )
+    ((_, prediction),) = found
+    agree(prediction, np.float64(bare(picture(1, SIZES[1]), 33)))
+
+
+def test_what_is_large_is_cut_and_the_rest_is_not(folder):
+    small, large = paths(folder)[4], paths(folder)[0]
+    windows = predictor.Windows(17, above=23 * 30)
+    network = Neighbours()
+    both = predictor.predict_files(network, {}, [large, small], windows=windows)
+    assert dict(both)[0].ids.shape == SIZES[0]
+    assert network.shapes == [SIZES[4], (17, 17)]
+    network = Neighbours()
+    both = predictor.predict_files(network, {}, [large, small], windows=None)
+    assert len(list(both)) == 2
+    assert sorted(network.shapes) == [SIZES[4], SIZES[0]]
+
+
+def test_large_images_take_fewer_at_once():
+    side = predictor.LARGE
+    assert predictor._count(side, 16, None, predictor.PLAIN) == 1
+    assert predictor._count(side // 4, 16, None, predictor.PLAIN) == 4
+    mesh = sharding.make_mesh(8, 1)
+    assert predictor._count(side, 16, mesh, predictor.PLAIN) == 8
+    assert predictor._count(100, 17, mesh, predictor.PLAIN) == 24
+    averaging = predictor.Averaging((0.5, 2.0), True)
+    assert predictor._count(side // 16, 16, None, averaging) == 2
+
+
+def test_many_files_of_one_size_compile_once(folder):
+    for i in range(7):
+        Image.fromarray(picture(i, (9, 11))).save(folder / f"same{i}.png")
+    # Cut off: its header is fine, so it is found out within its batch.
+    cut = folder / "same3.png"
+    cut.write_bytes(cut.read_bytes()[:-60])
+    network = Neighbours()
+    same = [str(folder / f"same{i}.png") for i in range(7)]
+    found = dict(predictor.predict_files(network, {}, same, batch_size=4))
+    assert network.shapes == [(9, 11)]
+    assert isinstance(found[3], BadFileError)
+    x = (picture(5, (9, 11)) / 255 - MEAN) / STD * [1, 0.7, 1]
+    x[:, 1:, 2], x[:, 0, 2] = x[:, :-1, 2].copy(), 0
+    agree(found[5], softmax(x))
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A run of random weights whose teacher was best."""
+    path = tmp_path_factory.mktemp("run")
+    config = shapes_config.get_config()
+    saved.save(config, path)
+    trees = {"student": variables(1), "teacher": variables()}
+    with Checkpoints(path) as checkpoints:
+        best = Saved(50.0, 7, "teacher")
+        checkpoints.save(7, trees, best, config.to_dict(), 50.0)
+        checkpoints.wait()
+    return path
+
+
+def colours(path):
+    """A palette PNG's ids, and its pixels as RGB."""
+    with Image.open(path) as image:
+        assert image.mode == "P"
+        return np.asarray(image), np.asarray(image.convert("RGB"))
+
+
+def test_a_folder_becomes_palette_pngs_and_continues(folder, workdir, tmp_path):
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    out = tmp_path / "out"
+    kinds = files.KINDS
+    done = predict_run.predict_workdir(workdir, folder, out, kinds=kinds)
+    assert done == (5, 0, 1)
+    for i, size in enumerate(SIZES):
+        name = f"deep/er/{i}.png" if i % 2 else f"{i}.png"
+        ids, rgb = colours(out / "predictions" / name)
+        shares = softmax(bare(picture(i, size)))
+        confidence = np.asarray(Image.open(out / "confidence" / name))
+        agree(
+            predictor.Prediction(None, ids, confidence / 255),
+            shares,
+            atol=0.5 / 255 + 2e-4,
+        )
+        painted = np.array(shapes.PALETTE)[ids]
+        np.testing.assert_array_equal(rgb, painted)
+        overlay = np.asarray(Image.open(out / "overlays" / name))
+        mixed = (picture(i, size).astype(int) + painted) / 2
+        np.testing.assert_allclose(overlay, mixed, atol=0.5)
+    # Nothing else, such as a part of a file.
+    assert len([p for p in out.rglob("*") if p.is_file()]) == 3 * 5 + 1
+
+    kept = out / "predictions/0.png"
+    kept.write_bytes(b"mine")
+    (out / "confidence/deep/er/1.png").unlink()
+    done = predict_run.predict_workdir(workdir, folder, out, kinds=kinds)
+    assert done == (1, 4, 1)
+    assert kept.read_bytes() == b"mine"
+    assert (out / "confidence/deep/er/1.png").is_file()
+    with pytest.raises(ValueError, match="network teacher there, student here"):
+        predict_run.predict_workdir(workdir, folder, out, network="student")
+
+
+def test_without_the_data_set_names_are_the_runs_and_colours_vocs(tmp_path):
+    config = shapes_config.get_config()
+    assert predict_run.classes(config, tmp_path)[1:] == (shapes.PALETTE, "")
+    config.data.name, config.data.root = "camvid", "gone"
+    known = predict_run.classes(config, tmp_path)
+    assert known.names == tuple(f"class {k}" for k in range(6))
+    assert known.palette == tuple(voc_colour(k) for k in range(6))
+    assert "No data set at gone" in known.note
+    names = ["a", "b", "c", "d", "e", "f"]
+    text = json.dumps({"class_names": names})
+    (tmp_path / "results.json").write_text(text)
+    assert predict_run.classes(config, tmp_path).names == tuple(names)
+
+
+def test_windows_follow_the_run():
+    config = shapes_config.get_config()
+    choose = predict_run.choose_windows
+    assert choose(config, None) == (1024, 2048 * 2048)
+    assert choose(config, 0) is None
+    assert choose(config, 65) == (65, 0)
+    config.evaluate.mode = "sliding_window"
+    assert choose(config, None) == (49, 0)
+
+
+def test_lists_name_images_by_line(folder, tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_text("photos/0.png\n\nphotos/deep/er/1.png\nphotos/0.png\n")
+    items = files.find(listed, tmp_path / "out")
+    assert [i.name for i in items] == ["photos/0", "photos/deep/er/1"]
+    inner = folder / "deep" / "list.txt"
+    inner.write_text(f"{folder}/0.png\ner/1.png\n../a b.png\n")
+    items = files.find(inner, tmp_path / "out")
+    assert [i.name for i in items] == ["0", "deep/er/1", "a b"]
+    (one,) = files.find(folder / "deep/er/3.png", tmp_path / "out")
+    assert one == (str(folder / "deep/er/3.png"), "3")
+
+
+def test_outputs_below_the_images_are_not_taken_for_images(folder):
+    before = files.find(folder, folder)
+    below = folder / "predictions"
+    below.mkdir()
+    Image.fromarray(picture(0, (9, 9))).save(below / "0.png")
+    (folder / ".hidden.png").write_bytes(b"")
+    (folder / "deep" / "circle").symlink_to(folder)
+    assert files.find(folder, folder) == before
+    assert len(before) == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "source", "words"),
+    [
+        ([], "gone", "No images at .*gone: --images is an image, a folder"),
+        ([], "photos/empty", "holds no images: they are files that end in"),
+        (["a.jpg", "a.PNG"], "photos", r"a\.PNG and .*a\.jpg differ in their"),
+        (["list.bin"], "photos/list.bin", "neither an image .* nor a list"),
+        (["x.png"], "photos/empty/../x.png", "would be overwritten"),
+    ],
+)
+def test_wrong_paths_are_sentences(tmp_path, names, source, words):
+    (tmp_path / "photos/empty").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/predictions").symlink_to(tmp_path / "photos")
+    for name in names:
+        (tmp_path / "photos" / name).write_bytes(b"\xff\xd8")
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        files.find(tmp_path / source, tmp_path / "out")
+
+
+def test_an_unknown_network_is_named(folder, workdir, tmp_path):
+    with pytest.raises(ValueError, match="best or student or teacher"):
+        predict_run.predict_workdir(
+            workdir, folder, tmp_path / "out", network="twin"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--images=a"], "--images needs --out"),
+        (["--export=a", "--out=b"], "--out goes with --images"),
+        (["--export=a", "--flip"], "--flip goes with --images"),
+        (["--images=a", "--out=b", "--export-size=64"], "goes with --export"),
+        (["--images=a", "--out=b", "--scales=1,9"], "1,9 leaves 0.1 to 4"),
+        (["--images=a", "--out=b", "--window=5"], "5 is below 33 pixels"),
+        (["--images=a", "--out=b", "--window=x"], "invalid pixels"),
+        (["--images=a", "--export=b"], "not allowed with"),
+        ([], "one of the arguments --images --export is required"),
+    ],
+)
+def test_the_command_line_that_makes_no_sense(words, message, capsys):
+    with pytest.raises(SystemExit):
+        predict_command._arguments(["--workdir=w", *words])
+    assert message in capsys.readouterr().err
+
+
+def test_the_command_skips_a_bad_file_and_says_so(folder, workdir, tmp_path):
+    (folder / "broken.png").write_bytes(b"")
+    listed = tmp_path / "two.txt"
+    listed.write_text("photos/broken.png\nphotos/0.png\nphotos/gone.png")
+    command = [sys.executable, "-m", "ipixmatch_jax.predict"]
+    command += [f"--workdir={workdir}", f"--images={listed}"]
+    result = subprocess.run(
+        [*command, f"--out={tmp_path / 'out'}", "--no-overlay"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "1 images predicted, 0 were there already, 2" in result.stdout
+    assert f"skipped: {folder}/broken.png is empty" in result.stderr
+    assert f"skipped: {folder}/gone.png cannot be read" in result.stderr
+    made = [p for p in (tmp_path / "out").rglob("*.png")]
+    assert made == [tmp_path / "out/predictions/photos/0.png"]
+
+
+def test_a_folder_that_is_no_run(tmp_path, capsys, monkeypatch):
+    words = ["predict", f"--workdir={tmp_path}", "--images=a", "--out=b"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit, match="is not the --workdir of a run"):
+        predict_command.run()

@@ -1,0 +1,307 @@
+"""Reports without a browser: what is read, drawn and said."""
+
+import base64
+import html.parser
+import io
+import json
+import sys
+
+import numpy as np
+import plotly.graph_objects
+import pytest
+from PIL import Image
+
+from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.report import __main__ as report_main
+from ipixmatch_jax.report import build, comparison, gallery, single, tables
+from ipixmatch_jax.report import charts as report_charts
+from ipixmatch_jax.report import history as report_history
+from ipixmatch_jax.report import run as report_run
+from tests import golden
+from tests.refusal import refusal
+from tests.report import report_cases
+
+
+def write_lines(path, *lines):
+    path.write_text("".join(line + "\n" for line in lines))
+    return path
+
+
+def test_the_later_value_counts_and_a_torn_line_is_left(tmp_path):
+    path = write_lines(
+        tmp_path / "metrics.jsonl",
+        '{"step": 4, "loss": 4.0, "note": "text"}',
+        '{"step": 2, "loss": 2.0}',
+        '{"step": 4, "loss": 5.0, "shares": [0.5, 1]}',
+        '{"step": 4, "val_miou_student": 7.0}',
+    )
+    with path.open("a") as file:
+        file.write('{"step": 6, "lo')
+    history = report_history.read(path)
+    assert history.series == {
+        "loss": {2: 2.0, 4: 5.0},
+        "shares": {4: [0.5, 1]},
+        "val_miou_student": {4: 7.0},
+    }
+    assert history.notes == ()
+    assert history.last_step == 4
+    assert list(history.series["loss"]) == [2, 4]
+
+
+def test_lines_that_cannot_be_read_are_named(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1, "a": 1}\n{"st\n[3]\n\n{"a": 1}\n\xff\xfe\n')
+    history = report_history.read(path)
+    assert history.series == {"a": {1: 1}}
+    assert history.notes == (
+        "metrics.jsonl: unreadable and left out: line 2, 3, 5, 6.",
+    )
+    missing = report_history.read(tmp_path / "none.jsonl")
+    assert missing.series == {}
+    assert missing.last_step == 0
+    assert missing.best() is None
+    assert missing.timing() is None
+
+
+def test_the_best_is_the_first_of_the_highest():
+    history = report_history.History(
+        {
+            "val_miou_student": {10: 5.0, 20: 9.0, 30: 9.0},
+            "val_miou_teacher": {10: 6.0, 20: 8.0, 30: float("nan")},
+        }
+    )
+    assert history.best() == (20, "student", 9.0)
+
+
+def test_training_time_is_that_of_the_steps_between_lines():
+    history = report_history.History(
+        {
+            "steps_per_second": {10: 1.0, 30: 4.0, 40: 2.0},
+            "images_per_second": {10: 8.0, 30: 32.0, 40: 16.0},
+        }
+    )
+    # 10 / 1 + 20 / 4 + 10 / 2
+    assert history.timing() == (20.0, 2.0, 16.0)
+    assert tables.duration(20) == "20 s"
+    assert tables.duration(125.4) == "2 min 05 s"
+    assert tables.duration(7260) == "2 h 01 min"
+
+
+def all_charts(tmp_path):
+    """Every chart of a page, and of a comparison."""
+    paths = [report_cases.write_run(tmp_path / name) for name in ("a", "b")]
+    found = report_run.read(paths)
+    pages = [
+        single.page(found[0], report_cases.verdict(), []),
+        comparison.page(found),
+    ]
+    charts = []
+    for page in pages:
+        text = page.split('id="charts">')[1].split("</script>")[0]
+        charts += json.loads(text).items()
+    return charts
+
+
+def test_plotly_knows_every_field_of_the_charts(tmp_path):
+    charts = all_charts(tmp_path)
+    keys = [key for key, _ in charts]
+    for key in ("losses", "miou", "confident-by-class", "confusion-teacher"):
+        assert key in keys
+    for _, chart in charts:
+        plotly.graph_objects.Figure(chart["data"], chart["layout"])
+
+
+def test_rows_of_the_confusion_are_shares():
+    counts = np.asarray([[3, 1, 0], [0, 0, 0], [5, 5, 990]])
+    chart = report_charts.confusion("k", "t", "", counts, ["a", "a", "<b>"])
+    (trace,) = chart.figure["data"]
+    assert trace["z"] == [[0.75, 0.25, 0], [None] * 3, [0.005, 0.005, 0.99]]
+    assert trace["text"][0] == ["75%", "25%", ""]
+    assert trace["x"] == trace["y"] == ["a (0)", "a (1)", "&lt;b&gt;"]
+    said = tables.mistakes(counts, ["a", "a", "<b>"], 2)
+    assert "<b>25%</b> of a is taken for a" in said
+
+
+def test_long_curves_are_thinned_and_gaps_stay():
+    series = {step: step / 3 for step in range(1, 10001)}
+    series[1] = float("nan")
+    chart = report_charts.lines("k", "t", [report_charts.Line("a", series, 0)])
+    (trace,) = chart.figure["data"]
+    assert len(trace["x"]) == len(trace["y"]) == 2000
+    assert (trace["x"][0], trace["x"][-1]) == (1, 10000)
+    assert trace["y"][0] is None
+    assert trace["y"][-1] == 3333.3
+
+
+def picture(uri, kind):
+    head, _, text = uri.partition(",")
+    assert head == f"data:image/{kind};base64"
+    return Image.open(io.BytesIO(base64.b64decode(text)))
+
+
+def test_pictures_are_shrunk_and_keep_their_colours():
+    ids = np.zeros((700, 1280), np.uint8)
+    ids[:, 640:] = 2
+    ids[:350] = 255
+    layer = picture(gallery.layer(ids, report_cases.PALETTE), "png")
+    assert (layer.mode, layer.size) == ("P", (640, 350))
+    colours = np.asarray(layer.convert("RGB"))
+    assert tuple(colours[349, 0]) == report_cases.PALETTE[0]
+    assert tuple(colours[349, 639]) == report_cases.PALETTE[2]
+    assert tuple(colours[0, 0]) == (224, 224, 224)
+    for channels in (1, 2, 3, 4):
+        image = np.full((700, 1280, channels), 90, np.uint8)
+        photo = picture(gallery.photo(image), "jpeg")
+        assert (photo.mode, photo.size) == ("RGB", (640, 350))
+        assert abs(np.asarray(photo).astype(int) - 90).max() <= 2
+
+
+class _Tags(html.parser.HTMLParser):
+    """Collects elements, links and visible text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.links, self.text = [""], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("src", "href")]
+
+    def handle_data(self, data):
+        if self.tags[-1] not in ("script", "style"):
+            self.text.append(data)
+
+
+def test_what_a_user_names_stays_text(tmp_path):
+    hostile = report_cases.HOSTILE
+    names = (hostile, "b", f"x{hostile}", "d")
+    config = {"data.split": hostile, "data.root": hostile, "method": hostile}
+    paths = [
+        report_cases.write_run(tmp_path / folder, names=names, **config)
+        for folder in ("<b>one", "<script>two")
+    ]
+    found = report_run.read(paths)
+    verdict = report_cases.verdict(names, image_name=hostile + "{}")
+    plain = report_cases.verdict()
+    page = single.page(found[0], verdict, [f"note {hostile}"])
+    both = comparison.page(found)
+    for made, scripts in ((page, 3), (both, 3)):
+        tags = _Tags(made)
+        assert tags.tags.count("script") == scripts
+        assert tags.tags.count("style") == 2
+        assert hostile in " ".join(tags.text)
+        assert all(v.startswith(("#", "data:")) for v in tags.links)
+    usual = _Tags(single.page(found[0], plain, []))
+    # A note's four more: the names open no element.
+    assert len(_Tags(page).tags) == len(usual.tags) + 4
+    assert "<b>one" in " ".join(usual.text)
+
+
+def test_a_run_without_data_or_end_says_so(tmp_path):
+    path = report_cases.write_run(tmp_path / "run", finished=False)
+    text = " ".join(_Tags(build.page([path])).text)
+    assert "logged 30 of 40 steps" in text
+    assert "holds no checkpoint yet" in text
+    config = {"data.name": "camvid", "data.root": str(tmp_path / "gone")}
+    path = report_cases.write_run(tmp_path / "other", **config)
+    text = " ".join(_Tags(build.page([path])).text)
+    assert "No confusion matrix and no images: " in text
+    assert str(tmp_path / "gone") in text
+    assert "--root names its folder" in text
+    assert "36.5" not in text
+    assert "41.5 %" in text  # (40 + 41 + 42 + 43) / 4
+
+
+def test_a_new_run_has_a_page(tmp_path):
+    path = report_cases.write_run(tmp_path / "run", finished=False)
+    (path / "metrics.jsonl").unlink()
+    text = " ".join(_Tags(build.page([path])).text)
+    assert "nothing was logged" in text
+    assert "inter_pixel." in text
+    other = report_cases.write_run(tmp_path / "other")
+    text = " ".join(_Tags(build.page([path, other])).text)
+    assert "run: metrics.jsonl is not there" in text
+
+
+def test_runs_are_compared_by_what_differs(tmp_path):
+    one = report_cases.write_run(tmp_path / "x" / "run")
+    two = report_cases.write_run(tmp_path / "y" / "run", seed=5)
+    page = build.page([one, two])
+    text = " ".join(_Tags(page).text)
+    assert str(one) in text  # the folders share their name
+    start = page.index('id="config"')
+    rows = page[start : page.index("</section>", start)].count("<tr>")
+    assert rows == 2  # the head, and the seed
+    charts = json.loads(page.split('id="charts">')[1].split("</script>")[0])
+    for key in ("miou-student", "miou-teacher", "loss", "loss-ip"):
+        assert [t["meta"]["slot"] for t in charts[key]["data"]] == [0, 1]
+    table = page[page.index('class="sortable"') :]
+    assert table.count('aria-sort="none"') == 3  # the class and two runs
+
+
+def test_wrong_workdirs_are_one_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not the --workdir of"):
+        build.page([tmp_path])
+    run = report_cases.write_run(tmp_path / "run")
+    with pytest.raises(ValueError, match="given twice"):
+        build.page([run, tmp_path / "x" / ".." / "run"])
+    with pytest.raises(ValueError, match="--images -1 is below 0"):
+        build.page([run], images=-1)
+    (run / "results.json").write_text('{"best"')
+    with pytest.raises(ValueError, match=r"A JSON file in .*run cannot be"):
+        build.page([run])
+
+
+@pytest.fixture
+def few_scenes(monkeypatch):
+    monkeypatch.setattr(shapes, "TRAIN", 32)
+    monkeypatch.setattr(shapes, "VAL", 3)
+    monkeypatch.setattr(shapes, "TEST", 1)
+
+
+def command(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
+    report_main.run()
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
+    workdir = report_cases.write_run(tmp_path / "run", names=shapes.CLASS_NAMES)
+    config = saved.load(workdir)
+    network = model_registry.build("tiny", 6)
+    trees = {
+        name: golden.random_variables(network, seed)
+        for seed, name in enumerate(("student", "teacher"))
+    }
+    with Checkpoints(workdir) as checkpoints:
+        best = Saved(50.0, 7, "teacher")
+        checkpoints.save(7, trees, best, config.to_dict(), 50.0)
+    capsys.readouterr()
+    command(monkeypatch, "--workdir", workdir, "--images", 2)
+    out = workdir / "report.html"
+    assert capsys.readouterr().out.strip() == str(out)
+    page = out.read_text(encoding="utf-8")
+    assert not list(workdir.glob("*.partial"))
+    assert page.count('class="picture"') == 2
+    assert 'id="confusion-student"' in page
+    assert 'aria-label="Not in this page"' not in page
+    assert "Val, after 7 steps" in page
+    # All of val is in the matrix; the scenes have no pixel to ignore.
+    charts = json.loads(page.split('id="charts">')[1].split("</script>")[0])
+    counts = charts["confusion-student"]["data"][0]["customdata"]
+    assert np.sum(counts) == 3 * shapes.SIZE**2
+    # Elsewhere, and without the networks.
+    other = tmp_path / "small.html"
+    command(monkeypatch, f"--workdir={workdir}", f"--out={other}", "--images=0")
+    assert 'class="picture"' not in other.read_text(encoding="utf-8")
+    with pytest.raises(SystemExit, match="is not a file in a folder"):
+        command(monkeypatch, f"--workdir={workdir}", "--out=/gone/x.html")
+
+
+def test_the_module_runs_the_command(tmp_path):
+    line = refusal("report", f"--workdir={tmp_path}")
+    assert "is not the --workdir of a run" in line

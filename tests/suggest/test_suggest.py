@@ -1,0 +1,362 @@
+"""What to label next: scores, choice and command."""
+
+import csv
+import math
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.data import registry
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.data.source import BadFileError, Sample, Source
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.suggest import __main__ as suggest_main
+from ipixmatch_jax.suggest import contact_sheet, images
+from ipixmatch_jax.suggest import scores as suggest
+from ipixmatch_jax.training import loop
+from tests import golden
+from tests.refusal import refusal
+
+
+def _softmax(rng, *shape):
+    p = np.exp(rng.normal(0, 3, shape))
+    return p / p.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_uncertainty_is_that_of_the_formulas(members):
+    p = _softmax(np.random.default_rng(0), members, 4, 5)
+    entropy, apart = suggest.uncertainty(jnp.asarray(p, jnp.float32))
+    for i in range(4):
+        mean = [
+            sum(p[m, i, k] for m in range(members)) / members for k in range(5)
+        ]
+        h = -sum(q * math.log(q) for q in mean)
+        each = [-sum(q * math.log(q) for q in p[m, i]) for m in range(members)]
+        jsd = h - sum(each) / members
+        assert abs(float(entropy[i]) - h / math.log(5)) < 1e-6
+        assert abs(float(apart[i]) - jsd / math.log(max(members, 2))) < 1e-6
+
+
+def test_uncertainty_at_its_bounds():
+    one, other = np.eye(4, dtype=np.float32)[:2, None]
+    flat = np.full((1, 4), 0.25, np.float32)
+    cases = [
+        ((one, one), 0, 0),
+        ((one, other), 0.5, 1),  # log 2 / log 4
+        ((flat, flat), 1, 0),
+    ]
+    for pair, entropy, apart in cases:
+        found = suggest.uncertainty(jnp.stack(pair))
+        np.testing.assert_allclose(found, [[entropy], [apart]], atol=1e-6)
+
+
+def test_equal_networks_do_not_disagree_at_all():
+    p = _softmax(np.random.default_rng(1), 1, 50, 7).astype(np.float32)
+    _, apart = suggest.uncertainty(jnp.concatenate([p, p]))
+    assert not np.asarray(apart).any()
+
+
+def test_ranks_and_scores():
+    values = np.asarray([3.0, 1.0, 3.0, 9.0])
+    assert suggest.ranks(values).tolist() == [0.625, 0.25, 0.625, 1]
+    assert suggest.ranks(np.ones(1)).tolist() == [1]
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=(2, 30))
+    by_hand = [
+        (sum(a <= x) / 30 + sum(b <= y) / 30) / 2
+        for x, y in zip(a, b, strict=True)
+    ]
+    np.testing.assert_allclose(suggest.score(a, b), by_hand)
+    np.testing.assert_array_equal(
+        suggest.score(a, b), suggest.score(1e-4 * a, 50 * b)
+    )
+    np.testing.assert_array_equal(suggest.score(a, None), suggest.ranks(a))
+    # A teacher that is a copy differs by rounding, which orders nothing.
+    copy = suggest.score(a, np.float32(1e-8 * np.abs(b)))
+    np.testing.assert_array_equal(np.argsort(copy), np.argsort(a))
+
+
+def _slow_spread(features, scores, count, taken):
+    """Greedy k-centre from its definition, in loops."""
+    centres = [(0, c) for c in taken]
+    chosen = []
+    for place in range(1, count + 1):
+        best, most = None, -1.0
+        for i, f in enumerate(features):
+            if i in chosen:
+                continue
+            gain = scores[i]
+            if centres:
+                gain *= min(math.dist(f, c) for _, c in centres)
+            if gain > most:
+                best, most = i, gain
+        chosen.append(best)
+        centres.append((place, features[best]))
+    cluster = [
+        min(centres, key=lambda c, f=f: math.dist(f, c[1]))[0] for f in features
+    ]
+    return chosen, cluster
+
+
+@pytest.mark.parametrize("labelled", [0, 1, 300])
+def test_the_choice_is_that_of_the_loop(labelled):
+    rng = np.random.default_rng(labelled)
+    features = rng.normal(size=(40, 6)).astype(np.float32)
+    taken = rng.normal(size=(labelled, 6)).astype(np.float32)
+    scores = suggest.ranks(rng.normal(size=40))
+    chosen, cluster = suggest.spread(features, scores, 15, taken)
+    slow = _slow_spread(features, scores, 15, taken)
+    assert (chosen.tolist(), cluster.tolist()) == slow
+
+
+def _heaps(rng):
+    """Sixty images in six heaps far apart, and the heap of each."""
+    heap = rng.permutation(60) % 6
+    centres = 100 * np.eye(6)
+    return centres[heap] + rng.normal(size=(60, 6)), heap
+
+
+def test_every_heap_gets_a_suggestion_but_the_labelled_one():
+    rng = np.random.default_rng(3)
+    features, heap = _heaps(rng)
+    scores = rng.uniform(0.4, 1, 60)
+    chosen, cluster = suggest.spread(features, scores, 5, features[heap == 2])
+    assert sorted(heap[chosen]) == [0, 1, 3, 4, 5]
+    for i in range(60):
+        expected = 0
+        if heap[i] != 2:
+            expected = 1 + heap[chosen].tolist().index(heap[i])
+        assert cluster[i] == expected
+
+
+def test_repetitions_come_last_and_then_by_score():
+    rng = np.random.default_rng(4)
+    once = rng.uniform(0, 9, (10, 64)).astype(np.float32)
+    # As two batches give the same picture: different in the last digits.
+    again = once * (1 + 1e-7 * rng.normal(size=once.shape)).astype(np.float32)
+    features = np.concatenate([once, again])
+    scores = np.tile(np.linspace(0.1, 1, 10), 2)
+    chosen, _ = suggest.spread(features, scores, 20, once[:2])
+    assert sorted(chosen[:8] % 10) == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert sorted(chosen) == list(range(20))
+    assert (np.diff(scores[chosen[8:]]) <= 0).all()
+
+
+def test_the_score_counts():
+    features = np.eye(5)  # All as far from one another.
+    scores = np.asarray([0.2, 0.9, 0.1, 1.0, 0.5])
+    chosen, _ = suggest.spread(features, scores, 3, np.zeros((1, 5)))
+    assert chosen.tolist() == [3, 1, 4]
+
+
+def test_of_equals_the_first_is_chosen():
+    chosen, cluster = suggest.spread(
+        np.ones((6, 3)), np.ones(6), 3, np.zeros((0, 3))
+    )
+    assert chosen.tolist() == [0, 1, 2]
+    assert cluster.tolist() == [1] * 6
+
+
+SIZES = [(40, 56), (38, 55), (40, 56)]  # One padded shape holds them all.
+
+
+class _Pictures(Source):
+    """Noise; the last two of four are bad."""
+
+    def __len__(self):
+        return len(SIZES) + 1
+
+    def __getitem__(self, i):
+        if i == 2:
+            raise BadFileError("two.jpg is spoilt.")
+        rng = np.random.default_rng(i)
+        pixels = rng.integers(0, 256, (*SIZES[i], 3)).astype(np.uint8)
+        return Sample(Image.fromarray(pixels), None)
+
+    def name(self, i):
+        return f"{i}.jpg"
+
+    def size(self, i):
+        if i == len(SIZES):
+            raise BadFileError("three.jpg has no header.")
+        return SIZES[i]
+
+
+def _alone(network, variables, image):
+    """Probabilities and c4 of one image by itself, float64."""
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    image = np.float32((np.asarray(image) / 255 - mean) / std)[None]
+    logits, c4 = jax.jit(
+        lambda v, x: (
+            network.apply(v, x, False)[0],
+            network.apply(v, x, False, method="encode")[-1][0],
+        )
+    )(variables, image)
+    p = np.exp(np.float64(logits))
+    return p / p.sum(-1, keepdims=True), np.float64(c4)
+
+
+@pytest.mark.parametrize("names", [("student",), ("student", "twin")])
+def test_images_are_seen_as_they_are_alone(names):
+    network = model_registry.build("tiny", 6)
+    variables = {
+        name: golden.random_variables(network, seed)
+        for seed, name in enumerate(names)
+    }
+    config = shapes_config.get_config()
+    mesh = sharding.make_mesh(1, 1)
+    run = restore.Trained(config, 1, names[-1], network, variables, mesh)
+    source = _Pictures()
+    plan = images.make_plan(source)
+    done = []
+    seen = images.Looker(run).summarise(plan, done.append)
+    assert sum(done) == 3
+    assert plan.shapes == [(40, 56)]
+    assert plan.bad == ["three.jpg has no header.", "two.jpg is spoilt."]
+    assert seen.indices.tolist() == [0, 1]
+    for i in range(2):
+        alone = [
+            _alone(network, variables[name], source[i].image) for name in names
+        ]
+        each = [p for p, _ in alone]
+        h = _entropy(sum(each) / len(each))
+        apart = h - sum(map(_entropy, each)) / len(each)
+        assert abs(seen.entropy[i] - h / math.log(6)) < 1e-4
+        assert abs(seen.disagreement[i] - apart / math.log(2)) < 1e-4
+        np.testing.assert_allclose(
+            seen.features[i], alone[-1][1].mean((0, 1)), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_large_images_go_a_few_at_a_time():
+    assert images.fitting((500, 500)) == 33
+    assert images.fitting((1024, 2048)) == 4
+    assert images.fitting((9000, 9000)) == 1
+
+
+def _entropy(p):
+    return -(p * np.log(p)).sum(-1).mean()
+
+
+def test_the_sheet_shows_the_image_beside_its_map():
+    red = np.zeros((50, 400, 3), np.uint8)
+    red[..., 0] = 255
+    shares = np.tile(np.linspace(0, 1, 400), (50, 1))
+    pair = contact_sheet.pair(red, shares, "x" * 300 + "end", "2")
+    assert pair.image.size == pair.heat.size == (200, 25)
+    short = contact_sheet.pair(red[:, :9], shares[:, :9], "a", "b")
+    assert short.image.size == (36, 200)
+    sheet = contact_sheet.sheet([pair, short, pair])
+    assert sheet.dtype == np.uint8
+    assert (sheet[190, 10] == [255, 0, 0]).all()
+    assert sheet[190, 225].sum() < 90 < 700 < sheet[190, 405].sum()
+    assert (sheet[10:150, 10:400] == 224).all()  # It is low and wide.
+    assert sheet[205:240, :400].min() < 100  # words
+    last = sheet[sheet.shape[0] // 2 :]
+    assert (last[:, 420:] == 255).all()  # the place of a fourth
+
+
+@pytest.fixture
+def few_scenes(monkeypatch):
+    monkeypatch.setattr(shapes, "TRAIN", 32)
+    monkeypatch.setattr(shapes, "VAL", 2)
+    monkeypatch.setattr(shapes, "TEST", 1)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """Of a run of one step, with a teacher; 8 of 32 scenes are labelled."""
+    path = tmp_path_factory.mktemp("run")
+    c = shapes_config.get_config("tiny_1_16,method=supervised")
+    c.teacher = "ema"
+    c.ema.rampup = False  # or the first teacher is the student
+    c.data.split = "1_4"
+    c.data.crop_size = 33
+    c.train.batch_size = 2
+    c.train.steps = c.train.eval_every = c.train.save_every = 1
+    c.train.log_every = 1
+    c.mesh.data = 1
+    with pytest.MonkeyPatch.context() as patch:
+        for name, count in (("TRAIN", 32), ("VAL", 2), ("TEST", 1)):
+            patch.setattr(shapes, name, count)
+        assert loop.train(c, path) == 0
+    return path
+
+
+def command(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["suggest", *map(str, arguments)])
+    suggest_main.run()
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_the_command_end_to_end(workdir, tmp_path, monkeypatch, capsys):
+    whole = shapes.Scenes.__getitem__
+
+    def getitem(self, i):
+        if self.name(i) == "scene_1_0011.png":
+            raise BadFileError("scene_1_0011.png is spoilt.")
+        return whole(self, i)
+
+    monkeypatch.setattr(shapes.Scenes, "__getitem__", getitem)
+    command(monkeypatch, "--workdir", workdir, "-n", 5)
+    said = capsys.readouterr()
+    assert "5 of 23 unlabelled images" in said.out
+    assert "Skipped: scene_1_0011.png is spoilt." in said.err
+    out = workdir / "suggestions"
+    names = (out / "suggestions.txt").read_text().splitlines()
+    with (out / "suggestions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows[:5]] == names
+    assert [row["suggested"] for row in rows] == [*"12345"] + [""] * 18
+    every = {f"scene_1_{i:04d}.png" for i in range(8, 32)}
+    assert {row["name"] for row in rows} == every - {"scene_1_0011.png"}
+    for row in rows:
+        assert 0 < float(row["entropy"]) <= 1
+        assert 0 <= float(row["disagreement"]) <= 1
+        assert 0 <= int(row["cluster"]) <= 5
+    rest = [float(row["score"]) for row in rows[5:]]
+    assert rest == sorted(rest, reverse=True)
+    with Image.open(out / "suggestions.png") as sheet:
+        assert np.asarray(sheet).std() > 20
+    # Again, elsewhere: the same bytes.
+    command(monkeypatch, "--workdir", workdir, "-n", 5, "--out", tmp_path)
+    for path in out.iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_more_than_there_are_gives_all(workdir, tmp_path, monkeypatch, capsys):
+    command(monkeypatch, f"--workdir={workdir}", "-n99", f"--out={tmp_path}")
+    assert "99 were asked for, and these are all" in capsys.readouterr().out
+    names = (tmp_path / "suggestions.txt").read_text().splitlines()
+    assert len(names) == len(set(names)) == 24
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_what_cannot_be_answered_is_one_sentence(workdir, monkeypatch):
+    with pytest.raises(SystemExit, match="asks for no image"):
+        command(monkeypatch, f"--workdir={workdir}", "-n0")
+    with pytest.raises(SystemExit, match=r"config.json is a file; --out"):
+        out = workdir / "config.json"
+        command(monkeypatch, f"--workdir={workdir}", f"--out={out}")
+    whole = shapes.open_set
+    monkeypatch.setitem(
+        registry.DATA_SETS,
+        "shapes",
+        lambda *a: whole(*a)._replace(unlabelled=shapes.Scenes(1, 0, 0, False)),
+    )
+    with pytest.raises(SystemExit, match="no unlabelled images to choose"):
+        command(monkeypatch, f"--workdir={workdir}")
+
+
+def test_the_module_runs_the_command(tmp_path):
+    line = refusal("suggest", f"--workdir={tmp_path}")
+    assert "is not the --workdir of a run" in line

@@ -1,0 +1,189 @@
+"""A step in micro-batches: equal to one in one piece, but for batch norm."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks.collectives import collectives
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
+from ipixmatch_jax.methods.fixmatch import fixmatch
+from ipixmatch_jax.training import accumulation, optimiser, step
+from tests.methods import pixel_network
+from tests.methods.loops import cut_mix, draw_views
+
+
+def frozen(variables, images, train, perturb=None):
+    """The pixel network with running statistics, as if without batch norm."""
+    del train
+    stats = variables["batch_stats"]
+    logits, _ = pixel_network.forward(variables, images, False, perturb)
+    return logits, stats
+
+
+def make(count, forward=frozen, mesh=None):
+    schedule = optimiser.poly_schedule(0.1, 10)
+    tx = optimiser.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
+    state = step.create_state(pixel_network.variables(0), tx, with_teacher=True)
+    run = functools.partial(
+        step.train_step,
+        forward=forward,
+        make_views=lambda views: views,
+        method=functools.partial(
+            fixmatch,
+            labelled_loss=cross_entropy,
+            threshold=0.5,
+            unlabelled_weight=1.0,
+        ),
+        tx=tx,
+        schedule=schedule,
+        inter_pixel=step.InterPixel("channel", "kl", 0.3, 1.0, 0.5, 0),
+        ema_decay=0.9,
+        ema_rampup=False,
+        accumulate=count,
+        mesh=mesh,
+    )
+    return state, jax.jit(run)
+
+
+def draw(seed, b=8, side=6):
+    """Views with as many counted pixels in every micro-batch."""
+    views = draw_views(seed, b, side)
+    return views._replace(valid=np.ones_like(views.valid))
+
+
+def agree(given, expected, rtol=1e-5):
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-6),
+        given,
+        expected,
+    )
+
+
+def test_pairs_of_images_take_turns():
+    given = {"image": np.arange(12)[:, None], "index": np.arange(12)}
+    cut = accumulation.split(given, 3)
+    expected = [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]]
+    np.testing.assert_array_equal(cut["index"], expected)
+    np.testing.assert_array_equal(cut["image"][..., 0], expected)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_without_batch_norm_the_step_is_that_of_the_large_batch(count):
+    state, whole = make(1)
+    _, run = make(count)
+    views = draw(0)
+    one, expected = whole(state, views)
+    many, metrics = run(state, views)
+    agree(many, one)
+    # A share of the pixels of a class is a mean of the micro-batches' shares.
+    uneven = {"confident_share_by_class"}
+    assert metrics.keys() == expected.keys()
+    for name in expected.keys() - uneven:
+        np.testing.assert_allclose(metrics[name], expected[name], rtol=1e-5)
+    assert expected["loss_u"] > 0
+    assert expected["loss_ip"] > 0
+
+
+def micro_batches(views, count):
+    """Each micro-batch by itself, cut by hand."""
+    for m in range(count):
+        pairs = range(2 * m, len(views.labels), 2 * count)
+        rows = [row for pair in pairs for row in (pair, pair + 1)]
+        yield jax.tree.map(lambda x, rows=rows: x[rows], views)
+
+
+def test_losses_are_means_over_the_pixels_of_a_micro_batch():
+    views = draw(1)
+    labels = np.full_like(views.labels, 255)
+    labels[0, 0, 0] = 2  # the only one of the first micro-batch
+    labels[2:4] = views.labels[2:4]
+    views = views._replace(labels=labels)
+    state, run = make(2)
+    _, alone = make(1)
+    _, metrics = run(state, views)
+    each = [alone(state, part)[1] for part in micro_batches(views, 2)]
+    together = alone(state, views)[1]
+    for name in ("loss_x", "loss_u", "loss_ip", "confident_share_by_class"):
+        mean = (each[0][name] + each[1][name]) / 2
+        np.testing.assert_allclose(metrics[name], mean, rtol=1e-5)
+    # Over all pixels it is another mean: they are not as many.
+    assert abs(together["loss_x"] - metrics["loss_x"]) > 0.01
+
+
+def test_batch_norm_sees_the_micro_batches_in_their_order():
+    state, run = make(2, pixel_network.forward)
+    _, whole = make(1, pixel_network.forward)
+    views = draw(2)
+    after, _ = run(state, views)
+    mean = np.float64(state.student["batch_stats"]["mean"])
+    for part in micro_batches(views, 2):
+        mixed = cut_mix(part.strong[0], part.box[0])
+        seen = np.concatenate([part.labelled, mixed])
+        mean = 0.9 * mean + 0.1 * seen.mean((0, 1, 2), dtype=np.float64)
+    np.testing.assert_allclose(
+        after.student["batch_stats"]["mean"], mean, rtol=1e-5, atol=1e-6
+    )
+    # What differs with batch norm: the statistics, and the gradient with it.
+    large, _ = whole(state, views)
+    for a, b in zip(
+        jax.tree.leaves(after.student),
+        jax.tree.leaves(large.student),
+        strict=True,
+    ):
+        assert np.abs(a - b).max() > 1e-4
+
+
+def test_a_value_that_is_not_finite_in_one_of_them_skips_the_step():
+    state, run = make(2)
+    views = draw(3)
+    views.labelled[5, 3, 3] = np.nan
+    after, metrics = run(state, views)
+    assert (after.skipped, after.step) == (1, 1)
+    agree(after.student, state.student)
+    assert not np.isfinite(metrics["loss"])
+
+
+def test_eight_devices_agree_and_cut_their_own_images():
+    mesh = sharding.make_mesh(8, 1)
+    views = draw(4, 32)
+    state, run = make(2, pixel_network.forward)
+    one, _ = run(state, views)
+    split = sharding.batch_sharding(mesh)
+    views = jax.tree.map(lambda x: jax.device_put(x, split), views)
+    _, run = make(2, pixel_network.forward, mesh)
+    state = jax.device_put(state, sharding.replicated(mesh))
+    compiled = run.lower(state, views).compile()
+    many, _ = compiled(state, views)
+    agree(jax.device_get(many), jax.device_get(one))
+    found = collectives(compiled.as_text())
+    assert {c.kind for c in found} == {"all-reduce"}
+    # The gradient has 12 numbers of weights, and no image is as small.
+    assert max(math.prod(c.shape) for c in found) <= 12
+
+
+def test_memory_is_that_of_a_micro_batch():
+    views = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), draw(5, 16, 33)
+    )
+    temporary = []
+    for count in (1, 2, 4):
+        state, run = make(count)
+        compiled = run.lower(state, views).compile()
+        temporary.append(compiled.memory_analysis().temp_size_in_bytes)
+    # The batch itself, cut into micro-batches, is what does not shrink.
+    batch = sum(math.prod(x.shape) * 4 for x in jax.tree.leaves(views))
+    whole, half, quarter = temporary
+    assert half - batch < 0.55 * whole
+    assert quarter - batch < 0.3 * whole
+    assert quarter < half < whole
+
+
+def test_counts_of_one_leave_no_loop():
+    state, run = make(1)
+    views = jax.tree.map(jnp.asarray, draw(6))
+    assert "while" not in run.lower(state, views).as_text()

@@ -1,0 +1,323 @@
+"""The batch that fits: how it is searched, and that a run keeps it."""
+
+import json
+import logging
+
+import jax
+import numpy as np
+import pytest
+
+from ipixmatch_jax.configs import (
+    camvid,
+    cityscapes,
+    common,
+    folder,
+    shapes,
+    tfds,
+    voc,
+)
+from ipixmatch_jax.data.datasets import shapes as scenes
+from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.training import batch_size as batch_fit
+from ipixmatch_jax.training import device_memory, least_memory, loop, setup
+
+
+def search(memory, limit, *, unit=2, most=1000):
+    """What was found, and the batches that were asked for."""
+    asked = []
+
+    def watched(batch):
+        asked.append(batch)
+        return memory(batch)
+
+    found = batch_fit.largest_batch(watched, limit, unit=unit, most=most)
+    return found, asked
+
+
+# 100 + 7 b <= 400 up to b = 42.86.
+@pytest.mark.parametrize(
+    ("unit", "most", "batch", "asked"),
+    [
+        (2, 1000, 42, [2, 4, 42]),
+        (16, 1000, 32, [16, 32]),
+        (2, 20, 20, [2, 4, 20]),
+        (2, 5, 4, [2, 4]),
+        (2, 1, 2, [2]),
+        (40, 1000, 40, [40, 80]),
+    ],
+)
+def test_affine_memory_takes_three_questions(unit, most, batch, asked):
+    found, questions = search(lambda b: 100 + 7 * b, 400, unit=unit, most=most)
+    assert found == (batch, 100 + 7 * batch)
+    assert questions == asked
+
+
+def test_nothing_fits():
+    assert search(lambda b: 100 + 7 * b, 113) == ((0, 114), [2])
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        lambda b: 100 + 5 * b + b * b // 8,
+        lambda b: 100 + 40 * b**0.5,
+        lambda b: 100 + 7 * b + (500 if b > 30 else 0),
+        lambda b: 900 - b if b < 20 else 100 + 4 * b,
+        lambda b: 300,
+    ],
+    ids=["convex", "concave", "a jump", "falling first", "flat"],
+)
+@pytest.mark.parametrize("limit", [350, 700, 1000])
+def test_whatever_the_growth_what_is_returned_was_seen_to_fit(memory, limit):
+    (batch, size), asked = search(memory, limit, most=500)
+    assert len(asked) <= 6
+    if memory(2) > limit:
+        assert (batch, asked) == (0, [2])
+        return
+    assert batch in asked
+    assert size == memory(batch) <= limit
+    assert batch % 2 == 0
+
+
+def test_a_jump_is_stepped_back_from():
+    # By the line up to 30 images 42 would fit; by the truth 30 do.
+    (batch, _), asked = search(
+        lambda b: 100 + 7 * b + (500 if b > 30 else 0), 400
+    )
+    assert 42 in asked
+    assert 6 <= batch <= 30
+
+
+def test_the_rate_goes_with_the_batch():
+    assert batch_fit.scaled_rate(0.001, 32, 8, "sgd") == pytest.approx(0.004)
+    assert batch_fit.scaled_rate(0.001, 2, 8, "sgd") == pytest.approx(0.00025)
+    assert batch_fit.scaled_rate(0.001, 32, 8, "adam") == pytest.approx(0.002)
+
+
+def test_what_the_host_has_left():
+    meminfo = "MemTotal: 9000 kB\nMemAvailable:    2000 kB\nHugePages: 0\n"
+    assert device_memory.available(meminfo) == 2_048_000
+    assert device_memory.available(meminfo, "max\n", "5\n") == 2_048_000
+    assert device_memory.available(meminfo, "1000000\n", "400000\n") == 600_000
+    assert device_memory.available(meminfo, "1000\n", "4000\n") == 0
+
+
+@pytest.mark.parametrize("module", [camvid, cityscapes, folder, shapes, voc])
+@pytest.mark.parametrize("method", ["supervised", "mean_teacher", "cps"])
+def test_every_recipe_says_which_batch_its_rate_is_for(module, method):
+    words = f"{module.__name__}"
+    default = {
+        "configs.camvid": "tiny_1_8",
+        "configs.cityscapes": "r101_1_16",
+        "configs.folder": "tiny",
+        "configs.shapes": "tiny_1_16",
+        "configs.voc": "r101_1_8",
+    }[words]
+    config = module.get_config(f"{default},method={method}")
+    assert config.train.reference_batch_size == config.train.batch_size
+    assert config.train.batch_size > 0
+
+
+def test_the_base_and_tfds_say_it_too():
+    for config in (common.base(), tfds.get_config()):
+        assert config.train.reference_batch_size == config.train.batch_size
+
+
+def test_without_a_recipes_batch_no_rate_can_be_scaled():
+    config = shapes.get_config()
+    config.train.batch_size = 0
+    validate.check(config)
+    config.train.reference_batch_size = 0
+    with pytest.raises(ValueError, match="learning_rate is for"):
+        validate.check(config)
+
+
+def tiny():
+    config = shapes.get_config("tiny_1_16,method=supervised")
+    config.data.crop_size = 33
+    config.train.batch_size = 0
+    config.train.steps = 1
+    config.train.eval_every = config.train.save_every = 1
+    config.evaluate.batch_size = 4
+    config.mesh.data = 1
+    return config
+
+
+@pytest.fixture
+def few_scenes(monkeypatch):
+    monkeypatch.setattr(scenes, "VAL", 2)
+    monkeypatch.setattr(scenes, "TEST", 2)
+
+
+def planned(config, batch_size):
+    """Of a real state and batch, not of shapes."""
+    config = config.copy_and_resolve_references()
+    config.train.batch_size = batch_size
+    built = setup.build(config)
+    state = built.init(0)
+    batch = {
+        "labelled": {
+            "image": np.zeros((batch_size, 33, 33, 3), np.uint8),
+            "mask": np.zeros((batch_size, 33, 33), np.uint8),
+            "index": np.zeros(batch_size, np.int32),
+        }
+    }
+    memory = built.train_step.lower(state, batch).compile().memory_analysis()
+    return (
+        memory.temp_size_in_bytes
+        + memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
+
+
+@pytest.fixture
+def compiled_in_haste():
+    """Memory is planned all the same, in half the time."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.mark.usefixtures("few_scenes", "compiled_in_haste")
+def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
+    config = tiny()
+    limit = planned(config, 4)
+    monkeypatch.setattr(device_memory, "limit", lambda devices: limit)
+    batch_fit.choose(config, open_data(config))
+    assert config.train.batch_size == 4
+
+
+@pytest.mark.usefixtures("compiled_in_haste")
+def test_a_run_keeps_the_batch_that_it_found(
+    few_scenes, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(least_memory, "check", lambda *_: None)
+    monkeypatch.setattr(device_memory, "limit", lambda devices: 400)
+    monkeypatch.setattr(batch_fit, "_memory", lambda c, d, b: 300 + 20 * b)
+    caplog.set_level(logging.INFO, "ipixmatch_jax")
+    config = tiny()
+    config.train.reference_batch_size = 8
+    assert loop.train(config, tmp_path) == 0
+    saved = json.loads((tmp_path / "config.json").read_text())["train"]
+    assert saved["batch_size"] == 4
+    assert saved["learning_rate"] == 0.03 * 4 / 8
+    line = (tmp_path / "metrics.jsonl").read_text().splitlines()[0]
+    assert json.loads(line)["learning_rate"] == pytest.approx(0.015)
+    assert "--config.train.batch_size=4 --config.train.learning_rate=0.015" in (
+        caplog.text
+    )
+    # Now less is free; the run goes on as it was, the recipe given again.
+    monkeypatch.setattr(device_memory, "limit", lambda devices: 1)
+    again = tiny()
+    again.train.reference_batch_size = 8
+    batch_fit.keep(again, tmp_path)
+    assert again.train.batch_size == 4
+    assert again.train.learning_rate == saved["learning_rate"]
+
+
+def test_too_little_memory_is_one_sentence_with_ways_out(
+    few_scenes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(least_memory, "check", lambda *_: None)
+    monkeypatch.setattr(device_memory, "limit", lambda devices: 100)
+    monkeypatch.setattr(batch_fit, "_memory", lambda c, d, b: 300 + 20 * b)
+    with pytest.raises(ValueError, match="Not even a batch of 2 fits") as error:
+        loop.train(tiny(), tmp_path / "new")
+    for way in ("crop_size", "bf16", "model.remat", "more devices"):
+        assert way in str(error.value)
+    assert not (tmp_path / "new").exists()
+
+
+# The state of the tiny network is below 2**25 bytes, and of 6 classes 1024^2
+# pixels have 6 * 2**22 bytes of scores.
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("data.crop_size", 1024, r"Crops of 1024x1024 pixels, 2 labelled"),
+        ("evaluate.batch_size", 3000, r"val is scored at 96x96 pixels, 3000"),
+    ],
+)
+def test_images_that_can_fit_no_device_are_refused_before_compilation(
+    few_scenes, tmp_path, monkeypatch, field, value, words
+):
+    monkeypatch.setattr(device_memory, "limit", lambda devices: 3 * 2**24)
+    config = tiny()
+    config.train.batch_size = 2
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(ValueError, match=words):
+        loop.train(config, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_must_exist_is_counted_per_device(few_scenes, monkeypatch):
+    config = tiny()
+    config.train.batch_size = 16
+    config.mesh.data = 8
+    built = setup.build(config)
+    state = sum(x.nbytes for x in jax.tree.leaves(built.init(0)))
+    least = state + 2 * 33 * 33 * 6 * 4
+    monkeypatch.setattr(device_memory, "limit", lambda devices: least)
+    least_memory.check(config, built)
+    monkeypatch.setattr(device_memory, "limit", lambda devices: least - 1)
+    with pytest.raises(ValueError, match="Crops of 33x33 pixels, 2 labelled"):
+        least_memory.check(config, built)
+
+
+def test_a_device_that_tells_nothing_is_asked_for_a_number(
+    few_scenes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(device_memory, "limit", lambda devices: None)
+    with pytest.raises(ValueError, match="give a number, such as"):
+        loop.train(tiny(), tmp_path / "new")
+
+
+def test_cpu_devices_share_what_the_host_has(monkeypatch, tmp_path):
+    (tmp_path / "meminfo").write_text("MemAvailable: 1000000 kB\n")
+    monkeypatch.setattr(device_memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(device_memory, "_CGROUP", tmp_path / "none")
+    whole = 1_024_000_000 * 0.7
+    assert device_memory.limit(1) == pytest.approx(whole, abs=2)
+    assert device_memory.limit(8) == pytest.approx(whole / 8, abs=2)
+
+
+def test_processes_agree_on_bytes_that_32_bits_do_not_hold(monkeypatch):
+    def gathered(mine):
+        assert mine.dtype == np.int32
+        return np.stack([mine, mine - 1024])
+
+    gib = 2**30
+    assert device_memory.agreed(100 * gib + 1, np.min) == 100 * gib + 1
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(
+        device_memory.multihost_utils, "process_allgather", gathered
+    )
+    assert device_memory.agreed(100 * gib + 1, np.max) == 100 * gib
+    assert device_memory.agreed(100 * gib, np.min) == 100 * gib - 2**20
+
+
+@pytest.mark.parametrize("method", ["unimatch", "mean_teacher"])
+def test_the_shapes_are_those_of_real_batches(few_scenes, method):
+    from ipixmatch_jax.data import pipeline
+
+    config = shapes.get_config(f"tiny_1_16,method={method}")
+    config.train.batch_size = 4
+    config.mesh.data = 2
+    built = setup.build(config)
+    real = pipeline.train_batches(
+        built.data.labelled,
+        built.data.unlabelled,
+        batch_size=4,
+        crop_size=config.data.crop_size,
+        seed=0,
+        recipe=setup.view_recipe(config),
+    )[0]
+    del real["bad"]
+    drawn = batch_fit.abstract_batch(config, built.mesh)
+
+    def look(x):
+        return x.shape, x.dtype
+
+    assert jax.tree.map(look, drawn) == jax.tree.map(look, real)

@@ -1,0 +1,204 @@
+"""The whole run on tiny scenes: resume, results, divergence, refusals."""
+
+import functools
+import json
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from ipixmatch_jax.checkpoints.manager import Checkpoints
+from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.distributed.preemption import StopRequest
+from ipixmatch_jax.experiment import score as evaluate_command
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.models.weights import files, torch_names
+from ipixmatch_jax.training import divergence, loop, setup, step
+from tests import golden
+from tests.tiny_run import few_scenes, tiny
+
+
+@pytest.fixture(autouse=True)
+def _few_scenes(monkeypatch):
+    few_scenes(monkeypatch)
+
+
+def read(workdir, at):
+    """Every array of a checkpoint, as NumPy."""
+    config = saved.load(workdir)
+    with Checkpoints(workdir) as checkpoints:
+        like = loop._trees(setup.build(config).like)
+        return jax.tree.map(np.asarray, checkpoints.restore(at, like))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Four steps in one go."""
+    workdir = tmp_path_factory.mktemp("whole")
+    patch = pytest.MonkeyPatch()
+    few_scenes(patch)
+    assert loop.train(tiny(), workdir) == 0
+    patch.undo()
+    return workdir
+
+
+def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
+    def asked(self, done):
+        self.exit_code = 128 + signal.SIGTERM
+        return done == 2
+
+    seen = []
+    train_batches = pipeline.train_batches
+
+    def watched(*args, **kwargs):
+        stream = train_batches(*args, **kwargs)
+        return stream.map(lambda batch: seen.append(batch) or batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "asked", asked)
+        assert loop.train(tiny(), tmp_path) == 143
+    monkeypatch.setattr(pipeline, "train_batches", watched)
+    assert loop.train(tiny(), tmp_path) == 0
+    jax.tree.map(
+        np.testing.assert_array_equal, read(whole, 4), read(tmp_path, 4)
+    )
+    data = open_data(tiny())
+    stream = train_batches(
+        data.labelled, data.unlabelled, batch_size=2, crop_size=33, seed=0
+    )
+
+    def was_seen(step):
+        # Threads read ahead, so batches come in any order.
+        image = stream[step]["labelled"]["image"]
+        read = [b["labelled"]["image"] for b in seen if b is not None]
+        return any(np.array_equal(image, other) for other in read)
+
+    assert [was_seen(step) for step in range(4)] == [False, False, True, True]
+
+
+def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
+    results = json.loads((whole / "results.json").read_text())
+    assert results["class_names"] == list(shapes.CLASS_NAMES)
+    assert results["made_with"]["jax"] == jax.__version__
+    assert results["made_with"]["devices"] == "8 x cpu"
+    last = results["last"]
+    assert last["step"] == 4
+    assert len(last["test"]["iou"]) == 6
+    np.testing.assert_allclose(
+        last["val"]["miou"], np.mean(last["val"]["iou"]), rtol=1e-9
+    )
+    table = evaluate_command.evaluate_workdir(whole, "last", None)
+    mine = f"last ({last['network']}, 4)"
+    row = next(r for r in table.splitlines() if mine in r and "| test" in r)
+    assert f"{last['test']['miou']:.1f}" in row
+    with Image.open(whole / "pictures.png") as picture:
+        assert picture.width == 4 * shapes.SIZE + 5 * 4
+    lines = [
+        json.loads(line)
+        for line in (whole / "metrics.jsonl").read_text().splitlines()
+    ]
+    trained = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in trained] == [3, 4]
+    for name in ("loss_x", "loss_u", "loss_ip", "confident_share"):
+        assert np.isfinite(trained[-1][name])
+    assert {"val_miou_student", "val_miou_teacher"} <= set(lines[1])
+
+
+def test_repeating_a_finished_run_trains_nothing(whole):
+    before = (whole / "metrics.jsonl").read_text()
+    assert loop.train(tiny(), whole) == 0
+    assert (whole / "metrics.jsonl").read_text() == before
+
+
+def test_a_shape_changing_field_is_refused_on_resume(whole):
+    with pytest.raises(ValueError, match=r"teacher is 'ema' there"):
+        loop.train(tiny(teacher="shared"), whole)
+
+
+def test_ten_skipped_updates_in_a_row_stop_the_run(tmp_path, monkeypatch):
+    def broken(state, batch, **_):
+        bad = step.TrainState(
+            step=state.step + 1,
+            student=state.student,
+            teacher=state.teacher,
+            opt_state=state.opt_state,
+            skipped=state.skipped + 1,
+            skipped_in_a_row=state.skipped_in_a_row + 1,
+        )
+        nan = jnp.float32(np.nan)
+        metrics = {"loss_x": jnp.float32(1), "loss_u": nan, "loss": nan}
+        metrics["learning_rate"] = jnp.float32(0.1)
+        return bad, metrics | {"skipped_in_a_row": bad.skipped_in_a_row}
+
+    monkeypatch.setattr(step, "train_step", broken)
+    config = tiny(**{"train.steps": 40, "train.save_every": 4})
+    config.train.eval_every = 40
+    with pytest.raises(
+        divergence.DivergenceError,
+        match=r"step 10 \(.*loss_u.*\).*checkpoints/8",
+    ):
+        loop.train(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("method", "fixmatsch", "one of supervised, mean_teacher, fixmatch"),
+        ("train.batch_size", 3, "multiple of 2"),
+        ("pseudo_label.threshold", 1.5, "not between 0 and 1"),
+        ("inter_pixel.relation", "pixels", "the pairs are channel/kl"),
+        ("inter_pixel.temperature", 0.0, "not above 0"),
+        ("model.num_classes", 7, "shapes has 6 classes"),
+        ("data.split", "1_3", "no split '1_3'"),
+        ("mesh.data", 9, "8 are here"),
+        ("method", "supervised", "add --config.inter_pixel.weight=0"),
+    ],
+)
+def test_a_wrong_field_is_one_sentence_before_anything_is_written(
+    tmp_path, field, value, sentence
+):
+    workdir = tmp_path / "run"
+    with pytest.raises(ValueError, match=sentence):
+        loop.train(tiny(**{field: value}), workdir)
+    assert not workdir.exists()
+
+
+def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
+    changes = {"method": "cps", "teacher": "shared", "train.steps": 2}
+    config = tiny(**changes)
+    built = setup.build(config)  # one compilation for all
+    run = functools.partial(loop.train, config, build=lambda _: built)
+
+    def asked(self, done):
+        self.exit_code = 128 + signal.SIGTERM
+        return done == 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "asked", asked)
+        assert run(tmp_path / "cut") == 143
+    for name in ("cut", "whole"):
+        assert run(tmp_path / name) == 0
+    cut, whole = (read(tmp_path / name, 2) for name in ("cut", "whole"))
+    assert set(whole) == {"student", "twin", "optimiser"}
+    jax.tree.map(np.testing.assert_array_equal, cut, whole)
+    table = evaluate_command.evaluate_workdir(tmp_path / "whole", "last", None)
+    assert "last (student, 2)" in table
+    assert "last (twin, 2)" in table
+    with pytest.raises(ValueError, match="method is 'cps' there"):
+        loop.train(tiny(teacher="shared"), tmp_path / "whole")
+
+
+def test_two_students_refuse_a_file_with_a_head(tmp_path):
+    config = tiny(method="cps", teacher="shared")
+    whole = golden.random_variables(build_network(config))
+    path = tmp_path / "whole.safetensors"
+    files.write(path, torch_names.to_torch_names(whole))
+    config.model.pretrained = str(path)
+    with pytest.raises(ValueError, match="holds a head too"):
+        setup.build(config).init(0)
