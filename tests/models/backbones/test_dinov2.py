@@ -2,13 +2,12 @@
 
 import functools
 
-import golden
-import golden_v2
 import jax
 import numpy as np
 import pytest
 
 from ipixmatch_jax.models.weights import unimatch_v2_names
+from tests import golden, golden_v2
 
 SIDES = {"sq": (70, 70), "rect": (84, 112), "native": (518, 518)}
 

@@ -2,8 +2,6 @@
 
 import functools
 
-import golden
-import golden_v2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +11,7 @@ from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
 from ipixmatch_jax.models.layers.rotary_embedding import rotary_tables
 from ipixmatch_jax.models.layers.transformer_block import layer_norm
 from ipixmatch_jax.models.weights import dinov3_names, vit_names
+from tests import golden, golden_v2
 
 SHAPES = {"v3_sq": (2, 3, 64, 64), "v3_rect": (1, 3, 80, 112)}
 TAPS = (2, 5, 8, 11)

@@ -3,10 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from test_vision_transformer import VARIANTS, images, params, shallow
+from flax import traverse_util
 
 from ipixmatch_jax.models.layers.feed_forward import gated_hidden
 from ipixmatch_jax.models.weights import layouts, vit_names
+from tests.models.backbones.shallow import VARIANTS, images, params, shallow
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -111,27 +112,24 @@ class Twin:
         return functional.layer_norm(x, x.shape[-1:], weight, bias, 1e-6)
 
 
-def by_name(params, patch):
-    """A shallow network's params by Meta's names; its patches are small."""
+def by_name(variables):
+    """Params by Meta's names, the small patch embedding as a convolution."""
+    flat = traverse_util.flatten_dict(variables["params"])
     tensors = {}
-    flat = dict(jax.tree.leaves_with_path(params))
-    for leaf in vit_names.encoder_leaves(params):
-        (value,) = (
-            v for k, v in flat.items() if tuple(x.key for x in k) == leaf.path
-        )
+    for leaf in vit_names.encoder_leaves(variables["params"]):
+        value = flat[leaf.path]
         if leaf.name == "patch_embed.proj.weight":
-            value = value.reshape(patch, patch, -1, value.shape[-1])
-            tensors[leaf.name] = value.transpose(3, 2, 0, 1)
+            value = value.reshape(4, 4, 3, -1).transpose(3, 2, 0, 1)
         else:
-            tensors[leaf.name] = layouts.to_torch(value, leaf.layout)
+            value = layouts.to_torch(value, leaf.layout)
+        tensors[leaf.name] = value
     return tensors
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_tap_equals_the_twins(variant):
     settings = VARIANTS[variant]
-    tensors = by_name(params(variant)["params"], 4)
-    expected = Twin(tensors, settings)(images())
+    expected = Twin(by_name(params(variant)), settings)(images())
     network = shallow(**settings)
     actual = jax.jit(network.apply)(params(variant), images())
     for ours, theirs in zip(actual, expected, strict=True):

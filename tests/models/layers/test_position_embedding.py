@@ -1,6 +1,5 @@
 """Resampled position embeddings against Meta's numbers, JAX's and torch's."""
 
-import golden_v2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +9,7 @@ from jax.image import ResizeMethod
 from ipixmatch_jax.models.layers.position_embedding import (
     resize_position_embedding,
 )
+from tests import golden_v2
 
 GRIDS = [(5, 5), (8, 8), (6, 8), (57, 57), (37, 20), (1, 1)]
 

@@ -1,11 +1,11 @@
 """DINOv2's tensors under the names of Meta, Hugging Face and timm."""
 
-import golden_v2
 import numpy as np
 import pytest
 
 from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
 from ipixmatch_jax.models.weights import dinov2_names, layouts, vit_names
+from tests import golden_v2
 
 # Parameters of the published models. Those of "small" and "base" were counted
 # on the models themselves; the rest follow from widths and depths.

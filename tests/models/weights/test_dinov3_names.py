@@ -1,11 +1,11 @@
 """DINOv3's tensors under the names of Meta, Hugging Face and timm."""
 
-import golden_v2
 import numpy as np
 import pytest
 
 from ipixmatch_jax.models.backbones.dinov3 import SIZES, build_dinov3
 from ipixmatch_jax.models.weights import dinov3_names, vit_names
+from tests import golden_v2
 
 # "small" was counted on the model itself; the rest follow from the widths:
 # depth * (12 d^2 + 14 d) + 777 d.

@@ -1,12 +1,12 @@
 """Whole networks under UniMatch V2's names, there and back."""
 
-import golden_v2
 import numpy as np
 import pytest
 
 from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
 from ipixmatch_jax.models.heads import dpt
 from ipixmatch_jax.models.weights import files, layouts, unimatch_v2_names
+from tests import golden_v2
 
 
 @pytest.mark.parametrize(
