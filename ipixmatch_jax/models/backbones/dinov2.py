@@ -17,7 +17,7 @@ NATIVE_SIDE = 518
 
 
 class Size(NamedTuple):
-    """What differs between the four models.
+    """What differs between the models.
 
     Attributes:
       width: channels of a token.
@@ -39,6 +39,8 @@ SIZES = {
     "base": Size(768, 12, 12, (2, 5, 8, 11)),
     "large": Size(1024, 24, 16, (4, 11, 17, 23)),
     "giant": Size(1536, 40, 24, (9, 19, 29, 39), gated=True),
+    # For CPUs: the same code, narrow and shallow; nobody has weights for it.
+    "tiny": Size(48, 4, 3, (0, 1, 2, 3)),
 }
 
 

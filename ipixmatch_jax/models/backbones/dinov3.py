@@ -13,7 +13,7 @@ from ipixmatch_jax.models.backbones.vision_transformer import (
 
 PATCH = 16
 # Width, depth, heads and taps are DINOv2's.
-SIZES = {name: _DINOV2[name] for name in ("small", "base", "large")}
+SIZES = {name: _DINOV2[name] for name in ("small", "base", "large", "tiny")}
 
 
 def build_dinov3(size: str, **settings) -> VisionTransformer:

@@ -24,12 +24,13 @@ class Size(NamedTuple):
     features: int
 
 
-# UniMatch V2's, by the size of the DINOv2 model below.
+# By the size of the encoder: UniMatch V2's, and one for CPUs.
 SIZES = {
     "small": Size((48, 96, 192, 384), 64),
     "base": Size((96, 192, 384, 768), 128),
     "large": Size((256, 512, 1024, 1024), 256),
     "giant": Size((1536, 1536, 1536, 1536), 384),
+    "tiny": Size((8, 12, 16, 24), 16),
 }
 
 

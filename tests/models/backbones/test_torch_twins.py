@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from ipixmatch_jax.models.layers.feed_forward import gated_hidden
 from ipixmatch_jax.models.weights import layouts, vit_names
 from tests.models.backbones.shallow import VARIANTS, images, params, shallow
 
@@ -134,8 +133,3 @@ def test_every_tap_equals_the_twins(variant):
     actual = jax.jit(network.apply)(params(variant), images())
     for ours, theirs in zip(actual, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
-
-
-def test_the_gated_networks_width_is_metas():
-    assert gated_hidden(1536) == 4096
-    assert gated_hidden(48) == 128

@@ -148,8 +148,8 @@ def test_what_an_encoder_states():
 @pytest.mark.parametrize(
     ("build", "known"),
     [
-        (build_dinov2, "small, base, large, giant"),
-        (build_dinov3, "small, base, large"),
+        (build_dinov2, "small, base, large, giant, tiny"),
+        (build_dinov3, "small, base, large, tiny"),
     ],
 )
 def test_an_unknown_size_is_refused(build, known):

@@ -24,7 +24,7 @@ def published(reference):
     return {n: golden_v2.tensor(n, s) for n, s in shapes.items()}
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", COUNTS)
 def test_counts_and_hugging_faces_list_by_the_rule(reference, size):
     shapes, _ = shaped(size)
     assert sum(np.prod(shape) for shape in shapes.values()) == COUNTS[size]
