@@ -16,8 +16,8 @@ from ipixmatch_jax.evaluate.resized_images import (
 def shifted_starts(length: int, window: int) -> list[int]:
     """First pixels of the windows along a side: steps of 2/3 of a window.
 
-    The last window ends with the side. A side that is no longer than a
-    window has one, at 0 (V2's own loop does not end there).
+    The last window ends where the side ends. A side up to a window's length
+    has one window, at 0 (V2's own loop never ends if it is shorter).
     """
     last = max(length - window, 0)
     step = max(int(window * 2 / 3), 1)

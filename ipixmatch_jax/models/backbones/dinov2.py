@@ -39,7 +39,7 @@ SIZES = {
     "base": Size(768, 12, 12, (2, 5, 8, 11)),
     "large": Size(1024, 24, 16, (4, 11, 17, 23)),
     "giant": Size(1536, 40, 24, (9, 19, 29, 39), gated=True),
-    # For CPUs: the same code, narrow and shallow; nobody has weights for it.
+    # For CPUs: the same code, narrow and shallow. It has no published weights.
     "tiny": Size(48, 4, 3, (0, 1, 2, 3)),
 }
 

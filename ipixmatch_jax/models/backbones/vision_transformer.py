@@ -82,7 +82,7 @@ class VisionTransformer(nn.Module):
 
         Args:
           images: float [B, H, W, C]; both sides multiples of the patch.
-          train: changes nothing: there is no dropout and no batch statistic.
+          train: changes nothing, without dropout or batch statistics.
 
         Returns:
           four maps [B, H / patch, W / patch, d] in `dtype`: the patches of

@@ -39,7 +39,7 @@ class DptHead(nn.Module):
 
     Maps of a plain vision transformer, all of one size, are first resampled
     by 4, 2, 1 and 1/2. Then each level is fused into the finer one, from the
-    coarsest. There is no batch norm, so `train` changes nothing.
+    coarsest. Without batch norm, `train` changes nothing.
 
     Params: `project_1` .. `project_4`, `resample_1`, `resample_2`,
     `resample_4`, `level_1` .. `level_4`, `fuse_1` .. `fuse_4`, `output`,

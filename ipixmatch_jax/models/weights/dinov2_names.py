@@ -53,10 +53,10 @@ _TIMM_GATED = Names(
 def translate(
     tensors: Mapping[str, np.ndarray], source: str
 ) -> dict[str, np.ndarray]:
-    """DINOv2's tensors under Meta's names, whoever named them.
+    """DINOv2's tensors from any of the three conventions to Meta's names.
 
-    timm's files have no mask token, which nothing but pretraining reads: it
-    becomes zeros. Names that are not known stay as they are.
+    timm's files lack the mask token, which only pretraining reads; it becomes
+    zeros. Unknown names stay as they are.
 
     Args:
       tensors: arrays by Meta's, Hugging Face's or timm's names, with or

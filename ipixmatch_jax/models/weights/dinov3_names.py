@@ -42,15 +42,16 @@ _TIMM = Names(
     outside={"storage_tokens": "reg_token"},
     inside={"ls1.gamma": "gamma_1", "ls2.gamma": "gamma_2"},
 )
-# Meta's files have them; this network computes the first, and the second is
-# a layer norm of pretraining's local crops (in the satellite models).
+# In Meta's files and not in this network. It computes the periods itself, as
+# Hugging Face's does; the layer norm is for the local crops of pretraining
+# (in the models for satellite images).
 _UNREAD = ("rope_embed.periods", "local_cls_norm.weight", "local_cls_norm.bias")
 
 
 def translate(
     tensors: Mapping[str, np.ndarray], source: str
 ) -> dict[str, np.ndarray]:
-    """DINOv3's tensors under the common names, whoever named them.
+    """DINOv3's tensors from any of the three conventions to the common names.
 
     Args:
       tensors: arrays by Meta's, Hugging Face's or timm's names, with or
@@ -137,7 +138,7 @@ def from_meta(
             continue
         query, key, value = np.split(bias, 3)
         if mask is not None:
-            # The mask is 0 or 1; a masked-out NaN must vanish, too.
+            # The mask is 0 or 1. A product would keep a masked-out NaN.
             masked = np.where(mask == 0, np.float32(0), bias)
             query, key, value = np.split(masked, 3)
         if np.any(key):

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import ml_dtypes
 import numpy as np
 from flax import traverse_util
 
-from ipixmatch_jax.models.weights.torch_names import check
+from ipixmatch_jax.models.weights.torch_names import check, shortened
 
 # How torch orders the axes of our [in, out] and [k, k, in, out] kernels.
 SAME = "same"  # vectors and tokens
@@ -109,11 +110,28 @@ def fill(
       the tree; what was filled is float32 NumPy.
 
     Raises:
-      ValueError: lists missing, extra and misshapen tensors.
+      ValueError: lists missing, extra and misshapen tensors, or those that
+        are not of floats.
     """
     leaves = list(leaves)
     check(leaves, tensors, source)
+    _check_floats(tensors, source)
     flat = traverse_util.flatten_dict(dict(tree))
     for leaf in leaves:
         flat[leaf.path] = from_torch(tensors[leaf.name], leaf.layout)
     return traverse_util.unflatten_dict(flat)
+
+
+def _check_floats(tensors, source):
+    """Raises ValueError on integers, as quantised files hold."""
+    floats = (np.floating, ml_dtypes.bfloat16)
+    others = [
+        f"{name} {value.dtype}"
+        for name, value in tensors.items()
+        if not issubclass(value.dtype.type, floats)
+    ]
+    if others:
+        raise ValueError(
+            f"{source} has tensors that are not of floats: "
+            f"{shortened(others)}. Take a file that is not quantised."
+        )

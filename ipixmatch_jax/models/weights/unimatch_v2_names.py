@@ -1,10 +1,14 @@
-"""Whole networks under the names of UniMatch V2's checkpoints, and back."""
+"""Networks with a DPT head under UniMatch V2's names, and back."""
 
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ipixmatch_jax.models.weights import dinov3_names, layouts
+from ipixmatch_jax.models.weights import (
+    dinov3_names,
+    layouts,
+    torch_names,
+)
 from ipixmatch_jax.models.weights.dpt_names import head_leaves
 from ipixmatch_jax.models.weights.layouts import Leaf
 from ipixmatch_jax.models.weights.vit_names import encoder_leaves, is_dinov3
@@ -14,37 +18,59 @@ HEAD = "head."
 
 
 def network_leaves(variables: Mapping) -> Iterator[Leaf]:
-    """Every leaf of a vision transformer with a DPT head, with V2's name.
+    """Every leaf of an encoder with a DPT head, with its name.
 
     Args:
-      variables: `params` with `backbone` and `head`; ShapeDtypeStructs do.
+      variables: `params` with `backbone` and `head`, and a ResNet's
+        `batch_stats`; ShapeDtypeStructs do.
     """
     params = variables["params"]
-    parts = (
-        ("backbone", BACKBONE, encoder_leaves),
-        ("head", HEAD, head_leaves),
+    if _is_transformer(variables):
+        for leaf in encoder_leaves(params["backbone"]):
+            yield _inside(leaf, "backbone", BACKBONE)
+    else:
+        encoder = {
+            kind: {"backbone": tree["backbone"]}
+            for kind, tree in variables.items()
+        }
+        for path, name, shape in torch_names.entries(encoder):
+            layout = layouts.CONV if len(shape) == 4 else layouts.SAME
+            yield Leaf(path, name, shape, layout)
+    for leaf in head_leaves(params["head"]):
+        yield _inside(leaf, "head", HEAD)
+
+
+def _inside(leaf, part, prefix):
+    """The leaf of a part as one of the whole network."""
+    path = ("params", part, *leaf.path)
+    return leaf._replace(path=path, name=prefix + leaf.name)
+
+
+def _is_transformer(variables):
+    return "patch_embed" in variables["params"]["backbone"]
+
+
+def _is_dinov3(variables):
+    return _is_transformer(variables) and is_dinov3(
+        variables["params"]["backbone"]
     )
-    for part, prefix, leaves in parts:
-        for leaf in leaves(params[part]):
-            yield leaf._replace(
-                path=("params", part, *leaf.path), name=prefix + leaf.name
-            )
 
 
 def to_v2_names(variables: Mapping) -> dict[str, np.ndarray]:
     """Variables as a state dict that UniMatch V2's own code loads.
 
-    With DINOv3, which V2 does not know, the encoder's names are Meta's.
+    Of encoders that V2 does not have, DINOv3's names are Meta's and a
+    ResNet's are UniMatch's.
 
     Args:
-      variables: of a vision transformer with a DPT head.
+      variables: see `network_leaves`.
 
     Returns:
       arrays by name, such as "backbone.blocks.0.attn.qkv.weight" and
       "head.scratch.output_conv.2.weight".
     """
     tensors = layouts.to_tensors(variables, network_leaves(variables))
-    if not is_dinov3(variables["params"]["backbone"]):
+    if not _is_dinov3(variables):
         return tensors
     encoder, head = _parted(tensors)
     encoder = dinov3_names.to_meta(encoder)
@@ -60,7 +86,8 @@ def from_v2_names(
 
     Args:
       tensors: arrays by V2's names; `module.` may precede every name, as
-        where a DistributedDataParallel model was saved.
+        where a DistributedDataParallel model was saved; batch norms'
+        counters are ignored.
       variables: gives structure and shapes; ShapeDtypeStructs do.
       source: names the file in sentences.
 
@@ -73,8 +100,9 @@ def from_v2_names(
     tensors = {
         name.removeprefix("module."): np.asarray(value)
         for name, value in tensors.items()
+        if not name.endswith(torch_names.COUNTER)
     }
-    if is_dinov3(variables["params"]["backbone"]):
+    if _is_dinov3(variables):
         encoder, head = _parted(tensors)
         encoder = dinov3_names.translate(encoder, source)
         tensors = {BACKBONE + n: value for n, value in encoder.items()} | head

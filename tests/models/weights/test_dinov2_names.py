@@ -1,5 +1,6 @@
 """DINOv2's tensors under the names of Meta, Hugging Face and timm."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -185,6 +186,18 @@ def test_a_lone_query_is_named_in_the_refusal():
         vit_names.fill_encoder(tensors, like, "a file")
     assert "missing: blocks.4.attn.qkv.weight" in str(caught.value)
     assert "attention.query.weight" in str(caught.value)
+
+
+def test_bfloat16_is_read_and_integers_are_refused():
+    shapes, like = shaped("tiny")
+    tensors = dict(of_shapes(shapes))
+    tensors["norm.bias"] = np.full(48, 0.5, ml_dtypes.bfloat16)
+    params = vit_names.fill_encoder(tensors, like, "a file")
+    assert params["norm"]["bias"].dtype == np.float32
+    assert (params["norm"]["bias"] == 0.5).all()
+    tensors["norm.bias"] = np.ones(48, np.int8)
+    with pytest.raises(ValueError, match=r"floats: norm\.bias int8"):
+        vit_names.fill_encoder(tensors, like, "a file")
 
 
 def test_dinov3s_weights_are_refused():

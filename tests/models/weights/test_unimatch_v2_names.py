@@ -1,12 +1,21 @@
 """Whole networks under UniMatch V2's names, there and back."""
 
+import jax
 import numpy as np
 import pytest
 
 from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
+from ipixmatch_jax.models.backbones.resnet import ResNet
 from ipixmatch_jax.models.heads import dpt
 from ipixmatch_jax.models.weights import files, layouts, unimatch_v2_names
 from tests import golden_v2
+
+
+class TrainedResNet(ResNet):
+    """A ResNet that is called as the transformers are."""
+
+    def __call__(self, images):
+        return super().__call__(images, False)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +86,29 @@ def test_a_dinov3_network_takes_metas_names_after_the_prefix():
     again = unimatch_v2_names.to_v2_names(back)
     for name, value in theirs.items():
         np.testing.assert_array_equal(again[name], value)
+
+
+def test_a_resnet_below_the_head_keeps_unimatchs_names():
+    network = golden_v2.Network(
+        TrainedResNet((1, 1, 1, 1), 8),
+        dpt.DptHead(5, *dpt.SIZES["tiny"], pyramid=True),
+    )
+    rng = np.random.default_rng(0)
+    like = golden_v2.shapes(network, 33)
+    variables = jax.tree.map(
+        lambda x: rng.standard_normal(x.shape).astype(np.float32), like
+    )
+    theirs = unimatch_v2_names.to_v2_names(variables)
+    for name in (
+        "backbone.layer4.0.conv2.weight",
+        "backbone.layer4.0.bn2.running_var",
+        "head.scratch.layer4_rn.weight",
+    ):
+        assert name in theirs
+    counted = {f"module.{name}": value for name, value in theirs.items()}
+    counted["module.backbone.bn1.num_batches_tracked"] = np.int64(3)
+    back = unimatch_v2_names.from_v2_names(counted, like)
+    jax.tree.map(np.testing.assert_array_equal, back, variables)
 
 
 def test_another_size_is_refused_in_one_sentence():
