@@ -139,8 +139,11 @@ class Fusion(nn.Module):
                 unit_1(level)
         x = ResidualUnit(self.dtype, name="unit_2")(x)
         size = size or (2 * x.shape[1], 2 * x.shape[2])
-        x = resize_align_corners(x, size).astype(self.dtype)
-        return _pointwise(x, x.shape[-1], self.dtype, "out")
+        # V2 enlarges first. The order does not matter, since a 1x1
+        # convolution and an interpolation act on different axes and the
+        # latter's weights sum to 1; this one has a quarter of the work.
+        x = _pointwise(x, x.shape[-1], self.dtype, "out")
+        return resize_align_corners(x, size).astype(self.dtype)
 
 
 class ResidualUnit(nn.Module):
