@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# The readings of the inter-pixel loss on CamVid with ResNet-50, on one GPU.
-# Not yet run on a GPU.
+# Compares the readings of the inter-pixel loss on CamVid with ResNet-50, on one
+# GPU. Not yet run on a GPU.
 #
 #   benchmarks/ablation_gpu.sh CAMVID_ROOT RESNET50.safetensors OUT
 #
-# For 1/8 and 1/16 of the labels: a host trained for half as many steps gives
-# the scale of every reading (benchmarks/gradient_scale.py); then the six
-# readings with four weights and two thresholds, three seeds, and the five rows
-# that are best on val with five more. Stopped by SIGTERM or SIGINT, the same
-# command continues. The second argument is as in gpu.sh. The packages are
-# those of requirements.txt with jax's CUDA extra in ${PYTHON:-python3};
-# ${STEPS:-1000} are the steps of a run.
+# For 1/8 and 1/16 of the labels:
+#   1. The host is trained without the term for half as many steps, and
+#      benchmarks/gradient_scale.py measures the scale of every reading there.
+#   2. A sweep trains the six readings with four weights, two thresholds and
+#      three seeds.
+#   3. A second sweep trains the five rows that are best on val with five more
+#      seeds.
+# After SIGTERM or SIGINT the same command continues. The second argument is as
+# in gpu.sh. ${PYTHON:-python3} must have the packages of requirements.txt and
+# jax's CUDA extra. A run has ${STEPS:-1000} steps.
 set -euo pipefail
 if [[ $# -ne 3 ]]; then
   echo "usage: $0 CAMVID_ROOT RESNET50.safetensors OUT" >&2
@@ -54,7 +57,7 @@ for split in 1_8 1_16; do
   "$python" -m ipixmatch_jax.sweep "${recipe[@]}" \
     --baseline inter_pixel.weight=0 --grid "$(<"$half/axis.txt")" \
     --grid seed=0,1,2 --workdir "$out/grid_$split"
-  # Seeds that had no part in the choice; the host has them too.
+  # The rows were chosen without these seeds; the host is trained on them too.
   best=$("$python" -m benchmarks.best_rows "$out/grid_$split/sweep.csv" 5)
   "$python" -m ipixmatch_jax.sweep "${recipe[@]}" \
     --baseline inter_pixel.weight=0 --grid "$best" \

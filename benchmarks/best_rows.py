@@ -1,4 +1,4 @@
-"""The rows of a sweep that are best on val, as an axis for another sweep:
+"""Prints the best rows of a sweep, on val, as an axis for another sweep:
 
 python -m benchmarks.best_rows runs/sweep/sweep.csv 5
 """
@@ -6,23 +6,25 @@ python -m benchmarks.best_rows runs/sweep/sweep.csv 5
 import csv
 import sys
 
-# What ipixmatch_jax/sweep/table.py writes beside the rows' own fields.
-_LAST_FIELD = "checkpoint"
+# In sweep.csv the columns before this one are the fields of the config.
+_FIRST_COLUMN_OF_SCORES = "checkpoint"
 
 
 def best_rows(lines: list[str], count: int) -> str:
-    """One axis of ipixmatch_jax.sweep, FIELD+FIELD=VALUE+VALUE,...
+    """The best rows as one axis of a sweep, FIELD+FIELD=VALUE+VALUE,...
 
     Args:
-      lines: of a sweep.csv; its first row, the baseline, is not chosen.
-      count: rows to take, by the mean of the best checkpoint on val.
+      lines: lines of a sweep.csv. Its first row, the baseline, is never
+        chosen.
+      count: how many rows to take, ordered by the mean val score of the best
+        checkpoint.
 
     Raises:
-      ValueError: there are not so many finished rows.
+      ValueError: fewer than `count` rows are finished.
     """
     table = list(csv.DictReader(lines))
     names = list(table[0])
-    fields = names[: names.index(_LAST_FIELD)]
+    fields = names[: names.index(_FIRST_COLUMN_OF_SCORES)]
     rows = [
         row
         for row in table
@@ -31,8 +33,9 @@ def best_rows(lines: list[str], count: int) -> str:
     finished = [row for row in rows[1:] if row["mean"]]
     if len(finished) < count:
         raise ValueError(
-            f"The sweep has {len(finished)} finished rows beside its first, "
-            f"and {count} are asked for: let it finish, or ask for fewer."
+            f"The sweep has {len(finished)} finished rows besides the "
+            f"baseline, but {count} were asked for: let it finish, or ask for "
+            "fewer."
         )
     finished.sort(key=lambda row: -float(row["mean"]))
     values = ("+".join(row[f] for f in fields) for row in finished[:count])

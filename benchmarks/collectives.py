@@ -1,4 +1,4 @@
-"""What devices exchange in a compiled program, read from its text."""
+"""Lists the collective operations in the text of a compiled program."""
 
 import math
 import re
@@ -14,8 +14,8 @@ KINDS = (
     "collective-broadcast",
 )
 
-# `%name = shapes opcode(`. Asynchronous ones are a -start and a -done, of
-# which the first is counted.
+# Matches `%name = shapes opcode(`. An asynchronous operation has a -start and
+# a -done line; only the -start is counted.
 _COLLECTIVE = re.compile(
     rf'^\s*(?:ROOT )?%\S+ = ([^%"]*?) ({"|".join(KINDS)})(?:-start)?\((.*)$',
     re.MULTILINE,
@@ -33,11 +33,12 @@ class Collective(NamedTuple):
     Attributes:
       kind: one of KINDS.
       dtype: XLA's name, such as "f32", "bf16", "s32", "pred".
-      shape: of the whole array as one device sees it: what comes out of an
-        all-gather, what goes into all others.
-      bytes: of an array of that dtype and shape. What a device sends depends
-        on kind, algorithm and group: a ring of n sends (n - 1) / n of it in
-        an all-gather or reduce-scatter, and twice that in an all-reduce.
+      shape: the array on one device: the result of an all-gather, the operand
+        of every other kind.
+      bytes: size of an array of that dtype and shape. How much a device sends
+        depends on kind, algorithm and group: in a ring of n devices it sends
+        (n - 1) / n of these bytes in an all-gather or reduce-scatter, and twice
+        that in an all-reduce.
     """
 
     kind: str
@@ -47,16 +48,16 @@ class Collective(NamedTuple):
 
 
 def collectives(compiled_text: str) -> list[Collective]:
-    """The collectives of a program, in the order of its text.
+    """Lists the collectives of a program in the order of its text.
 
     An operation on several arrays (XLA combines small ones) gives one entry
-    for each. One inside a loop is listed once, however often it runs.
+    per array. An operation inside a loop is listed once, however often it runs.
 
     Args:
       compiled_text: `jax.jit(f).lower(...).compile().as_text()`.
 
     Raises:
-      ValueError: an operand's shape is nowhere in the text.
+      ValueError: the text does not give the shape of an operand.
     """
     found = []
     defined = {
@@ -66,7 +67,7 @@ def collectives(compiled_text: str) -> list[Collective]:
         result, kind, rest = match.groups()
         operands = _NAME.findall(rest.partition("), ")[0])
         if kind == "all-gather":
-            # An asynchronous one has operands and results, in this order.
+            # An asynchronous one lists its operands, then its results.
             arrays = _SHAPE.findall(result)[-len(operands) :]
         else:
             arrays = [_operand(defined, name) for name in operands]
@@ -75,10 +76,10 @@ def collectives(compiled_text: str) -> list[Collective]:
 
 
 def _operand(defined: dict[str, list[str]], name: str) -> list[str]:
-    """dtype and dimensions of a named array."""
+    """dtype and dimensions of the array with this name."""
     if name not in defined:
         raise ValueError(
-            f"%{name} has no shape in this text; give the whole of "
+            f"%{name} has no shape in this text; pass the complete text of "
             "compiled.as_text()."
         )
     return defined[name]
@@ -86,6 +87,8 @@ def _operand(defined: dict[str, list[str]], name: str) -> list[str]:
 
 def _collective(kind: str, dtype: str, dimensions: str) -> Collective:
     shape = tuple(int(size) for size in dimensions.split(",") if size)
-    digits = re.search(r"\d+", dtype)  # the bits; pred has none and takes 8
+    digits = re.search(
+        r"\d+", dtype
+    )  # bits per element; pred has no number and takes 8
     bits = int(digits[0]) if digits else 8
     return Collective(kind, dtype, shape, math.prod(shape) * bits // 8)

@@ -1,9 +1,9 @@
-"""Where a train step becomes bound by communication, from published figures:
+"""Estimates when communication limits a train step, from published figures:
 
 python -m benchmarks.cost_model --gflops 1081.8 --megabytes 237.9
 
-Reckoned, not measured: docs/scaling.md says what goes in and what is left out.
-The FLOPs and bytes of a config are printed by benchmarks/scaling.py.
+Calculated, not measured: docs/scaling.md says what is included and what is
+left out. benchmarks/scaling.py prints the FLOPs and bytes of a config.
 """
 
 import json
@@ -14,31 +14,35 @@ from typing import NamedTuple
 from absl import app, flags
 
 _GFLOPS = flags.DEFINE_float(
-    "gflops", None, "Of one labelled and one unlabelled image, 1e9 FLOPs."
+    "gflops",
+    None,
+    "FLOPs of one pair (a labelled and an unlabelled image), in 1e9.",
 )
 _MEGABYTES = flags.DEFINE_float(
-    "megabytes", None, "All-reduced per step on each device, 1e6 bytes."
+    "megabytes",
+    None,
+    "Bytes that each device all-reduces in a step, in 1e6.",
 )
 _SMALL = flags.DEFINE_integer(
-    "small", 0, "All-reduces of a step that wait for one another."
+    "small", 0, "Small all-reduces of a step that run one after another."
 )
 _UTILISATION = flags.DEFINE_float(
     "utilisation", 0.3, "Assumed share of the published peak."
 )
 _CHIPS = flags.DEFINE_list(
-    "chips", ["8", "64", "256", "1024", "4096"], "How many."
+    "chips", ["8", "64", "256", "1024", "4096"], "Numbers of chips."
 )
-_JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
+_JSON = flags.DEFINE_string("json", None, "File to write the numbers to.")
 
 
 class Cluster(NamedTuple):
-    """Published figures of a chip and of what joins it to others.
+    """Published figures of a chip and its interconnects.
 
     Attributes:
       peak: dense bfloat16 FLOP/s of one chip.
-      inner: bytes/s that one chip sends over the fast links, all together.
-      group: chips that the fast links join.
-      outer: bytes/s per chip, one way, of the network beyond them.
+      inner: bytes/s that one chip can send over all its fast links together.
+      group: number of chips that the fast links connect.
+      outer: bytes/s per chip, one way, over the network between groups.
     """
 
     peak: float
@@ -60,16 +64,17 @@ CLUSTERS = {
 
 
 def all_reduce_seconds(size: float, chips: int, cluster: Cluster) -> float:
-    """Of a bandwidth-bound all-reduce: rings within groups, then between.
+    """Seconds of an all-reduce that is limited by bandwidth.
 
-    A ring of n sends 2 (n - 1) / n of the array from each chip. Several
-    groups first reduce-scatter within, all-reduce each chip's part between
-    them, and gather within. Latency is left out; whole groups are assumed.
+    In a ring of n chips each chip sends 2 (n - 1) / n of the array. With
+    several groups, each group does a reduce-scatter, the groups all-reduce
+    each chip's part, and each group gathers. Latency is left out, and all
+    groups are taken to be complete.
 
     Args:
       size: bytes of the array, the same on every chip.
-      chips: that take part; a multiple of the group if there are several.
-      cluster: their figures.
+      chips: number of chips; with several groups a multiple of the group.
+      cluster: figures of the chips.
     """
     inside = min(chips, cluster.group)
     groups = math.ceil(chips / cluster.group)
@@ -80,20 +85,20 @@ def all_reduce_seconds(size: float, chips: int, cluster: Cluster) -> float:
 def compute_seconds(
     flops: float, cluster: Cluster, utilisation: float
 ) -> float:
-    """Of so many FLOPs on one chip at a share of its peak."""
+    """Seconds for these FLOPs on one chip at a share of its peak."""
     return flops / (cluster.peak * utilisation)
 
 
 def bound_below(
     flops: float, size: float, chips: int, cluster: Cluster, utilisation: float
 ) -> float:
-    """Pairs of images per chip below which communication takes longer.
+    """Pairs of images per chip below which communication limits the step.
 
     Args:
-      flops: of one pair, a labelled and an unlabelled image.
-      size: bytes that a step all-reduces, whatever its batch.
-      chips: of the run.
-      cluster: their figures.
+      flops: FLOPs of one pair, a labelled and an unlabelled image.
+      size: bytes that a step all-reduces; independent of the batch.
+      chips: number of chips of the run.
+      cluster: figures of the chips.
       utilisation: share of the peak that the computation reaches.
     """
     seconds = all_reduce_seconds(size, chips, cluster)
@@ -103,12 +108,12 @@ def bound_below(
 def latency_budget(
     flops: float, count: int, cluster: Cluster, utilisation: float
 ) -> float:
-    """Seconds per small all-reduce at which `count` of them take as long.
+    """Seconds per all-reduce at which `count` of them equal the computation.
 
     Args:
-      flops: of a step on one chip.
-      count: all-reduces that wait for one another.
-      cluster: the chip's figures.
+      flops: FLOPs of a step on one chip.
+      count: number of small all-reduces that run one after another.
+      cluster: figures of the chip.
       utilisation: share of the peak that the computation reaches.
     """
     return compute_seconds(flops, cluster, utilisation) / count
@@ -117,12 +122,12 @@ def latency_budget(
 def input_bytes(
     image_bytes: float, flops: float, cluster: Cluster, utilisation: float
 ) -> float:
-    """Bytes/s of encoded images that a chip takes while it only computes.
+    """Bytes/s of encoded images that a chip consumes if only compute limits.
 
     Args:
-      image_bytes: of one encoded image; a pair is two.
-      flops: of one pair.
-      cluster: the chip's figures.
+      image_bytes: bytes of one encoded image; a pair has two images.
+      flops: FLOPs of one pair.
+      cluster: figures of the chip.
       utilisation: share of the peak that the computation reaches.
     """
     return 2 * image_bytes / compute_seconds(flops, cluster, utilisation)
@@ -131,7 +136,7 @@ def input_bytes(
 def rows(
     flops: float, size: float, small: int, utilisation: float, chips: list[int]
 ) -> list[dict]:
-    """A row per kind of chip and number of chips; seconds and pairs."""
+    """One row per kind of chip and number of chips, in seconds and pairs."""
     found = []
     for name, cluster in CLUSTERS.items():
         for count in chips:
@@ -153,7 +158,7 @@ def rows(
 
 
 def table(found: list[dict]) -> str:
-    """Markdown."""
+    """Formats the rows as a Markdown table."""
     lines = [
         "| chip | chips | all-reduce | compute of a pair | bound below | "
         "latency budget |",
@@ -172,9 +177,9 @@ def table(found: list[dict]) -> str:
 
 
 def main(argv: list[str]) -> None:
-    """Reckons, prints a table and writes JSON."""
+    """Calculates the rows, prints the table and writes the JSON file."""
     if len(argv) > 1:
-        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     found = rows(
         _GFLOPS.value * 1e9,
         _MEGABYTES.value * 1e6,

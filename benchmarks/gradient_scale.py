@@ -1,15 +1,17 @@
-"""How strongly each inter-pixel reading pulls, beside the pixel loss:
+"""Compares the gradient of each inter-pixel reading with the pixel loss's:
 
 python -m benchmarks.gradient_scale --workdir RUN --ratios 0.1,1 --axis axis.txt
 
-For a run's last networks and the training batches that would come next, the
-norm of the gradient of each reading at weight 1, over that of the host's
-unlabelled loss as it enters its total, both by all of the student's
-parameters, in train mode. The readings differ by an order of magnitude, so
-equal weights would compare nothing: `weight for R` is R over this ratio, the
-weight with which a reading pulls R times as hard as the pixel loss at this
-point of this training. `sweep --grid "$(cat axis.txt)"` then trains every
-reading with every such weight. Ours.
+For each reading at weight 1, this measures the norm of its gradient divided by
+the norm of the gradient of the host's unlabelled loss as it enters the total.
+Both are with respect to all parameters of the student, in train mode, at the
+last checkpoint of a run and on the training batches that would come next.
+
+The ratios of the readings differ by an order of magnitude, so equal weights
+would not be a fair comparison. The column `weight for R` is R divided by the
+ratio: with that weight the reading's gradient is R times as large as the pixel
+loss's at this point of this run. `sweep --grid "$(cat axis.txt)"` then trains
+every reading with every such weight. The method is ours.
 """
 
 import argparse
@@ -28,9 +30,11 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.registry import METHODS
-from ipixmatch_jax.training import loop, setup
+from ipixmatch_jax.training import setup
+from ipixmatch_jax.training.batches import make_batches
 
 
 def norms(
@@ -43,20 +47,21 @@ def norms(
     threshold: float,
     temperature: float,
 ) -> dict[str, Array]:
-    """Gradient norms by the student's parameters, float32 scalars.
+    """Gradient norms with respect to the student's parameters.
 
     Args:
-      variables: of "student" and, where one labels, "teacher".
-      views: of one batch; see methods/base.py.
-      forward: the network.
-      method: the host with all bound but its unlabelled weight.
-      unlabelled_weight: what the host multiplies its unlabelled losses with.
-      threshold: of the inter-pixel term.
-      temperature: of the inter-pixel term.
+      variables: variables of the "student" and, if the host has one, of the
+        "teacher".
+      views: the views of one batch; see methods/base.py.
+      forward: applies the network.
+      method: the host with every argument bound except its unlabelled weight.
+      unlabelled_weight: factor of the host's unlabelled losses.
+      threshold: threshold of the inter-pixel term.
+      temperature: temperature of the inter-pixel term.
 
     Returns:
-      the host's "total" and its unlabelled part "pixel", and each reading at
-      weight 1, as relation/distance.
+      float32 scalars: "total" for the host's total, "pixel" for its unlabelled
+      part, and one per reading at weight 1, named relation/distance.
     """
 
     def outcome(params, weight):
@@ -100,15 +105,16 @@ def norms(
 def measure(
     run: restore.Trained, batches: int, threshold: float
 ) -> dict[str, float]:
-    """Means over the batches of `norms`, for the run's own host."""
+    """Mean of `norms` over the batches, for the host of the run."""
     config = run.config
-    if config.method in ("supervised", "cps"):
+    method = METHODS[config.method]
+    if not method.compares_views or len(method.networks) > 1:
         raise ValueError(
-            f"{config.method} has no one student with an unlabelled loss to "
-            "compare with; give a run of another method."
+            f"{config.method} does not have one student with an unlabelled "
+            "loss to compare with; give a run of another method."
         )
     data = open_data(config)
-    stream = loop.batches(config, data)
+    stream = make_batches(config, data)
     compiled = _norms(config, run.network, threshold)
     rows = []
     for step in range(run.step, run.step + batches):
@@ -124,23 +130,23 @@ def measure(
 
 
 def check_pull(result: dict[str, float], threshold: float) -> None:
-    """Raises ValueError where the pixel loss is no scale to compare with."""
-    # As a difference of two totals it is seldom exactly 0.
+    """Raises ValueError if the pixel loss has no gradient to compare with."""
+    # It is a difference of two totals, so rounding keeps it from being 0.
     if result["pixel"] <= 1e-5 * result["total"]:
         raise ValueError(
             "The host's unlabelled loss has no gradient at this point of the "
             f"run: hardly a pixel passes pseudo_label.threshold={threshold:g}. "
-            "Give a run that was trained for longer."
+            "Give a run that has been trained for longer."
         )
 
 
 def _norms(config: ConfigDict, network, threshold: float):
-    """(variables, batch) -> `norms`, compiled."""
+    """Compiled function (variables, batch) -> `norms`."""
     bound = functools.partial(
         norms,
         forward=functools.partial(setup.forward, network),
         method=functools.partial(
-            METHODS[config.method],
+            METHODS[config.method].loss,
             labelled_loss=setup.labelled_loss(config),
             threshold=config.pseudo_label.threshold,
         ),
@@ -150,7 +156,7 @@ def _norms(config: ConfigDict, network, threshold: float):
     )
     make_views = functools.partial(
         setup.make_views,
-        recipe=setup.view_recipe(config),
+        recipe=METHODS[config.method].views,
         on_device=config.data.apply_views == "device",
         mean=network.mean,
         std=network.std,
@@ -159,7 +165,7 @@ def _norms(config: ConfigDict, network, threshold: float):
 
 
 def table(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
-    """Markdown: a row for each threshold and reading."""
+    """Markdown table with one row per threshold and reading."""
     heads = [f"weight for {ratio:g}" for ratio in ratios]
     lines = [
         "| threshold | reading | gradient / pixel loss's | "
@@ -171,7 +177,7 @@ def table(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
         for pair in READINGS:
             name = "/".join(pair)
             scale = result[name] / result["pixel"]
-            # A reading that sees no confident pixel pulls at nothing.
+            # Without confident pixels a reading has no gradient.
             weights = [f"{r / scale:.2g}" if scale else "-" for r in ratios]
             lines.append(
                 f"| {threshold:g} | {name} | {scale:.3g} | "
@@ -182,9 +188,9 @@ def table(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
 
 
 def axis(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
-    """The table's weights as one axis of ipixmatch_jax.sweep.
+    """The table's weights as one axis of `python -m ipixmatch_jax.sweep`.
 
-    A reading without a gradient is left out: no weight makes it pull.
+    A reading whose gradient is 0 is left out, since no weight would change it.
     """
     fields = ("relation", "distance", "threshold", "weight")
     settings = [
@@ -199,29 +205,30 @@ def axis(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """The command's."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gradient_scale",
-        description="How strongly each inter-pixel reading pulls.",
+        description="Compare the gradients of the inter-pixel readings with "
+        "the pixel loss's.",
     )
-    parser.add_argument("--workdir", required=True, help="a run")
-    parser.add_argument("--root", help="the data, if not where it was")
+    parser.add_argument("--workdir", required=True, help="workdir of a run")
+    parser.add_argument("--root", help="folder of the data, if it has moved")
     parser.add_argument(
-        "--batches", type=int, default=8, help="to average over (8)"
+        "--batches", type=int, default=8, help="batches to average over (8)"
     )
     parser.add_argument(
         "--thresholds",
         type=_numbers,
-        help="such as 0,0.95; by default the run's inter_pixel.threshold",
+        help="thresholds of the term, such as 0,0.95 (default: the run's own)",
     )
     parser.add_argument(
         "--ratios",
         type=_numbers,
         default=[0.1, 1.0],
-        help="columns of the table (0.1,1)",
+        help="desired ratios of the gradients, one column each (0.1,1)",
     )
-    parser.add_argument("--axis", help="file that gets an axis for a sweep")
-    parser.add_argument("--json", help="file that gets the numbers")
+    parser.add_argument("--axis", help="file to write the axis for a sweep to")
+    parser.add_argument("--json", help="file to write the numbers to")
     return parser.parse_args()
 
 
@@ -230,7 +237,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def main() -> None:
-    """Measures, prints a table and writes the files."""
+    """Measures the ratios, prints the table and writes the files."""
     given = arguments()
     absl_logging.set_verbosity(absl_logging.WARNING)
     try:

@@ -1,9 +1,9 @@
-"""Crops per second per core of the input pipeline.
+"""Measures how many crops per second one core of the input pipeline makes.
 
     python -m benchmarks.input_pipeline [--name camvid --root DIR --split 1_8]
 
-Without a root it reads generated photographs' worth of data: 500x375 JPEGs
-with PNG masks. One process, no workers, one thread: what one core does.
+Without --root it reads generated 500x375 JPEGs with PNG masks, about as large
+as VOC's photographs. It uses one process, one thread and no workers.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SIZE = (500, 375)  # Width and height of most VOC images.
 
 
 def generated(folder: pathlib.Path, count: int) -> registry.DataSet:
-    """JPEGs and masks with about the detail (bytes) of VOC's photographs."""
+    """Generates JPEGs and masks of about the file size of VOC's."""
     rng = np.random.default_rng(0)
     entries = []
     for i in range(count):
@@ -62,7 +62,7 @@ def measure(
 
 
 def run(data: registry.DataSet, seconds: float) -> list[dict]:
-    """One row per crop size and place of the views; prints the table."""
+    """Measures and prints one row per crop size and place of the views."""
     print("crop  views on  crops/s/core")
     rows = []
     for crop_size in (321, 513):
@@ -75,9 +75,9 @@ def run(data: registry.DataSet, seconds: float) -> list[dict]:
 
 
 def main() -> None:
-    """Measures, prints a table and writes JSON."""
+    """Measures, prints the table and writes the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", default="voc", choices=registry.DATA_SETS)
+    parser.add_argument("--name", default="voc", choices=registry.DATASETS)
     parser.add_argument("--root", help="of the data set; generated if absent")
     parser.add_argument("--splits-dir", default="")
     parser.add_argument("--split", default="1_8")

@@ -1,18 +1,15 @@
-"""Time and memory of the inter-pixel loss, every reading, as images grow:
+"""Measures time and memory of every inter-pixel reading by image size:
 
 python -m benchmarks.inter_pixel --json inter_pixel.json
 
-Forward and backward on noise, beside the textbook's version that builds the
-N x N matrices, and PyTorch's natural ones (channel-wise distillation, DIST's
-intra-class term, pairwise affinity) where torch is installed. A growth
-exponent in the number of pixels is fitted to each column of seconds. A size
-that the time budget would not hold is left out, not extrapolated.
+Computes the value and the gradient on noise. Two other versions are measured
+for comparison: the textbook one, which builds the N x N matrices, and, where
+torch is installed, the usual PyTorch one (channel-wise distillation, DIST's
+intra-class term, pairwise affinity). For each row the exponent with which the
+seconds grow with the number of pixels is fitted. A size that would exceed the
+time budget is left out; nothing is extrapolated.
 
-On a GPU or TPU --pallas_blocks measures the kernels of affinity_kl_pallas.py
-too, which have not been chosen yet; compare them with affinity/kl's own row at
-several --block.
-
-The share of a train step is benchmarks/inter_pixel_share.py's.
+benchmarks/inter_pixel_share.py measures the loss's share of a train step.
 """
 
 import functools
@@ -28,45 +25,53 @@ from absl import app, flags
 from absl import logging as absl_logging
 from jax.sharding import SingleDeviceSharding
 
-from benchmarks import affinity_kl_pallas, inter_pixel_naive, topology
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from benchmarks import inter_pixel_naive, topology
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 
 _READINGS = flags.DEFINE_list(
     "readings",
     ["/".join(pair) for pair in READINGS],
-    "Which to measure, as relation/distance.",
+    "Readings to measure, as relation/distance.",
 )
 _SIDES = flags.DEFINE_list(
-    "sides", ["41", "81", "161", "321", "513"], "Pixels along an image's side."
+    "sides", ["41", "81", "161", "321", "513"], "Image sides in pixels."
 )
-_BATCH = flags.DEFINE_integer("batch_size", 2, "Images.", lower_bound=1)
-_CLASSES = flags.DEFINE_integer("classes", 21, "Classes.", lower_bound=2)
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Runs; the fastest counts.")
+_BATCH = flags.DEFINE_integer(
+    "batch_size", 2, "Images in a batch.", lower_bound=1
+)
+_CLASSES = flags.DEFINE_integer(
+    "classes", 21, "Number of classes.", lower_bound=2
+)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Timed runs; the fastest counts.")
 _BUDGET = flags.DEFINE_float(
-    "budget_s", 60.0, "Longest run that is tried, judged by the size before."
+    "budget_s",
+    60.0,
+    "Skip a size whose run is expected to take longer, in seconds, judging "
+    "by the size before.",
 )
 _NAIVE_BYTES = flags.DEFINE_float(
-    "naive_gib", 2.0, "Most memory for the matrices of the N x N versions."
+    "naive_gib", 2.0, "Memory limit of the N x N matrices, in GiB."
 )
-_BLOCK = flags.DEFINE_integer("block", 512, "See config.inter_pixel.block.")
-_PALLAS = flags.DEFINE_list(
-    "pallas_blocks", [], "Sides of tiles for the Pallas candidate."
+_BLOCK = flags.DEFINE_integer(
+    "block", 512, "Value of config.inter_pixel.block."
 )
 _TOPOLOGY = flags.DEFINE_string(
     "topology",
     None,
-    "A TPU, such as v5e:2x2, to compile for without running: bytes alone.",
+    "Compile for this TPU slice, such as v5e:2x2, without running anything: "
+    "only bytes are reported.",
 )
-_JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
+_JSON = flags.DEFINE_string("json", None, "File to write the numbers to.")
 SETTINGS = {"temperature": 1.0, "threshold": 0.0}
-# Smaller images take their time in calls, not in pixels.
+# Below this side the overhead of calls dominates, so it is not fitted.
 _LEAST_FITTED = 81
-# Matrices of N x N that a plain implementation holds at once, for a guard.
+# N x N matrices that a plain version holds at once (an estimate).
 _MATRICES = 8
 
 
 def draw(side: int, batch: int, classes: int) -> tuple:
-    """Student and teacher logits and valid pixels, of noise."""
+    """Student logits, teacher logits and valid pixels, drawn as noise."""
     rng = np.random.default_rng(side)
     shape = (batch, side, side, classes)
     q, p = (3 * rng.standard_normal(shape, np.float32) for _ in range(2))
@@ -74,7 +79,7 @@ def draw(side: int, batch: int, classes: int) -> tuple:
 
 
 def ours(relation: str, distance: str, block: int):
-    """(q, p, valid) -> value and gradient, not compiled yet."""
+    """Function (q, p, valid) -> value and gradient, not yet compiled."""
 
     def loss(q, p, valid):
         return inter_pixel_loss(
@@ -91,9 +96,9 @@ def ours(relation: str, distance: str, block: int):
 
 
 def fastest(run, repeats: int) -> float:
-    """Seconds of the fastest of some runs, after one that warms up.
+    """Seconds of the fastest run, after one warm-up run.
 
-    A single run is a long one, and goes without.
+    With `repeats=1`, which is used for long runs, there is no warm-up.
     """
     if repeats > 1:
         run()
@@ -106,7 +111,7 @@ def fastest(run, repeats: int) -> float:
 
 
 def expected_seconds(cells: dict, side: int, quadratic: bool) -> float:
-    """Of the next size, by the growth from the largest one measured."""
+    """Seconds expected at `side`, scaled from the largest size measured."""
     done = [s for s in cells if cells[s].get("seconds")]
     if not done:
         return 0.0
@@ -116,7 +121,7 @@ def expected_seconds(cells: dict, side: int, quadratic: bool) -> float:
 
 
 def exponent(cells: dict) -> float | None:
-    """Slope of log seconds over log pixels, by least squares."""
+    """Least-squares slope of log seconds against log pixels."""
     points = [
         (2 * np.log(side), np.log(cell["seconds"]))
         for side, cell in cells.items()
@@ -128,19 +133,19 @@ def exponent(cells: dict) -> float | None:
 
 
 def measure_jax(make, side: int, seconds: float) -> dict:
-    """Temporary bytes by the compiler, and seconds if these are few enough.
+    """Planned temporary bytes and, within the time budget, seconds.
 
-    For a TPU that is not there, the bytes that all operations read and write
-    stand for the seconds: little is computed with each. Not so affinity/kl,
-    of whose loops they count one turn.
+    With --topology nothing is run. The bytes that all operations read and
+    write are given instead of seconds, since the readings are bound by memory.
+    For affinity/kl they say nothing: only one iteration of a loop is counted.
     """
     args = draw(side, _BATCH.value, _CLASSES.value)
     if _TOPOLOGY.value:
         device = topology.devices(_TOPOLOGY.value)[0]
-        of = functools.partial(
+        shaped = functools.partial(
             jax.ShapeDtypeStruct, sharding=SingleDeviceSharding(device)
         )
-        shapes = [of(x.shape, x.dtype) for x in args]
+        shapes = [shaped(x.shape, x.dtype) for x in args]
         compiled = jax.jit(make).lower(*shapes).compile()
         return {
             "temporary_bytes": compiled.memory_analysis().temp_size_in_bytes,
@@ -158,7 +163,7 @@ def measure_jax(make, side: int, seconds: float) -> dict:
 
 
 def measure_torch(relation, distance, side: int) -> dict:
-    """Seconds of PyTorch's version on its default device."""
+    """Seconds of the PyTorch version, on a GPU if torch sees one."""
     from benchmarks import inter_pixel_torch
 
     args = draw(side, _BATCH.value, _CLASSES.value)
@@ -177,18 +182,12 @@ def measure(relation: str, distance: str, sides: list[int]) -> dict:
     pairs = relation == "affinity"
     streamed = (relation, distance) == ("affinity", "kl")
     torch = importlib.util.find_spec("torch") is not None
-    candidates = [f"pallas {size}" for size in _PALLAS.value if streamed]
-    rows = {name: {} for name in ("ours", *candidates, "naive", "torch")}
+    rows = {name: {} for name in ("ours", "naive", "torch")}
     for side in sides:
         cells = rows["ours"]
         seconds = expected_seconds(cells, side, streamed)
         make = ours(relation, distance, _BLOCK.value)
         cells[side] = measure_jax(make, side, seconds)
-        for name in candidates:
-            seconds = expected_seconds(rows[name], side, True)
-            size = int(name.removeprefix("pallas "))
-            make = affinity_kl_pallas.value_and_grad(size)
-            rows[name][side] = measure_jax(make, side, seconds)
         if pairs and fits(side):
             naive = inter_pixel_naive.value_and_grad(distance)
             seconds = expected_seconds(rows["naive"], side, True)
@@ -201,10 +200,10 @@ def measure(relation: str, distance: str, sides: list[int]) -> dict:
 
 
 def table(result: dict, sides: list[int]) -> str:
-    """The seconds, megabytes and exponents as Markdown."""
+    """Markdown table of seconds, megabytes and exponents."""
     heads = [f"{side}²" for side in sides]
     lines = [
-        f"| reading | of | {' | '.join(heads)} | exponent |",
+        f"| reading | version | {' | '.join(heads)} | exponent |",
         "|" + "---|" * (len(sides) + 3),
     ]
     for reading, rows in result.items():
@@ -225,10 +224,10 @@ def _cell(cell: dict) -> str:
 
 
 def main(argv: list[str]) -> None:
-    """Measures, prints a table and writes JSON."""
+    """Measures every reading, prints the table and writes the JSON file."""
     if len(argv) > 1:
-        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
-    # A program read from a cache has no memory analysis of its own.
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
+    # A program read from the cache has no memory analysis.
     jax.config.update("jax_enable_compilation_cache", False)
     absl_logging.set_verbosity(absl_logging.WARNING)
     sides = sorted(map(int, _SIDES.value))

@@ -1,4 +1,4 @@
-"""The affinity readings as one would write them first: N x N matrices."""
+"""The affinity readings written directly, with N x N matrices."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ from jax import Array
 
 
 def value_and_grad(distance: str):
-    """(q, p, valid) -> value and gradient with every pixel confident.
+    """Function (q, p, valid) -> value and gradient, every pixel confident.
 
     Args:
       distance: "mse", "correlation" or "kl" (at temperature 1).

@@ -1,10 +1,11 @@
-"""The inter-pixel loss's share of a config's train step, every reading:
+"""Measures each reading's share of the time of a config's train step:
 
 python -m benchmarks.inter_pixel_share --config configs/voc.py:r101_1_8
 
-The step of noise of benchmarks/step.py, with the term and without; its flags
-(--steps, --json, ...) hold here too. affinity/kl, whose time grows with the
-square of the pixels, is also measured with a stride of 4: 81x81 of 321x321.
+Times the step of benchmarks/step.py, on noise, with the inter-pixel term and
+without it. The flags of benchmarks/step.py (--steps, --json, ...) work here
+too. affinity/kl, whose time grows with the square of the number of pixels, is
+also measured with a stride of 4: 81x81 of 321x321 pixels.
 """
 
 import json
@@ -19,13 +20,13 @@ from ml_collections import ConfigDict
 
 from benchmarks import step
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 
 ROWS = [("/".join(pair), 1) for pair in READINGS] + [("affinity/kl", 4)]
 _READINGS = flags.DEFINE_list(
     "readings",
     list(dict.fromkeys(name for name, _ in ROWS)),
-    "Which to measure, as relation/distance.",
+    "Readings to measure, as relation/distance.",
 )
 
 
@@ -35,25 +36,25 @@ def with_term(config: ConfigDict, reading: str, stride: int) -> ConfigDict:
     term = config.inter_pixel
     term.relation, _, term.distance = reading.partition("/")
     term.weight, term.stride = 1.0, stride
-    validate.check(config)
+    validate.check_config(config)
     return config
 
 
 def without_term(config: ConfigDict) -> ConfigDict:
-    """A copy of the config with the host alone."""
+    """A copy of the config without the term."""
     config = config.copy_and_resolve_references()
     config.inter_pixel.weight = 0.0
-    validate.check(config)
+    validate.check_config(config)
     return config
 
 
 def share(host_seconds: float, seconds: float) -> float:
-    """Of the step with the term, the part that the host does not take."""
+    """Share of the step with the term that the term itself takes."""
     return 1 - host_seconds / seconds
 
 
 def measure(config: ConfigDict, readings: list[str], steps: int) -> list[dict]:
-    """A row for the host and one for each reading."""
+    """One row for the host without the term and one for each reading."""
     configs = [("host", 1, without_term(config))]
     configs += [
         (name, stride, with_term(config, name, stride))
@@ -71,7 +72,7 @@ def measure(config: ConfigDict, readings: list[str], steps: int) -> list[dict]:
 
 
 def table(rows: list[dict]) -> str:
-    """Markdown."""
+    """Formats the rows as a Markdown table."""
     lines = [
         "| reading | stride | seconds a step | share |",
         "|---|---|---|---|",
@@ -85,9 +86,9 @@ def table(rows: list[dict]) -> str:
 
 
 def main(argv: list[str]) -> None:
-    """Measures, prints a table and writes JSON."""
+    """Measures, prints the table and writes the JSON file."""
     if len(argv) > 1:
-        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     jax.config.update("jax_enable_compilation_cache", False)
     absl_logging.set_verbosity(absl_logging.WARNING)
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)

@@ -1,8 +1,8 @@
-"""The readings as they are naturally written in PyTorch, every pixel in.
+"""The readings in plain PyTorch, with every pixel confident.
 
-Channel-wise distillation (Shu et al., 2021), DIST's intra-class term image by
-image (Huang et al., 2022), pairwise affinities as N x N matrices, and KL over
-the classes. Needs torch, which the project itself does not.
+They are channel-wise distillation (Shu et al., 2021), DIST's intra-class term
+per image (Huang et al., 2022), pairwise affinities as N x N matrices, and KL
+over the classes. Needs torch, which the package itself does not.
 """
 
 import numpy as np
@@ -11,15 +11,15 @@ import torch.nn.functional as F
 
 
 def prepared(q, p, valid, relation: str, distance: str, dtype=None):
-    """() -> value and gradient, with the logits on the device already.
+    """Function () -> value and gradient; the logits are on the device.
 
     Args:
-      q: student logits [B, H, W, C], of NumPy.
+      q: student logits [B, H, W, C], a NumPy array.
       p: teacher logits, the same.
-      valid: not looked at; every pixel counts.
-      relation: as inter_pixel_loss has it, at temperature 1.
-      distance: the same.
-      dtype: a torch dtype; None: float32.
+      valid: ignored; every pixel counts.
+      relation: relation of inter_pixel_loss, at temperature 1.
+      distance: distance of inter_pixel_loss.
+      dtype: a torch dtype; None means float32.
     """
     del valid
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -42,7 +42,7 @@ def prepared(q, p, valid, relation: str, distance: str, dtype=None):
 
 
 def _kl(student, teacher):
-    """KL over the last axis, its mean over the others."""
+    """KL over the last axis, averaged over the others."""
     kl = F.kl_div(
         F.log_softmax(student, -1),
         F.log_softmax(teacher, -1),
@@ -52,8 +52,8 @@ def _kl(student, teacher):
     return kl.sum(-1).mean()
 
 
-def _distance(student, teacher):
-    """1 - Pearson's r over the last axis, its mean over the others."""
+def _correlation(student, teacher):
+    """1 - Pearson's r over the last axis, averaged over the others."""
     student, teacher = (
         x - x.mean(-1, keepdim=True) for x in (student, teacher)
     )
@@ -67,11 +67,11 @@ def _affinity(logits):
 
 _READINGS = {
     ("channel", "kl"): lambda q, p: _kl(q.mT, p.mT),
-    ("channel", "correlation"): lambda q, p: _distance(
+    ("channel", "correlation"): lambda q, p: _correlation(
         q.softmax(-1).mT, p.softmax(-1).mT
     ),
     ("affinity", "mse"): lambda q, p: F.mse_loss(_affinity(q), _affinity(p)),
-    ("affinity", "correlation"): lambda q, p: _distance(
+    ("affinity", "correlation"): lambda q, p: _correlation(
         _affinity(q), _affinity(p)
     ),
     ("affinity", "kl"): lambda q, p: _kl(_affinity(q), _affinity(p)),

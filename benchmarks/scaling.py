@@ -1,14 +1,14 @@
-"""What a step computes and moves as devices are added:
+"""Counts what a train step computes and sends as devices are added:
 
 python -m benchmarks.scaling --config configs/shapes.py --json scaling.json
 
-Weak scaling keeps the images of each device, strong scaling those of all. Each
-number of virtual CPU devices is a process of its own, which compiles the step
-and reads FLOPs, memory and collectives from the compiled program. These hold
-for real devices as far as their compilers do the same; seconds (--repeats)
-say nothing about real ones, since virtual devices share the cores. With
---topology the programs are compiled for TPUs, and none is needed, but libtpu
-is. --config and --json are those of benchmarks/step.py, as is the noise.
+Weak scaling keeps the number of images per device, strong scaling the number
+in all. For each number of virtual CPU devices a process of its own compiles
+the step and reads FLOPs, memory and collectives from the compiled program. The
+counts hold for real devices as far as their compilers do the same. The seconds
+(--repeats) say nothing about real devices, since virtual ones share the cores.
+With --topology the programs are compiled for TPUs; this needs libtpu but no
+TPU. --config, --json and the images of noise are those of benchmarks/step.py.
 """
 
 import collections
@@ -32,33 +32,43 @@ from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.training import batch_size as batch_fit
 from ipixmatch_jax.training import device_memory, setup
 
-_DEVICES = flags.DEFINE_list("devices", ["1", "2", "4", "8"], "How many.")
+_DEVICES = flags.DEFINE_list(
+    "devices", ["1", "2", "4", "8"], "Numbers of devices."
+)
 _AXIS = flags.DEFINE_enum(
-    "axis", "data", ["data", "fsdp"], "Axis of the mesh that they lie along."
+    "axis", "data", ["data", "fsdp"], "Axis of the mesh for the devices."
 )
 _WEAK = flags.DEFINE_integer(
-    "per_device", 2, "Labelled images of a device, weak scaling; 0: none."
+    "per_device",
+    2,
+    "Labelled images per device for weak scaling; 0 leaves it out.",
 )
 _STRONG = flags.DEFINE_integer(
-    "total", 16, "Labelled images of all devices, strong scaling; 0: none."
+    "total",
+    16,
+    "Labelled images in all for strong scaling; 0 leaves it out.",
 )
 _REPEATS = flags.DEFINE_integer(
-    "repeats", 0, "Steps to time on noise; the fastest counts. 0: none."
+    "repeats",
+    0,
+    "Steps to time on noise; the fastest counts. 0 times none.",
 )
 _TOPOLOGY = flags.DEFINE_string(
-    "topology", None, "A slice of TPUs, such as v5e:2x4, to compile for."
+    "topology", None, "Compile for this TPU slice, such as v5e:2x4."
 )
-# Given to the process of one number of devices.
-_ONE = flags.DEFINE_string("one", None, "DEVICES,IMAGES: print this as JSON.")
+# The command starts itself with this flag, once per number of devices.
+_ONE = flags.DEFINE_string(
+    "one", None, "DEVICES,IMAGES: measure one row only and print it as JSON."
+)
 
-SMALL = 2**16  # Bytes below which a collective counts as one of latency.
+SMALL = 2**16  # Below so many bytes a collective is limited by latency.
 
 
 def cells() -> list[tuple[str, int, int]]:
-    """(kind, devices, labelled images) of every row."""
+    """Lists (kind of scaling, devices, labelled images) for every row."""
     counts = sorted({int(count) for count in _DEVICES.value})
     if _TOPOLOGY.value:
-        # A program for a part of a slice is not compiled.
+        # Programs are compiled for a whole slice only.
         counts = [len(topology.devices(_TOPOLOGY.value))]
     weak = [("weak", n, n * _WEAK.value) for n in counts if _WEAK.value]
     strong = [("strong", n, _STRONG.value) for n in counts if _STRONG.value]
@@ -69,10 +79,9 @@ def ring_bytes(kind: str, size: int, devices: int) -> float:
     """Bytes that each device of a ring sends in a collective.
 
     Args:
-      kind: as XLA names it.
-      size: bytes of the whole array as one device sees it, as
-        program.Collective has them.
-      devices: of the ring.
+      kind: XLA's name of the collective.
+      size: bytes of the array, see `collectives.Collective.bytes`.
+      devices: number of devices in the ring.
     """
     if kind in ("collective-permute", "collective-broadcast"):
         return size
@@ -81,16 +90,16 @@ def ring_bytes(kind: str, size: int, devices: int) -> float:
 
 
 def moved(text: str, devices: int) -> dict:
-    """Collectives of a compiled program, counted.
+    """Counts the collectives of a compiled program.
 
     Args:
-      text: of the program.
-      devices: of the only axis of its mesh, so that of every collective.
+      text: text of the program.
+      devices: size of the only axis of its mesh; every collective spans it.
 
     Returns:
-      "arrays" and "payload_bytes" by kind; "operations", which may each hold
-      several arrays; "small_arrays" of less than SMALL bytes; "sent_bytes" of
-      a device, if all go round a ring.
+      "arrays" and "payload_bytes" by kind; "operations", each of which may
+      have several arrays; "small_arrays", those below SMALL bytes;
+      "sent_bytes", what one device sends if every collective uses a ring.
     """
     found = collectives(text)
     payload = collections.Counter()
@@ -111,15 +120,16 @@ def moved(text: str, devices: int) -> dict:
 
 
 def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
-    """One cell, in a process that has so many devices; bytes of one device."""
+    """Measures one row where jax has this many devices.
+
+    Bytes and FLOPs are per device.
+    """
     config.train.batch_size = batch_size
     config.mesh.data, config.mesh.fsdp = 1, 1
     config.mesh[_AXIS.value] = devices
-    validate.check(config)
-    mesh = None
-    if _TOPOLOGY.value:
-        slice_ = topology.devices(_TOPOLOGY.value)
-        mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp, slice_)
+    validate.check_config(config)
+    slice_ = topology.devices(_TOPOLOGY.value) if _TOPOLOGY.value else None
+    mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp, slice_)
     built = setup.build(config, step.synthetic(config), mesh)
     compiled = batch_fit.compiled_step(config, built)
     cost = compiled.cost_analysis() or {}
@@ -136,7 +146,7 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
 
 
 def _seconds(config: ConfigDict, built, compiled) -> float:
-    """Of the fastest step, after one that warms up."""
+    """Seconds of the fastest step, after one warm-up step."""
     batch, _ = step.first_batch(config, built)
     state = built.init(config.seed)
     times = []
@@ -147,8 +157,8 @@ def _seconds(config: ConfigDict, built, compiled) -> float:
     return min(times[1:])
 
 
-def in_its_own_process(devices: int, batch_size: int) -> dict:
-    """`measure` where jax sees so many virtual devices."""
+def measure_in_own_process(devices: int, batch_size: int) -> dict:
+    """Runs `measure` in a process with this many virtual CPU devices."""
     flag = f"--xla_force_host_platform_device_count={devices}"
     environment = {
         "JAX_PLATFORMS": "cpu",
@@ -170,15 +180,15 @@ def in_its_own_process(devices: int, batch_size: int) -> dict:
     return json.loads(done.stdout)
 
 
-def _here(devices: int, batch_size: int) -> dict:
+def _measure_here(devices: int, batch_size: int) -> dict:
     return measure(flags.FLAGS.config, devices, batch_size)
 
 
 def table(rows: list[dict]) -> str:
-    """Markdown; bytes and FLOPs are of one device and one step."""
+    """Markdown table; bytes and FLOPs are per device and step."""
     lines = [
         "| scaling | devices | images | GFLOPs | planned MB | operations | "
-        "arrays | of them small | sent MB | seconds |",
+        "arrays | small arrays | sent MB | seconds |",
         "|" + "---|" * 10,
     ]
     for row in rows:
@@ -195,14 +205,17 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def _all() -> None:
-    """Every row, each program once, as a table and as JSON."""
+def _measure_all() -> None:
+    """Measures every row and writes the table and the JSON file.
+
+    A program that weak and strong scaling share is measured once.
+    """
     known, rows = {}, []
     for kind, devices, batch_size in cells():
         key = devices, batch_size
         if key not in known:
-            # One process at a time may load libtpu, and this one has.
-            run = _here if _TOPOLOGY.value else in_its_own_process
+            # Only one process may load libtpu, and this one has.
+            run = _measure_here if _TOPOLOGY.value else measure_in_own_process
             known[key] = run(*key)
             print(f"{devices} devices, {batch_size} images", file=sys.stderr)
         rows.append({"scaling": kind} | known[key])
@@ -225,21 +238,23 @@ def _all() -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Measures, prints a table and writes JSON."""
+    """Measures every row, or with --one a single row."""
     if len(argv) > 1:
-        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     if _TOPOLOGY.value and _REPEATS.value:
-        raise app.UsageError("--repeats times steps, which no --topology runs.")
-    # A program read from a cache has no memory analysis of its own.
+        raise app.UsageError(
+            "--repeats does not go with --topology: its programs are not run."
+        )
+    # A program read from the cache has no memory analysis.
     jax.config.update("jax_enable_compilation_cache", False)
     absl_logging.set_verbosity(absl_logging.WARNING)
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
     try:
         if _ONE.value is None:
-            _all()
+            _measure_all()
         else:
             devices, batch_size = map(int, _ONE.value.split(","))
-            print(json.dumps(_here(devices, batch_size)))
+            print(json.dumps(_measure_here(devices, batch_size)))
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.scaling: {error}")
 

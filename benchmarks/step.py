@@ -1,10 +1,10 @@
-"""Seconds, FLOPs and memory of one train step of a config:
+"""Measures seconds, FLOPs and memory of one train step of a config:
 
 python -m benchmarks.step --config configs/voc.py:r101_1_8 --json step.json
 
 The images are noise, so no data set is needed; --nosynthetic takes one batch
-of the config's own. The batch lies on the device already: this is the step
-alone, what the input pipeline does is benchmarks/input_pipeline.py's.
+of the config's own data set. The batch is on the device before the clock
+starts: benchmarks/input_pipeline.py measures the input pipeline.
 """
 
 import json
@@ -23,24 +23,29 @@ from PIL import Image
 from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "File with get_config, then a colon and its argument."
+    "config", None, "File with get_config, optionally with :ARGUMENT."
 )
 _STEPS = flags.DEFINE_integer("steps", 20, "Steps to time.", lower_bound=1)
-_SYNTHETIC = flags.DEFINE_bool("synthetic", True, "Noise, not the data set.")
-_PEAK = flags.DEFINE_float(
-    "peak_tflops", None, "Dense peak of one device, TFLOP/s, if not known."
+_SYNTHETIC = flags.DEFINE_bool(
+    "synthetic", True, "Use noise instead of the data set."
 )
-_JSON = flags.DEFINE_string("json", None, "File that gets the numbers.")
+_PEAK = flags.DEFINE_float(
+    "peak_tflops", None, "Dense peak of one device in TFLOP/s."
+)
+_JSON = flags.DEFINE_string("json", None, "File to write the numbers to.")
 
 # Published dense peaks of one device in TFLOP/s, (bf16, f32), by jax's exact
-# device_kind: a near name (H100 NVL, a MIG slice) has another peak. From the
-# vendors' data sheets: NVIDIA A100, H100 and H200 Tensor Core GPU (halved
-# where the sheet counts sparsity), and Google Cloud TPU's system architecture.
-# f32 is what jax.lax.Precision.DEFAULT makes of it: TensorFloat-32 on these
-# GPUs, one bfloat16 pass on TPUs.
+# device_kind, since similar names (H100 NVL, a MIG slice) have other peaks.
+# Source: the data sheets of NVIDIA's A100, H100 and H200 Tensor Core GPUs
+# (halved where the sheet counts sparsity) and Google Cloud's pages on the TPU
+# system architecture. The f32 peak is that of jax.lax.Precision.DEFAULT:
+# TensorFloat-32 on these GPUs, one bfloat16 pass on TPUs.
 PEAKS = {
     "NVIDIA A100-PCIE-40GB": (312, 156),
     "NVIDIA A100-SXM4-40GB": (312, 156),
@@ -58,7 +63,7 @@ WARM_UP = 2  # steps before the clock starts
 
 
 class Noise(registry.Source):
-    """Square images of noise, with masks of noise or without."""
+    """A source of square noise images, with or without noise masks."""
 
     def __init__(self, count: int, size: int, num_classes: int | None):
         self._count = count
@@ -78,7 +83,7 @@ class Noise(registry.Source):
         return registry.Sample(image, Image.fromarray(mask))
 
     def name(self, i: int) -> str:
-        """See `Source.name`; there is no such file."""
+        """See `Source.name`; no file has this name."""
         return f"noise_{i}.png"
 
     def size(self, i: int) -> tuple[int, int]:
@@ -88,7 +93,7 @@ class Noise(registry.Source):
 
 
 def synthetic(config: ConfigDict) -> registry.DataSet:
-    """A data set of noise with as many classes as the config says."""
+    """A data set of noise with the config's number of classes."""
     count, size = 2 * config.train.batch_size, config.data.crop_size
     labelled = Noise(count, size, config.model.num_classes)
     unlabelled = Noise(count, size, None)
@@ -97,14 +102,14 @@ def synthetic(config: ConfigDict) -> registry.DataSet:
 
 def first_batch(config: ConfigDict, built: setup.Parts):
     """The batch of step 0 on the devices, and how many images it holds."""
-    supervised = config.method == "supervised"
+    method = METHODS[config.method]
     batch = pipeline.train_batches(
         built.data.labelled,
-        None if supervised else built.data.unlabelled,
+        built.data.unlabelled if method.uses_unlabelled else None,
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=setup.view_recipe(config),
+        recipe=method.views,
         apply_views=config.data.apply_views,
     )[0]
     del batch["bad"]
@@ -113,7 +118,7 @@ def first_batch(config: ConfigDict, built: setup.Parts):
 
 
 def peak_flops(kind: str, precision: str) -> float | None:
-    """FLOP/s of one device by the flag or the table; None: not known."""
+    """Peak FLOP/s of one device from the flag or the table, or None."""
     if _PEAK.value is not None:
         return _PEAK.value * 1e12
     if kind not in PEAKS:
@@ -123,13 +128,19 @@ def peak_flops(kind: str, precision: str) -> float | None:
 
 
 def measure(config: ConfigDict, steps: int) -> dict:
-    """Compiles and times the step of a config.
+    """Compiles and times the train step of a config.
 
     Returns:
-      the table's numbers; seconds, bytes and FLOPs as their names say, None
-      where the backend does not tell.
+      one number per line of the printed table, with its unit in its name; None
+      where the backend does not report it.
     """
-    built = setup.build(config, synthetic(config) if _SYNTHETIC.value else None)
+    if _SYNTHETIC.value:
+        data = synthetic(config)
+    else:
+        data = open_data(config)
+        config = resolve(config, data)
+    devices = mesh.make_mesh(config.mesh.data, config.mesh.fsdp)
+    built = setup.build(config, data, devices)
     batch, images = first_batch(config, built)
     state = built.init(config.seed)
     lowered = built.train_step.lower(state, batch)
@@ -155,10 +166,11 @@ def measure(config: ConfigDict, steps: int) -> dict:
 
 
 def _flops(lowered, compiled, devices, seconds, precision) -> dict:
-    """Of one device: both counts, and the share of the peak by the larger.
+    """Both FLOP counts of one device, and the share of the peak.
 
-    A compiled program counts the kernels of a vendor's library as nothing
-    (jax-ml/jax#16008), and not every backend counts before compilation.
+    The share uses the larger count: a compiled program counts 0 for the kernels
+    of a vendor's library (jax-ml/jax#16008), and some backends do not count
+    before compilation.
     """
     before = _count(lowered) / devices
     after = _count(compiled)
@@ -174,12 +186,12 @@ def _flops(lowered, compiled, devices, seconds, precision) -> dict:
 
 
 def _count(program) -> float:
-    """FLOPs by XLA's cost analysis; 0: it does not tell."""
+    """FLOPs by XLA's cost analysis, or 0 if it reports none."""
     return max((program.cost_analysis() or {}).get("flops", 0.0), 0.0)
 
 
 def _memory(compiled) -> dict:
-    """Bytes of one device, by the compiler and by the device itself."""
+    """Bytes on one device, as planned by the compiler and as used."""
     planned = compiled.memory_analysis()
     device = jax.local_devices()[0].memory_stats() or {}
     return {
@@ -210,17 +222,17 @@ def _shown(value) -> str:
 
 
 def main(argv: list[str]) -> None:
-    """Measures, prints a table and writes JSON."""
+    """Measures the step, prints the numbers and writes the JSON file."""
     if len(argv) > 1:
-        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
-    # A program read from a cache would not be compiled.
+        raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
+    # A program read from the cache would not be compiled.
     jax.config.update("jax_enable_compilation_cache", False)
     absl_logging.set_verbosity(absl_logging.WARNING)
-    # Random weights are what is wanted here; no word about them.
+    # Silences the warning about random weights, which are intended here.
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
     config = _CONFIG.value
     try:
-        validate.check(config)
+        validate.check_config(config)
         row = _described(config) | measure(config, _STEPS.value)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.step: {error}")

@@ -1,4 +1,4 @@
-"""TPUs to compile for where there are none."""
+"""TPU devices to compile for on a machine without TPUs."""
 
 import os
 
@@ -7,24 +7,25 @@ from jax.experimental import topologies
 
 
 def devices(name: str) -> list[jax.Device]:
-    """Of a TPU slice: programs can be compiled for them, and not run.
+    """The devices of a TPU slice that need not be present.
 
-    Needs libtpu (jax's extra "tpu") and no TPU.
+    Programs can be compiled for them but not run. Needs libtpu (jax's extra
+    "tpu").
 
     Args:
-      name: as libtpu has it, such as v5e:2x4 or v4:2x2x1.
+      name: libtpu's name of the slice, such as v5e:2x4 or v4:2x2x1.
 
     Raises:
       ValueError: libtpu is not installed or does not know the name.
     """
-    # Else libtpu asks a metadata server, for minutes, which machine this is.
+    # Otherwise libtpu waits minutes for a metadata server that is not there.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     try:
         found = topologies.get_topology_desc(name, "tpu")
     except (RuntimeError, ValueError) as error:
         raise ValueError(
-            f"--topology={name} cannot be compiled for: "
-            f"{str(error).splitlines()[0]} It needs libtpu, which "
-            '`pip install "jax[tpu]"` brings, and a name such as v5e:2x4.'
+            f"Cannot compile for --topology={name}: "
+            f"{str(error).splitlines()[0]} It needs libtpu "
+            '(`pip install "jax[tpu]"`) and a name such as v5e:2x4.'
         ) from error
     return list(found.devices)

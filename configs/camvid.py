@@ -9,16 +9,14 @@ what it reaches.
 
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.configs import common, methods
+from ipixmatch_jax.configs import common
 
 SPLITS = ("1_2", "1_4", "1_8", "1_16", "1_32")
 
 
 def get_config(arg: str = "") -> ConfigDict:
     """The recipe of `<backbone>_<split>[,method=...]`, default tiny_1_8."""
-    # FixMatch unless named: its step is the cheapest on a CPU.
-    words = common.parse(arg, SPLITS, "tiny_1_8", "fixmatch")
-    backbone, split, method = words
+    backbone, split, method = common.parse(arg, SPLITS, "tiny_1_8")
     c = common.base()
     c.data.name = "camvid"
     c.data.root = "data/camvid"
@@ -39,6 +37,6 @@ def get_config(arg: str = "") -> ConfigDict:
     c.inter_pixel.threshold = 0.9
     c.inter_pixel.warmup_steps = 600
     c.evaluate.batch_size = 8
-    methods.set_method(c, method)
-    c.train.reference_batch_size = c.train.batch_size
+    # FixMatch unless named: its step is the cheapest on a CPU.
+    common.set_method(c, method or "fixmatch")
     return c

@@ -2,15 +2,16 @@
 
     python -m ipixmatch_jax.main --config configs/cityscapes.py:r101_1_16
 
-The host is UniMatch with an averaged teacher; another method comes with its
-own published recipe (configs/methods.py). The learning rates assume ImageNet
-weights (model.pretrained). docs/methods.md has the scores that the originals
-report; this project has not trained these recipes to their end.
+The method is UniMatch with an averaged teacher unless the argument names
+another, which brings its own published recipe (its file in
+ipixmatch_jax/methods/). The learning rates assume ImageNet weights
+(model.pretrained). docs/methods.md has the scores that the originals report;
+this project has not trained these recipes to their end.
 """
 
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.configs import common, methods
+from ipixmatch_jax.configs import common
 
 # Unlabelled images of each published split.
 UNLABELLED = {
@@ -25,8 +26,7 @@ EPOCHS = 240  # over the unlabelled images (UniMatch v1)
 
 def get_config(arg: str = "") -> ConfigDict:
     """The recipe of `<backbone>_<split>[,method=...]`, default r101_1_16."""
-    words = common.parse(arg, tuple(UNLABELLED), "r101_1_16")
-    backbone, split, method = words
+    backbone, split, method = common.parse(arg, tuple(UNLABELLED), "r101_1_16")
     c = common.base()
     c.data.name = "cityscapes"
     c.data.root = "data/cityscapes"
@@ -47,7 +47,5 @@ def get_config(arg: str = "") -> ConfigDict:
     c.pseudo_label.threshold = 0.0
     c.evaluate.mode = "sliding_window"
     c.evaluate.batch_size = 1
-    methods.set_method(c, method)
-    methods.set_cityscapes(c, UNLABELLED[split])
-    c.train.reference_batch_size = c.train.batch_size
+    common.set_method(c, method or "unimatch", UNLABELLED[split])
     return c

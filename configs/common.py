@@ -1,52 +1,89 @@
 """What the recipes share: the fields with their defaults, and the argument.
 
-A recipe of your own starts the same way, wherever its file lies:
-
-    from ipixmatch_jax.configs import common
-
-    def get_config(arg=""):
-        c = common.base()
-        ...
-        return c
+A recipe of your own starts the same way, wherever its file lies: with
+`from ipixmatch_jax.configs import common`, and in its get_config with
+`c = common.base()`.
 """
 
-from ipixmatch_jax.configs import methods
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
 from ipixmatch_jax.configuration.base import base
+from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models.registry import BACKBONES
 
-__all__ = ["base", "parse"]
+__all__ = ["Argument", "base", "parse", "set_method"]
 
 
-def parse(
-    arg: str, splits: tuple[str, ...], default: str, method: str = "unimatch"
-) -> tuple[str, str, str]:
-    """`<backbone>_<split>[,method=<method>]` as its three words.
+class Argument(NamedTuple):
+    """The words of a config's argument.
+
+    Attributes:
+      backbone: a key of BACKBONES.
+      split: "" where the data set has none.
+      method: a key of METHODS, or "" where the argument names none.
+    """
+
+    backbone: str
+    split: str
+    method: str
+
+
+def parse(arg: str, splits: tuple[str, ...], default: str) -> Argument:
+    """Reads `<backbone>_<split>[,method=<method>]`.
 
     Args:
       arg: of the config; empty means the default.
       splits: the data set's; none where the argument has no split.
       default: such as "r101_1_8".
-      method: where the argument names none.
 
     Raises:
       ValueError: a word is wrong; the right ones are listed.
     """
-    backbones = ("r50", "r101", "tiny")
-    words, named, rest = arg.partition("method=")
+    words, named, method = arg.partition("method=")
     words = words.removesuffix(",") if named else words
-    backbone, _, split = (words or default).partition("_")
-    method = rest if named else method
-    if named and method not in methods.NAMES:
+    if named and method not in METHODS:
         raise ValueError(
             f"The config argument {arg!r} names no method: the methods are "
-            f"{' '.join(methods.NAMES)}; for example "
-            f"{default},method={methods.NAMES[0]}."
+            f"{' '.join(METHODS)}; for example "
+            f"{default},method={next(iter(METHODS))}. A module of your own "
+            "adds others with --plugin MODULE."
         )
-    if backbone not in backbones or split not in (splits or ("",)):
+    backbone, split = _split_backbone(words or default)
+    if not backbone or split not in (splits or ("",)):
         form = "<backbone>_<split>" if splits else "<backbone>"
         listed = f", the splits are {' '.join(splits)}" if splits else ""
         raise ValueError(
             f"The config argument {arg!r} is not "
             f"{form}[,method=<method>]: the backbones are "
-            f"{' '.join(backbones)}{listed}; for example {default}."
+            f"{' '.join(BACKBONES)}{listed}; for example {default}."
         )
-    return backbone, split, method
+    return Argument(backbone, split, method)
+
+
+def _split_backbone(words: str) -> tuple[str, str]:
+    """The longest backbone's name that words begin with, and the rest."""
+    begun = [b for b in BACKBONES if f"{words}_".startswith(f"{b}_")]
+    backbone = max(begun, key=len, default="")
+    rest = words[len(backbone) :]
+    # "r101_" is a mistake, not r101 without a split.
+    return (backbone, rest[1:]) if rest != "_" else ("", "")
+
+
+def set_method(c: ConfigDict, method: str, unlabelled: int = 0) -> None:
+    """Sets the method and its recipe; the last thing that a config does.
+
+    Args:
+      c: changed in place. data.name says whose published recipe is taken.
+      method: a key of METHODS.
+      unlabelled: images of the split's unlabelled list, for the published
+        recipes; 0: none of these is taken.
+    """
+    recipe = METHODS[method].recipe
+    c.method = method
+    c.update_from_flattened_dict(dict(recipe.everywhere))
+    published = recipe.published.get(c.data.name)
+    if published and unlabelled:
+        c.update_from_flattened_dict(dict(published(unlabelled)))
+    c.train.reference_batch_size = c.train.batch_size

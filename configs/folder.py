@@ -1,4 +1,4 @@
-"""One's own images, some of them with masks: any number of classes.
+"""Your own images, some of them with masks: any number of classes.
 
     python -m ipixmatch_jax.main --config configs/folder.py:r50 \
         --config.data.root=DIR
@@ -10,28 +10,28 @@ are ours.
 
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.configs import common, methods
+from ipixmatch_jax.configs import common
+from ipixmatch_jax.models.registry import BACKBONES
 
 
 def get_config(arg: str = "") -> ConfigDict:
     """The recipe of `<backbone>[,method=...]`, default r50."""
-    # FixMatch where none is named and time is short: its step is the cheapest.
-    host = "fixmatch" if arg.startswith("tiny") else "unimatch"
-    backbone, _, method = common.parse(arg, (), "r50", host)
+    backbone, _, method = common.parse(arg, (), "r50")
+    for_cpus = BACKBONES[backbone].for_cpus
     c = common.base()
     c.data.name = "folder"
     c.model.backbone = backbone
     c.train.eval_every = 500
     c.train.save_every = 500
-    if backbone == "tiny":
-        _set_tiny(c)
-    methods.set_method(c, method)
-    c.train.reference_batch_size = c.train.batch_size
+    if for_cpus:
+        _shorten(c)
+    # Unless named, the method whose step is the cheapest on a CPU.
+    common.set_method(c, method or ("fixmatch" if for_cpus else "unimatch"))
     return c
 
 
-def _set_tiny(c: ConfigDict) -> None:
-    """As for CamVid: a run this short has no time for a slow teacher."""
+def _shorten(c: ConfigDict) -> None:
+    """CamVid's recipe: a run this short has no time for a slow teacher."""
     c.data.crop_size = 193
     c.train.steps = 2000
     c.train.batch_size = 4

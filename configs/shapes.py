@@ -8,16 +8,14 @@
 
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.configs import common, methods
+from ipixmatch_jax.configs import common
 
 SPLITS = ("1_16",)
 
 
 def get_config(arg: str = "") -> ConfigDict:
     """The recipe of `<backbone>_<split>[,method=...]`, default tiny_1_16."""
-    # FixMatch unless named: its step is the cheapest on a CPU.
-    words = common.parse(arg, SPLITS, "tiny_1_16", "fixmatch")
-    backbone, split, method = words
+    backbone, split, method = common.parse(arg, SPLITS, "tiny_1_16")
     c = common.base()
     c.data.name = "shapes"
     c.data.split = split
@@ -37,6 +35,6 @@ def get_config(arg: str = "") -> ConfigDict:
     c.inter_pixel.threshold = 0.9
     c.inter_pixel.warmup_steps = 500
     c.evaluate.batch_size = 16
-    methods.set_method(c, method)
-    c.train.reference_batch_size = c.train.batch_size
+    # FixMatch unless named: its step is the cheapest on a CPU.
+    common.set_method(c, method or "fixmatch")
     return c

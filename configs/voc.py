@@ -3,15 +3,16 @@
     python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8
     python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8,method=cps
 
-The host is UniMatch with an averaged teacher; another method comes with its
-own published recipe (configs/methods.py). The learning rates assume ImageNet
-weights (model.pretrained). docs/methods.md has the scores that the originals
-report; this project has not trained these recipes to their end.
+The method is UniMatch with an averaged teacher unless the argument names
+another, which brings its own published recipe (its file in
+ipixmatch_jax/methods/). The learning rates assume ImageNet weights
+(model.pretrained). docs/methods.md has the scores that the originals report;
+this project has not trained these recipes to their end.
 """
 
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.configs import common, methods
+from ipixmatch_jax.configs import common
 
 # Unlabelled images of each published split.
 UNLABELLED = {
@@ -32,8 +33,7 @@ EPOCHS = 80  # over the unlabelled images (UniMatch v1)
 
 def get_config(arg: str = "") -> ConfigDict:
     """The recipe of `<backbone>_<split>[,method=...]`, default r101_1_8."""
-    words = common.parse(arg, tuple(UNLABELLED), "r101_1_8")
-    backbone, split, method = words
+    backbone, split, method = common.parse(arg, tuple(UNLABELLED), "r101_1_8")
     c = common.base()
     c.data.name = "voc"
     c.data.root = "data/voc"
@@ -46,7 +46,5 @@ def get_config(arg: str = "") -> ConfigDict:
     epoch = -(-UNLABELLED[split] // 4) // 2
     c.train.steps = EPOCHS * epoch
     c.train.eval_every = epoch
-    methods.set_method(c, method)
-    methods.set_voc(c, UNLABELLED[split])
-    c.train.reference_batch_size = c.train.batch_size
+    common.set_method(c, method or "unimatch", UNLABELLED[split])
     return c

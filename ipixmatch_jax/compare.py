@@ -4,12 +4,13 @@ python -m ipixmatch_jax.compare host=DIR IPixMatch=DIR,DIR,DIR
 """
 
 import pathlib
-import sys
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.evaluate.results_table import read, table
 
 
+@report_errors("ipixmatch_jax.compare")
 def main() -> None:
     """Prints the table, then where each run's files are."""
     parser = arguments.parser(
@@ -24,15 +25,11 @@ def main() -> None:
         help="a row: its name and the workdirs of its seeds",
     )
     rows = {}
-    try:
-        for run in parser.parse_args().runs:
-            name, _, folders = run.rpartition("=")
-            seeds = [read(pathlib.Path(f)) for f in folders.split(",")]
-            rows[name or folders] = seeds
-        text = table(rows)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
-    print(text)
+    for run in parser.parse_args().runs:
+        name, _, folders = run.rpartition("=")
+        seeds = [read(pathlib.Path(f)) for f in folders.split(",")]
+        rows[name or folders] = seeds
+    print(table(rows))
     for name, seeds in rows.items():
         for result in seeds:
             print(f"\n{name}")

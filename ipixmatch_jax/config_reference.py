@@ -4,9 +4,12 @@ python -m ipixmatch_jax.config_reference
 """
 
 from ipixmatch_jax.cli import arguments
-from ipixmatch_jax.configuration.reference import text
+from ipixmatch_jax.cli.report_errors import report_errors
+from ipixmatch_jax.configuration.reference import write_reference
+from ipixmatch_jax.experiment.members import allowed_names
 
 
+@report_errors("ipixmatch_jax.config_reference")
 def run() -> None:
     """Prints the reference."""
     arguments.parser(
@@ -14,7 +17,7 @@ def run() -> None:
         description="Lists every field of a config with its type, default and "
         "meaning, as Markdown.",
     ).parse_args()
-    print(text(), end="")
+    print(write_reference(allowed_names()), end="")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The batches of a run, again: what diverged can be looked at."""
+"""Builds a batch of a run again, to look at what diverged."""
 
 import pathlib
 from typing import Any
 
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.training import loop
+from ipixmatch_jax.training.batches import make_batches
 
 
 def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
@@ -24,5 +24,5 @@ def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
     """
     if step < 1:
         raise ValueError(f"step={step}: the first step of a run is 1.")
-    config = saved.load(workdir)
-    return loop.batches(config, open_data(config))[step - 1]
+    config = load_config(workdir)
+    return make_batches(config, open_data(config))[step - 1]

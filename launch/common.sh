@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced by the launchers: usage, errors, and commands shown or run.
-# shellcheck disable=SC2034  # used by those who source it
+# Shared by the launchers: help, errors, and printing or running a command.
+# shellcheck disable=SC2034  # the scripts that source this file use them
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-print=''  # set by --print: show every command, run none
+print=''  # --print sets it: commands are printed and not run
 
-# The comment at the head of the script, as its help.
+# Prints the comment at the top of the script as its help.
 usage() {
   sed -n '3,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"
 }
@@ -15,7 +15,7 @@ die() {
   exit 2
 }
 
-# Shows a command as a line that a shell would read back.
+# Prints a command, quoted so that a shell can run it.
 show() {
   local word line=
   for word in "$@"; do
@@ -32,13 +32,14 @@ run() {
   if [[ $print ]]; then show "$@"; else "$@"; fi
 }
 
-# number FLAG VALUE [LEAST]: refuses what is not a whole number.
+# number FLAG VALUE [LEAST]: refuses a value that is not a whole number or is
+# below LEAST (default 1).
 number() {
   [[ $2 =~ ^[0-9]+$ && $2 -ge ${3:-1} ]] ||
     die "$1=$2 is not a whole number of at least ${3:-1}."
 }
 
-# needs_value OPTION COUNT_OF_WORDS: refuses an option without its value.
+# needs_value OPTION WORDS_LEFT: refuses an option without its value.
 needs_value() {
   [[ $2 -ge 2 ]] || die "$1 needs a value; --help shows all options."
 }

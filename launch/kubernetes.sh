@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 #
-# Submits a training to Kubernetes as a JobSet, one pod a node.
+# Submits a training to Kubernetes as a JobSet with one pod per node.
 #
 #   launch/kubernetes.sh [--print] --name NAME --image IMAGE --claim CLAIM
 #       [--nodes N] [--gpus N [--accelerator A]]
 #       [--tpus N --accelerator A --topology T] [--spot] [--tries N]
 #       -- --config configs/voc.py:r101_1_8 --workdir /mnt/runs/NAME ...
 #
-# --gpus or --tpus are a node's. A is GKE's name of the accelerator, such as
-# nvidia-h100-80gb or tpu-v5-lite-podslice, and T the slice's, such as 4x4; on
-# other clusters leave --accelerator out. --claim is a PersistentVolumeClaim
-# that all pods can write (ReadWriteMany for several), at /mnt: the data and
-# --workdir. IMAGE holds the checkout (see launch/Dockerfile). Needs JobSet 0.6
-# or newer. A pod that was preempted, or saved on SIGTERM (143), starts the set
-# again without limit; other failures at most --tries times (default 3) in all.
+# --gpus or --tpus is the number per node. --accelerator is GKE's name, such as
+# nvidia-h100-80gb or tpu-v5-lite-podslice, and --topology the shape of the TPU
+# slice, such as 4x4; on clusters other than GKE leave --accelerator out.
+# --claim is a PersistentVolumeClaim for the data and --workdir, mounted at
+# /mnt. All pods must be able to write to it (ReadWriteMany for several pods).
+# --image holds the checkout (see launch/Dockerfile). Needs JobSet 0.6 or newer.
+#
+# After a preemption, or an exit with 143 (saved on SIGTERM), the set starts
+# again, as often as needed. After other failures the set is tried --tries times
+# (default 3) in all.
 set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
@@ -35,24 +38,26 @@ while [[ $# -gt 0 ]]; do
     --tries) needs_value "$1" $#; tries=$2; shift 2 ;;
     --help) usage; exit ;;
     --) shift; break ;;
-    *) die "not understood: $1; flags of the training follow --." ;;
+    *) die "unknown option $1; put the flags of the training after --." ;;
   esac
 done
-[[ $# -gt 0 ]] || die "no flags of the training after --."
+[[ $# -gt 0 ]] || die "give the flags of the training after --."
 [[ $name =~ ^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$ ]] ||
-  die "--name '$name' is not lower-case letters, digits and hyphens (40)."
-[[ $image ]] || die "no --image."
-[[ $claim ]] || die "no --claim for the data and the workdir."
+  die "--name '$name' is not lower-case letters, digits and hyphens (max. 40)."
+[[ $image ]] || die "--image is missing."
+[[ $claim ]] ||
+  die "--claim is missing: the volume for the data and the workdir."
 number --nodes "$nodes"
 number --gpus "$gpus" 0
 number --tpus "$tpus" 0
 number --tries "$tries"
-[[ $gpus -eq 0 || $tpus -eq 0 ]] || die "--gpus and --tpus exclude each other."
+[[ $gpus -eq 0 || $tpus -eq 0 ]] || die "use --gpus or --tpus, not both."
 [[ $tpus -eq 0 || ($accelerator && $topology) ]] ||
   die "--tpus needs --accelerator and --topology."
-[[ $tpus -gt 0 || -z $topology ]] || die "--topology goes with --tpus."
+[[ $tpus -gt 0 || -z $topology ]] || die "--topology is for --tpus only."
 
-# A JSON string is a YAML one; Kubernetes would replace $(NAME).
+# Quotes a word as a JSON string, which is also valid YAML. Kubernetes would
+# replace $(NAME), so that is written as $$(NAME).
 quoted() {
   local word=${1//\\/\\\\}
   word=${word//\"/\\\"}
@@ -60,7 +65,7 @@ quoted() {
   echo "\"$word\""
 }
 
-# The flags that say who is who; a TPU slice tells by itself.
+# The flags that identify the processes. On a TPU slice jax finds them itself.
 places() {
   [[ $tpus -eq 0 ]] || return 0
   echo "--num_processes=$nodes"
@@ -102,7 +107,7 @@ spec:
   failurePolicy:
     maxRestarts: $((tries - 1))
     rules:
-    # 143 and preemptions fail the job through its podFailurePolicy.
+    # Exit code 143 and preemptions fail the job through podFailurePolicy.
     - name: saved
       action: RestartJobSetAndIgnoreMaxRestarts
       onJobFailureReasons: [PodFailurePolicy]
@@ -124,7 +129,7 @@ spec:
         template:
           spec:
             restartPolicy: Never
-            # Time for the save after SIGTERM.
+            # Seconds to save after SIGTERM.
             terminationGracePeriodSeconds: 120
 $(selectors)
             containers:
@@ -148,7 +153,7 @@ $(resources)
             volumes:
             - name: shared
               persistentVolumeClaim: {claimName: $claim}
-            # Data workers and NCCL hand arrays over in shared memory.
+            # Data workers and NCCL pass arrays through shared memory.
             - name: memory
               emptyDir: {medium: Memory}
 END

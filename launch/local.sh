@@ -5,10 +5,11 @@
 #   launch/local.sh [--print] [--platform cpu|cuda|tpu] [--gpus 0,1]
 #                   [--tries N] -- --config configs/voc.py:r101_1_8 ...
 #
-# One process drives every device that it sees; --gpus narrows them. What
-# follows -- goes to python -m ipixmatch_jax.main. Without --platform jax takes
-# the best it finds. Starts again as launch/restart.sh says (--tries, default
-# 3). PYTHON is the interpreter, by default .venv/bin/python.
+# One process uses all devices; --gpus selects some of the GPUs. The flags after
+# -- go to python -m ipixmatch_jax.main. Without --platform jax chooses the
+# fastest platform that it finds. The training is restarted as launch/restart.sh
+# describes, with --tries (default 3). PYTHON is the interpreter (default
+# .venv/bin/python).
 set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
@@ -22,11 +23,12 @@ while [[ $# -gt 0 ]]; do
     --tries) needs_value "$1" $#; tries=$2; shift 2 ;;
     --help) usage; exit ;;
     --) shift; break ;;
-    *) die "not understood: $1; flags of the training follow --." ;;
+    *) die "unknown option $1; put the flags of the training after --." ;;
   esac
 done
-[[ $# -gt 0 ]] || die "no flags of the training after --."
-[[ $platform =~ ^(|cpu|cuda|tpu)$ ]] || die "--platform is cpu, cuda or tpu."
+[[ $# -gt 0 ]] || die "give the flags of the training after --."
+[[ $platform =~ ^(|cpu|cuda|tpu)$ ]] ||
+  die "--platform must be cpu, cuda or tpu."
 [[ $gpus =~ ^([0-9]+(,[0-9]+)*)?$ ]] || die "--gpus=$gpus is not like 0,1."
 [[ -z $gpus || $platform =~ ^(|cuda)$ ]] ||
   die "--gpus does not go with --platform $platform."

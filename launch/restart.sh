@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
 #
-# Runs a command again until it ends well.
+# Runs a command, and runs it again after a failure.
 #
 #   launch/restart.sh [--tries N] [--pause SECONDS] [--end-when-saved]
 #                     [--code-file FILE] -- COMMAND...
 #
-# 143 means saved on SIGTERM: the command starts again, as often as that
-# happens, or with --end-when-saved this script ends with 143. 130 is a person
-# (Ctrl-C) and ends it. Any other failure ends it at the Nth (default 3),
-# --pause seconds (default 10) lie between. SIGTERM and SIGINT to this script
-# go to the command, and nothing starts again after them. The exit code is the
-# command's last one; --code-file gets it too.
+# What happens next depends on the command's exit code:
+#   0      the script ends.
+#   130    Ctrl-C: the script ends.
+#   143    saved on SIGTERM: the command is started again, as often as needed.
+#          With --end-when-saved the script ends instead.
+#   other  a failure: the command is started again; after --tries failures
+#          (default 3) the script ends.
+# Between two starts the script waits --pause seconds (default 10). SIGTERM and
+# SIGINT to the script are passed to the command, and then nothing is started
+# again. The script ends with the command's last exit code and writes it to
+# --code-file.
 set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
@@ -24,15 +29,16 @@ while [[ $# -gt 0 ]]; do
     --code-file) needs_value "$1" $#; code_file=$2; shift 2 ;;
     --help) usage; exit ;;
     --) shift; break ;;
-    *) die "not understood: $1; --help shows the options." ;;
+    *) die "unknown option $1; --help shows the options." ;;
   esac
 done
-[[ $# -gt 0 ]] || die "no command after --."
+[[ $# -gt 0 ]] || die "give a command after --."
 number --tries "$tries"
 number --pause "$pause" 0
 
-# In a process group of its own the command gets Ctrl-C once: from here. It
-# alone gets the signal: what its data workers do is its own affair.
+# With job control the command runs in a process group of its own, so it gets
+# Ctrl-C only once, from here. The signal goes to the command alone, not to its
+# data workers.
 set -m
 child='' stopped='' missed='' interrupted='' code=0
 
@@ -43,17 +49,17 @@ forward() {
 trap 'forward TERM' TERM
 trap 'forward INT' INT
 
-# Runs a command to its end, through signals; its exit code is in `code`.
+# Runs a command until it ends, also if signals arrive; sets `code`.
 attempt() {
   local now
   "$@" &
   child=$! code=127
-  # A signal that came while there was no command is the next one's.
+  # A signal that came while no command was running goes to this one.
   [[ -z $missed ]] || kill -s "$missed" "$child" || true
   while :; do
     interrupted='' now=0
     wait "$child" || now=$?
-    # 127: it had ended before the wait that a signal cut short.
+    # 127: the command had ended before a signal interrupted the wait.
     [[ $now -eq 127 && $code -ne 127 ]] || code=$now
     [[ $interrupted ]] || break
   done
@@ -72,10 +78,10 @@ while :; do
   [[ -z $stopped && $last -ne 0 && $last -ne 130 ]] || finish "$last"
   if [[ $last -eq 143 ]]; then
     [[ -z $end_when_saved ]] || finish "$last"
-    echo "restart: saved on a signal; starts again" >&2
+    echo "restart: saved on SIGTERM; starting again" >&2
   else
     failures=$((failures + 1))
-    echo "restart: failed with $last, $failures of $tries" >&2
+    echo "restart: failed with exit code $last, failure $failures of $tries" >&2
     [[ $failures -lt $tries ]] || finish "$last"
   fi
   attempt sleep "$pause"

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 #
-# Submits a training over several nodes to Slurm, one process a node.
+# Submits a training on one or more nodes to Slurm, one process per node.
 #
 #   launch/slurm.sh [--print] [--nodes N] [--gpus N] [--cpus N]
 #                   [--time D-HH:MM:SS] [--notice SECONDS] [--tries N]
 #                   -- --config configs/voc.py:r101_1_8 --workdir DIR ...
 #
-# --gpus and --cpus are a node's (defaults 0 and 8). SIGTERM comes --notice
-# seconds (default 180) ahead of the time limit; the run saves and the job is
-# put back into the queue. Other failures start again inside the job, at most
-# --tries (default 3) in all. --workdir must be a folder that every node sees.
-# Everything else is sbatch's own: SBATCH_PARTITION, SBATCH_ACCOUNT, ...
-# PYTHON is the interpreter, by default .venv/bin/python.
+# --gpus and --cpus are per node (defaults 0 and 8). Slurm sends SIGTERM
+# --notice seconds (default 180) before the time limit; the run saves, and the
+# job goes back into the queue. After other failures the training starts again
+# inside the job, until it has failed --tries times (default 3). --workdir must
+# be a folder that every node can see. Set other options of sbatch through its
+# variables: SBATCH_PARTITION, SBATCH_ACCOUNT, ... PYTHON is the interpreter
+# (default .venv/bin/python).
 set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
@@ -28,10 +29,10 @@ while [[ $# -gt 0 ]]; do
     --tries) needs_value "$1" $#; tries=$2; shift 2 ;;
     --help) usage; exit ;;
     --) shift; break ;;
-    *) die "not understood: $1; flags of the training follow --." ;;
+    *) die "unknown option $1; put the flags of the training after --." ;;
   esac
 done
-[[ $# -gt 0 ]] || die "no flags of the training after --."
+[[ $# -gt 0 ]] || die "give the flags of the training after --."
 number --nodes "$nodes"
 number --gpus "$gpus" 0
 number --cpus "$cpus"

@@ -1,22 +1,21 @@
 #!/usr/bin/env bash
 #
-# The batch script of launch/slurm.sh; sbatch runs it on the first node.
+# The batch script that launch/slurm.sh submits; it runs on the first node.
 #
 #   slurm_job.sh TRIES FLAGS_OF_THE_TRAINING...
 #
 # Slurm sends SIGTERM to the processes of the step. They save together and end
-# with 143, which srun passes on; then the job goes back into the queue, unless
-# Slurm itself is ending it: a cancelled job stays so, a preempted one is
-# requeued by Slurm.
+# with 143, and so does srun. Then this script requeues the job, unless Slurm is
+# ending it: a cancelled job stays cancelled, and Slurm itself requeues a
+# preempted one.
 set -euo pipefail
 
 tries=$1
 shift
-# Slurm may signal this shell as well; it has to outlive the save.
+# Slurm may send SIGTERM to this shell too; it must run until the save is done.
 trap : TERM
 code=0
-# One process that fails must not take the others' save with it: they notice
-# by themselves, so srun is not to kill.
+# If one process fails, the others notice and save, so srun must not kill them.
 bash launch/restart.sh --tries "$tries" --end-when-saved -- \
   srun --kill-on-bad-exit=0 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
   "${PYTHON:-.venv/bin/python}" -m ipixmatch_jax.main "$@" || code=$?

@@ -1,31 +1,32 @@
 #!/usr/bin/env bash
 #
-# Trains on TPU VMs, a single host or a pod slice, through gcloud.
+# Trains on TPU VMs (a single host or a pod slice) through gcloud.
 #
 #   launch/tpu.sh [--print] ACTION --name NAME --zone ZONE --type TYPE
 #                 [--version RUNTIME] [--spot] [--project P] [--setup COMMAND]
 #                 [--worker N] [--tries N] [--pause SECONDS]
 #                 [-- --config FILE ...]
 #
-#   create   asks for the slice as a queued resource (--spot: preemptible)
-#   state    prints the request's state; ACTIVE means that the slice is there
+#   create   requests the slice as a queued resource (--spot: preemptible)
+#   state    prints the state of the request; ACTIVE means the slice is ready
 #   install  copies the last commit to all workers and installs it
 #   run      starts the training on all workers, in the background
 #   logs     follows the log of one worker (--worker, default 0)
-#   result   prints running, none, or the exit code of worker 0
-#   stop     SIGTERM to the training on all workers: it saves and ends
+#   result   prints "running", "none" or the exit code of worker 0
+#   stop     sends SIGTERM to the training on all workers: it saves and ends
 #   delete   gives the slice back
-#   watch    all of it: create, install, run, and after a preemption again,
-#            until the training ends; then prints the log's end
+#   watch    does all of this: create, install and run, and the same again after
+#            a preemption, until the training ends; then prints the end of the
+#            log
 #
 # TYPE is an accelerator type such as v5litepod-16, RUNTIME its TPU software
-# version (default v2-alpha-tpuv5-lite). On all hosts of a slice --workdir must
-# be the same folder, and after a preemption the same again: --setup runs on
+# version (default v2-alpha-tpuv5-lite). --workdir must be the same folder on
+# all hosts of a slice, and still be there after a preemption. --setup runs on
 # every worker before the training and can mount it. Each worker runs
-# launch/restart.sh with --tries (default 3); `watch` looks every --pause
-# seconds (default 60) and gives up after --tries requests that FAILED, or ten
-# looks in a row without an answer. Stop `watch` before `stop`: it starts again
-# what ended with 143.
+# launch/restart.sh with --tries (default 3). `watch` checks every --pause
+# seconds (default 60). It gives up after --tries requests with the state
+# FAILED, or if gcloud fails ten times in a row. End `watch` before you use
+# `stop`, because it restarts a training that ended with 143.
 set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "$0")/common.sh"
@@ -48,18 +49,18 @@ while [[ $# -gt 0 ]]; do
     --pause) needs_value "$1" $#; pause=$2; shift 2 ;;
     --) shift; break ;;
     [a-z]*) action=$1; shift ;;
-    *) die "not understood: $1; flags of the training follow --." ;;
+    *) die "unknown option $1; put the flags of the training after --." ;;
   esac
 done
 [[ $action =~ ^(create|state|install|run|logs|result|stop|delete|watch)$ ]] ||
-  die "the action '$action' is none of those that --help shows."
+  die "unknown action '$action'; --help lists the actions."
 [[ $name =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]] ||
   die "--name '$name' is not lower-case letters, digits and hyphens."
-[[ $zone ]] || die "no --zone, such as europe-west4-b."
+[[ $zone ]] || die "--zone is missing, for example europe-west4-b."
 [[ $type || ! $action =~ ^(create|watch)$ ]] ||
-  die "no --type, such as v5litepod-16."
+  die "--type is missing, for example v5litepod-16."
 [[ $# -gt 0 || ! $action =~ ^(run|watch)$ ]] ||
-  die "no flags of the training after --."
+  die "give the flags of the training after --."
 number --worker "$worker" 0
 number --tries "$tries"
 number --pause "$pause" 0
@@ -81,7 +82,8 @@ create() {
   run "${queue[@]}" create "$name" "${where[@]}" "${options[@]}"
 }
 
-# Listing tells no slice (nothing) from no answer (a failure).
+# Uses `list`, which prints nothing if there is no request and fails only if
+# gcloud does not answer.
 state() {
   run "${queue[@]}" list "${where[@]}" "--filter=name~(^|/)$name\$" \
     '--format=value(state.state)'
@@ -96,8 +98,9 @@ install() {
  bash ipixmatch_jax/launch/tpu_install.sh"
 }
 
-# The restarting shell leads a session, so that it outlives the connection. One
-# that still runs, as where a single worker was lost, is ended first.
+# restart.sh runs in a session of its own, so it goes on after the connection
+# ends. If it is still running, for example because only one other worker was
+# lost, it is ended first.
 start() {
   local training
   training=$(show "$@")
@@ -110,7 +113,8 @@ start() {
  >>run.log 2>&1 </dev/null & echo \$! >run.pid; }"
 }
 
-# A process that is gone without a code was cut off with its host: none.
+# Prints "none" if the process has gone without an exit code, as it does when
+# its host is lost.
 result() {
   on_workers 0 "cd ipixmatch_jax 2>/dev/null && { cat run.code 2>/dev/null ||\
  { kill -0 \$(cat run.pid) && echo running; } 2>/dev/null; } || echo none"
@@ -120,24 +124,24 @@ delete() {
   run "${queue[@]}" delete "$name" "${where[@]}" --force --quiet
 }
 
-# What `watch` may do, for --print.
+# With --print, shows what `watch` may do.
 show_watch() {
   echo "# every $pause seconds:"
   state
-  echo "# while there is no request:"
+  echo "# if there is no request:"
   create
-  echo "# when it is SUSPENDED (preempted) or FAILED, and then anew:"
+  echo "# if it is SUSPENDED (preempted) or FAILED, before a new request:"
   delete
-  echo "# when it is ACTIVE:"
+  echo "# if it is ACTIVE:"
   result
-  echo "# and if that is none (the start alone if it is 143):"
+  echo "# if that prints none (if it prints 143, without the installation):"
   install
   start "$@"
-  echo "# and if it is another exit code, the end:"
+  echo "# if it prints another exit code, at the end:"
   on_workers 0 "tail -n 30 ipixmatch_jax/run.log"
 }
 
-# Does what the slice's state asks for; fails where there was no answer.
+# Acts on the state of the slice; fails if gcloud does not answer.
 requests=0
 look() {
   local now
@@ -148,13 +152,14 @@ look() {
     SUSPENDED) delete ;;
     FAILED)
       requests=$((requests + 1))
-      [[ $requests -lt $tries ]] || die "$requests requests have failed."
+      [[ $requests -lt $tries ]] ||
+        die "$requests requests for the slice have failed."
       delete
       ;;
   esac
 }
 
-# The training's exit code ends the watch, but 143 starts it again.
+# Ends the watch with the exit code of the training; 143 starts it again.
 look_inside() {
   local now
   now=$(result) || return 1
@@ -164,7 +169,7 @@ look_inside() {
     143) start "$@" ;;
     *)
       on_workers 0 "tail -n 30 ipixmatch_jax/run.log" || true
-      echo "tpu: the training ended with $now; the slice is still there" >&2
+      echo "tpu: the training ended with $now; the slice still exists" >&2
       exit "$now"
       ;;
   esac

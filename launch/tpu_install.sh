@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# Installs the checkout that it lies in on a TPU VM; launch/tpu.sh runs it on
-# every worker. The images' own Python may be older than 3.11, so uv fetches
-# one. The lock brings the CPU jax, then libtpu comes beside it.
+# Installs this checkout on a TPU VM; launch/tpu.sh runs it on every worker. The
+# Python of the image may be older than 3.11, so uv fetches one. The lock file
+# installs jax for CPUs; libtpu is added after it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

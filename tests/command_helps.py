@@ -1,4 +1,4 @@
-"""What `--help` says of every command, had from few processes."""
+"""Collects the `--help` text of every command in few processes."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 
 from ipixmatch_jax.cli.arguments import COMMANDS
 
-# absl knows the flags of two commands only apart.
+# Commands that define the same absl flags need separate processes.
 _GROUPS = (["train"], [name for name in COMMANDS if name != "train"])
 _CODE = """
 import contextlib, io, json, sys
@@ -26,7 +26,7 @@ print(json.dumps(said))
 
 
 def ask(packages: pathlib.Path, folder: pathlib.Path) -> dict[str, list]:
-    """Name -> [exit code, text], of the package that lies in `packages`."""
+    """Returns {name: [exit code, text]} for the package in `packages`."""
     said = {}
     for names in _GROUPS:
         done = subprocess.run(

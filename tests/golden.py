@@ -1,4 +1,4 @@
-"""Weights and inputs of the reference numbers, generated from their names."""
+"""Generates the weights and inputs of the reference numbers by name."""
 
 import functools
 import zlib
@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.registry import build
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import load
 
 
@@ -27,7 +27,7 @@ def keys(reference, backbone):
 
 
 def tensor(name, shape):
-    """One tensor by the rule of the reference's README."""
+    """Generates one tensor by the rule in the reference's README."""
     rng, leaf = _rng(name), name.rsplit(".", 1)[-1]
     if leaf == "num_batches_tracked":
         value = np.zeros(shape)
@@ -56,13 +56,13 @@ def variables(num_classes=21):
     return load.from_torch_names(tensors, like)
 
 
-def network(num_classes=21) -> DeepLabV3Plus:
+def network(num_classes=21) -> Segmenter:
     """The network that `variables` fit."""
     return build("r50", num_classes)
 
 
 def images(tag, shape):
-    """x(tag) of the README, given and drawn as NCHW, returned as NHWC."""
+    """x(tag) of the README. `shape` is NCHW; the result is NHWC."""
     drawn = _rng(tag).standard_normal(shape).astype(np.float32)
     return np.ascontiguousarray(drawn.transpose(0, 2, 3, 1))
 
@@ -73,12 +73,12 @@ def integers(tag, high, shape):
 
 
 def uniform(tag, shape):
-    """Numbers on [0, 1) of the README's masks."""
+    """Numbers in [0, 1) for the README's masks."""
     return _rng(tag).random(shape)
 
 
 def shapes(network):
-    """The variables of a network as ShapeDtypeStructs."""
+    """Shapes and dtypes of a network's variables, as ShapeDtypeStructs."""
     image = jnp.zeros((1, 33, 33, 3))
     return jax.eval_shape(
         lambda: network.init(jax.random.key(0), image, train=False)
@@ -104,5 +104,5 @@ def random_variables(network, seed=0):
 
 
 def zeros(like):
-    """Zeros of the shapes of a tree, for their names only."""
+    """A tree of zeros with the shapes of `tree`, where only names matter."""
     return jax.tree.map(lambda x: np.broadcast_to(np.float32(0), x.shape), like)

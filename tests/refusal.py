@@ -1,10 +1,10 @@
-"""What a command says of bad input, run as a person runs it."""
+"""Runs a command with bad input and returns its error message."""
 
 import subprocess
 import sys
 
 
-def refusal(module, *words):
+def refusal(module, *words, code=1):
     """The one line of `python -m ipixmatch_jax.<module>`, which fails."""
     result = subprocess.run(
         [sys.executable, "-m", f"ipixmatch_jax.{module}", *words],
@@ -13,7 +13,7 @@ def refusal(module, *words):
         timeout=120,
         check=False,
     )
-    assert result.returncode == 1
+    assert result.returncode == code
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("ipixmatch_jax: ")
+    assert line.startswith(f"python -m ipixmatch_jax.{module}: ")
     return line

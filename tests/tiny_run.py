@@ -1,11 +1,15 @@
-"""The smallest run of the demo's scenes, for tests that train."""
+"""The smallest run on the demo's scenes, for tests that train."""
 
 from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.distributed.mesh import make_mesh
+from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.training import setup
 
 
 def tiny(**changes):
-    """Four steps on one device, an evaluation after the third."""
+    """A config of four steps on one device, with an evaluation at the third."""
     config = shapes_config.get_config()
     config.data.crop_size = 33
     config.train.batch_size = 2
@@ -22,6 +26,14 @@ def tiny(**changes):
 
 
 def few_scenes(monkeypatch):
-    """Leaves three scenes to val and two to test."""
+    """Reduces val to three scenes and test to two."""
     monkeypatch.setattr(shapes, "VAL", 3)
     monkeypatch.setattr(shapes, "TEST", 2)
+
+
+def build(config, data=None):
+    """The parts of a config's run, its data set opened."""
+    data = open_data(config) if data is None else data
+    resolved = resolve(config, data)
+    mesh = make_mesh(resolved.mesh.data, resolved.mesh.fsdp)
+    return setup.build(resolved, data, mesh)

@@ -10,8 +10,22 @@ import shutil
 from ipixmatch_jax.checkpoints import checksums
 
 _LOGGER = logging.getLogger(__name__)
+# In a workdir; it holds a folder for each step, named by its number.
+FOLDER = "checkpoints"
+_STEP = re.compile("0|[1-9][0-9]*")
 # Where orbax puts what `Checkpoints.save` calls meta.
 _META = "meta/metadata"
+
+
+def newest_step(workdir: pathlib.Path) -> int:
+    """The step of the newest checkpoint in a workdir, unchecked; 0: none."""
+    return max(_steps(workdir / FOLDER), default=0)
+
+
+def _steps(directory: pathlib.Path) -> list[int]:
+    """The steps that have a checkpoint folder, oldest first."""
+    names = (path.name for path in directory.glob("*") if path.is_dir())
+    return sorted(int(name) for name in names if _STEP.fullmatch(name))
 
 
 def remove_partial(directory: pathlib.Path) -> None:
@@ -31,7 +45,7 @@ def put_broken_aside(directory: pathlib.Path) -> bool:
     Returns:
       whether the whole ones, if there are any, are all that is left.
     """
-    steps = sorted(int(p.name) for p in directory.glob("*") if p.name.isdigit())
+    steps = _steps(directory)
     faults = {step: fault(directory / str(step)) for step in steps}
     whole = [step for step in steps if faults[step] is None]
     broken = [step for step in steps if faults[step] is not None]

@@ -60,7 +60,7 @@ class Checkpoints:
     nothing, and stops at a broken one.
 
     A save that the disk refuses is named in a warning, and is gone; see
-    `settle` and `finish`.
+    `best_on_disk` and `finish`.
     """
 
     def __init__(self, workdir: pathlib.Path, *, read_only: bool = False):
@@ -74,7 +74,7 @@ class Checkpoints:
         Raises:
           BrokenCheckpointError: there are some, and none is whole.
         """
-        self.directory = (workdir / "checkpoints").absolute()
+        self.directory = (workdir / folders.FOLDER).absolute()
         self._read_only = read_only
         self._saving, self._lost = 0, False
         if not read_only:
@@ -181,7 +181,7 @@ class Checkpoints:
                 "the same command continues."
             )
 
-    def settle(self, best: Saved) -> Saved:
+    def best_on_disk(self, best: Saved) -> Saved:
         """`best`; or the best that is on disk, where its save was refused."""
         self.wait()
         return best if best.step in (0, *self.steps()) else self.best()

@@ -25,7 +25,7 @@ class InUseError(ValueError):
 
 
 @contextlib.contextmanager
-def held(workdir: pathlib.Path) -> Iterator[None]:
+def lock_workdir(workdir: pathlib.Path) -> Iterator[None]:
     """Holds a workdir for one run; its first process does, for all of them.
 
     The kernel lets go of it when the process ends, however it ends, so a lock

@@ -1,23 +1,14 @@
-"""The commands by name, and what their `--help` says."""
+"""Parsers of the commands, their help, and how an error is told."""
 
 import argparse
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
-from ipixmatch_jax.cli.commands import COMMANDS, NAME
+from ipixmatch_jax.cli.commands import COMMANDS, call_of, called
 
 _WIDTH = 78  # columns of a help text
-
-
-def by_name() -> bool:
-    """Whether this process was started as `ipixmatch ...`."""
-    return sys.argv[0].split(" ")[0] == NAME
-
-
-def called(module: str) -> str:
-    """How this process's command is called: by name, or with `python -m`."""
-    return sys.argv[0] if by_name() else f"python -m {module}"
 
 
 def parser(
@@ -30,22 +21,28 @@ def parser(
       description: more than the command's purpose, if need be.
       epilog: goes before the examples.
     """
-    return argparse.ArgumentParser(
-        prog=called(module), **said(module, (), description, epilog)
+    parser = argparse.ArgumentParser(
+        prog=called(module), **describe(module, (), description, epilog)
     )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="show the traceback of an error beside its sentence",
+    )
+    return parser
 
 
-def said(
+def describe(
     module: str,
     words: tuple[str, ...],
     description: str = "",
     epilog: str = "",
 ) -> dict:
-    """What an ArgumentParser, or a sub-parser of one, says; see `parser`.
+    """The texts of an ArgumentParser or of a sub-parser; see `parser`.
 
     Args:
       module: as in COMMANDS.
-      words: the sub-parser's; () for all of the module's commands.
+      words: that call the sub-parser; () for all of the module's commands.
       description: see `parser`.
       epilog: see `parser`.
     """
@@ -55,12 +52,7 @@ def said(
         if command.module == module and command.words[: len(words)] == words
     }
     purpose = next(iter(rows.values())).purpose
-    starts = [
-        f"{NAME} {name}"
-        if by_name()
-        else " ".join(["python -m", module, *command.words])
-        for name, command in rows.items()
-    ]
+    starts = [call_of(name) for name in rows]
     examples = [
         f"  {start} {command.example}".rstrip()
         for start, command in zip(starts, rows.values(), strict=True)
@@ -76,10 +68,22 @@ def said(
     }
 
 
+def end_with(module: str, sentence: str, code: int) -> NoReturn:
+    """Ends the process with a sentence that begins with the command's call.
+
+    Args:
+      module: as in COMMANDS.
+      sentence: what is wrong, and the way out.
+      code: the exit code.
+    """
+    print(f"{called(module)}: {sentence}", file=sys.stderr)
+    sys.exit(code)
+
+
 def print_flags(
     module: str, flags: Iterable, required: Sequence[str], epilog: str
 ) -> None:
-    """The help of a command whose flags are absl's, as the others' looks.
+    """Prints the help of a command with absl flags, as argparse lays it out.
 
     Args:
       module: as in COMMANDS.
@@ -87,15 +91,17 @@ def print_flags(
       required: names of those that must be given.
       epilog: see `parser`.
     """
-    drawn = parser(module, epilog=epilog)
+    shown = parser(module, epilog=epilog)
     for flag in flags:
-        drawn.add_argument(
+        if flag.name == "debug":  # `parser` has it already.
+            continue
+        shown.add_argument(
             f"--{flag.name}",
             required=flag.name in required,
             metavar=_metavar(flag),
             help=_default(flag),
         )
-    drawn.print_help()
+    shown.print_help()
 
 
 def _metavar(flag) -> str:

@@ -39,7 +39,7 @@ COMMANDS = {
     "report": Command(
         "ipixmatch_jax.report",
         (),
-        "shows one run or several as one HTML page",
+        "shows one run or several on one HTML page",
         "--workdir runs/mine",
     ),
     "predict": Command(
@@ -57,7 +57,7 @@ COMMANDS = {
     "evaluate": Command(
         "ipixmatch_jax.evaluate",
         (),
-        "scores a run's checkpoint, or weights of others",
+        "scores a run's checkpoint, or a file of weights",
         "--workdir runs/mine",
     ),
     "compare": Command(
@@ -82,19 +82,19 @@ COMMANDS = {
     "splits": Command(
         "ipixmatch_jax.data.splits",
         (),
-        "gets lists of labelled and unlabelled images",
+        "downloads or draws lists of labelled and unlabelled images",
         "make --root DIR --labelled 1/8 --seed 0 --out data/splits/mine",
     ),
     "convert": Command(
         "ipixmatch_jax.models.pretrained",
         ("convert",),
-        "turns PyTorch weights of others into a file of ours",
+        "turns PyTorch weights into a file for this package",
         "resnet101.pth --to resnet101.safetensors",
     ),
     "export": Command(
         "ipixmatch_jax.models.pretrained",
         ("export",),
-        "turns our weights into a file for PyTorch",
+        "writes a run's weights as a file for PyTorch",
         "runs/mine --to ours.pth",
     ),
     "fields": Command(
@@ -106,6 +106,27 @@ COMMANDS = {
 }
 
 
+def _by_name() -> bool:
+    """Whether this process was started as `ipixmatch ...`."""
+    return sys.argv[0].split(" ")[0] == NAME
+
+
+def call_of(name: str) -> str:
+    """How a person calls a command, such as "ipixmatch train".
+
+    A process that was started with `python -m` names its module instead.
+    """
+    if _by_name():
+        return f"{NAME} {name}"
+    command = COMMANDS[name]
+    return " ".join(["python -m", command.module, *command.words])
+
+
+def called(module: str) -> str:
+    """How this process's own command was called."""
+    return sys.argv[0] if _by_name() else f"python -m {module}"
+
+
 def main() -> None:
     """Runs the command that the first word names; its exit code is ours."""
     words = sys.argv[1:]
@@ -114,16 +135,22 @@ def main() -> None:
         sys.exit(0 if words else 2)
     name, *rest = words
     if name not in COMMANDS:
-        sys.exit(
+        print(
             f"{NAME}: there is no command {name!r}; the commands are "
-            f"{', '.join(COMMANDS)}."
+            f"{', '.join(COMMANDS)}.",
+            file=sys.stderr,
         )
+        sys.exit(2)
     command = COMMANDS[name]
     first = NAME if command.words else f"{NAME} {name}"
     sys.argv = [first, *command.words, *rest]
     # As `python -m` does it. Data workers start from this small file again,
     # so everything heavy is behind this line.
-    runpy.run_module(command.module, run_name="__main__")
+    try:
+        runpy.run_module(command.module, run_name="__main__")
+    except KeyboardInterrupt:  # before the command itself listens for it
+        print(f"{NAME} {name}: stopped by Ctrl-C.", file=sys.stderr)
+        sys.exit(130)
 
 
 def _help() -> str:

@@ -1,17 +1,18 @@
-"""The --config flag: parsing, help, and what is wrong in one sentence."""
+"""The --config flag, its fields as flags, and the flags beside it."""
 
 import logging
 import sys
+from typing import Any
 
 from absl import flags
 from absl import logging as absl_logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments
-from ipixmatch_jax.configuration import files
+from ipixmatch_jax.configuration import fields, files
 
 # Data workers import this file again: everything heavy waits for main().
-CONFIG = config_flags.DEFINE_config_file(
+CONFIG = flags.DEFINE_string(
     "config",
     None,
     "File with get_config, then a colon and its argument; where there is no "
@@ -23,7 +24,11 @@ WORKDIR = flags.DEFINE_string(
     "Folder for checkpoints, metrics and pictures; a run found there is "
     "resumed. By default runs/<config>_<argument>.",
 )
-
+_DEBUG = flags.DEFINE_bool(
+    "debug", False, "Show the traceback of an error beside its sentence."
+)
+# What --config.FIELD=VALUE becomes before absl reads the command line.
+_FIELDS = flags.DEFINE_multi_string("config_field", [], "Internal.")
 
 _EPILOG = (
     "Every field of the config is a flag too, as in --config.seed=1 or "
@@ -42,36 +47,103 @@ def parse(
         "num_processes",
         "process_id",
         "heartbeat_seconds",
+        "debug",
     ),
     required: tuple[str, ...] = ("config",),
 ) -> list[str]:
-    """Parses the flags; what is wrong with them is one sentence.
+    """Parses the flags; a mistake ends the process with one sentence.
+
+    The exit code is 2 for what is wrong with the command line, and 1 for what
+    is wrong with the config file.
 
     Args:
       argv: the command line.
-      module: the command's, for its help.
+      module: the command's, for its help and its errors.
       shown: the flags that the help lists.
       required: those of them that must be given.
+
+    Returns:
+      the words that no flag took, after argv[0].
     """
     if {"-h", "-help", "--help"} & set(argv[1:]):
         rows = [flags.FLAGS[name] for name in shown]
         arguments.print_flags(module, rows, required, _EPILOG)
         sys.exit()
     try:
-        left = flags.FLAGS(files.in_arguments(argv))
-        # The file is read when its value is first looked at.
-        CONFIG.value.to_dict()
-    except (flags.Error, OSError, AttributeError) as error:
-        # The libraries put the file's own words last, and quote newlines.
-        lines = str(error).replace("\\n", "\n").strip(" \n'").splitlines()
-        words = lines[-1].strip().removeprefix("ValueError: ")
-        kind = "no such field: " if isinstance(error, AttributeError) else ""
-        sys.exit(f"ipixmatch_jax: {kind}{words}")
+        left = flags.FLAGS(_rewrite_fields(argv))
+        changes = _changes()
+    except (flags.Error, ValueError) as error:
+        arguments.end_with(module, str(error).replace("\n", " "), 2)
+    try:
+        files.load_file(CONFIG.value, changes)
+    except (OSError, ValueError) as error:
+        arguments.end_with(module, str(error), 1)
     return left
 
 
-def quieten() -> None:
-    """Lets our own lines through, and of the libraries' the warnings."""
+def parse_rest(module: str, config: str, rest: list[str]) -> ConfigDict:
+    """The config of a command whose own options argparse has taken.
+
+    Args:
+      module: the command's.
+      config: FILE[:ARGUMENT].
+      rest: the words that argparse left: fields of the config.
+    """
+    left = parse([module, f"--config={config}", *rest], module)
+    if len(left) > 1:
+        words = f"not understood: {' '.join(left[1:])}"
+        arguments.end_with(module, words, 2)
+    return read_config()
+
+
+def read_config() -> ConfigDict:
+    """The config that a parsed command line names.
+
+    Raises:
+      FileNotFoundError, ValueError: see files.load_file.
+    """
+    return files.load_file(CONFIG.value, _changes())
+
+
+def _changes() -> dict[str, Any]:
+    pairs = [text.partition("=")[::2] for text in _FIELDS.value]
+    return {p: fields.find_field(p).parse(text) for p, text in pairs}
+
+
+def _rewrite_fields(argv: list[str]) -> list[str]:
+    """The command line with every --config.FIELD as one --config_field.
+
+    A field that is True or False needs no value, and may have "no" before it:
+    --config.ema.rampup, --noconfig.ema.rampup.
+
+    Raises:
+      ValueError: a field does not exist, or has no value.
+    """
+    words, done = list(argv[1:]), argv[:1]
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*done, word, *words]
+        dashes = word[: len(word) - len(word.lstrip("-"))]
+        path, equals, value = word.removeprefix(dashes).partition("=")
+        no = path.startswith("noconfig.")
+        path = path.removeprefix("no") if no else path
+        if dashes not in ("-", "--") or not path.startswith("config."):
+            done.append(word)
+            continue
+        field = fields.find_field(path.removeprefix("config."))
+        if field.kind is bool and not equals:
+            value = str(not no)
+        elif not equals:
+            if not words:
+                raise ValueError(f"--{path} needs a value: --{path}=VALUE.")
+            value = words.pop(0)
+        done.append(f"--config_field={field.path}={value}")
+    return done
+
+
+def configure_logging() -> None:
+    """Lets the package's own lines through, and the libraries' warnings."""
     if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
         absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()

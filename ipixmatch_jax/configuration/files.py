@@ -1,28 +1,47 @@
-"""The configs that come with the package, found by name from any folder."""
+"""Config files: found by name, run, and compared with the table of fields."""
 
+import ast
+import importlib.util
+import inspect
+import linecache
 import pathlib
+import traceback
+import types
+from collections.abc import Mapping
+from typing import Any
 
-from ipixmatch_jax import configs
+import ml_collections
+from ml_collections import ConfigDict
 
-_FLAGS = ("--config", "-config")
+from ipixmatch_jax.configuration.check import check_names_and_types, flatten
+from ipixmatch_jax.configuration.fields import (
+    FIELDS,
+    find_field,
+    suggest_field,
+)
+
+_LIBRARY = str(pathlib.Path(ml_collections.__file__).parent)
+_NAMES = {word for path in FIELDS for word in path.split(".")}
 
 
 def folder() -> pathlib.Path:
-    """Where they lie: in an installed package, or in a checkout beside it."""
-    return pathlib.Path(configs.__path__[0])
+    """Where the package's configs lie; in a checkout, beside the package."""
+    # By name: the recipes import this package, so it must not import them.
+    recipes = importlib.import_module("ipixmatch_jax.configs")
+    return pathlib.Path(recipes.__path__[0])
 
 
-def names() -> list[str]:
-    """Their files' names."""
+def list_names() -> list[str]:
+    """The file names of the package's configs."""
     files = sorted(folder().glob("*.py"))
     return [p.name for p in files if "def get_config(" in p.read_text("utf-8")]
 
 
-def find(config: str) -> str:
-    """`FILE[:ARGUMENT]` with the path of a file that exists.
+def find_file(config: str) -> tuple[pathlib.Path, str | None]:
+    """The path and the argument of `FILE[:ARGUMENT]`.
 
-    A file that is there is taken as it is. Else FILE, with or without
-    `configs/` before it, is looked up among those of the package.
+    A file at that path is taken as it is. Otherwise FILE, with or without
+    `configs/` before it, is looked up among the package's configs.
 
     Raises:
       FileNotFoundError: there is none of either kind.
@@ -31,22 +50,150 @@ def find(config: str) -> str:
     path = pathlib.Path(file)
     if not path.is_file():
         name = file.removeprefix("configs/")
-        if name not in names():
+        if name not in list_names():
             raise FileNotFoundError(
                 f"No config file at {file}, and none of that name comes with "
-                f"the package; these do: {', '.join(names())}."
+                f"the package; these do: {', '.join(list_names())}."
             )
         path = folder() / name
-    return f"{path}{colon}{argument}"
+    return path, argument if colon else None
 
 
-def in_arguments(argv: list[str]) -> list[str]:
-    """A command line whose --config is as `find` says; argv[0] stays."""
-    done = list(argv)
-    for i, word in enumerate(done):
-        flag, equals, value = word.partition("=")
-        if flag in _FLAGS and equals:
-            done[i] = f"{flag}={find(value)}"
-        elif i and done[i - 1] in _FLAGS:
-            done[i] = find(word)
-    return done
+def load_file(
+    config: str, changes: Mapping[str, Any] | None = None
+) -> ConfigDict:
+    """The config of `FILE[:ARGUMENT]`, with some fields changed.
+
+    Args:
+      config: a file with get_config, and its argument.
+      changes: values by field, such as {"train.steps": 300}.
+
+    Returns:
+      a locked, typed config with exactly the fields of the table.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: one sentence that names the file, and the field or line.
+    """
+    path, argument = find_file(config)
+    loaded = _call_get_config(path, argument)
+    try:
+        check_names_and_types(loaded)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return change_fields(ConfigDict(loaded), changes or {})
+
+
+def change_fields(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """A locked copy of a config with some fields changed.
+
+    Raises:
+      ValueError: a field does not exist, or its value has another type.
+    """
+    for path, value in changes.items():
+        find_field(path).check_type(value)
+    values = flatten(config) | dict(changes)
+    copy = ConfigDict()
+    for path, value in values.items():
+        section, _, name = path.rpartition(".")
+        if section and section not in copy:
+            copy[section] = ConfigDict()
+        (copy[section] if section else copy)[name] = FIELDS[path].kind(value)
+    return copy.lock()
+
+
+def _call_get_config(path: pathlib.Path, argument: str | None) -> ConfigDict:
+    """What a file's get_config returns; its mistakes are one sentence."""
+    try:
+        get_config = getattr(_run_file(path), "get_config", None)
+        if get_config is None:
+            raise ValueError(f"{path} does not define get_config(arg).")
+        words = [] if argument is None else [argument]
+        _check_arguments(path, get_config, words)
+        config = get_config(*words)
+    except SyntaxError as error:
+        raise ValueError(
+            f"{error.filename}, line {error.lineno}: {error.msg}."
+        ) from error
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "configs":
+            raise
+        raise ValueError(
+            f"{path} imports from configs, which exists in a checkout alone: "
+            "write `from ipixmatch_jax.configs import common`."
+        ) from error
+    except (AttributeError, KeyError, TypeError) as error:
+        sentence = _describe_refused_field(path, error)
+        if sentence is None:
+            raise
+        raise ValueError(sentence) from error
+    if not isinstance(config, ConfigDict):
+        raise ValueError(
+            f"{path}: get_config returns {type(config).__name__}; it is to "
+            "return the config that common.base() made."
+        )
+    return config
+
+
+def _run_file(path: pathlib.Path) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location("config_file", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _check_arguments(path: pathlib.Path, get_config, words: list[str]) -> None:
+    try:
+        inspect.signature(get_config).bind(*words)
+    except TypeError:
+        given = f"the argument {words[0]!r}" if words else "no argument"
+        raise ValueError(
+            f"{path}: get_config does not take {given}; define it as "
+            'get_config(arg="").'
+        ) from None
+
+
+def _describe_refused_field(path: pathlib.Path, error: Exception) -> str | None:
+    """The line of a file at which the config refused a field.
+
+    Returns:
+      a sentence; None where the error is not the config's.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames[-1].filename.startswith(_LIBRARY):
+        return None
+    files = [f for f in frames if not f.filename.startswith(_LIBRARY)]
+    at = files[-1]
+    line = linecache.getline(at.filename, at.lineno).strip()
+    where = f"{at.filename}, line {at.lineno} ({line})"
+    if isinstance(error, TypeError):
+        return f"{where}: {_describe_type(line, error)}"
+    unknown = [n for n in _names_in(line) if n not in _NAMES]
+    name = unknown[-1] if unknown else line
+    return f"{where}: there is no field {name}.{suggest_field(name)}"
+
+
+def _describe_type(line: str, error: TypeError) -> str:
+    """Which type the field takes that a line assigns to."""
+    named = _names_in(line.partition("=")[0])
+    paths = [p for p in FIELDS if p.split(".")[-len(named) :] == named]
+    if not named or not paths:
+        return str(error)
+    return FIELDS[paths[-1]].describe_type()
+
+
+def _names_in(line: str) -> list[str]:
+    """Attributes, keys and keywords of a statement, in their order."""
+    try:
+        tree = ast.parse(line)
+    except SyntaxError:
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            found.append((node.end_col_offset, node.attr))
+        elif isinstance(node, ast.keyword) and node.arg:
+            found.append((node.end_col_offset, node.arg))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.append((node.end_col_offset, node.value))
+    return [name for _, name in sorted(found)]

@@ -1,31 +1,47 @@
-"""The data sets by name."""
+"""The data sets by name: one file and one line of this table for each."""
 
-from ipixmatch_jax.data.datasets import camvid, cityscapes, folder, shapes, voc
-from ipixmatch_jax.data.records import datasets
+from ipixmatch_jax.data.data_set_kind import DataSetKind
+from ipixmatch_jax.data.datasets import (
+    camvid,
+    cityscapes,
+    folder,
+    shapes,
+    tfds,
+    voc,
+)
 from ipixmatch_jax.data.source import DataSet, Sample, Source
+from ipixmatch_jax.utils.registry import Registry
 
 __all__ = [
-    "DATA_SETS",
-    "OPTIONS",
+    "DATASETS",
     "DataSet",
+    "DataSetKind",
     "Sample",
     "Source",
     "open_data",
+    "options",
 ]
 
-DATA_SETS = {
-    "voc": voc.open_set,
-    "cityscapes": cityscapes.open_set,
-    "camvid": camvid.open_set,
-    "shapes": shapes.open_set,
-    "folder": folder.open_set,
-    "tfds": datasets.open_tfds,
-}
-# What a data set takes beside the root and the split: fields of data.
-OPTIONS = {
-    "folder": ("holdout", "channels"),
-    "tfds": ("holdout", "channels", "tfds", "image_feature", "mask_feature"),
-}
+DATASETS: Registry[DataSetKind] = Registry(
+    "data set",
+    {
+        "voc": voc.KIND,
+        "cityscapes": cityscapes.KIND,
+        "camvid": camvid.KIND,
+        "shapes": shapes.KIND,
+        "folder": folder.KIND,
+        "tfds": tfds.KIND,
+    },
+)
+
+
+def options(name: str) -> tuple[str, ...]:
+    """The fields of config.data that a data set takes beside root and split.
+
+    Raises:
+      UnknownMemberError: there is no data set of that name.
+    """
+    return DATASETS[name].options
 
 
 def open_data(
@@ -34,20 +50,15 @@ def open_data(
     """Opens a data set and checks that every listed file is there.
 
     Args:
-      name: a key of `DATA_SETS`.
+      name: a key of `DATASETS`.
       root: the folder of the images; unused by shapes, which draws its own.
       splits_dir: the folder of the lists `<split>/labeled.txt`,
         `<split>/unlabeled.txt` and `val.txt`; "" means `<root>/splits`.
       split: such as "1_8".
-      **options: those that `OPTIONS` names for the data set.
+      **options: those that the data set's `DataSetKind.options` names.
 
     Raises:
       FileNotFoundError: the root, a list or a listed file is absent.
       ValueError: an unknown name or split, or a malformed list.
     """
-    if name not in DATA_SETS:
-        raise ValueError(
-            f"No data set is called {name!r}; data.name is one of "
-            f"{', '.join(DATA_SETS)}."
-        )
-    return DATA_SETS[name](root, splits_dir, split, **options)
+    return DATASETS[name].open(root, splits_dir, split, **options)

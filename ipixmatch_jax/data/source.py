@@ -81,6 +81,9 @@ class DataSet(NamedTuple):
       test: the set to report beside val, or None where there is none.
       class_names: one name per class id.
       palette: one (red, green, blue) in 0..255 per class id.
+      listed: every (name, colour) of the data set's own class list in the
+        order of the ids in its masks, with those that are left out of
+        training; () where that is class_names and palette.
     """
 
     labelled: Source
@@ -89,3 +92,4 @@ class DataSet(NamedTuple):
     test: Source | None
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
+    listed: tuple[tuple[str, tuple[int, int, int]], ...] = ()

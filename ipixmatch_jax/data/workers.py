@@ -8,6 +8,8 @@ import threading
 
 import grain
 
+from ipixmatch_jax.utils.errors import RunError
+
 _LOGGER = logging.getLogger(__name__)
 
 # Times in a row that workers are started again for one batch.
@@ -16,7 +18,7 @@ RESTARTS = 2
 _GONE = "Worker process was terminated unexpectedly"
 
 
-class WorkersLostError(RuntimeError):
+class WorkersLostError(RunError):
     """Data workers were killed again and again."""
 
 

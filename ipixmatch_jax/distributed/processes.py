@@ -13,6 +13,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from ipixmatch_jax.utils.errors import RunError
+
 _LOGGER = logging.getLogger(__name__)
 
 # Seconds a process waits for the others to start: the hosts of a pod, or the
@@ -22,7 +24,7 @@ _START_TIMEOUT = 300
 _END_TIMEOUT = 60
 
 
-class ProcessLostError(RuntimeError):
+class ProcessLostError(RunError):
     """Another process of the run does not answer."""
 
 
@@ -170,7 +172,7 @@ def _initialise_tpu(timeouts: dict[str, int]) -> None:
 
 
 @contextlib.contextmanager
-def naming_the_lost() -> Iterator[None]:
+def report_lost_process() -> Iterator[None]:
     """Tells at once, in our words, that another process is gone.
 
     Only processes that talk through gloo get an error then, and not always
@@ -201,7 +203,7 @@ def naming_the_lost() -> Iterator[None]:
         raise lost from error
 
 
-def together(function: Callable) -> Callable:
+def compile_together(function: Callable) -> Callable:
     """A jitted function for which all processes compile before one calls it.
 
     Compiling may take one process minutes longer than another, and gloo gives

@@ -5,27 +5,26 @@ python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
 """
 
 import pathlib
-import sys
 
-from absl import flags
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments, config_flag
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.experiment.score import evaluate_weights, evaluate_workdir
 from ipixmatch_jax.models.weights import files
 
 
+@report_errors("ipixmatch_jax.evaluate")
 def run() -> None:
     """Prints the table that the command line asks for."""
     args, rest = _arguments()
-    try:
-        if args.workdir is not None:
-            table = evaluate_workdir(args.workdir, args.checkpoint, args.root)
-        else:
-            config = _config(args, rest)
-            table = evaluate_weights(config, args.weights, args.network)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
+    if args.workdir is not None:
+        table = evaluate_workdir(args.workdir, args.checkpoint, args.root)
+    else:
+        config = _read_config(args, rest)
+        table = evaluate_weights(
+            config, args.weights, args.network, root=args.root
+        )
     print(table)
 
 
@@ -64,14 +63,9 @@ def _arguments():
     return args, rest
 
 
-def _config(args, rest) -> ConfigDict:
-    left = config_flag.parse(["evaluate", f"--config={args.config}", *rest])
-    if len(left) > 1:
-        sys.exit(f"ipixmatch_jax: not understood: {' '.join(left[1:])}")
-    config_flag.quieten()
-    config = flags.FLAGS["config"].value
-    if args.root is not None:
-        config.data.root = args.root
+def _read_config(args, rest) -> ConfigDict:
+    config = config_flag.parse_rest("ipixmatch_jax.evaluate", args.config, rest)
+    config_flag.configure_logging()
     return config
 
 

@@ -21,7 +21,7 @@ from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.distributed import processes
 from ipixmatch_jax.evaluate import metrics
 from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.segmenter import Segmenter
 
 MODES = ("original", "center_crop", "sliding_window")
 
@@ -40,7 +40,7 @@ def window_starts(length: int, size: int) -> list[int]:
 
 
 def class_scores(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None,
@@ -49,7 +49,7 @@ def class_scores(
     """Scores whose argmax is the prediction.
 
     Args:
-      network: called as DeepLabV3Plus.
+      network: called as a Segmenter.
       variables: its params and batch_stats.
       images: normalised float32 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -92,7 +92,7 @@ def class_scores(
     return total[:, :height, :width]
 
 
-def normalised(network: DeepLabV3Plus, images: jax.Array) -> jax.Array:
+def normalised(network: Segmenter, images: jax.Array) -> jax.Array:
     """uint8 images [B, H, W, C] as the float32 that the network takes."""
     x = weak_strong.weak(images, jnp)
     return normalisation.normalise(x, jnp, network.mean, network.std)
@@ -100,7 +100,7 @@ def normalised(network: DeepLabV3Plus, images: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
 def predict(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None = None,
@@ -109,7 +109,7 @@ def predict(
     """Predicts whole images.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       variables: its params and batch_stats.
       images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -131,7 +131,7 @@ def predict(
 
 
 def make_evaluator(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     *,
     mode: str,
     crop_size: int,
@@ -142,7 +142,7 @@ def make_evaluator(
     """Builds an evaluator, to be kept: it compiles once per shape, not more.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       mode: "original" (whole images), "center_crop" or "sliding_window" (of
         crop_size), as in UniMatch v1.
       crop_size: pixels, used by the last two.
@@ -224,7 +224,7 @@ def _jit_score(network, window, num_classes, mesh):
     if mesh is None:
         return jax.jit(score)
     jitted = jax.jit(score, out_shardings=sharding.replicated(mesh))
-    return processes.together(jitted)
+    return processes.compile_together(jitted)
 
 
 def _add(totals, counts):

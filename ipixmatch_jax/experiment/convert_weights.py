@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.network import find_weights_loader
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.segmenter import variable_shapes
 from ipixmatch_jax.models.weights import files, foreign_names, load, torch_names
@@ -74,6 +75,7 @@ def export(
                 f"{workdir} has no network {name!r}; it has "
                 f"{' and '.join(run.variables)}."
             )
+        find_weights_loader(run.config)
         tensors = torch_names.to_torch_names(run.variables[name])
         what = f"the {name} after {run.step} steps"
     elif network is not None:

@@ -1,29 +1,54 @@
 """Builds the network that a config describes."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.data import normalisation
+from ipixmatch_jax.methods.base import AVERAGED
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models import registry as model_registry
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.registry import BACKBONES
+from ipixmatch_jax.models.segmenter import Segmenter
 
 
-def build_network(config: ConfigDict) -> DeepLabV3Plus:
-    """The network that a config describes."""
+def build_network(config: ConfigDict) -> Segmenter:
+    """The network that a config describes.
+
+    Raises:
+      ValueError: a name is unknown, or the head does not fit the backbone.
+    """
+    model = config.model
+    fields = BACKBONES[model.backbone].fields
     return model_registry.build(
-        config.model.backbone,
-        config.model.num_classes,
-        output_stride=config.model.output_stride,
-        stem=config.model.stem,
+        model.backbone,
+        model.num_classes,
+        head=model.head,
         dtype=jnp.bfloat16 if config.precision == "bf16" else jnp.float32,
         mean=normalisation.parse("data.mean", config.data.mean) or None,
         std=normalisation.parse("data.std", config.data.std) or None,
-        remat=config.model.remat,
+        **{field: model[field] for field in fields},
     )
 
 
 def network_names(config: ConfigDict) -> list[str]:
     """The networks that a run of a config saves and scores."""
-    if config.method == "cps":
-        return ["student", "twin"]
-    return ["student"] + ["teacher"] * (config.teacher == "ema")
+    learning = METHODS[config.method].networks
+    return [*learning, *["teacher"] * (config.teacher == AVERAGED)]
+
+
+def find_weights_loader(config: ConfigDict) -> Callable[..., dict]:
+    """The function that reads files of weights for a config's backbone.
+
+    Raises:
+      ValueError: no names of tensors are known for that backbone.
+    """
+    loader = BACKBONES[config.model.backbone].load_weights
+    if loader is None:
+        raise ValueError(
+            f"config.model.backbone={config.model.backbone} cannot take a file "
+            "of weights, as no names of its tensors are known: leave "
+            "config.model.pretrained empty, and it starts from random weights."
+        )
+    return loader

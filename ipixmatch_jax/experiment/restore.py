@@ -4,36 +4,64 @@ import pathlib
 from typing import NamedTuple
 
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.checkpoints.manager import Checkpoints, abstract
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configuration.saved import load_config
+from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment.class_list import (
+    RunClasses,
+    check_same_classes,
+    read_classes,
+)
+from ipixmatch_jax.experiment.data import check_classes, open_data
 from ipixmatch_jax.experiment.network import build_network, network_names
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
-from ipixmatch_jax.models.segmenter import variable_shapes
+from ipixmatch_jax.experiment.validate import check_config
+from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
 
 
 class Trained(NamedTuple):
     """What one checkpoint of a run holds, without its optimiser.
 
     Attributes:
-      config: the run's.
+      workdir: the run's.
+      config: the run's, resolved.
+      classes: that the run was trained with; None: it recorded none.
       step: steps done.
       better: the name of the network with the best score on val so far.
       network: applies the variables.
-      variables: params and batch_stats by name, as parts.network_names has
-        them; replicated over the mesh's devices.
+      variables: params and batch_stats by name, see network.network_names;
+        replicated over the mesh's devices.
       mesh: all devices.
     """
 
-    config: ConfigDict
+    workdir: pathlib.Path
+    config: FrozenConfigDict
+    classes: RunClasses | None
     step: int
     better: str
-    network: DeepLabV3Plus
+    network: Segmenter
     variables: dict[str, dict]
     mesh: Mesh
+
+
+def load_checked_config(
+    workdir: pathlib.Path, root: str | None = None
+) -> FrozenConfigDict:
+    """The config of a run, its fields checked.
+
+    Args:
+      workdir: the run's.
+      root: the data set's folder, if it is not where it was.
+
+    Raises:
+      FileNotFoundError: the workdir holds no run.
+      ValueError: a field cannot be.
+    """
+    config = load_config(workdir, root)
+    check_config(config)
+    return config
 
 
 def restore(
@@ -47,14 +75,12 @@ def restore(
       root: the data set's folder, if it is not where it was.
 
     Raises:
-      FileNotFoundError: the workdir is none, or has no such checkpoint.
+      FileNotFoundError: the workdir holds no run, or no such checkpoint.
       BrokenCheckpointError: that checkpoint is not as it was written; another
         one is not taken in its place.
     """
-    config = saved.load(workdir)
-    if root is not None:
-        config.data.root = root
-    validate.check(config)
+    config = load_checked_config(workdir, root)
+    classes = read_classes(workdir)
     network = build_network(config)
     mesh = sharding.make_mesh(0, 1)
     shapes = variable_shapes(network)
@@ -63,4 +89,25 @@ def restore(
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step, best = checkpoints.find(which)
         variables = checkpoints.restore(step, dict.fromkeys(names, like))
-    return Trained(config, step, best.network, network, variables, mesh)
+    return Trained(
+        workdir, config, classes, step, best.network, network, variables, mesh
+    )
+
+
+def open_run_data(
+    workdir: pathlib.Path, config: FrozenConfigDict
+) -> tuple[DataSet, RunClasses]:
+    """The data set of a run, and the class list that both share.
+
+    Args:
+      workdir: the run's.
+      config: the run's.
+
+    Raises:
+      FileNotFoundError, ValueError: the data set cannot be opened; or its
+        class list is not the run's, and the differences are named.
+    """
+    data = open_data(config)
+    classes = check_same_classes(read_classes(workdir), data, workdir)
+    check_classes(config, data)
+    return data, classes

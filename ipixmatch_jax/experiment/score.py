@@ -8,12 +8,13 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import results_table
 from ipixmatch_jax.evaluate.scores import score
-from ipixmatch_jax.experiment import restore, validate
+from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.evaluator import build_evaluator
-from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.experiment.network import build_network, find_weights_loader
+from ipixmatch_jax.experiment.resolve import change_fields, resolve
+from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.models.segmenter import variable_shapes
-from ipixmatch_jax.models.weights import load
 
 
 def evaluate_workdir(
@@ -30,17 +31,20 @@ def evaluate_workdir(
       a table with a row per network and set.
     """
     run = restore.restore(workdir, which, root)
-    data = open_data(run.config)
+    data, classes = restore.open_run_data(workdir, run.config)
     evaluate = build_evaluator(run.config, run.network, run.mesh)
     rows = {}
     for name, variables in run.variables.items():
         scored = score(evaluate, data, {name: variables}, run.step)
-        rows[name] = [{which: scored, "class_names": data.class_names}]
+        rows[name] = [{which: scored, "class_names": classes.names}]
     return results_table.table(rows)
 
 
 def evaluate_weights(
-    config: ConfigDict, source: str, network: str | None = None
+    config: ConfigDict,
+    source: str,
+    network: str | None = None,
+    root: str | None = None,
 ) -> str:
     """Scores a file of a whole network's weights on val, and on test if any.
 
@@ -48,6 +52,7 @@ def evaluate_weights(
       config: names the data set, the network and the mode of evaluation.
       source: a path or a name of the hub; see models/pretrained.py.
       network: which network of a training checkpoint.
+      root: the data set's folder; None: as the config has it.
 
     Returns:
       a table with a row per set.
@@ -55,11 +60,15 @@ def evaluate_weights(
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
-    validate.check(config)
+    check_config(config)
+    if root is not None:
+        config = change_fields(config, {"data.root": root})
     data = open_data(config)
+    config = resolve(config, data)
     built = build_network(config)
     shapes = variable_shapes(built)
-    variables = load.load(source, shapes, whole=True, network=network)
+    load_weights = find_weights_loader(config)
+    variables = load_weights(source, shapes, whole=True, network=network)
     mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     variables = jax.device_put(variables, sharding.state_sharding(shapes, mesh))
     evaluate = build_evaluator(config, built, mesh)

@@ -2,128 +2,64 @@
 
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.configuration.saved import get_field
+from ipixmatch_jax.configuration.check import check_values
+from ipixmatch_jax.configuration.fields import get_value
+from ipixmatch_jax.configuration.plugins import check_plugins
 from ipixmatch_jax.data import normalisation, registry
-from ipixmatch_jax.losses.inter_pixel import loss
+from ipixmatch_jax.experiment.members import allowed_names, named_members
+from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.losses.inter_pixel.loss import check_reading
+from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
 from ipixmatch_jax.methods.registry import METHODS
 
-_CHOICES = {
-    "method": tuple(METHODS),
-    "teacher": ("ema", "shared"),
-    "precision": ("f32", "bf16"),
-    "train.optimiser": ("sgd", "adam"),
-    "train.schedule": ("poly", "constant"),
-    "data.apply_views": ("device", "host"),
-    "data.on_error": ("stop", "skip"),
-    "model.backbone": ("r50", "r101", "tiny"),
-    "model.stem": ("deep", "7x7"),
-    "model.output_stride": (16, 8),
-    "model.remat": (False, True),
-    "data.channels": (3, 1, 2, 4),
-    "data.normalisation": ("imagenet", "data"),
-    "loss.labelled": ("ce", "ohem", "dice", "ce+dice"),
-    "evaluate.mode": ("original", "center_crop", "sliding_window"),
-}
 
-
-_LEAST = {
-    "train.steps": 1,
-    "train.batch_size": 0,
-    "train.accumulate": 1,
-    "train.eval_every": 1,
-    "train.save_every": 1,
-    "train.log_every": 1,
-    "train.learning_rate": 0,
-    "train.head_multiplier": 0,
-    "train.weight_decay": 0,
-    "data.crop_size": 17,
-    "data.num_workers": 0,
-    "model.num_classes": 0,
-    "loss.unlabelled_weight": 0,
-    "inter_pixel.weight": 0,
-    "inter_pixel.warmup_steps": 0,
-    "inter_pixel.block": 1,
-    "inter_pixel.stride": 1,
-    "ema.copy_steps": 0,
-    "evaluate.batch_size": 1,
-    "mesh.data": 0,
-    "mesh.fsdp": 1,
-}
-
-
-_SHARES = ("pseudo_label.threshold", "inter_pixel.threshold", "ema.decay")
-
-
-# The only teacher that makes sense, where there is one. The two students of
-# cps label for each other.
-_TEACHERS = {"mean_teacher": "ema", "cps": "shared"}
-
-
-def check(config: ConfigDict) -> None:
+def check_config(config: ConfigDict) -> None:
     """Raises ValueError with one sentence for a field that cannot be."""
-    for field, choices in _CHOICES.items():
-        if get_field(config, field) not in choices:
-            raise ValueError(
-                f"config.{field}={get_field(config, field)!r} is unknown; it is "
-                f"one of {', '.join(map(str, choices))}."
-            )
-    for field, least in _LEAST.items():
-        if not get_field(config, field) >= least:
-            raise ValueError(
-                f"config.{field}={get_field(config, field)} is too small; it is "
-                f"at least {least}."
-            )
-    for field in _SHARES:
-        if not 0 <= get_field(config, field) <= 1:
-            raise ValueError(
-                f"config.{field}={get_field(config, field)} is not between 0 and 1."
-            )
+    check_plugins(get_value(config, "plugins"), named_members(config))
+    check_values(config, allowed_names())
     term = config.inter_pixel
-    loss.check(term.relation, term.distance)
-    if not term.temperature > 0:
-        raise ValueError(
-            f"config.inter_pixel.temperature={term.temperature} is not above 0."
-        )
+    check_reading(term.relation, term.distance)
     if config.train.batch_size == 0:
-        _check_reference(config)
+        _check_reference_batch(config)
     _check_teacher(config)
     _check_images(config)
     _check_class_weights(config)
-    if config.method == "supervised" and term.weight > 0:
+    if term.weight > 0 and not METHODS[config.method].compares_views:
         raise ValueError(
-            "config.method=supervised compares no views, so it has nothing "
-            "for the inter-pixel loss: add --config.inter_pixel.weight=0."
+            f"config.method={config.method} compares no views, so it has "
+            "nothing for the inter-pixel loss: add "
+            "--config.inter_pixel.weight=0."
         )
+    build_network(config)  # refuses a head that does not fit the backbone
 
 
-def _check_reference(config: ConfigDict) -> None:
-    reference = get_field(config, "train.reference_batch_size")
-    if reference < 1:
+def _check_reference_batch(config: ConfigDict) -> None:
+    if config.train.reference_batch_size < 1:
         raise ValueError(
-            f"config.train.reference_batch_size={reference} is no batch: "
             "config.train.batch_size=0 scales the learning rate with the "
-            "batch, so give the one that config.train.learning_rate is for."
+            "batch: set config.train.reference_batch_size to the batch that "
+            "config.train.learning_rate is for."
         )
 
 
 def _check_images(config: ConfigDict) -> None:
-    """What the images are made of and normalised with."""
-    data, channels = config.data, get_field(config, "data.channels")
-    if channels != 3 and "channels" not in registry.OPTIONS.get(data.name, ()):
+    """Checks channels against the data set, and mean and std against both."""
+    data, channels = config.data, config.data.channels
+    if channels != 3 and "channels" not in registry.options(data.name):
         raise ValueError(
             f"config.data.channels={channels}, but the images of {data.name} "
             "are RGB: other numbers are for folder and tfds."
         )
     numbers = [
-        normalisation.parse(field, get_field(config, field), channels)
-        for field in ("data.mean", "data.std")
+        normalisation.parse(f"data.{field}", data[field], channels)
+        for field in ("mean", "std")
     ]
     if data.normalisation == "imagenet":
         if channels != 3 or any(numbers):
             raise ValueError(
-                "config.data.normalisation=imagenet is three numbers for RGB, "
-                f"not for config.data.channels={channels} nor beside "
-                "config.data.mean or std: add "
+                "config.data.normalisation=imagenet normalises RGB with three "
+                f"fixed numbers; it goes neither with config.data.channels="
+                f"{channels} nor with config.data.mean or std: add "
                 "--config.data.normalisation=data."
             )
     elif any(numbers) and not (all(numbers) and min(numbers[1]) > 0):
@@ -134,14 +70,14 @@ def _check_images(config: ConfigDict) -> None:
 
 
 def _check_class_weights(config: ConfigDict) -> None:
-    weights = get_field(config, "loss.class_weights")
+    weights = config.loss.class_weights
     if weights == "none":
         return
-    if config.loss.labelled not in ("ce", "ce+dice"):
+    if not LABELLED_LOSSES[config.loss.labelled].takes_class_weights:
         raise ValueError(
-            f"config.loss.class_weights={weights} is of cross entropy, and "
-            f"config.loss.labelled={config.loss.labelled} has none to weight: "
-            "set the latter to ce or ce+dice."
+            f"config.loss.class_weights={weights} weights the cross entropy, "
+            f"which config.loss.labelled={config.loss.labelled} does not use: "
+            f"set config.loss.labelled to {' or '.join(_weightable())}."
         )
     if weights != "balanced":
         numbers = normalisation.parse("loss.class_weights", weights)
@@ -153,11 +89,16 @@ def _check_class_weights(config: ConfigDict) -> None:
 
 
 def _check_teacher(config: ConfigDict) -> None:
-    needed = _TEACHERS.get(config.method, config.teacher)
-    if config.teacher != needed:
+    allowed = METHODS[config.method].teacher
+    if config.teacher not in allowed:
+        needed = allowed[0]
         raise ValueError(
             f"config.method={config.method} has teacher={needed}, not "
             f"{config.teacher}: name the method in the config's argument, as "
             f"in configs/voc.py:r101_1_8,method={config.method}, which sets "
             f"its whole recipe, or add --config.teacher={needed}."
         )
+
+
+def _weightable() -> list[str]:
+    return [k for k, v in LABELLED_LOSSES.items() if v.takes_class_weights]

@@ -1,15 +1,19 @@
-"""AugSeg: random intensities, and CutMix that injects labelled pixels."""
+"""AugSeg: random colour changes, and CutMix with labelled images."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ipixmatch_jax.data.augment import augseg as augseg_views
 from ipixmatch_jax.losses import cross_entropy
 from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
+    Fields,
     Forward,
+    Method,
     Outcome,
+    TrainingRecipe,
     Variables,
     Views,
 )
@@ -27,18 +31,20 @@ def augseg(
 ) -> Outcome:
     """Labelled loss + weight * unlabelled loss (AugSeg).
 
-    The teacher labels the weak view in eval mode. An image of which it is
-    unsure is likely to have a box of a labelled image, true labels included,
-    pasted into it; each image then receives a box of its neighbour as that
-    has become. The student sees labelled and mixed images in one pass. The
-    unlabelled loss is a mean over all pixels, padding and pixels without a
-    label included. AugSeg itself draws the neighbours at random.
+    The teacher labels the weak view in eval mode. The less sure it is of an
+    image, the more likely a box of a labelled image with its true labels is
+    pasted into it. Then a box of each image's neighbour, with what was pasted
+    there, is pasted into the image. The student sees labelled and mixed
+    images in one pass. The unlabelled loss is a mean over all pixels, padding
+    and pixels without a label included. AugSeg itself draws the neighbours at
+    random.
 
     Args:
       forward: the network.
       student: the variables that learn.
       teacher: the variables that label, or None: the student itself.
-      views: one strong view, and what data/intensity.py draws beside it.
+      views: one strong view; `drawn` holds what data/augment/augseg.py draws
+        beside it.
       labelled_loss: (logits, labels) -> scalar.
       threshold: least confidence of a pseudo-label.
       unlabelled_weight: factor of the unlabelled loss.
@@ -55,7 +61,7 @@ def augseg(
     def mixed(x, labelled):
         return inject_and_mix(x, labelled, labelled_box, box)
 
-    clean, logits, batch_stats = common.pair(
+    clean, logits, batch_stats = common.forward_two(
         forward, student, views.labelled, mixed(strong, views.labelled)
     )
     labels = mixed(labels, views.labels.astype(jnp.int32))
@@ -69,10 +75,10 @@ def augseg(
     )
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
     metrics["injected_share"] = inject.astype(jnp.float32).mean()
-    metrics |= common.confident(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, views.valid, threshold)
     # The teacher has not seen the labelled pixels: they are not compared.
     valid = mixed(views.valid, jnp.zeros_like(views.valid))
-    pair = Consistency(logits, common.mix(weak, box), valid)
+    pair = Consistency(logits, common.cutmix(weak, box), valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)
 
@@ -80,7 +86,7 @@ def augseg(
 def image_confidence(logits: Array) -> Array:
     """Mean over the pixels of largest probability * (1 - entropy) (AugSeg).
 
-    The entropy is a share of its maximum, the logarithm of the class count.
+    The entropy is divided by its maximum, the logarithm of the class count.
 
     Args:
       logits: float32 [B, H, W, C].
@@ -97,20 +103,63 @@ def image_confidence(logits: Array) -> Array:
 def inject_and_mix(
     x: Array, labelled: Array, labelled_box: Array, box: Array
 ) -> Array:
-    """Labelled pixels into each image, then a box of each one's neighbour.
+    """Pastes labelled pixels into the neighbours, then CutMixes with them.
 
-    Injected pixels show only where the neighbour's box shows them: an image
-    does not keep its own (AugSeg).
+    The labelled pixels go into the neighbour alone, so they are seen only
+    inside the box that is pasted from there (AugSeg).
 
     Args:
       x: [B, H, W] or [B, H, W, C], of the unlabelled images.
       labelled: as x, of the labelled image at the same place of the batch,
         so that nothing crosses between devices.
-      labelled_box: int32 [B, 4]; empty where nothing is injected.
-      box: int32 [B, 4].
+      labelled_box: int32 [B, 4], what is pasted of the labelled image; empty
+        for nothing.
+      box: int32 [B, 4], what is pasted of the neighbour.
 
     Returns:
       as x.
     """
-    donor = pseudo_labels.paste(x, labelled, labelled_box)
-    return pseudo_labels.paste(x, pseudo_labels.neighbours(donor), box)
+    donor = pseudo_labels.paste_boxes(x, labelled, labelled_box)
+    return pseudo_labels.paste_boxes(
+        x, pseudo_labels.swap_neighbours(donor), box
+    )
+
+
+def _train_on_voc(unlabelled: int) -> Fields:
+    return {
+        "data.crop_size": 513,
+        "ema.decay": 0.999,
+        # Two processes of 8 images.
+        **_count_steps(epochs=80, epoch=-(-unlabelled // 2) // 8),
+    }
+
+
+def _train_on_cityscapes(unlabelled: int) -> Fields:
+    return {
+        "data.crop_size": 800,
+        "ema.decay": 0.996,
+        "train.learning_rate": 0.01,
+        "train.weight_decay": 5e-4,
+        "loss.ohem_min_kept": 100_000,
+        # Four processes of 4 images.
+        **_count_steps(epochs=240, epoch=-(-unlabelled // 4) // 4),
+    }
+
+
+def _count_steps(epochs: int, epoch: int) -> Fields:
+    """Batch and steps; `epoch` is in steps, without the last short batch."""
+    return {
+        "train.batch_size": 16,
+        "train.steps": epochs * epoch,
+        "train.eval_every": epoch,
+        "ema.copy_steps": epoch,
+    }
+
+
+METHOD = Method(
+    augseg,
+    views=augseg_views.RECIPE,
+    recipe=TrainingRecipe(
+        published={"voc": _train_on_voc, "cityscapes": _train_on_cityscapes}
+    ),
+)

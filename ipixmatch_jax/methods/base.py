@@ -1,12 +1,21 @@
-"""What every method is given and what it gives back."""
+"""What a method is, what it is given and what it gives back."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from jax import Array
 
-Variables = dict[str, Any]  # {"params": ..., "batch_stats": ...}
-# (c1, ..., c4) -> the same, changed
+from ipixmatch_jax.data.augment import view_recipes
+
+# Who labels the unlabelled images, the values of the field `teacher`: the
+# averaged weights, or the weights that learn.
+AVERAGED, SHARED = "ema", "shared"
+
+# The variables of one network: {"params": ..., "batch_stats": ...}.
+Variables = dict[str, Any]
+# Changes the encoder's feature maps; returns as many maps of the same shapes.
 Perturb = Callable[[tuple[Array, ...]], tuple[Array, ...]]
 
 
@@ -20,24 +29,25 @@ class Forward(Protocol):
         train: bool,
         perturb: Perturb | None = None,
     ) -> tuple[Any, Any]:
-        """One pass.
+        """Runs the network once.
 
         Args:
           variables: of one network.
-          images: normalised float32 [B, H, W, 3].
-          train: batch statistics instead of running ones.
-          perturb: None, or a change of the encoder's features; clean and
-            changed features then share one pass of the decoder.
+          images: normalised float32 [B, H, W, C].
+          train: normalise with the batch's statistics instead of the running
+            ones.
+          perturb: None, or a function that changes the encoder's features;
+            the decoder then sees clean and changed features in one batch.
 
         Returns:
-          float32 logits [B, H, W, C], or with `perturb` a pair of them,
-          clean and perturbed; and the new batch statistics (None if not
+          float32 logits [B, H, W, K], or with `perturb` two such arrays,
+          clean and perturbed; and the new batch statistics (None unless
           `train`).
         """
 
 
 class Consistency(NamedTuple):
-    """One pair of views that should agree.
+    """A student's and a teacher's logits that should agree.
 
     Attributes:
       student_logits: float32 [B, H, W, C].
@@ -61,7 +71,7 @@ class Views(NamedTuple):
       box: the CutMix boxes of each strong view, int32 [B, 4] or [B, K, 4].
       valid: bool [B, H, W], False on the padding of unlabelled images.
       drawn: further arrays that a method had drawn for each unlabelled
-        image, by name; see data/recipes.py.
+        image, by name; see data/augment/view_recipes.py.
     """
 
     labelled: Array
@@ -74,7 +84,7 @@ class Views(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a method makes of one step.
+    """The result of a method for one step.
 
     Attributes:
       total: float32 scalar, the method's published total; the inter-pixel
@@ -88,3 +98,59 @@ class Outcome(NamedTuple):
     consistency: list[Consistency]
     batch_stats: Any
     metrics: dict[str, Array]
+
+
+# Fields of a config by their paths, such as "train.steps", and their values.
+Fields = Mapping[str, Any]
+
+
+class TrainingRecipe(NamedTuple):
+    """The fields of a config that go with a method.
+
+    UniMatch v1's recipe is the start, which configuration/fields.py and the
+    data set's own file in configs/ hold; these fields replace its values.
+
+    Attributes:
+      everywhere: for every data set.
+      published: by the name of the data set, the recipe that the method's
+        authors published for it: a function of the number of images in the
+        split's unlabelled list.
+    """
+
+    everywhere: Fields = MappingProxyType({})
+    published: Mapping[str, Callable[[int], Fields]] = MappingProxyType({})
+
+
+# Replaces nothing.
+UNIMATCH_V1 = TrainingRecipe()
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A method: everything that the rest of the package needs to know of it.
+
+    Attributes:
+      loss: (forward, student, teacher, views, *, labelled_loss, threshold,
+        unlabelled_weight) -> Outcome; see methods/fixmatch.py for their
+        meaning.
+      views: which views of the unlabelled images it needs; None: it uses the
+        labelled images alone.
+      teacher: the values of the field `teacher` that it can do with.
+      networks: names of the networks that learn. With several, `student`
+        holds all of them, see methods/networks.py.
+      compares_views: its outcome has Consistency pairs, so that the
+        inter-pixel loss has something to compare.
+      recipe: the fields of a config that go with it.
+    """
+
+    loss: Callable[..., Outcome]
+    views: view_recipes.Recipe | None = view_recipes.STRONG
+    teacher: tuple[str, ...] = (AVERAGED, SHARED)
+    networks: tuple[str, ...] = ("student",)
+    compares_views: bool = True
+    recipe: TrainingRecipe = UNIMATCH_V1
+
+    @property
+    def uses_unlabelled(self) -> bool:
+        """Whether it needs unlabelled images."""
+        return self.views is not None

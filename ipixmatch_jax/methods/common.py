@@ -1,4 +1,4 @@
-"""Passes and measures that several methods share."""
+"""Forward passes, losses and metrics that several methods share."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -13,50 +13,52 @@ from ipixmatch_jax.methods.base import (
 )
 
 
-def mix(x: Array, box: Array) -> Array:
-    """CutMix with the neighbour in the batch; see pseudo_labels.paste."""
-    return pseudo_labels.paste(x, pseudo_labels.neighbours(x), box)
+def cutmix(x: Array, box: Array) -> Array:
+    """CutMix with the neighbour in the batch; see pseudo_labels.paste_boxes."""
+    return pseudo_labels.paste_boxes(x, pseudo_labels.swap_neighbours(x), box)
 
 
 def interleave(*batches: Array) -> Array:
-    """[B, ...] each, as one [N * B, ...] whose images take turns.
+    """Interleaves N batches [B, ...] into one [N * B, ...].
 
-    A concatenation of sharded batches would move images between devices;
-    taking turns keeps each where it is, and batch norm sees the same set.
+    The order is image 0 of every batch, image 1 of every batch, and so on.
+    Concatenating sharded batches would move images between devices; the
+    interleaved order leaves each image on its device, and batch norm sees the
+    same set of images either way.
     """
     stacked = jnp.stack(batches, 1)
     return stacked.reshape(-1, *stacked.shape[2:])
 
 
-def separate(x: Array, count: int) -> list[Array]:
-    """The batches that `interleave` made one of."""
+def deinterleave(x: Array, count: int) -> list[Array]:
+    """The `count` batches that `interleave` put together."""
     turns = x.reshape(-1, count, *x.shape[1:])
     return [turns[:, i] for i in range(count)]
 
 
-def pair(
+def forward_two(
     forward: Forward, variables: Variables, first: Array, second: Array
 ) -> tuple[Array, Array, dict]:
-    """One train-mode pass over two batches.
+    """Runs the network in train mode on two batches at once.
 
     Returns:
       logits of the first, of the second, and the new batch statistics.
     """
     logits, batch_stats = forward(variables, interleave(first, second), True)
-    return *separate(logits, 2), batch_stats
+    return *deinterleave(logits, 2), batch_stats
 
 
-def perturbed_pair(
+def forward_two_perturbed(
     forward: Forward,
     variables: Variables,
     first: Array,
     second: Array,
     perturb: Perturb,
 ) -> tuple[Array, Array, Array, dict]:
-    """One train-mode pass over two batches with perturbed features beside.
+    """Runs the network in train mode on two batches and on perturbed copies.
 
-    The decoder sees all four sets of maps at once (UniMatch v1); the
-    perturbed first batch is thrown away.
+    The decoder sees the clean and the perturbed features of both batches at
+    once (UniMatch v1). The perturbed logits of the first batch are dropped.
 
     Returns:
       logits of the first, of the second, of the second perturbed, and the
@@ -65,14 +67,21 @@ def perturbed_pair(
     (clean, perturbed), batch_stats = forward(
         variables, interleave(first, second), True, perturb
     )
-    _, perturbed = separate(perturbed, 2)
-    return *separate(clean, 2), perturbed, batch_stats
+    _, perturbed = deinterleave(perturbed, 2)
+    return *deinterleave(clean, 2), perturbed, batch_stats
 
 
-def hard_loss(pair: Consistency, threshold: float) -> Array:
-    """Cross entropy of the student with the teacher's confident classes.
+def hard_label_loss(pair: Consistency, threshold: float) -> Array:
+    """Cross entropy with the teacher's classes where it is confident.
 
-    Over the count of valid pixels, confident or not (UniMatch v1).
+    The sum is divided by the number of all valid pixels (UniMatch v1).
+
+    Args:
+      pair: the student's and the teacher's logits.
+      threshold: least probability of a label that counts.
+
+    Returns:
+      float32 scalar.
     """
     confidence, labels = pseudo_labels.confidence_and_labels(
         pair.teacher_logits
@@ -82,10 +91,20 @@ def hard_loss(pair: Consistency, threshold: float) -> Array:
     )
 
 
-def confident(weak: Array, valid: Array, threshold: float) -> dict[str, Array]:
-    """Share of valid weak pixels that are confident: overall, and by class.
+def confident_shares(
+    weak: Array, valid: Array, threshold: float
+) -> dict[str, Array]:
+    """How many pixels get a confident label, overall and class by class.
 
-    A class's share is of the pixels that are given that class.
+    Args:
+      weak: float32 [B, H, W, K], the logits that give the labels.
+      valid: bool [B, H, W], False on padding.
+      threshold: least probability of a confident label.
+
+    Returns:
+      metrics: the share of valid pixels that are confident, float32 scalar;
+      and two float32 [K], by class: the confident share of the pixels with
+      that label, and the share of valid pixels with that label.
     """
     confidence, labels = pseudo_labels.confidence_and_labels(weak)
     sure = (confidence >= threshold) & valid

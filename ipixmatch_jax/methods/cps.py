@@ -2,14 +2,22 @@
 
 import jax
 
-from ipixmatch_jax.methods import common, two_students
+from ipixmatch_jax.data.augment import view_recipes
+from ipixmatch_jax.methods import common
 from ipixmatch_jax.methods.base import (
+    SHARED,
     Consistency,
+    Fields,
     Forward,
+    Method,
     Outcome,
+    TrainingRecipe,
     Variables,
     Views,
 )
+from ipixmatch_jax.methods.networks import split_networks
+
+NETWORKS = ("student", "twin")
 
 
 def cps(
@@ -24,31 +32,33 @@ def cps(
 ) -> Outcome:
     """Both labelled losses + weight * both cross losses, CPS with CutMix.
 
-    Each network labels the images, in train mode and without gradient, its
-    logits are mixed by the boxes, and the other learns its classes from the
-    CutMixed images, padding apart. As in the reference, a network passes the
-    images, the mixed images and the labelled images, in this order.
+    Each network predicts the images, in train mode and without gradient. Its
+    logits are CutMixed, and their classes are the labels that the other
+    network learns the CutMixed images from; padding does not count. As in the
+    reference, a network sees the images, then the mixed images, then the
+    labelled images.
 
     Args:
       forward: of one network.
-      student: both networks' variables; see methods/twins.py.
-      teacher: None, there is none.
+      student: the variables of both networks; see methods/networks.py.
+      teacher: None; this method has no teacher.
       views: all of them; one strong view is used.
       labelled_loss: (logits, labels) -> scalar.
-      threshold: least confidence of a label; 0 in the reference, which
-        takes every one.
+      threshold: least confidence of a label; 0 in the reference, where every
+        label counts.
       unlabelled_weight: factor of the cross losses.
     """
     del teacher
     box = views.box[0]
-    image = common.mix(views.strong[0], box)
-    valid = common.mix(views.valid, box)
+    image = common.cutmix(views.strong[0], box)
+    valid = common.cutmix(views.valid, box)
     targets, mixed, losses_x, stats, shares = [], [], [], [], []
-    for variables in two_students.networks(student).values():
+    networks = split_networks(student)
+    for variables in (networks[name] for name in NETWORKS):
         weak, new = forward(variables, views.weak, True)
         weak = jax.lax.stop_gradient(weak)
-        targets.append(common.mix(weak, box))
-        shares.append(common.confident(weak, views.valid, threshold))
+        targets.append(common.cutmix(weak, box))
+        shares.append(common.confident_shares(weak, views.valid, threshold))
         logits, new = forward({**variables, "batch_stats": new}, image, True)
         mixed.append(logits)
         after = {**variables, "batch_stats": new}
@@ -59,7 +69,7 @@ def cps(
         Consistency(mixed[0], targets[1], valid),
         Consistency(mixed[1], targets[0], valid),
     ]
-    cross = [common.hard_loss(pair, threshold) for pair in pairs]
+    cross = [common.hard_label_loss(pair, threshold) for pair in pairs]
     loss_x, loss_u = sum(losses_x), sum(cross)
     metrics = {
         "loss_x": loss_x,
@@ -71,4 +81,52 @@ def cps(
     }
     metrics |= jax.tree.map(lambda a, b: (a + b) / 2, *shares)
     total = loss_x + unlabelled_weight * loss_u
-    return Outcome(total, pairs, two_students.join(stats), metrics)
+    batch_stats = dict(zip(NETWORKS, stats, strict=True))
+    return Outcome(total, pairs, batch_stats, metrics)
+
+
+def _train_on_voc(unlabelled: int) -> Fields:
+    return {
+        "data.crop_size": 512,
+        # 0.0025 times four GPUs, and weight 1 with CutMix.
+        "train.learning_rate": 0.01,
+        "train.head_multiplier": 1.0,
+        "loss.unlabelled_weight": 1.0,
+        # 60 epochs of all 10,582 images at batch 16, for every split.
+        **_count_steps(10_582 * 60 / 16, unlabelled),
+    }
+
+
+def _train_on_cityscapes(unlabelled: int) -> Fields:
+    return {
+        "data.crop_size": 800,
+        # The script's rate; the weight is 5 with CutMix, 6 without.
+        "train.learning_rate": 0.02,
+        "train.head_multiplier": 1.0,
+        "loss.unlabelled_weight": 5.0,
+        **_count_steps(2_975 * 240 / 16, unlabelled),
+    }
+
+
+def _count_steps(steps: float, unlabelled: int) -> Fields:
+    """Batch 8, and the number of whole epochs that is nearest to `steps`."""
+    epochs = round(steps * 8 / unlabelled)
+    return {
+        "train.batch_size": 8,
+        "train.steps": epochs * (unlabelled // 8),
+        "train.eval_every": unlabelled // 8,
+    }
+
+
+# Theirs leaves batch norms and biases out of the weight decay.
+METHOD = Method(
+    cps,
+    views=view_recipes.THREE_BOXES,
+    teacher=(SHARED,),
+    networks=NETWORKS,
+    recipe=TrainingRecipe(
+        # The students label for each other, and every label counts.
+        {"teacher": SHARED, "pseudo_label.threshold": 0.0},
+        {"voc": _train_on_voc, "cityscapes": _train_on_cityscapes},
+    ),
+)

@@ -6,6 +6,7 @@ from ipixmatch_jax.methods import common
 from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
+    Method,
     Outcome,
     Variables,
     Views,
@@ -24,12 +25,12 @@ def fixmatch(
 ) -> Outcome:
     """(labelled loss + unlabelled loss) / 2, as UniMatch's own FixMatch.
 
-    With a teacher (UniMatch V2's): it labels the weak view in eval mode; the
-    student sees labelled and strong images in one forward pass. Without
-    (v1's): the student labels the weak view in the forward pass, in train
-    mode, that it shares with the labelled images; the strong view follows.
-    The CutMix partner is the neighbour in the batch, labelled by the same
-    pass (v1 itself pastes another view of the same image).
+    With a teacher, as in UniMatch V2, the teacher labels the weak view in
+    eval mode, and the student sees labelled and strong images in one forward
+    pass. Without one, as in v1, the student labels the weak view itself: in
+    train mode, in one forward pass with the labelled images, after which the
+    strong view follows. The CutMix partner is the neighbour in the batch,
+    labelled in the same pass; v1 pastes another view of the same image.
 
     Args:
       forward: the network.
@@ -41,24 +42,28 @@ def fixmatch(
       unlabelled_weight: factor of the unlabelled loss; 1 in the reference.
     """
     box = views.box[0]
-    mixed = common.mix(views.strong[0], box)
+    mixed = common.cutmix(views.strong[0], box)
     if teacher is not None:
         weak, _ = forward(teacher, views.weak, False)
-        labelled, strong, batch_stats = common.pair(
+        labelled, strong, batch_stats = common.forward_two(
             forward, student, views.labelled, mixed
         )
     else:
-        labelled, weak, batch_stats = common.pair(
+        labelled, weak, batch_stats = common.forward_two(
             forward, student, views.labelled, views.weak
         )
         after = {**student, "batch_stats": batch_stats}
         strong, batch_stats = forward(after, mixed, True)
     weak = jax.lax.stop_gradient(weak)
-    target = common.mix(weak, box)
+    target = common.cutmix(weak, box)
     loss_x = labelled_loss(labelled, views.labels)
-    pair = Consistency(strong, target, common.mix(views.valid, box))
-    loss_u = common.hard_loss(pair, threshold)
+    pair = Consistency(strong, target, common.cutmix(views.valid, box))
+    loss_u = common.hard_label_loss(pair, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= common.confident(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, views.valid, threshold)
     return Outcome(total, [pair], batch_stats, metrics)
+
+
+# The recipe is UniMatch v1's, which the config files start from.
+METHOD = Method(fixmatch)

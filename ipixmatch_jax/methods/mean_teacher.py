@@ -2,12 +2,17 @@
 
 import jax
 
+from ipixmatch_jax.data.augment import view_recipes
 from ipixmatch_jax.losses import cross_entropy
 from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
+    AVERAGED,
     Consistency,
+    Fields,
     Forward,
+    Method,
     Outcome,
+    TrainingRecipe,
     Variables,
     Views,
 )
@@ -26,11 +31,12 @@ def mean_teacher(
     """Labelled loss + weight * squared difference of softmax under CutMix.
 
     French et al.'s "Semi-supervised semantic segmentation needs strong,
-    varied perturbations": the student sees the CutMixed images, the teacher
-    the images themselves; its probabilities are mixed by the same boxes. The
-    batch's loss is multiplied by its share of confident pixels. Two student
-    passes, labelled images first. The teacher is in eval mode here; theirs
-    is in train mode, with batch norms frozen in the runs on VOC.
+    varied perturbations": the student sees CutMixed images; the teacher sees
+    the images themselves, and its logits are mixed with the same boxes. The
+    squared difference of the two softmax maps is multiplied by the batch's
+    share of confident pixels. The student runs twice, on the labelled images
+    first. The teacher is in eval mode here; theirs is in train mode, with
+    frozen batch norms in the runs on VOC.
 
     Args:
       forward: the network.
@@ -44,16 +50,53 @@ def mean_teacher(
     box = views.box[0]
     labelled, batch_stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": batch_stats}
-    mixed, batch_stats = forward(after, common.mix(views.strong[0], box), True)
+    mixed, batch_stats = forward(
+        after, common.cutmix(views.strong[0], box), True
+    )
     weak = jax.lax.stop_gradient(forward(teacher, views.weak, False)[0])
-    target = common.mix(weak, box)
-    valid = common.mix(views.valid, box)
+    target = common.cutmix(weak, box)
+    valid = common.cutmix(views.valid, box)
     loss_x = labelled_loss(labelled, views.labels)
     confidence, _ = pseudo_labels.confidence_and_labels(target)
     sure = (confidence >= threshold).mean()
     loss_u = sure * cross_entropy.squared_difference(mixed, target, valid)
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= common.confident(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, views.valid, threshold)
     pair = Consistency(mixed, target, valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)
+
+
+def _train_on_voc(unlabelled: int) -> Fields:
+    del unlabelled
+    return _FRENCH | {"train.learning_rate": 1e-6, "train.batch_size": 10}
+
+
+def _train_on_cityscapes(unlabelled: int) -> Fields:
+    # Theirs: DeepLabV2, crops of 256 x 512 from images of half the size.
+    del unlabelled
+    return _FRENCH | {"train.learning_rate": 3e-6, "train.batch_size": 4}
+
+
+# Their batch norms are frozen; here they learn.
+_FRENCH = {
+    "train.optimiser": "adam",
+    "train.schedule": "constant",
+    "train.head_multiplier": 10.0,
+    "train.weight_decay": 0.0,
+    "train.steps": 40_000,
+    "train.eval_every": 1_000,
+    "ema.decay": 0.99,
+    "pseudo_label.threshold": 0.97,
+    "loss.labelled": "ce",
+}
+
+METHOD = Method(
+    mean_teacher,
+    views=view_recipes.HALF,
+    teacher=(AVERAGED,),
+    recipe=TrainingRecipe(
+        {"ema.rampup": False},
+        {"voc": _train_on_voc, "cityscapes": _train_on_cityscapes},
+    ),
+)

@@ -1,4 +1,4 @@
-"""What the teacher says: labels, confidence, and CutMix of both."""
+"""Pseudo-labels with their confidence, and CutMix."""
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,8 @@ def confidence_and_labels(logits: Array) -> tuple[Array, Array]:
     return confidence, jnp.argmax(logits, -1).astype(jnp.int32)
 
 
-def neighbours(x: Array) -> Array:
-    """Swaps images 2i and 2i+1 of a batch: each one's CutMix partner.
+def swap_neighbours(x: Array) -> Array:
+    """Swaps images 2i and 2i+1 of a batch: they are CutMix partners.
 
     Neighbours lie on one device while a device holds an even number of
     images, so nothing crosses between devices.
@@ -34,15 +34,16 @@ def neighbours(x: Array) -> Array:
     return pairs[:, ::-1].reshape(x.shape)
 
 
-def paste(x: Array, partner: Array, box: Array) -> Array:
-    """CutMix: the partner inside the boxes, x outside them.
+def paste_boxes(x: Array, partner: Array, box: Array) -> Array:
+    """CutMix: replaces x inside the boxes by its partner.
 
     Args:
       x: [B, H, W] or [B, H, W, C].
       partner: as x.
       box: int [B, 4], first row, first column, and one past the last row and
-        column; an empty box leaves x. Or [B, K, 4]: several, where a pixel
-        is the partner's that an odd number of them covers (French et al.).
+        column; an empty box changes nothing. Or [B, K, 4], several boxes:
+        a pixel is replaced if an odd number of them covers it (French et
+        al.).
 
     Returns:
       as x.

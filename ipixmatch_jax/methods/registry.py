@@ -1,17 +1,24 @@
-"""Methods: pure functions from views to a loss and its Consistency list."""
+"""The methods by name: the values of the field `method`."""
 
-from ipixmatch_jax.methods.augseg import augseg
-from ipixmatch_jax.methods.cps import cps
-from ipixmatch_jax.methods.fixmatch import fixmatch
-from ipixmatch_jax.methods.mean_teacher import mean_teacher
-from ipixmatch_jax.methods.supervised import supervised
-from ipixmatch_jax.methods.unimatch import unimatch
+from ipixmatch_jax.methods import (
+    augseg,
+    cps,
+    fixmatch,
+    mean_teacher,
+    supervised,
+    unimatch,
+)
+from ipixmatch_jax.methods.base import Method
+from ipixmatch_jax.utils.registry import Registry
 
-METHODS = {
-    "supervised": supervised,
-    "mean_teacher": mean_teacher,
-    "fixmatch": fixmatch,
-    "unimatch": unimatch,
-    "augseg": augseg,
-    "cps": cps,
-}
+METHODS: Registry[Method] = Registry(
+    "method",
+    {
+        "supervised": supervised.METHOD,
+        "mean_teacher": mean_teacher.METHOD,
+        "fixmatch": fixmatch.METHOD,
+        "unimatch": unimatch.METHOD,
+        "augseg": augseg.METHOD,
+        "cps": cps.METHOD,
+    },
+)

@@ -1,14 +1,16 @@
-"""UniMatch: two strong views and a stream of perturbed features."""
+"""UniMatch: two strong views, and a view with perturbed features."""
 
 from typing import NamedTuple
 
 import jax
 from jax import Array
 
+from ipixmatch_jax.data.augment import view_recipes
 from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
+    Method,
     Outcome,
     Perturb,
     Variables,
@@ -46,12 +48,13 @@ def unimatch(
 ) -> Outcome:
     """(labelled + strong_1 / 4 + strong_2 / 4 + perturbed / 2) / 2.
 
-    UniMatch v1: the student passes labelled and weak images once, in train
-    mode, its decoder over the clean maps and over copies with half of the
-    channels of c1 and c4 zeroed; then both strong views in a second pass.
-    All streams learn from the weak view's labels, those of the strong views
-    CutMixed. Without a teacher (v1) these are the student's own, from the
-    first pass; with one (as V2's), the teacher's in eval mode.
+    UniMatch v1. First pass of the student, in train mode: the labelled and
+    the weak images; its decoder sees the feature maps and copies of them with
+    half of the channels zeroed. Second pass: both strong views. All three
+    views learn from the labels of the weak view; for the strong views these
+    are CutMixed as the images are. Without a teacher (v1) the labels are the
+    student's own from the first pass; with one (as in V2) they are the
+    teacher's, in eval mode.
 
     Args:
       forward: the network.
@@ -63,13 +66,13 @@ def unimatch(
       threshold: least confidence of a pseudo-label.
       unlabelled_weight: factor of the unlabelled losses; 1 in the reference.
       partner: what CutMix pastes; None: the neighbours in the batch, with
-        the labels that they have there. v1 takes another view of the same
-        images, labelled by the student in eval mode.
-      perturb: of the features of labelled and weak images, which take turns
-        in the batch; None: channel dropout with the seeds drawn.
+        their own labels. v1 takes another view of the same images, labelled
+        by the student in eval mode.
+      perturb: changes the features of the labelled and weak images, which
+        are interleaved; None: channel dropout with the seeds in `views`.
     """
     perturb = perturb or channel_dropout(views.drawn["dropout"])
-    labelled, clean, perturbed, stats = common.perturbed_pair(
+    labelled, clean, perturbed, stats = common.forward_two_perturbed(
         forward, student, views.labelled, views.weak, perturb
     )
     weak = clean if teacher is None else forward(teacher, views.weak, False)[0]
@@ -77,18 +80,18 @@ def unimatch(
     partner = partner or _neighbours(views, weak)
     partner = jax.lax.stop_gradient(partner)
     mixed = [
-        pseudo_labels.paste(image, other, box)
+        pseudo_labels.paste_boxes(image, other, box)
         for image, other, box in zip(
             views.strong, partner.strong, views.box, strict=True
         )
     ]
     after = {**student, "batch_stats": stats}
-    strong_1, strong_2, stats = common.pair(forward, after, *mixed)
+    strong_1, strong_2, stats = common.forward_two(forward, after, *mixed)
     pairs = [
         Consistency(
             logits,
-            pseudo_labels.paste(weak, partner.logits, box),
-            pseudo_labels.paste(views.valid, partner.valid, box),
+            pseudo_labels.paste_boxes(weak, partner.logits, box),
+            pseudo_labels.paste_boxes(views.valid, partner.valid, box),
         )
         for logits, box in zip((strong_1, strong_2), views.box, strict=True)
     ]
@@ -96,7 +99,7 @@ def unimatch(
 
     loss_x = labelled_loss(labelled, views.labels)
     loss_1, loss_2, loss_fp = (
-        common.hard_loss(pair, threshold) for pair in pairs
+        common.hard_label_loss(pair, threshold) for pair in pairs
     )
     loss_u = 0.25 * loss_1 + 0.25 * loss_2 + 0.5 * loss_fp
     metrics = {
@@ -106,22 +109,26 @@ def unimatch(
         "loss_u_2": loss_2,
         "loss_fp": loss_fp,
     }
-    metrics |= common.confident(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, views.valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
 
 
 def _neighbours(views: Views, weak: Array) -> Partner:
-    swap = pseudo_labels.neighbours
+    swap = pseudo_labels.swap_neighbours
     strong = tuple(swap(image) for image in views.strong)
     return Partner(strong, swap(weak), swap(views.valid))
 
 
 def channel_dropout(seeds: Array) -> Perturb:
-    """Zeroes channels of c1 and c4, each with its own masks (UniMatch v1).
+    """Dropout of whole channels, each map with its own masks (UniMatch v1).
+
+    v1 drops channels of the first and the last map, the two that its head
+    uses. What happens to a map that a head ignores makes no difference.
 
     Args:
-      seeds: uint32 [B, 2]; row-major they are those of the batch.
+      seeds: uint32 [B / 2, 2]; read row by row, one for each image of the
+        batch.
     """
     keys = jax.vmap(jax.random.key)(seeds.reshape(-1))
 
@@ -133,8 +140,10 @@ def channel_dropout(seeds: Array) -> Perturb:
         factor = jax.vmap(keep)(keys) / (1 - DROPPED)
         return x * factor[:, None, None, :].astype(x.dtype)
 
-    return lambda features: (
-        drop(features[0], 1),
-        *features[1:-1],
-        drop(features[-1], 4),
+    return lambda features: tuple(
+        drop(x, number) for number, x in enumerate(features, start=1)
     )
+
+
+# The recipe is v1's, which the config files start from.
+METHOD = Method(unimatch, views=view_recipes.UNIMATCH)

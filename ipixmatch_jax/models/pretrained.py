@@ -7,9 +7,9 @@ python -m ipixmatch_jax.models.pretrained export IN --to OUT.pth
 import argparse
 import logging
 import pathlib
-import sys
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.experiment.convert_weights import convert, export
 from ipixmatch_jax.models.weights import files
 
@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     here = commands.add_parser(
         "convert",
         help="weights of others into ours",
-        **arguments.said(_MODULE, ("convert",)),
+        **arguments.describe(_MODULE, ("convert",)),
     )
     here.add_argument("source", metavar="IN", help="a file, or a hub name")
     here.add_argument(
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     back = commands.add_parser(
         "export",
         help="our weights into the reference's",
-        **arguments.said(_MODULE, ("export",)),
+        **arguments.describe(_MODULE, ("export",)),
     )
     back.add_argument(
         "source", metavar="IN", help="a workdir, or a file of ours"
@@ -69,17 +69,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@report_errors(_MODULE)
 def main() -> None:
-    """Runs `convert` or `export`; what is wrong is one sentence."""
+    """Runs `convert` or `export`."""
     args = _parser().parse_args()
     logging.basicConfig(format="%(message)s", force=True)
     logging.getLogger("ipixmatch_jax").setLevel(logging.INFO)
-    try:
-        if args.command == "convert":
-            prefixes = tuple(filter(None, args.allow_missing.split(",")))
-            done = convert(args.source, args.to, prefixes, args.network)
-        else:
-            done = export(args.source, args.to, args.checkpoint, args.network)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
+    if args.command == "convert":
+        prefixes = tuple(filter(None, args.allow_missing.split(",")))
+        done = convert(args.source, args.to, prefixes, args.network)
+    else:
+        done = export(args.source, args.to, args.checkpoint, args.network)
     print(done)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,59 +1,52 @@
-"""Networks, built by name."""
+"""Backbones and heads by name, and the networks that they make."""
 
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.backbones.resnet import VARIANTS
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.backbones import resnet
+from ipixmatch_jax.models.base import Backbone, Head
+from ipixmatch_jax.models.heads import deeplab
+from ipixmatch_jax.models.segmenter import Segmenter
+from ipixmatch_jax.utils.registry import Registry
 
-STEMS = ("deep", "7x7")
-OUTPUT_STRIDES = (16, 8)
+BACKBONES: Registry[Backbone] = Registry(
+    "backbone",
+    {"r50": resnet.R50, "r101": resnet.R101, "tiny": resnet.TINY},
+)
+HEADS: Registry[Head] = Registry("head", {"deeplabv3plus": deeplab.HEAD})
 
 
 def build(
     backbone: str,
     num_classes: int,
     *,
-    output_stride: int = 16,
-    stem: str = "deep",
+    head: str = "",
     dtype: jnp.dtype = jnp.float32,
-    remat: bool = False,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
-) -> DeepLabV3Plus:
-    """Builds DeepLabV3+ on a named ResNet.
+    **fields,
+) -> Segmenter:
+    """Builds a network.
 
     Args:
-      backbone: "r50", "r101" or "tiny" (narrow and shallow, for CPUs).
+      backbone: a key of BACKBONES.
       num_classes: channels of the logits.
-      output_stride: 16 or 8.
-      stem: "deep" (UniMatch's three 3x3) or "7x7" (torchvision's).
+      head: a key of HEADS; "": the backbone's own.
       dtype: compute dtype, float32 or bfloat16; params stay float32.
-      remat: compute the backbone's activations twice instead of keeping them.
       mean: what images are normalised with, one number per channel; None:
         ImageNet's, of three channels.
-      std: likewise.
+      std: as mean.
+      **fields: values of the backbone's own `fields`, such as stem.
 
     Raises:
-      ValueError: if a name or the output stride is unknown; lists the known.
+      ValueError: a name or a field's value is unknown, or the head does not
+        fit the backbone.
     """
-    _check("model.backbone", backbone, tuple(VARIANTS))
-    _check("model.stem", stem, STEMS)
-    _check("model.output_stride", output_stride, OUTPUT_STRIDES)
-    blocks, width = VARIANTS[backbone]
-    return DeepLabV3Plus(
-        num_classes=num_classes,
-        blocks=blocks,
-        width=width,
-        stem=stem,
-        output_stride=output_stride,
-        dtype=dtype,
-        remat=remat,
+    entry = BACKBONES[backbone]
+    encoder = entry.build(dtype=dtype, **fields)
+    chosen = HEADS[head or entry.head]
+    return Segmenter(
+        backbone=encoder,
+        head=chosen.build(encoder, num_classes=num_classes, dtype=dtype),
         mean=mean,
         std=std,
     )
-
-
-def _check(field, value, known):
-    if value not in known:
-        names = ", ".join(str(name) for name in known)
-        raise ValueError(f"{field} is {value!r}; choose one of: {names}")

@@ -1,14 +1,149 @@
-"""A segmentation network: an encoder and a head."""
+"""A segmentation network: an encoder and a head behind one interface."""
 
+from collections.abc import Callable
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.layers.conv import shrink, zero_outside
+from ipixmatch_jax.models.layers.resize import resize_align_corners
 
 
-def variable_shapes(network: DeepLabV3Plus):
+class Segmenter(nn.Module):
+    """A network; its params are `backbone` and `head`.
+
+    Attributes:
+      backbone: an Encoder, see models/base.py.
+      head: a HeadModule, see models/base.py.
+      mean, std: one number per channel of the images on [0, 1], with which
+        callers normalise them; None: ImageNet's three.
+    """
+
+    backbone: nn.Module
+    head: nn.Module
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    @property
+    def channels(self) -> int:
+        """How many channels C the images have."""
+        return 3 if self.mean is None else len(self.mean)
+
+    @property
+    def num_classes(self) -> int:
+        """How many channels K the logits have."""
+        return self.head.num_classes
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides of the feature maps in pixels, the finest first."""
+        return self.backbone.strides
+
+    @property
+    def side_multiple(self) -> int:
+        """The images' sides must be multiples of it."""
+        return self.backbone.side_multiple
+
+    @property
+    def exact_when_padded(self) -> bool:
+        """Whether `sizes` can be given; see `__call__`."""
+        return self.backbone.exact_when_padded and self.head.exact_when_padded
+
+    def encode(
+        self,
+        images: jax.Array,
+        train: bool,
+        sizes: jax.Array | None = None,
+    ) -> tuple[jax.Array, ...]:
+        """Feature maps of images [B, H, W, C], the finest first."""
+        if sizes is None:
+            return self.backbone(images, train)
+        if train:
+            raise ValueError(
+                "sizes is for evaluation: batch statistics would count the "
+                "padding; pass train=False or sizes=None"
+            )
+        if not self.exact_when_padded:
+            raise ValueError(
+                "this network cannot tell padding from image: give it images "
+                "without padding, and sizes=None"
+            )
+        return self.backbone(zero_outside(images, sizes), train, sizes)
+
+    def decode(
+        self,
+        features: tuple[jax.Array, ...],
+        size: tuple[int, int],
+        train: bool,
+        sizes: jax.Array | None = None,
+    ) -> jax.Array:
+        """Logits float32 [B, *size, K] of the features from `encode`."""
+        if sizes is None:
+            return resize_align_corners(self.head(features, train), size)
+        logits = self.head(features, train, sizes)
+        small = shrink(sizes, self.strides[0])
+        return resize_align_corners(logits, size, small, sizes)
+
+    def clean_and_perturbed(
+        self, images: jax.Array, train: bool, perturb: Callable
+    ) -> tuple[jax.Array, jax.Array]:
+        """Logits of the images and of their perturbed features (UniMatch v1).
+
+        Args:
+          images: normalised, float [B, H, W, C].
+          train: see `__call__`; the head's batch statistics are over clean
+            and perturbed features together.
+          perturb: changes the feature maps; returns as many of the same
+            shapes.
+
+        Returns:
+          clean and perturbed logits, each float32 [B, H, W, K].
+        """
+        clean = self.encode(images, train)
+        # Interleaved, each image stays on its device; see methods/common.py.
+        both = jax.tree.map(
+            lambda a, b: jnp.stack([a, b], 1).reshape(-1, *a.shape[1:]),
+            clean,
+            perturb(clean),
+        )
+        logits = self.decode(both, images.shape[1:3], train)
+        logits = logits.reshape(-1, 2, *logits.shape[1:])
+        return logits[:, 0], logits[:, 1]
+
+    def __call__(
+        self,
+        images: jax.Array,
+        train: bool,
+        sizes: jax.Array | None = None,
+    ) -> jax.Array:
+        """Logits at the images' own size.
+
+        Args:
+          images: normalised, float [B, H, W, C].
+          train: normalise with the batch's statistics instead of the running
+            ones; `batch_stats` must then be mutable.
+          sizes: int32 [B, 2], true height and width of each image inside
+            the padded array. The logits inside are those of the image without
+            padding, and 0 outside. A size of 0 marks an empty place. None: no
+            padding, at no cost.
+
+        Returns:
+          float32 [B, H, W, K].
+
+        Raises:
+          ValueError: `sizes` with `train`, or with a network that is not
+            `exact_when_padded`.
+        """
+        features = self.encode(images, train, sizes)
+        return self.decode(features, images.shape[1:3], train, sizes)
+
+
+def variable_shapes(network: Segmenter):
     """ShapeDtypeStructs of the network's params and batch_stats."""
-    images = jnp.zeros((1, 65, 65, network.channels), jnp.float32)
+    multiple = network.side_multiple
+    side = -(-65 // multiple) * multiple
+    images = jnp.zeros((1, side, side, network.channels), jnp.float32)
     return jax.eval_shape(
         lambda key: network.init(key, images, False), jax.random.key(0)
     )

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Sequence
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.predict import predictor, workdir
 
 _SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
 
+@report_errors("ipixmatch_jax.predict")
 def run() -> None:
     """Does what the command line asks for; exits with 1 if a file is bad."""
     args = _arguments(sys.argv[1:])
@@ -23,28 +25,23 @@ def run() -> None:
         "checkpoint": args.checkpoint,
         "root": args.root,
     }
-    try:
-        if args.export is not None:
-            size = args.export_size
-            print(
-                workdir.export_workdir(
-                    args.workdir, args.export, size=size, **which
-                )
+    if args.export is not None:
+        size = args.export_size
+        print(
+            workdir.export_workdir(
+                args.workdir, args.export, size=size, **which
             )
-            return
-        done = workdir.predict_workdir(
-            args.workdir,
-            args.images,
-            args.out,
-            kinds=_kinds(args),
-            averaging=predictor.Averaging(
-                args.scales or (1.0,), bool(args.flip)
-            ),
-            window=args.window,
-            **which,
         )
-    except (ValueError, OSError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
+        return
+    done = workdir.predict_workdir(
+        args.workdir,
+        args.images,
+        args.out,
+        kinds=_kinds(args),
+        averaging=predictor.Averaging(args.scales or (1.0,), bool(args.flip)),
+        window=args.window,
+        **which,
+    )
     print(
         f"{args.out}: {done.predicted} images predicted, {done.there} were "
         f"there already, {done.bad} could not be read."

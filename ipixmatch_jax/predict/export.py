@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.data import normalisation
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.predictor import probabilities
 from ipixmatch_jax.utils import atomic
 
@@ -36,7 +36,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def serialise(
-    network: DeepLabV3Plus, variables: dict, size: tuple[int, int]
+    network: Segmenter, variables: dict, size: tuple[int, int]
 ) -> bytes:
     """The function `(images, sizes) -> (ids, confidence)`, weights inside.
 
@@ -59,7 +59,7 @@ def serialise(
     return bytes(exported.serialize())
 
 
-def preprocessing(network: DeepLabV3Plus, size: tuple[int, int]) -> dict:
+def preprocessing(network: Segmenter, size: tuple[int, int]) -> dict:
     """What preprocessing.json says."""
     height, width = size
     channels = network.channels
@@ -82,7 +82,7 @@ def preprocessing(network: DeepLabV3Plus, size: tuple[int, int]) -> dict:
 
 def write(
     to: pathlib.Path,
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     *,
     size: tuple[int, int],
@@ -93,7 +93,7 @@ def write(
 
     Args:
       to: the file; one that is there is replaced.
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       variables: its params and batch_stats.
       size: height and width of the largest images it shall take, in pixels.
       class_names: one per class id.

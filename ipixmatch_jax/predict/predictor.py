@@ -19,8 +19,8 @@ from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import evaluator
 from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.layers.resize import resize_align_corners
+from ipixmatch_jax.models.segmenter import Segmenter
 
 # Images of more pixels are cut into windows (ours): what a forward of one
 # needs then no longer grows with the image.
@@ -73,7 +73,7 @@ class Prediction(NamedTuple):
 
 
 def probabilities(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     images: jax.Array,
     sizes: jax.Array | None = None,
@@ -82,7 +82,7 @@ def probabilities(
     """Class probabilities, averaged.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       variables: its params and batch_stats.
       images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
@@ -154,7 +154,7 @@ def _jit(network, averaging, mesh, whole):
 
 
 def predict_files(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     variables: dict,
     paths: Sequence[str],
     *,
@@ -166,7 +166,7 @@ def predict_files(
     """Predicts files of any sizes in at most eight shapes and a window's.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       variables: its params and batch_stats, on the mesh's devices.
       paths: image files, see data/decode.py.
       averaging: see Averaging.
@@ -233,7 +233,7 @@ def _bound(network, averaging, mesh, variables, whole):
         batch, sizes = padded(images, shape, count, network.channels)
         if mesh is not None:
             batch, sizes = sharding.put_batch((batch, sizes), mesh)
-        # Without sizes nothing is masked, at no cost; see DeepLabV3Plus.
+        # Without sizes nothing is masked, at no cost; see Segmenter.
         return run(variables, batch, None if exact else sizes)
 
     return place

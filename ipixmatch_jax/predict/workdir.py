@@ -6,14 +6,18 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 from tqdm import tqdm
 
-from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.files.class_list import voc_colour
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate import results_table
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.class_list import (
+    check_same_classes,
+    read_classes,
+)
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.predict import export, files, predictor
 
@@ -44,22 +48,30 @@ class Done(NamedTuple):
     bad: int
 
 
-def classes(config: ConfigDict, workdir: pathlib.Path) -> Classes:
-    """Names and colours of the data set, which need not be there any more.
+def classes(config: FrozenConfigDict, workdir: pathlib.Path) -> Classes:
+    """The class list that a run was trained with.
 
-    Without it the names are those in results.json of the finished run, or
-    numbers, and the colours are VOC's.
+    It is compared with the data set's, which need not be there any more. A
+    run of an older version recorded none: it gets the data set's; without
+    that the names of results.json, or numbers, and VOC's colours.
+
+    Raises:
+      ValueError: the data set's list is another one.
     """
+    recorded = read_classes(workdir)
     try:
         data = open_data(config)
     except (ValueError, FileNotFoundError) as error:
+        if recorded is not None:
+            return Classes(recorded.names, recorded.palette)
         count = config.model.num_classes
         names = _stored_names(workdir)
         if len(names) != count:
             names = tuple(f"class {k}" for k in range(count))
         note = f"Without the data set, colours are VOC's. {error}"
         return Classes(names, tuple(map(voc_colour, range(count))), note)
-    return Classes(tuple(data.class_names), tuple(data.palette))
+    known = check_same_classes(recorded, data, workdir)
+    return Classes(known.names, known.palette)
 
 
 def _stored_names(workdir: pathlib.Path) -> tuple[str, ...]:
@@ -85,7 +97,7 @@ def choose(run: restore.Trained, network: str) -> str:
 
 
 def choose_windows(
-    config: ConfigDict, side: int | None
+    config: FrozenConfigDict, side: int | None
 ) -> predictor.Windows | None:
     """The windows that --window asks for, or by default fit the run.
 
@@ -132,7 +144,7 @@ def predict_workdir(
     Raises:
       ValueError, FileNotFoundError: one sentence, before any prediction.
     """
-    saved.load(workdir)  # The quickest to be wrong.
+    load_config(workdir)  # The quickest to be wrong.
     items = files.find(images, out)
     run = restore.restore(workdir, checkpoint, root)
     name = choose(run, network)

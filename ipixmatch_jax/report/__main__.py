@@ -6,26 +6,24 @@ python -m ipixmatch_jax.report --workdir DIR --workdir OTHER
 
 import argparse
 import pathlib
-import sys
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.report.build import IMAGES, page
 from ipixmatch_jax.utils import atomic
 
 
+@report_errors("ipixmatch_jax.report")
 def run() -> None:
     """Writes the page that the command line asks for."""
     args = _arguments()
     name = "report.html" if len(args.workdir) == 1 else "comparison.html"
     out = args.out or args.workdir[0] / name
-    try:
-        if out.is_dir() or not out.absolute().parent.is_dir():
-            raise ValueError(
-                f"--out {out} is not a file in a folder that is there."
-            )
-        text = page(args.workdir, images=args.images, root=args.root)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise ValueError(
+            f"--out {out} is not a file in a folder that is there."
+        )
+    text = page(args.workdir, images=args.images, root=args.root)
     with atomic.replacing(out) as partial:
         partial.write_text(text, encoding="utf-8")
     print(out)

@@ -8,9 +8,11 @@ import pathlib
 
 from tqdm import tqdm
 
-from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.data.registry import DataSet
-from ipixmatch_jax.experiment import restore, validate
+from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.class_list import (
+    check_same_classes,
+    read_classes,
+)
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.report import comparison, single, val_images
 from ipixmatch_jax.report import run as report_run
@@ -45,28 +47,22 @@ def page(
         return comparison.page(found)
     run, verdict, notes = found[0], None, []
     try:
-        data = _open(run.workdir, root)
+        config = restore.load_checked_config(run.workdir, root)
+        data = open_data(config)
     except (ValueError, FileNotFoundError) as error:
         notes.append(
             f"{_WITHOUT} {error} If the data set moved, --root names its "
             "folder."
         )
     else:
-        if not run.class_names:
-            run = run._replace(class_names=tuple(data.class_names))
+        recorded = read_classes(run.workdir)
+        classes = check_same_classes(recorded, data, run.workdir)
+        run = run._replace(class_names=classes.names)
         if images == 0:
             notes.append(f"{_WITHOUT} --images 0.")
         else:
             verdict = _judge(run.workdir, data, images, root, notes)
     return single.page(run, verdict, notes)
-
-
-def _open(workdir: pathlib.Path, root: str | None) -> DataSet:
-    config = saved.load(workdir)
-    if root is not None:
-        config.data.root = root
-    validate.check(config)
-    return open_data(config)
 
 
 def _judge(workdir, data, images, root, notes):

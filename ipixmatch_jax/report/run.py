@@ -66,7 +66,7 @@ def read(workdirs: list[pathlib.Path]) -> list[Run]:
 
 def _read(workdir, name) -> Run:
     try:
-        config = saved.load(workdir).to_dict()
+        config = saved.load_config(workdir).to_dict()
         results = _results(workdir)
     except json.JSONDecodeError as error:
         raise ValueError(

@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.suggest.workdir import (
     SHOWN,
     Suggestions,
@@ -15,17 +16,15 @@ from ipixmatch_jax.suggest.workdir import (
 )
 
 
+@report_errors("ipixmatch_jax.suggest")
 def run() -> None:
     """Suggests what the command line asks for."""
     args = _arguments()
     out = args.out or args.workdir / "suggestions"
     if out.exists() and not out.is_dir():
-        sys.exit(f"ipixmatch_jax: {out} is a file; --out needs a folder.")
-    try:
-        suggestions = suggest_images(args.workdir, args.n, args.root)
-        paths = write(suggestions, out)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
+        raise ValueError(f"{out} is a file; --out needs a folder.")
+    suggestions = suggest_images(args.workdir, args.n, args.root)
+    paths = write(suggestions, out)
     for sentence in suggestions.bad:
         print(f"Skipped: {sentence}", file=sys.stderr)
     print("\n".join([_words(suggestions, args.n), *map(str, paths)]))

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.evaluate.evaluator import normalised
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.layers.conv import shrink
+from ipixmatch_jax.models.segmenter import Segmenter
 
 # Squared distances below this share of the squared lengths are rounding: the
 # features of one picture differ by so much between two batches.
@@ -65,7 +65,7 @@ def uncertainty(probabilities: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @functools.partial(jax.jit, static_argnums=0)
 def examine(
-    network: DeepLabV3Plus,
+    network: Segmenter,
     members: tuple[dict, ...],
     images: jax.Array,
     sizes: jax.Array | None = None,
@@ -73,7 +73,7 @@ def examine(
     """Looks at whole images, each in one forward per network.
 
     Args:
-      network: a DeepLabV3Plus.
+      network: a Segmenter.
       members: params and batch_stats of each network; the first one's
         features are taken.
       images: uint8 [B, H, W, C].
@@ -89,7 +89,7 @@ def examine(
         probabilities.append(jax.nn.softmax(logits))
         deepest.append(features[-1].astype(jnp.float32))
     entropy, disagreement = uncertainty(jnp.stack(probabilities))
-    deep_sizes = shrink(shrink(sizes, 4), network.output_stride // 4)
+    deep_sizes = shrink(sizes, network.strides[-1])
     return Examined(
         _mean(entropy, sizes),
         _mean(disagreement, sizes),

@@ -12,7 +12,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from ipixmatch_jax.experiment import restore
-from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.suggest import contact_sheet
 from ipixmatch_jax.suggest import scores as suggest
 from ipixmatch_jax.suggest.images import Looker, Plan, Summary, make_plan
@@ -72,7 +71,7 @@ def suggest_images(
     if count < 1:
         raise ValueError(f"-n {count} asks for no image; give at least 1.")
     run = restore.restore(workdir, "best", root)
-    data = open_data(run.config)
+    data, _ = restore.open_run_data(workdir, run.config)
     if not len(data.unlabelled):
         raise ValueError(
             f"The data set of {workdir} has no unlabelled images to choose "

@@ -10,7 +10,8 @@ import sys
 
 from absl import app, flags
 
-from ipixmatch_jax.cli import config_flag
+from ipixmatch_jax.cli import arguments, config_flag
+from ipixmatch_jax.cli.report_errors import report_errors
 
 # Data workers import this file again: everything heavy waits for main().
 _GRID = flags.DEFINE_multi_string(
@@ -25,21 +26,19 @@ _BASELINE = flags.DEFINE_string(
 )
 
 
+@report_errors("ipixmatch_jax.sweep")
 def main(argv: list[str]) -> None:
     """Runs the sweep; exits with 143 or 130 after a save on a signal."""
     if len(argv) > 1:
-        raise app.UsageError(f"Not understood: {' '.join(argv[1:])}")
+        words = f"not understood: {' '.join(argv[1:])}"
+        arguments.end_with("ipixmatch_jax.sweep", words, 2)
     from ipixmatch_jax.sweep import grid, runner
 
     folder = pathlib.Path(flags.FLAGS.workdir)
-    config_flag.quieten()
-    try:
-        cells = grid.make(
-            flags.FLAGS.config, _GRID.value, _BASELINE.value, folder
-        )
-        code = runner.run(cells, folder)
-    except (ValueError, OSError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
+    config_flag.configure_logging()
+    config = config_flag.read_config()
+    cells = grid.make(config, _GRID.value, _BASELINE.value, folder)
+    code = runner.run(cells, folder)
     print((folder / "sweep.md").read_text(encoding="utf-8"), end="")
     if code:
         print("Stopped on a signal; the same command continues.")
@@ -53,7 +52,7 @@ if __name__ == "__main__":
         flags_parser=functools.partial(
             config_flag.parse,
             module="ipixmatch_jax.sweep",
-            shown=("config", "workdir", "grid", "baseline"),
+            shown=("config", "workdir", "grid", "baseline", "debug"),
             required=("config", "workdir"),
         ),
     )

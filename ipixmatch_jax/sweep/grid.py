@@ -14,16 +14,10 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.configuration.files import change_fields
+from ipixmatch_jax.experiment.validate import check_config
 
 _BOOLS = {"true": True, "false": False}
-# Values for which a run puts what it finds, before it saves its config.
-_FOUND = {
-    "model.num_classes": 0,
-    "data.mean": "",
-    "data.std": "",
-    "loss.class_weights": "balanced",
-}
 Setting = dict[str, Any]  # fields of a config and their values
 
 
@@ -32,7 +26,7 @@ class Cell(NamedTuple):
 
     Attributes:
       row: which row of the table it belongs to, from 0.
-      config: resolved.
+      config: checked; what it leaves open is resolved when it runs.
       workdir: an ordinary run's.
     """
 
@@ -196,16 +190,15 @@ def _cell(
     seed: int,
     folder: pathlib.Path,
 ) -> Cell:
-    resolved = config.copy_and_resolve_references()
-    resolved.update_from_flattened_dict({**setting, "seed": seed})
     try:
-        validate.check(resolved)
+        changed = change_fields(config, {**setting, "seed": seed})
+        check_config(changed)
     except ValueError as error:
         words = " ".join(f"{f}={v}" for f, v in setting.items())
         raise ValueError(
             f"The cell {words or 'of --config'}: {error}"
         ) from None
-    return Cell(row, resolved, folder / _name(setting) / f"seed_{seed}")
+    return Cell(row, changed, folder / _name(setting) / f"seed_{seed}")
 
 
 def _name(setting: Setting) -> str:
@@ -245,9 +238,8 @@ def _check_saved(cell: Cell) -> None:
     changed = [
         f"{field} is {then!r} there and {now!r} here"
         for field, (then, now) in saved.differences(
-            saved.load(cell.workdir), cell.config
+            saved.load_config(cell.workdir), cell.config
         ).items()
-        if not (field in _FOUND and now == _FOUND[field])
     ]
     if changed:
         raise ValueError(

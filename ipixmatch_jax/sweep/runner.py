@@ -8,8 +8,9 @@ import jax
 
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.evaluate import results_table
+from ipixmatch_jax.experiment.resolve import program_key
 from ipixmatch_jax.sweep import table
-from ipixmatch_jax.sweep.programs import Programs, program_key
+from ipixmatch_jax.sweep.programs import Programs
 from ipixmatch_jax.training import divergence, loop
 from ipixmatch_jax.utils.atomic import write_json
 
@@ -34,7 +35,7 @@ def run(grid, folder: pathlib.Path) -> int:
     """
     programs, stop = Programs(), StopRequest()
     for cell in grid.cells:
-        programs.check(cell.config)
+        programs.check_cell(cell.config)
     folder.mkdir(parents=True, exist_ok=True)
     _write(grid, folder)
     left = _by_program([cell for cell in grid.cells if not _ended(cell)])
@@ -45,7 +46,11 @@ def run(grid, folder: pathlib.Path) -> int:
         code = 0
         try:
             code = loop.train(
-                cell.config, cell.workdir, build=programs.build, stop=stop
+                cell.config,
+                cell.workdir,
+                open_data=programs.open_data,
+                build=programs.build,
+                stop=stop,
             )
         except divergence.DivergenceError as error:
             _LOGGER.warning("%s diverged: %s", name, error)

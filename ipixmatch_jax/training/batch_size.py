@@ -1,30 +1,29 @@
-"""The largest batch that fits, from compiled programs and not by crashing."""
+"""Finds the largest batch that fits, from the memory that programs plan."""
 
 import functools
 import logging
-import math
-import pathlib
 from collections.abc import Callable
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 from PIL import Image
 
-from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.data.source import MODES, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.experiment.resolve import with_batch_size
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import device_memory, setup
 
 _LOGGER = logging.getLogger(__name__)
 
-# A batch is at most so many times the recipe's (ours): no farther would we
-# trust a rate that grows with it and has no warm-up.
+# The largest batch over the recipe's (ours). The learning rate grows with the
+# batch, has no warm-up, and cannot be trusted beyond this.
 MOST = 8
-# Programs that are compiled at most to find a batch.
+# The most programs that are compiled to find a batch.
 _COMPILATIONS = 6
 
 
@@ -77,89 +76,40 @@ def _proposed(known: dict, limit: int, low: int, high: int) -> int:
     return low + int((limit - known[low]) / slope)
 
 
-def scaled_rate(
-    rate: float, batch_size: int, reference: int, optimiser: str
-) -> float:
-    """The learning rate of a batch of another size than the recipe's.
-
-    SGD: linear in the batch (Goyal et al. 2017). Adam: with its square root
-    (Malladi et al. 2022).
-
-    Args:
-      rate: that goes with the batch `reference`.
-      batch_size: the batch that is used.
-      reference: the recipe's.
-      optimiser: "sgd" or "adam".
-    """
-    ratio = batch_size / reference
-    return rate * (math.sqrt(ratio) if optimiser == "adam" else ratio)
-
-
-def keep(config: ConfigDict, workdir: pathlib.Path) -> None:
-    """Where train.batch_size is 0, takes that of the run in a workdir, if any.
-
-    The learning rate goes with it, from the config's own, as in `choose`.
-    """
-    if config.train.batch_size or not (workdir / saved.FILE).exists():
-        return
-    batch_size = saved.load(workdir).train.batch_size
-    _set(config, batch_size, f"as {workdir} has it")
-
-
-def choose(config: ConfigDict, data: DataSet) -> None:
-    """Sets train.batch_size, and the learning rate that goes with it.
+def choose_batch_size(
+    config: FrozenConfigDict, data: DataSet, mesh: Mesh
+) -> tuple[int, str]:
+    """The batch of a run that leaves it to the devices.
 
     The step is compiled for a few batches, and the largest is taken that fits
     the devices, is no larger than MOST times the recipe's, and shows no
     unlabelled image twice.
 
     Args:
-      config: of a run; changed in place.
+      config: resolved but for train.batch_size.
       data: the config's.
+      mesh: the run's devices.
+
+    Returns:
+      the batch, and in words the memory that it takes.
 
     Raises:
       ValueError: the memory is not known, or too small for one pair of
         images on every device.
     """
-    _set(config, *_found(config, data))
-
-
-def _set(config: ConfigDict, batch_size: int, why: str) -> None:
     train = config.train
-    rate = train.learning_rate
-    train.batch_size = batch_size
-    train.learning_rate = scaled_rate(
-        rate, batch_size, train.reference_batch_size, train.optimiser
-    )
-    _LOGGER.info(
-        "batch_size=%d (%s), learning_rate=%g (%g at the recipe's batch of "
-        "%d). To fix them: --config.train.batch_size=%d "
-        "--config.train.learning_rate=%r",
-        batch_size,
-        why,
-        train.learning_rate,
-        rate,
-        train.reference_batch_size,
-        batch_size,
-        train.learning_rate,
-    )
-
-
-def _found(config: ConfigDict, data: DataSet) -> tuple[int, str]:
-    """The largest batch that fits, and what it takes in words."""
-    train = config.train
-    mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     limit = device_memory.limit(len(mesh.local_devices))
     if limit is None:
         raise ValueError(
-            "config.train.batch_size=0 looks for the batch that fits, but the "
-            "memory of this device is not told; give a number, such as "
+            "config.train.batch_size=0 looks for the batch that fits, but this "
+            "device does not report its memory; give a number, such as "
             f"--config.train.batch_size={train.reference_batch_size}."
         )
     unit = 2 * mesh.size * train.accumulate
-    seen = data.labelled if config.method == "supervised" else data.unlabelled
+    method = METHODS[config.method]
+    seen = data.unlabelled if method.uses_unlabelled else data.labelled
     most = min(MOST * train.reference_batch_size, len(seen))
-    ask = functools.cache(functools.partial(_memory, config, data))
+    ask = functools.cache(functools.partial(_memory, config, data, mesh))
     batch_size, size = largest_batch(ask, limit, unit=unit, most=most)
     if not batch_size:
         raise ValueError(
@@ -176,23 +126,17 @@ def _found(config: ConfigDict, data: DataSet) -> tuple[int, str]:
     )
 
 
-def _memory(config: ConfigDict, data: DataSet, batch_size: int) -> int:
+def _memory(
+    config: FrozenConfigDict, data: DataSet, mesh: Mesh, batch_size: int
+) -> int:
     """Bytes that the step plans on one device for a batch."""
-    config = config.copy_and_resolve_references()
-    train = config.train
-    train.learning_rate = scaled_rate(
-        train.learning_rate,
-        batch_size,
-        train.reference_batch_size,
-        train.optimiser,
-    )
-    train.batch_size = batch_size
-    built = setup.build(config, data)
+    config = with_batch_size(config, batch_size)
+    built = setup.build(config, data, mesh)
     size = device_memory.planned(compiled_step(config, built))
     if size is None:
         raise ValueError(
             "config.train.batch_size=0 looks for the batch that fits, but "
-            "this backend does not tell what a program needs; give a number."
+            "this backend does not report what a program needs; give a number."
         )
     _LOGGER.info(
         "a batch of %d plans %s", batch_size, device_memory.shown(size)
@@ -200,22 +144,23 @@ def _memory(config: ConfigDict, data: DataSet, batch_size: int) -> int:
     return device_memory.agreed(size, np.max)
 
 
-def compiled_step(config: ConfigDict, built: setup.Parts):
+def compiled_step(config: FrozenConfigDict, built: setup.Parts):
     """The compiled train step of a run, without its weights or its data."""
     batch = abstract_batch(config, built.mesh)
     return built.train_step.lower(built.like, batch).compile()
 
 
-def abstract_batch(config: ConfigDict, mesh: Mesh) -> dict:
+def abstract_batch(config: FrozenConfigDict, mesh: Mesh) -> dict:
     """Shapes of the arrays that the step of a config takes on a mesh."""
+    method = METHODS[config.method]
     blank = _Blank(config.data.crop_size, MODES[config.data.channels])
     batch = pipeline.train_batches(
         blank,
-        None if config.method == "supervised" else blank,
+        blank if method.uses_unlabelled else None,
         batch_size=2,
         crop_size=config.data.crop_size,
         seed=0,
-        recipe=setup.view_recipe(config),
+        recipe=method.views,
         apply_views=config.data.apply_views,
     )[0]
     del batch["bad"]

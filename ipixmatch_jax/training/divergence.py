@@ -1,4 +1,4 @@
-"""Updates that are not finite: when to give up, and what to replay."""
+"""Ends a run whose updates stay non-finite, and records their images."""
 
 import collections
 import json
@@ -12,33 +12,36 @@ from jax.experimental import multihost_utils
 
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.errors import RunError
 
 # Skipped updates in a row after which a run has diverged.
 PATIENCE = 10
-# In the workdir: which images these updates were of.
+# In the workdir: the images of these updates.
 FILE = "diverged_inputs.json"
 
 
-class DivergenceError(RuntimeError):
+class DivergenceError(RunError):
     """Too many updates in a row were not finite."""
 
 
 class Watch:
-    """Knows the images of the last steps, and when they were bad for long."""
+    """Remembers the images of the last steps, and ends a diverged run."""
 
     def __init__(self, data: DataSet, workdir: pathlib.Path):
-        """Takes the sources that batches come from, and the run's folder."""
+        """Takes the data set that batches come from, and the run's folder."""
         self._data = data
         self._path = workdir / FILE
-        # A step's metrics are looked at one step late.
+        # The metrics of a step are read one step late.
         self._batches = collections.deque(maxlen=PATIENCE + 1)
 
-    def read(self, step: int, batch: dict[str, Any]) -> None:
-        """Takes this process's batch of data/pipeline.py for a step."""
+    def note_batch(self, step: int, batch: dict[str, Any]) -> None:
+        """Remembers which images a batch of data/pipeline.py holds."""
         kinds = [kind for kind in ("labelled", "unlabelled") if kind in batch]
         self._batches.append((step, {k: batch[k]["index"] for k in kinds}))
 
-    def check(self, step: int, metrics: dict, last: Callable) -> None:
+    def stop_if_diverged(
+        self, step: int, metrics: dict, last: Callable
+    ) -> None:
         """Ends a run whose last updates were all skipped.
 
         Every process must call it; the first one writes FILE, with the step,

@@ -1,20 +1,20 @@
-"""What no device can hold is refused before anything is compiled."""
+"""Refuses a run that fits no device, before anything is compiled."""
 
 import math
 
 import jax
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.data.source import Source
 from ipixmatch_jax.training import device_memory, setup
 
 
-def check(config: ConfigDict, built: setup.Parts) -> None:
-    """Refuses what can fit no device, before anything is compiled.
+def check_memory(config: FrozenConfigDict, built: setup.Parts) -> None:
+    """Refuses a run that fits no device, before anything is compiled.
 
-    Counted is only what must exist, whatever a compiler does: the state, and
+    It counts only what must exist whatever the compiler does: the state, and
     the float32 class scores of the labelled crops, or of the largest images
-    of val. More may be needed, so passing is no promise.
+    of val. A run may need more, so it can still run out of memory later.
 
     Raises:
       ValueError: the memory is known, and too small for either.
@@ -55,7 +55,7 @@ def _state_bytes(like) -> int:
     )
 
 
-def _largest(config: ConfigDict, source: Source) -> tuple[int, int]:
+def _largest(config: FrozenConfigDict, source: Source) -> tuple[int, int]:
     """(height, width) as it is scored, of the image with the most pixels."""
     sizes = [source.size(i) for i in range(len(source))]
     if config.evaluate.mode == "center_crop":

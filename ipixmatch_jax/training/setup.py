@@ -1,4 +1,4 @@
-"""The parts of a run, built from its config; below here nobody sees one."""
+"""Builds the functions of a run from its resolved config."""
 
 import functools
 import logging
@@ -6,68 +6,60 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.checkpoints.manager import abstract
 from ipixmatch_jax.data import normalisation, registry
-from ipixmatch_jax.data.augment import augseg, view_recipes, weak_strong
+from ipixmatch_jax.data.augment import view_recipes, weak_strong
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.experiment.data import class_weights, open_data
 from ipixmatch_jax.experiment.evaluator import build_evaluator
-from ipixmatch_jax.experiment.network import build_network, network_names
-from ipixmatch_jax.losses import labelled as labelled_losses
-from ipixmatch_jax.methods import two_students
+from ipixmatch_jax.experiment.network import (
+    build_network,
+    find_weights_loader,
+    network_names,
+)
+from ipixmatch_jax.experiment.resolve import parse_class_weights
+from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, Loss, LossSettings
 from ipixmatch_jax.methods.base import Views
+from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
-from ipixmatch_jax.models.segmenter import variable_shapes
+from ipixmatch_jax.models.registry import BACKBONES
+from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.training import optimiser, step
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
+from ipixmatch_jax.training import step
 
 _LOGGER = logging.getLogger(__name__)
 
-# The views that methods ask for, where these are not two strong ones.
-_RECIPES = {
-    "mean_teacher": view_recipes.HALF,
-    "unimatch": view_recipes.UNIMATCH,
-    "augseg": augseg.RECIPE,
-    "cps": view_recipes.THREE_BOXES,
-}
-
 
 class Parts(NamedTuple):
-    """What a run is made of; everything that is not state."""
+    """What a run is made of, apart from its state."""
 
     data: registry.DataSet
     mesh: Mesh
-    network: DeepLabV3Plus
+    network: Segmenter
     like: step.TrainState  # shapes and shardings
     init: object  # (seed) -> TrainState
     train_step: object  # (state, batch) -> (state, metrics)
     evaluate: object  # see evaluate.make_evaluator
 
 
-def labelled_loss(config: ConfigDict):
-    """(logits, labels) -> scalar, as config.loss says."""
-    return labelled_losses.make(
-        config.loss.labelled,
-        class_weights=class_weights(config),
-        ohem_threshold=config.loss.ohem_threshold,
-        ohem_min_kept=config.loss.ohem_min_kept,
+def labelled_loss(config: FrozenConfigDict) -> Loss:
+    """The loss of labelled images that a config names."""
+    settings = LossSettings(
+        parse_class_weights(config),
+        config.loss.ohem_threshold,
+        config.loss.ohem_min_kept,
     )
-
-
-def view_recipe(config: ConfigDict) -> view_recipes.Recipe:
-    """The views that a config's method asks the pipeline for."""
-    return _RECIPES.get(config.method, view_recipes.STRONG)
+    return LABELLED_LOSSES[config.loss.labelled].build(settings)
 
 
 def make_views(
     batch: dict,
     *,
-    recipe: view_recipes.Recipe,
+    recipe: view_recipes.Recipe | None,
     on_device: bool,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -102,35 +94,37 @@ def _random_variables(network, size: int, key):
     return network.init(key, images, False)
 
 
-def _initial_variables(config: ConfigDict, network, seed: int):
+def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
+    names = METHODS[config.method].networks
     loaded = None
     if config.model.pretrained:  # before the compilation: it may be refused
         prefixes = tuple(filter(None, config.model.allow_missing.split(",")))
-        loaded = load.load(
+        load_weights = find_weights_loader(config)
+        loaded = load_weights(
             config.model.pretrained, variable_shapes(network), prefixes
         )
-        if config.method == "cps" and load.has_head(loaded):
+        if len(names) > 1 and load.has_head(loaded):
             raise ValueError(
                 f"model.pretrained={config.model.pretrained} holds a head "
-                "too, and the two students of cps would start equal and stay "
-                "so: give a file of a backbone alone."
+                f"too, and the {len(names)} students of {config.method} would "
+                "start equal and stay so: give a file of a backbone alone."
             )
     key = jax.random.key(seed)
-    # Two students share a file at most; their heads differ from the start.
-    keys = [key, jax.random.fold_in(key, 1)][: 1 + (config.method == "cps")]
-    started = [
-        _random_variables(network, config.data.crop_size, k) for k in keys
-    ]
+    started = {}
+    for number, name in enumerate(names):
+        # Several students share a file at most: their heads start different.
+        own = jax.random.fold_in(key, number) if number else key
+        started[name] = _random_variables(network, config.data.crop_size, own)
     if loaded is not None:
-        started = [load.merge(loaded, one) for one in started]
-    elif config.model.backbone != "tiny":
+        started = {k: load.merge(loaded, v) for k, v in started.items()}
+    elif not BACKBONES[config.model.backbone].for_cpus:
         _LOGGER.warning(
             "RANDOM WEIGHTS: model.pretrained is empty, and the learning "
             "rates of this recipe assume an ImageNet backbone. Expect far "
             "lower scores than any published table; give a file with "
             "--config.model.pretrained=FILE.safetensors."
         )
-    return two_students.variables(*started) if len(started) == 2 else started[0]
+    return join_networks(started)
 
 
 def forward(network, variables, images, train: bool, perturb=None):
@@ -138,7 +132,7 @@ def forward(network, variables, images, train: bool, perturb=None):
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
         apply = functools.partial(
-            apply, perturb, method=DeepLabV3Plus.with_perturbed
+            apply, perturb, method=Segmenter.clean_and_perturbed
         )
     if not train:
         return apply(), None
@@ -146,24 +140,19 @@ def forward(network, variables, images, train: bool, perturb=None):
     return logits, updated["batch_stats"]
 
 
-def _optimiser(config: ConfigDict):
+def _optimiser(config: FrozenConfigDict):
     """(transformation, schedule) as config.train says."""
     t = config.train
-    schedule = (
-        optimiser.poly_schedule(t.learning_rate, t.steps)
-        if t.schedule == "poly"
-        else optax.constant_schedule(t.learning_rate)
-    )
-    make = optimiser.adam if t.optimiser == "adam" else optimiser.sgd
-    tx = make(
+    schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
+    tx = OPTIMISERS[t.optimiser].build(
         schedule,
-        head_multiplier=t.head_multiplier,
+        groups=faster_head(t.head_multiplier),
         weight_decay=t.weight_decay,
     )
     return tx, schedule
 
 
-def _train_step(config: ConfigDict, network, mesh: Mesh):
+def _train_step(config: FrozenConfigDict, network, mesh: Mesh):
     """The pure step with everything bound but state and batch."""
     tx, schedule = _optimiser(config)
     on_device = config.data.apply_views == "device"
@@ -172,13 +161,13 @@ def _train_step(config: ConfigDict, network, mesh: Mesh):
         forward=functools.partial(forward, network),
         make_views=functools.partial(
             make_views,
-            recipe=view_recipe(config),
+            recipe=METHODS[config.method].views,
             on_device=on_device,
             mean=network.mean,
             std=network.std,
         ),
         method=functools.partial(
-            METHODS[config.method],
+            METHODS[config.method].loss,
             labelled_loss=labelled_loss(config),
             threshold=config.pseudo_label.threshold,
             unlabelled_weight=config.loss.unlabelled_weight,
@@ -195,7 +184,9 @@ def _train_step(config: ConfigDict, network, mesh: Mesh):
     return run_step, tx
 
 
-def _compiler_options(config: ConfigDict, mesh: Mesh) -> dict[str, str] | None:
+def _compiler_options(
+    config: FrozenConfigDict, mesh: Mesh
+) -> dict[str, str] | None:
     # XLA:CPU drops the barriers between a value and the same value computed
     # again, and then computes it once: all would be kept in memory after all.
     if config.model.remat and mesh.devices.flat[0].platform == "cpu":
@@ -204,27 +195,22 @@ def _compiler_options(config: ConfigDict, mesh: Mesh) -> dict[str, str] | None:
 
 
 def build(
-    config: ConfigDict,
-    data: registry.DataSet | None = None,
-    mesh: Mesh | None = None,
+    config: FrozenConfigDict, data: registry.DataSet, mesh: Mesh
 ) -> Parts:
-    """Opens the data and builds the functions of a run.
+    """Builds the functions of a run.
 
     What they compile depends on neither the seed nor the data set, so runs
     that differ in nothing else can share them.
 
     Args:
-      config: see configs/common.py.
-      data: an open data set, instead of the one that the config names.
-      mesh: instead of the one that the config asks for.
+      config: resolved, see experiment/resolve.py.
+      data: the run's data set.
+      mesh: the run's devices.
 
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
-    if mesh is None:
-        mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
-    data = open_data(config) if data is None else data
     network = build_network(config)
     run_step, tx = _train_step(config, network, mesh)
     create = functools.partial(
@@ -232,9 +218,8 @@ def build(
         tx=tx,
         with_teacher="teacher" in network_names(config),
     )
-    shapes = variable_shapes(network)
-    if config.method == "cps":
-        shapes = two_students.variables(shapes, shapes)
+    names = METHODS[config.method].networks
+    shapes = join_networks(dict.fromkeys(names, variable_shapes(network)))
     shapes = jax.eval_shape(create, shapes)
     state_sharding = sharding.state_sharding(shapes, mesh)
     replicated = sharding.replicated(mesh)

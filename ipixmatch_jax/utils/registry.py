@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+# A name, or several words that name a member together.
+Name = str | tuple[str, ...]
 _PACKAGE = __name__.partition(".")[0]
 
 
@@ -16,7 +18,7 @@ class UnknownMemberError(ValueError, KeyError):
     __str__ = Exception.__str__
 
 
-class Registry(Mapping[str, T], Generic[T]):
+class Registry(Mapping[Name, T], Generic[T]):
     """The members of a kind by name; a module elsewhere can add its own.
 
     Args:
@@ -24,12 +26,12 @@ class Registry(Mapping[str, T], Generic[T]):
       members: the members that come with the package, by name.
     """
 
-    def __init__(self, kind: str, members: Mapping[str, T]):
+    def __init__(self, kind: str, members: Mapping[Name, T]):
         self.kind = kind
         self._members = dict(members)
         self._modules = dict.fromkeys(members, _PACKAGE)
 
-    def register(self, name: str, member: T) -> None:
+    def register(self, name: Name, member: T) -> None:
         """Adds a member, and notes which module called this function.
 
         Raises:
@@ -39,35 +41,41 @@ class Registry(Mapping[str, T], Generic[T]):
         owner = self._modules.get(name, module)
         if owner != module:
             raise ValueError(
-                f"{module} registers the {self.kind} {name!r}, but {owner} "
-                "has one of that name: choose another name."
+                f"{module} registers the {self.kind} {show(name)!r}, but "
+                f"{owner} has one of that name: choose another name."
             )
         self._members[name] = member
         self._modules[name] = module
 
-    def module(self, name: str) -> str | None:
+    def module(self, name: Name) -> str | None:
         """The module outside this package that registered a name, if any."""
         owner = self._modules[self._known(name)]
         return None if owner == _PACKAGE else owner
 
-    def __getitem__(self, name: str) -> T:
+    def __getitem__(self, name: Name) -> T:
         return self._members[self._known(name)]
 
     def __contains__(self, name: object) -> bool:
         return name in self._members
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Name]:
         return iter(self._members)
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def _known(self, name: str) -> str:
+    def _known(self, name: Name) -> Name:
         if name in self._members:
             return name
-        close = difflib.get_close_matches(str(name), self._members, 1)
+        names = [show(one) for one in self._members]
+        close = difflib.get_close_matches(show(name), names, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise UnknownMemberError(
-            f"There is no {self.kind} {name!r}: choose one of "
-            f"{', '.join(self._members)}.{hint}"
+            f"There is no {self.kind} {show(name)!r}: choose one of "
+            f"{', '.join(names)}.{hint}"
         )
+
+
+def show(name: object) -> str:
+    """A member's name as users read it: several words with a slash."""
+    return "/".join(name) if isinstance(name, tuple) else str(name)

@@ -1,4 +1,4 @@
-"""Which rows of a sweep's table another sweep repeats."""
+"""benchmarks.best_rows picks the rows of a sweep to repeat."""
 
 import pytest
 
@@ -30,12 +30,12 @@ def lines():
     return table.comma_separated(FIELDS, rows).splitlines()
 
 
-def test_the_best_on_val_without_the_baseline(lines):
+def test_the_best_rows_on_val_leave_the_baseline_out(lines):
     assert best_rows(lines, 2) == (
         "inter_pixel.relation+inter_pixel.weight=pixel+0.1,pixel+1.0"
     )
 
 
-def test_more_than_have_finished(lines):
+def test_asking_for_more_rows_than_have_finished_is_refused(lines):
     with pytest.raises(ValueError, match="has 3 finished rows"):
         best_rows(lines, 4)

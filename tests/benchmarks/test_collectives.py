@@ -1,4 +1,4 @@
-"""The collectives of programs small enough to be known by hand."""
+"""Collectives of programs so small that they are known by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.collectives import Collective, collectives
 
-# As XLA writes asynchronous, combined and tuple-valued operations on
-# accelerators; the loop's body is another computation of the text.
+# Asynchronous, combined and tuple-valued operations as XLA writes them for
+# accelerators. A loop's body is a computation of its own in the text.
 ACCELERATOR = """
 %body (p: (f32[8,4], bf16[2,3])) -> f32[8,4] {
   %p.1 = f32[8,4]{1,0:T(8,128)} parameter(0)
@@ -29,7 +29,7 @@ calls=%all-reduce_fused
 """
 
 
-def test_every_form_of_an_accelerators_text():
+def test_every_form_of_a_collective_on_accelerators_is_found():
     assert collectives(ACCELERATOR) == [
         Collective("all-reduce", "f32", (8, 4), 128),
         Collective("all-reduce", "bf16", (2, 3), 12),
@@ -42,7 +42,7 @@ def test_every_form_of_an_accelerators_text():
     ]
 
 
-def test_a_text_without_the_operand_is_refused():
+def test_a_text_without_the_operands_shape_is_refused():
     with pytest.raises(ValueError, match="%x has no shape"):
         collectives("  %ar = f32[2] all-reduce(%x), to_apply=%add\n")
 
@@ -55,7 +55,10 @@ def mesh():
 
 
 def compiled_text(f, mesh, *specs):
-    """Of f on float32 [16, 32] for each spec; the last is the result's."""
+    """Text of f compiled for float32 [16, 32] arrays.
+
+    The last spec is the sharding of the result, the others of the arguments.
+    """
     *inside, outside = (jax.NamedSharding(mesh, spec) for spec in specs)
     x = jax.ShapeDtypeStruct((16, 32), jnp.float32)
     run = jax.jit(f, in_shardings=tuple(inside), out_shardings=outside)
@@ -76,13 +79,13 @@ def test_a_replicated_copy_is_one_all_gather(mesh):
     assert collectives(text) == [expected]
 
 
-def test_other_layouts_are_an_all_to_all(mesh):
+def test_moving_from_rows_to_columns_is_an_all_to_all(mesh):
     found = collectives(compiled_text(lambda x: x + 1, mesh, ROWS, COLUMNS))
     assert [c.kind for c in found] == ["all-to-all"] * len(found)
     assert sum(c.bytes for c in found) == 2 * 32 * 4  # one device's rows
 
 
-def test_a_shift_is_a_permutation(mesh):
+def test_a_shift_across_devices_is_a_permutation(mesh):
     def shift(x):
         return jnp.roll(x, 2, 0)
 
@@ -90,6 +93,6 @@ def test_a_shift_is_a_permutation(mesh):
     assert {c.kind for c in found} == {"collective-permute"}
 
 
-def test_what_stays_on_its_device_is_none(mesh):
+def test_work_within_a_device_has_no_collective(mesh):
     text = compiled_text(jnp.multiply, mesh, ROWS, ROWS, ROWS)
     assert collectives(text) == []

@@ -1,4 +1,4 @@
-"""Gradient norms of the readings against finite differences of their twins."""
+"""Gradient norms of the readings against finite differences in float64."""
 
 import functools
 
@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import gradient_scale
 from ipixmatch_jax.configs import shapes
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.base import Consistency, Outcome, Views
 from ipixmatch_jax.sweep import grid
 from tests.losses.inter_pixel import twin as twin
@@ -18,13 +18,13 @@ SCALE = 0.7
 
 
 def forward(variables, images, train, perturb=None):
-    """One parameter: the logits are the image, scaled."""
+    """A network of one parameter: the logits are the scaled image."""
     del train, perturb
     return variables["params"]["scale"] * images, {}
 
 
 def method(forward, student, teacher, views, *, unlabelled_weight):
-    """A host whose losses have derivatives that a hand computes."""
+    """A host whose losses have derivatives that are easy by hand."""
     labelled, _ = forward(student, views.labelled, True)
     strong, _ = forward(student, views.strong[0], True)
     weak, _ = forward(teacher, views.weak, False)
@@ -58,7 +58,7 @@ def case():
     return labelled, weak, strong, valid, jax.jit(norms)(variables, views)
 
 
-def test_the_host_and_its_unlabelled_part(case):
+def test_the_norms_of_the_total_and_its_unlabelled_part(case):
     labelled, _, strong, _, measured = case
     pixel = 3.0 * SCALE * (strong**2).sum()
     assert float(measured["pixel"]) == pytest.approx(pixel, rel=1e-5)
@@ -67,7 +67,7 @@ def test_the_host_and_its_unlabelled_part(case):
 
 
 @pytest.mark.parametrize("pair", READINGS, ids="/".join)
-def test_a_reading(case, pair):
+def test_the_norm_of_a_reading_is_its_finite_difference(case, pair):
     _, weak, strong, valid, measured = case
 
     def value(scale):
@@ -87,7 +87,7 @@ def test_a_reading(case, pair):
     assert float(measured[name]) == pytest.approx(abs(slope), rel=1e-3)
 
 
-def test_a_host_that_does_not_pull_yet_is_refused():
+def test_a_host_without_an_unlabelled_gradient_is_refused():
     result = {"pixel": 1e-8, "total": 1.0}
     with pytest.raises(ValueError, match="hardly a pixel passes"):
         gradient_scale.check_pull(result, 0.9)
@@ -100,17 +100,17 @@ def results():
     return {0.9: result | {"pixel": 2.0, "total": 3.0, "pixel/kl": 0.0}}
 
 
-def test_the_table_divides(results):
+def test_the_table_shows_ratios_and_weights(results):
     text = gradient_scale.table(results, [0.1, 1.0])
     assert "| 0.9 | channel/kl | 2 | 0.05 | 0.5 |" in text
     assert "| 0.9 | pixel/kl | 0 | - | - |" in text
 
 
-def test_the_axis_is_a_sweeps(results, tmp_path):
+def test_a_sweep_accepts_the_axis(results, tmp_path):
     config = shapes.get_config()
     axis = gradient_scale.axis(results, [0.1, 1.0])
     cells = grid.make(config, [axis], None, tmp_path).cells
-    assert len(cells) == 10  # five readings pull, two weights each
+    assert len(cells) == 10  # five readings with a gradient, two weights each
     assert cells[1].config.inter_pixel.weight == 0.5
     assert cells[1].config.inter_pixel.threshold == 0.9
     assert cells[9].config.inter_pixel.distance == "kl"

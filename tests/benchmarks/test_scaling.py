@@ -1,4 +1,4 @@
-"""The scaling benchmark's counts, and the cost model by hand."""
+"""The scaling benchmark's counts, and the cost model checked by hand."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def run(*command, **environment):
     ).stdout
 
 
-# Of its own process: the script's flags are its own.
+# Run in a process of its own, since importing the script defines flags.
 COSTS = """
 from benchmarks import cost_model as c
 
@@ -59,7 +59,7 @@ print(c.table(rows))
 """
 
 
-def test_the_cost_model_by_hand():
+def test_the_cost_model_equals_calculations_by_hand():
     lines = run("-c", COSTS).splitlines()
     assert lines[0].startswith("| chip | chips | all-reduce |")
     assert lines[2].startswith("| v5e | 8 | 2.08 ms | 10.15 ms | 0.21 pairs")
@@ -88,7 +88,7 @@ assert s.ring_bytes("reduce-scatter", 8, 4) == 6
 """
 
 
-def test_collectives_are_counted_and_sent_round_a_ring():
+def test_collectives_and_their_bytes_in_a_ring_are_counted():
     run("-c", COUNTS)
 
 
@@ -105,11 +105,11 @@ assert s.cells() == [("weak", 2, 8)]
 """
 
 
-def test_weak_and_strong_scaling_are_rows():
+def test_weak_and_strong_scaling_each_give_their_rows():
     run("-c", CELLS)
 
 
-# A slice of four stands for TPUs, beside the eight devices that jax sees.
+# Four of the eight virtual devices stand for a TPU slice.
 TOPOLOGY = """
 import sys
 import jax
@@ -119,7 +119,7 @@ s.topology.devices = lambda name: jax.devices()[4:]
 given = ["--topology=v5e:2x2", "--per_device=2", "--total=0"]
 small = ["--config.data.crop_size=17"]
 config = "--config=configs/shapes.py:tiny_1_16,method=supervised"
-# An override is looked for there.
+# config_flags looks for overrides in sys.argv.
 sys.argv = [sys.argv[0], config, *small, *given]
 flags.FLAGS(sys.argv)
 assert s.cells() == [("weak", 4, 8)]
@@ -130,17 +130,17 @@ assert row["sent_bytes"] == sent
 """
 
 
-def test_a_slice_takes_the_place_of_the_devices():
+def test_a_tpu_slice_replaces_the_devices_of_this_machine():
     eight = "--xla_force_host_platform_device_count=8"
     run("-c", TOPOLOGY, XLA_FLAGS=eight)
 
 
-def test_a_slice_that_cannot_be_had_is_one_sentence():
-    with pytest.raises(ValueError, match="--topology=v0:9 cannot be compiled"):
+def test_an_unknown_slice_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="Cannot compile for --topology=v0:9"):
         topology.devices("v0:9")
 
 
-def test_the_command_writes_what_it_prints(tmp_path):
+def test_the_command_writes_the_rows_that_it_prints(tmp_path):
     path = tmp_path / "scaling.json"
     printed = run(
         *("-m", "benchmarks.scaling", "--devices=2", "--total=0"),
@@ -151,6 +151,6 @@ def test_the_command_writes_what_it_prints(tmp_path):
     assert f"| weak | 2 | 4 | {row['flops'] / 1e9:.4g} |" in printed
     assert row["flops"] > 0
     assert row["planned_bytes"] > 0
-    # Batches need sums and nothing else; of two devices each sends them once.
+    # Data parallelism needs sums only; each of two devices sends them once.
     assert set(row["arrays"]) == {"all-reduce"}
     assert row["sent_bytes"] == row["payload_bytes"]["all-reduce"] > 1e6

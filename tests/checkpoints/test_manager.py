@@ -1,4 +1,4 @@
-"""Which checkpoints stay, also over restarts, and what they hold."""
+"""Which checkpoints are kept, also after a restart, and what they hold."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +8,7 @@ from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 
 
 def save(workdir, scores):
-    """One manager's saves: {step: score or None}."""
+    """Saves with one manager; `scores` is {step: score or None}."""
     with Checkpoints(workdir) as checkpoints:
         for step, score in scores.items():
             best = Saved(50.0, 3, "teacher")
@@ -17,7 +17,7 @@ def save(workdir, scores):
             checkpoints.save(step, {"student": tree}, best, config, score)
 
 
-def test_the_newest_two_and_the_best_stay_over_restarts(tmp_path):
+def test_the_newest_two_and_the_best_are_kept_after_a_restart(tmp_path):
     save(tmp_path, {1: None, 2: 10.0, 3: 50.0})
     save(tmp_path, {4: 20.0, 5: None})
     save(tmp_path, {6: None, 7: 30.0})

@@ -1,4 +1,4 @@
-"""`ipixmatch COMMAND`, from any folder, as `pip install .` lays it out."""
+"""`ipixmatch COMMAND` in any folder, from a package as pip installs it."""
 
 import importlib.metadata
 import importlib.util
@@ -12,7 +12,7 @@ import tomllib
 import pytest
 
 from ipixmatch_jax.cli.arguments import COMMANDS
-from ipixmatch_jax.configuration import files as packaged
+from ipixmatch_jax.configuration import files
 from tests import command_helps
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SETUPTOOLS = int(importlib.metadata.version("setuptools").split(".")[0])
 
 
-# As pip writes it: worker processes begin with this file again.
+# The script that pip writes; worker processes start from this file again.
 SCRIPT = """
 import sys
 from ipixmatch_jax.command import main
@@ -35,7 +35,7 @@ def ignored(folder, names):
 
 
 def copied(to):
-    """What a build reads, without what lies beside it in a checkout."""
+    """Copies the files that a build reads, and nothing else of the checkout."""
     to.mkdir()
     for name in ("pyproject.toml", "requirements.txt"):
         shutil.copy(ROOT / name, to)
@@ -46,7 +46,7 @@ def copied(to):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A folder of packages, laid out as pyproject.toml says."""
+    """A folder of packages with the layout that pyproject.toml describes."""
     to = tmp_path_factory.mktemp("site")
     settings = PROJECT["tool"]["setuptools"]
     for package in settings["packages"]:
@@ -62,10 +62,10 @@ def site(tmp_path_factory):
 
 
 def run(site, folder, *words):
-    """A command in a process of its own, in a folder."""
+    """Runs a command in a process of its own, in this folder."""
     environment = {**os.environ, "PYTHONPATH": str(site)}
     environment |= {"XLA_FLAGS": ""}
-    # A step is not worth a good compilation.
+    # For a single step, compiling without optimisation is quicker overall.
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     return subprocess.run(
         [sys.executable, str(site / "ipixmatch"), *words],
@@ -87,8 +87,8 @@ def test_every_package_is_installed():
 
 def test_every_file_is_installed(site):
     here = (ROOT / "ipixmatch_jax").rglob("*.*")
-    files = {p.relative_to(ROOT) for p in here if p.suffix != ".pyc"}
-    assert files <= {p.relative_to(site) for p in site.rglob("*.*")}
+    names = {p.relative_to(ROOT) for p in here if p.suffix != ".pyc"}
+    assert names <= {p.relative_to(site) for p in site.rglob("*.*")}
 
 
 def test_the_entry_point_is_the_command():
@@ -100,7 +100,7 @@ def test_the_entry_point_is_the_command():
 
 @pytest.fixture(scope="module")
 def helps(site, tmp_path_factory):
-    """Name -> [exit code, what `ipixmatch NAME --help` prints]."""
+    """{name: [exit code, output of `ipixmatch NAME --help`]}."""
     return command_helps.ask(site, tmp_path_factory.mktemp("helps"))
 
 
@@ -112,14 +112,14 @@ def test_the_help_of_every_command_reads_well(helps, name):
     assert lines[0].startswith(f"usage: ipixmatch {name} [-h]")
     at = lines.index("For example:")
     assert lines[at + 1].startswith(f"  ipixmatch {name}")
-    assert at <= 70  # it fits on two screens
+    assert at <= 70  # the help fits on two screens
     assert all(len(line) <= 80 for line in lines[:at])
     options = "\n".join(lines[:at]).split("options:\n")[1].split("\n\n")[0]
     for option in filter(None, options.split("\n  -")):
         assert len(option.split()) > 2, f"{option} says nothing"
 
 
-def test_no_word_and_a_wrong_one(site, tmp_path):
+def test_a_missing_and_an_unknown_command_are_refused(site, tmp_path):
     done = run(site, tmp_path)
     assert done.returncode == 2
     for name, command in COMMANDS.items():
@@ -127,19 +127,19 @@ def test_no_word_and_a_wrong_one(site, tmp_path):
         assert command.purpose in done.stdout
     assert run(site, tmp_path, "--help").returncode == 0
     done = run(site, tmp_path, "trian")
-    assert done.returncode == 1
+    assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("ipixmatch: there is no command 'trian'; ")
     assert all(name in line for name in COMMANDS)
 
 
 def test_packaged_configs_train_from_an_empty_folder(site, tmp_path):
-    # A folder of the same name must not come between.
+    # A local folder named configs must not hide the package's.
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/common.py").write_text("raise ImportError('other')")
     small = {"train.steps": 1, "train.batch_size": 2, "data.crop_size": 33}
     small |= {"inter_pixel.weight": 0, "evaluate.batch_size": 64}
-    # The views of a data worker, whose process begins with our command.
+    # Views made by a data worker, whose process starts from our script.
     small |= {"data.num_workers": 1}
     fields = [f"--config.{field}={value}" for field, value in small.items()]
     done = run(site, tmp_path, "train", "--config", "shapes.py:tiny", *fields)
@@ -153,18 +153,18 @@ def test_packaged_configs_train_from_an_empty_folder(site, tmp_path):
         *fields,
     )
     assert done.returncode == 0, done.stderr
-    # Named after the config, as in a checkout.
+    # The workdir is named after the config, as in a checkout.
     (results,) = tmp_path.glob("runs/shapes_tiny_1_16_*/results.json")
     assert '"step": 1' in results.read_text()
 
 
-def test_a_file_that_is_there_wins(site, tmp_path):
+def test_a_local_config_file_takes_precedence(site, tmp_path):
     own = "from ipixmatch_jax.configs import common\ndef get_config(arg=''):\n"
     own += "    c = common.base()\n    c.data.name = 'none of mine'\n"
     own += "    return c\n"
     (tmp_path / "voc.py").write_text(own)
     done = run(site, tmp_path, "check", "--config=voc.py")
-    assert "No data set is called 'none of mine'" in done.stderr
+    assert "config.data.name='none of mine' is unknown" in done.stderr
     # With configs/ before it, the package's is still found.
     done = run(site, tmp_path, "check", "--config=configs/voc.py")
     assert "No data set at data/voc" in done.stderr
@@ -178,12 +178,9 @@ def test_a_file_that_is_there_wins(site, tmp_path):
 def test_names_of_configs_in_a_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = ROOT / "configs/voc.py"
-    given = ["main", "--config", "voc.py:r50_92", "--config.seed=1"]
-    found = packaged.in_arguments(given)
-    assert found == ["main", "--config", f"{path}:r50_92", "--config.seed=1"]
-    found = packaged.in_arguments(["main", "--config=configs/voc.py"])
-    assert found == ["main", f"--config={path}"]
-    assert "common.py" not in packaged.names()
+    assert files.find_file("voc.py:r50_92") == (path, "r50_92")
+    assert files.find_file("configs/voc.py") == (path, None)
+    assert "common.py" not in files.list_names()
 
 
 @pytest.mark.skipif(SETUPTOOLS < 77, reason="pyproject.toml asks for 77")
@@ -199,7 +196,7 @@ def test_a_real_installation(site, tmp_path):
         timeout=500,
     )
     package = to / "ipixmatch_jax"
-    files = {path.relative_to(to) for path in package.rglob("*.py")}
-    assert files == {p.relative_to(site) for p in site.rglob("*.py")}
+    names = {path.relative_to(to) for path in package.rglob("*.py")}
+    assert names == {p.relative_to(site) for p in site.rglob("*.py")}
     assert (to / "bin/ipixmatch").is_file()
     assert not (to / "configs").exists()

@@ -1,4 +1,4 @@
-"""The command line in a process of its own: what is wrong, in one line."""
+"""Each mistake on the command line is answered in one line."""
 
 import subprocess
 import sys
@@ -17,26 +17,39 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "code", "words"),
     [
-        (["--config", "configs/voc.py:r101_1_9"], "the splits are 92 183"),
-        (["--config", "configs/nope.py"], "configs/nope.py"),
-        (["--config=configs/shapes.py", "--config.train.stepps=3"], "stepps"),
-        (["--config=configs/shapes.py", "--config.train.steps=a"], "int()"),
+        (["--config", "configs/voc.py:r101_1_9"], 1, "the splits are 92 183"),
+        (["--config", "configs/nope.py"], 1, "configs/nope.py"),
+        (
+            ["--config=configs/shapes.py", "--config.train.stepps=3"],
+            2,
+            "Did you mean config.train.steps?",
+        ),
+        (
+            ["--config=configs/shapes.py", "--config.train.steps", "a"],
+            2,
+            "config.train.steps takes a whole number (int), such as 10000.",
+        ),
+        (["--config=configs/shapes.py", "--config.train=3"], 2, "a section"),
+        (["--config=configs/shapes.py", "--config.seed"], 2, "needs a value"),
+        (["--config=configs/shapes.py", "--stepps=3"], 2, "stepps"),
+        (["--config=configs/shapes.py", "word"], 2, "not understood: word"),
         (
             [
                 "--config=configs/camvid.py",
                 "--config.data.root=no",
                 "--config.mesh.data=1",
             ],
+            1,
             "at no:",
         ),
-        ([], "--config must have a value"),
+        ([], 2, "--config must have a value"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(arguments, words):
+def test_what_is_wrong_is_said_in_one_line(arguments, code, words):
     result = run(*arguments)
-    assert result.returncode == 1
+    assert result.returncode == code
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("ipixmatch_jax: ")
+    assert line.startswith("python -m ipixmatch_jax.main: ")
     assert words in line

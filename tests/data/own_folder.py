@@ -1,4 +1,4 @@
-"""A folder of one's own data, small: images of 48x40 and masks of any kind."""
+"""Makes a small user folder: images of 48x40 and masks of any kind."""
 
 import json
 
@@ -9,20 +9,20 @@ CLASSES = {"ground": [10, 20, 30], "crack": [200, 0, 0], "leaf": [0, 90, 7]}
 
 
 def ids(seed, count=3):
-    """uint8 [40, 48], every class somewhere."""
+    """A mask, uint8 [40, 48], with every class."""
     mask = np.random.default_rng(seed).integers(0, count, (40, 48))
     mask[0, :count] = np.arange(count)
     return mask.astype(np.uint8)
 
 
 def rgb(mask, classes=None):
-    """The colours of ids, as another program would draw them."""
+    """An RGB mask in the colours that another program would use."""
     table = np.asarray(list((classes or CLASSES).values()), np.uint8)
     return Image.fromarray(table[mask])
 
 
 def indexed(mask, palette):
-    """A palette PNG: ids as they are, colours beside them."""
+    """A palette PNG: its pixels are the ids."""
     image = Image.fromarray(mask).convert("L")
     image = image.convert("P")
     image.putdata(mask.ravel().tolist())
@@ -41,7 +41,7 @@ def photograph(seed, size=(48, 40)):
 
 
 def make(root, images=8, masks=5, draw=Image.fromarray, classes=None):
-    """images/0.jpg, 1.jpg, ... and masks/0.png, ... with `ids(i)` in them."""
+    """Writes images/0.jpg, ... and masks/0.png, ... with the ids `ids(i)`."""
     for i in range(images):
         save(root / f"images/{i}.jpg", photograph(i))
     for i in range(masks):

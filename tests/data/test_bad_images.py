@@ -1,4 +1,4 @@
-"""Images that cannot be used: what stands in their place, and the count."""
+"""Unusable images: which images replace them, and how they are counted."""
 
 import logging
 
@@ -13,7 +13,7 @@ from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 
 class Spoilt(Source):
-    """n images of one colour each, some of them bad."""
+    """A source of n images of one colour each, some of them bad."""
 
     def __init__(self, count, bad=(), labelled=False):
         self._count = count
@@ -50,7 +50,7 @@ def assert_same(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-def test_a_bad_unlabelled_image_is_replaced_and_the_rest_stays():
+def test_a_bad_unlabelled_image_is_replaced_and_no_other():
     whole, spoilt = batches(), batches(unlabelled=(2, 5))
     replaced = 0
     for step in range(18):
@@ -78,7 +78,7 @@ def test_a_bad_unlabelled_image_is_replaced_and_the_rest_stays():
 
 
 @pytest.mark.parametrize("apply_views", ["device", "host"])
-def test_processes_and_a_resumed_run_replace_alike(apply_views):
+def test_processes_and_a_resumed_run_use_the_same_replacements(apply_views):
     def made(**changes):
         return batches(
             (1,), (2, 5), on_error="skip", apply_views=apply_views, **changes
@@ -114,12 +114,12 @@ def test_a_bad_labelled_image_stops_or_is_skipped():
         batches(on_error="go")
 
 
-def test_when_nothing_can_be_used_it_stops():
+def test_a_source_without_a_usable_image_stops_the_run():
     with pytest.raises(BadFileError, match=r"Of 100 .* none .*png is spoilt"):
         batches(unlabelled=range(9))[0]
 
 
-def test_one_image_that_can_be_used_is_enough():
+def test_one_usable_image_is_enough():
     stream = pipeline.train_batches(
         Spoilt(2, (1,), labelled=True),
         Spoilt(2, (0,)),

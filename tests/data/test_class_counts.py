@@ -13,7 +13,7 @@ def opened(root):
     return open_data("folder", str(root), "", "", holdout=0.2)
 
 
-def test_counts_are_those_of_numpy(tmp_path):
+def test_counts_equal_numpys(tmp_path):
     own.make(tmp_path, draw=own.rgb, classes=own.CLASSES)
     own.make(tmp_path / "val", 2, 2, draw=own.rgb)
     found = class_counts.count_classes(opened(tmp_path).labelled, 3)
@@ -60,13 +60,13 @@ def test_balanced_weights_by_hand():
         class_counts.balanced_weights(nothing)
 
 
-def test_nothing_missing_warns_of_nothing(tmp_path, caplog):
+def test_complete_data_gives_no_warning(tmp_path, caplog):
     own.make(tmp_path)
     class_counts.report(opened(tmp_path), "stop")
     assert not caplog.records
 
 
-def test_a_broken_mask_stops_or_is_left_out(tmp_path):
+def test_a_broken_mask_stops_the_count_or_is_left_out(tmp_path):
     own.make(tmp_path)
     own.make(tmp_path / "val", 1, 1)
     (tmp_path / "masks/1.png").write_bytes(b"")

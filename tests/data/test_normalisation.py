@@ -1,4 +1,4 @@
-"""Mean and deviation of training images against NumPy, and refusals."""
+"""Mean and standard deviation of training images against NumPy."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 
 class Images(Source):
-    """Of any channels; None stands for a file that cannot be used."""
+    """A source of images of any channels; None is an unusable file."""
 
     def __init__(self, arrays):
         self.arrays, self.seen = arrays, []
@@ -43,7 +43,7 @@ def images(count, channels, seed=0):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_all_pixels_of_both_parts_count_alike(channels):
+def test_all_pixels_of_both_parts_count_equally(channels):
     first, second = images(5, channels), images(7, channels, seed=9)
     found = normalisation.measure(Images([*first, None]), Images(second))
     every = [x.reshape(-1, channels) for x in [*first, *second]]
@@ -53,7 +53,7 @@ def test_all_pixels_of_both_parts_count_alike(channels):
     np.testing.assert_allclose(found.std, every.std(0), rtol=1e-5)
 
 
-def test_of_many_images_the_same_ones_are_drawn_every_time():
+def test_the_sample_of_many_images_is_the_same_every_time():
     arrays = images(50, 3)
     seen = []
     for _ in range(2):
@@ -64,14 +64,14 @@ def test_of_many_images_the_same_ones_are_drawn_every_time():
     assert len(seen[0][0]) + len(seen[0][1]) == found.images == 10
 
 
-def test_numbers_survive_the_text_of_a_config():
+def test_numbers_are_the_same_after_the_text_of_a_config():
     found = normalisation.measure(Images(images(3, 4)), Images([]))
     text = normalisation.text(found.mean)
     assert normalisation.parse("data.mean", text, 4) == found.mean
     assert normalisation.parse("data.mean", "", 4) == ()
 
 
-def test_what_cannot_be_measured_is_a_sentence():
+def test_data_that_cannot_be_measured_is_refused():
     with pytest.raises(ValueError, match="None of 2 training images"):
         normalisation.measure(Images([None]), Images([None]))
     flat = images(2, 4)
@@ -82,6 +82,6 @@ def test_what_cannot_be_measured_is_a_sentence():
 
 
 @pytest.mark.parametrize("text", ["a,b", "0.1", "0.1,nan", "0.1,-1", "1,,2"])
-def test_what_is_no_list_of_numbers_is_named(text):
+def test_a_value_other_than_a_list_of_numbers_is_refused(text):
     with pytest.raises(ValueError, match=r"data.std='.*' is not 2 numbers"):
         normalisation.parse("data.std", text, 2)

@@ -10,7 +10,7 @@ from ipixmatch_jax.data.source import Sample, Source
 
 
 class Tiny(Source):
-    """n images of one colour each."""
+    """A source of n images of one colour each."""
 
     def __init__(self, count, labelled=False):
         self._count = count
@@ -144,7 +144,7 @@ def test_resume_gives_exactly_the_remaining_batches():
             _assert_same(batch, batches[start + k])
 
 
-def test_two_workers_give_the_batches_of_none():
+def test_two_workers_give_the_same_batches_as_none():
     batches = _batches()
     for a, b in zip(
         _take(batches, 3, 5, 0), _take(batches, 3, 5, 2), strict=True

@@ -1,4 +1,4 @@
-"""Data workers that are killed for good, and a run that is."""
+"""Data workers that are killed, and workers of a run that is killed."""
 
 import multiprocessing
 import os
@@ -76,7 +76,7 @@ def test_other_errors_of_a_worker_are_not_restarted():
         next(workers.Batches(Broken(), 0, 0))
 
 
-# A run whose worker hears Ctrl-C, which then goes on, and prints its id.
+# A run whose worker gets Ctrl-C, ignores it and prints its process id.
 _RUN = """
 import multiprocessing, os, signal, time
 from absl import flags
@@ -117,7 +117,7 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path):
 
 
 def alive(pid):
-    """Whether a process runs; one that nobody has waited for does not."""
+    """Whether a process is running; a zombie is not."""
     try:
         status = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

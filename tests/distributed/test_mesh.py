@@ -1,4 +1,4 @@
-"""The mesh, the rule for the state, and what is refused."""
+"""The mesh, the sharding of the state, and refused settings."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.training import setup
+from tests.tiny_run import build
 
 
 def test_data_zero_takes_every_device():
@@ -51,7 +51,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("field", REFUSED)
-def test_what_does_not_fit_is_one_sentence_before_any_compilation(
+def test_a_mesh_that_does_not_fit_is_refused_before_compilation(
     field, monkeypatch
 ):
     def compiled(*args, **kwargs):
@@ -63,7 +63,7 @@ def test_what_does_not_fit_is_one_sentence_before_any_compilation(
     config.update_from_flattened_dict({field: value})
     monkeypatch.setattr(jax, "jit", compiled)
     with pytest.raises(ValueError, match=sentence):
-        setup.build(config)
+        build(config)
 
 
 @pytest.mark.parametrize("value", [0, -1])
@@ -71,10 +71,10 @@ def test_fewer_than_one_micro_batch_is_refused(value):
     config = shapes.get_config()
     config.train.accumulate = value
     with pytest.raises(ValueError, match=r"train\.accumulate.*at least 1"):
-        validate.check(config)
+        validate.check_config(config)
 
 
-def test_large_arrays_are_cut_along_their_largest_divisible_axis():
+def test_large_arrays_are_sharded_along_their_largest_divisible_axis():
     mesh = sharding.make_mesh(2, 4)
     tree = {
         "kernel": jax.ShapeDtypeStruct((3, 3, 256, 512), jnp.float32),

@@ -1,4 +1,4 @@
-"""Signals set a flag, and give back what they took."""
+"""Signals set a flag, and the old handlers are restored."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def test_a_signal_is_remembered_with_its_exit_code(number, code):
     assert signal.getsignal(number) is before
 
 
-def test_a_second_interrupt_does_not_wait():
+def test_a_second_interrupt_ends_the_run_at_once():
     with pytest.raises(KeyboardInterrupt), StopRequest():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
@@ -41,7 +41,7 @@ def test_several_processes_agree_on_a_call_and_on_the_code(monkeypatch):
     monkeypatch.setattr(
         multihost_utils, "reached_preemption_sync_point", reached
     )
-    # The other process got SIGINT, this one nothing.
+    # The other process got SIGINT, this one did not.
     monkeypatch.setattr(
         multihost_utils, "process_allgather", lambda x: np.array([x, 130])
     )
@@ -55,8 +55,8 @@ def test_several_processes_agree_on_a_call_and_on_the_code(monkeypatch):
     assert stop.exit_code == 130
 
 
-def test_of_several_processes_one_hands_ctrl_c_on(monkeypatch):
-    # In place of jax's service.
+def test_one_process_passes_ctrl_c_on_to_the_others(monkeypatch):
+    # Replaces jax's service.
     heard = []
     before = signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
     monkeypatch.setattr(jax, "process_count", lambda: 2)

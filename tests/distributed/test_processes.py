@@ -1,4 +1,4 @@
-"""Which processes belong together; joining them is a test of survive/."""
+"""Which processes form one run; tests/survive joins real ones."""
 
 import jax
 import pytest
@@ -39,7 +39,7 @@ def test_slurm_lists_of_nodes(nodes, host):
     [
         {},
         step("node1", tasks="1", task="0"),
-        # A plain command inside an allocation is no step.
+        # A plain command inside an allocation is not a step.
         {
             "SLURM_JOB_ID": "1",
             "SLURM_NTASKS": "4",
@@ -48,7 +48,7 @@ def test_slurm_lists_of_nodes(nodes, host):
         },
     ],
 )
-def test_outside_of_a_step_of_several_tasks_there_is_no_place(environment):
+def test_only_a_step_of_several_tasks_numbers_the_processes(environment):
     assert processes.from_slurm(environment) is None
 
 
@@ -77,7 +77,7 @@ def test_flags_that_do_not_fit_are_one_sentence(given, words):
 
 @pytest.fixture
 def joined(monkeypatch):
-    """The arguments with which jax was told to join, kept from it."""
+    """The arguments of jax.distributed.initialize, which is not called."""
     calls = []
     monkeypatch.setattr(
         jax.distributed, "initialize", lambda *a, **k: calls.append((a, k))
@@ -87,13 +87,13 @@ def joined(monkeypatch):
     return calls
 
 
-def test_alone_nothing_is_joined(joined):
+def test_a_single_process_joins_nothing(joined):
     processes.initialise()
     processes.initialise(num_processes=1)
     assert joined == []
 
 
-def test_flags_come_before_slurm(joined, monkeypatch):
+def test_flags_take_precedence_over_slurm(joined, monkeypatch):
     for name, value in step("node1").items():
         monkeypatch.setenv(name, value)
     processes.initialise()
@@ -113,7 +113,7 @@ def test_a_tpu_host_is_left_to_jax(joined, monkeypatch):
     assert "cluster_detection_method" not in options
 
 
-def test_a_tpu_that_jax_does_not_know_is_one_sentence(monkeypatch):
+def test_a_tpu_that_jax_does_not_know_is_refused(monkeypatch):
     def refuse(**options):
         raise ValueError("coordinator_address should be defined.")
 
@@ -124,7 +124,7 @@ def test_a_tpu_that_jax_does_not_know_is_one_sentence(monkeypatch):
         processes.initialise()
 
 
-def test_what_a_tpu_host_is(monkeypatch):
+def test_how_a_tpu_host_is_recognised(monkeypatch):
     monkeypatch.setattr(
         processes.glob,
         "glob",
@@ -143,9 +143,9 @@ def test_what_a_tpu_host_is(monkeypatch):
     assert not processes.on_tpu({})
 
 
-def test_alone_a_program_waits_for_nobody():
+def test_a_single_process_waits_for_no_other():
     program = jax.jit(lambda x: x)
-    assert processes.together(program) is program
+    assert processes.compile_together(program) is program
 
 
 @pytest.mark.parametrize("kind", [ValueError, jax.errors.JaxRuntimeError])
@@ -156,7 +156,7 @@ def test_alone_a_program_waits_for_nobody():
         (3, "process 1 of 3 cannot reach another process: "),
     ],
 )
-def test_a_process_that_is_gone_is_one_sentence(
+def test_a_lost_process_is_reported_in_one_sentence(
     monkeypatch, kind, count, words
 ):
     monkeypatch.setattr(jax, "process_count", lambda: count)
@@ -164,7 +164,7 @@ def test_a_process_that_is_gone_is_one_sentence(
     said = "UNKNOWN: Gloo AllGather failed: Connection closed by peer\nmore"
     with (
         pytest.raises(processes.ProcessLostError) as error,
-        processes.naming_the_lost(),
+        processes.report_lost_process(),
     ):
         raise kind(said)
     assert str(error.value).startswith(words)
@@ -172,15 +172,15 @@ def test_a_process_that_is_gone_is_one_sentence(
     assert "\n" not in str(error.value)
 
 
-def test_other_errors_are_left_as_they_are():
+def test_other_errors_are_raised_unchanged():
     with (
         pytest.raises(ValueError, match=r"^a mask is missing$"),
-        processes.naming_the_lost(),
+        processes.report_lost_process(),
     ):
         raise ValueError("a mask is missing")
 
 
-def test_a_mesh_that_leaves_out_a_process_is_one_sentence(monkeypatch):
+def test_a_mesh_that_leaves_out_a_process_is_refused(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match="leaves out devices of the run's 2"):
         mesh.make_mesh(4, 1)

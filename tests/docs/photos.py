@@ -1,4 +1,4 @@
-"""The folder of the tutorial: 30 drawn photographs, 6 of them with masks."""
+"""Makes the folder of the tutorial: 30 drawn pictures, 6 with masks."""
 
 import json
 
@@ -11,7 +11,7 @@ IMAGES, MASKS = 30, 6
 
 
 def photograph(i, size=SIZE):
-    """The i-th scene: a leaf and a stone on the ground, and their ids."""
+    """Draws scene i, a leaf and a stone on the ground: image and ids."""
     rng = np.random.default_rng(i)
     image = Image.new("RGB", size, tuple(rng.integers(60, 120, 3).tolist()))
     ids = Image.new("L", size, 0)
@@ -27,13 +27,13 @@ def photograph(i, size=SIZE):
 
 
 def coloured(ids):
-    """An RGB mask in the colours of CLASSES."""
+    """Turns ids into an RGB mask in the colours of CLASSES."""
     table = np.array(list(CLASSES.values()), np.uint8)
     return Image.fromarray(table[np.asarray(ids)])
 
 
 def make(root, images=IMAGES, masks=MASKS, draw=coloured, classes=CLASSES):
-    """images/photo_00.jpg, ...; the first ones have masks/photo_00.png."""
+    """Writes images/photo_00.jpg, ... and, for the first ones, masks."""
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)
     for i in range(images):

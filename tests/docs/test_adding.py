@@ -1,4 +1,4 @@
-"""docs/adding.md, done as it says in a copy of the checkout."""
+"""Follows docs/adding.md in a copy of the checkout."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ SECTIONS = {
         r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE
     )
 }
-# The file that a paragraph begins with, and its blocks.
+# The file named at the start of a paragraph, and the code block after it.
 PIECE = re.compile(
     r"^(?:`(?P<file>[\w/]+\.py)`[:,].*?\n\n)?"
     r"^```(?P<kind>python|diff|bash)\n(?P<code>.*?)^```$",
@@ -29,7 +29,7 @@ PIECE = re.compile(
 
 
 def pieces(section):
-    """(kind, file, code) of each block; a diff's file may be the last one."""
+    """(kind, file, code) of each block; without a file, the last one named."""
     file = None
     for found in PIECE.finditer(SECTIONS[section]):
         file = found["file"] or file
@@ -37,7 +37,7 @@ def pieces(section):
 
 
 def change(path, diff):
-    """Does what the lines of a diff say, at the one place where they fit."""
+    """Applies the lines of a diff, which must fit at exactly one place."""
     lines = diff.splitlines()
     old = "\n".join(line[1:] for line in lines if line[0] in " -")
     new = "\n".join(line[1:] for line in lines if line[0] in " +")
@@ -48,7 +48,7 @@ def change(path, diff):
 
 @pytest.fixture
 def copy(tmp_path):
-    """The package and its configs, and the archive of the data set."""
+    """A copy of the package and the configs, and an archive of a data set."""
     leave = shutil.ignore_patterns("__pycache__")
     for name in ("ipixmatch_jax", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=leave)
@@ -79,7 +79,7 @@ def test_it_is_less_than_60_lines(section):
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_what_is_added_trains(section, copy):
+def test_the_added_members_train(section, copy):
     for kind, file, code in pieces(section):
         if kind == "python":
             assert not (copy / file).exists()
@@ -87,7 +87,7 @@ def test_what_is_added_trains(section, copy):
         elif kind == "diff":
             change(copy / file, code)
     environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": ""}
-    # Two steps are not worth a good compilation.
+    # For two steps, compiling without optimisation is quicker overall.
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     for kind, _, code in pieces(section):
         for line in code.splitlines() if kind == "bash" else ():

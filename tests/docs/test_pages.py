@@ -1,4 +1,4 @@
-"""What the pages name is there: links, commands, flags, fields of a config."""
+"""The pages name things that exist: links, files, commands, flags, fields."""
 
 import pathlib
 import re
@@ -7,23 +7,28 @@ import pytest
 
 from ipixmatch_jax.cli.arguments import COMMANDS
 from ipixmatch_jax.configs import common
-from ipixmatch_jax.configuration import reference
+from ipixmatch_jax.configuration.reference import write_reference
+from ipixmatch_jax.experiment.members import allowed_names
 from tests import command_helps
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 BASE = common.base()
-# A command line ends with its line, or with the inline code that it is in.
+# A command ends with its line, or with the inline code around it.
 COMMAND = re.compile(
     r"(?:python -m (?P<module>ipixmatch_jax[\w.]*)"
     r"|\bipixmatch (?P<name>[a-z]+))(?P<rest>[^\n`|#]*)"
+)
+# A file or folder of the checkout, without the full stop of a sentence.
+FILE = re.compile(
+    r"(?<![\w/.])(?:benchmarks|docs|ipixmatch_jax|launch|tests)/(?:[\w/]|\.\w)*"
 )
 FIELD = re.compile(r"(?<![\w/])config\.(?!json|py\b)([a-z_]+(?:\.[a-z_]+)*)")
 SECTIONS = [name for name in BASE if not isinstance(BASE[name], str | int)]
 SHORT = re.compile(rf"`({'|'.join(SECTIONS)})\.([a-z_]+)(?:=[^`]*)?`")
 
-# What may come after such a section's name and is no field: files, modules.
-OTHER = ("py", "zip", "safetensors", "prepare", "check", "splits")
+# Names of files and modules that look like a field, such as `data.prepare`.
+NOT_FIELDS = ("py", "zip", "safetensors", "prepare", "check", "splits")
 
 
 def pages(names=None):
@@ -32,7 +37,7 @@ def pages(names=None):
 
 
 def read(path):
-    """The text; a line that ends with a backslash goes on."""
+    """The text, with lines joined where one ends with a backslash."""
     return path.read_text("utf-8").replace("\\\n", " ")
 
 
@@ -41,14 +46,14 @@ def prose(path):
 
 
 def anchors(path):
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors that GitHub makes of a page's headings."""
     for heading in re.findall(r"^#+ (.*)$", prose(path), re.MULTILINE):
         words = re.sub(r"[^\w\- ]", "", heading.lower())
         yield words.replace(" ", "-")
 
 
 @pages()
-def test_every_link_leads_somewhere(path):
+def test_every_link_has_a_target(path):
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
         if link.startswith(("http:", "https:", "mailto:")):
             continue
@@ -66,10 +71,19 @@ def test_every_page_is_linked():
     assert set((ROOT / "docs").glob("*.md")) <= linked
 
 
+# docs/adding.md names files that its reader writes.
+@pages([path for path in PAGES if path.stem != "adding"])
+def test_every_file_of_the_checkout_exists(path):
+    for name in FILE.findall(read(path)):
+        assert (ROOT / name).exists(), name
+
+
 @pages()
 def test_every_field_of_a_config_exists(path):
     named = FIELD.findall(read(path))
-    pairs = [pair for pair in SHORT.findall(read(path)) if pair[1] not in OTHER]
+    pairs = [
+        pair for pair in SHORT.findall(read(path)) if pair[1] not in NOT_FIELDS
+    ]
     named += [".".join(pair) for pair in pairs]
     for field in named:
         value = BASE
@@ -80,7 +94,7 @@ def test_every_field_of_a_config_exists(path):
 
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory):
-    """Module or name of a command -> the flags that its help lists."""
+    """{module or name of a command: flags that its help lists}."""
     here = tmp_path_factory.mktemp("helps")
     found = {}
     for name, (_, text) in command_helps.ask(ROOT, here).items():
@@ -110,52 +124,6 @@ def test_every_command_and_flag_exists(path, flags):
 
 def test_the_reference_of_fields_is_up_to_date():
     page = (ROOT / "docs/config_reference.md").read_text("utf-8")
-    assert page == reference.text(), (
+    assert page == write_reference(allowed_names()), (
         "python -m ipixmatch_jax.config_reference > docs/config_reference.md"
     )
-
-
-def leaves(tree, prefix=""):
-    for name, value in tree.items():
-        if hasattr(value, "items"):
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name
-
-
-def test_the_reference_has_every_field_with_its_meaning():
-    source = pathlib.Path(common.__file__).read_text("utf-8")
-    sections = reference.read(source, BASE)
-    fields = {f.path: f for section in sections for f in section.fields}
-    assert sorted(fields) == sorted(leaves(BASE))
-    assert all(len(field.meaning) > 3 for field in fields.values())
-    # By hand, from configs/common.py.
-    assert fields["train.steps"].value == 10_000
-    assert fields["train.steps"].meaning == "optimiser steps"
-    assert fields["ema.rampup"].value is True
-    assert "Least softmax" in fields["pseudo_label.threshold"].meaning
-
-
-def test_a_comment_belongs_to_its_field():
-    source = """
-def base():
-    c = ConfigDict()
-    # Two lines
-    # above.
-    c.first = 1
-    c.part = p = ConfigDict()
-    # On all of them.
-    p.second = 2  # beside
-    # Above another.
-    p.third = 3
-    c.other = ConfigDict()
-    c.other.fourth = 4  # too
-    return c
-"""
-    values = {"first": 1, "part": {"second": 2, "third": 3}}
-    values["other"] = {"fourth": 4}
-    top, part, other = reference.read(source, values)
-    assert [tuple(f) for f in top.fields] == [("first", 1, "Two lines above.")]
-    assert part.note == "On all of them."
-    assert [f.meaning for f in part.fields] == ["beside", "Above another."]
-    assert [tuple(f) for f in other.fields] == [("other.fourth", 4, "too")]

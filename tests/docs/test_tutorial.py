@@ -1,4 +1,4 @@
-"""docs/tutorial.md, done as it says in a folder of drawn photographs."""
+"""Runs docs/tutorial.md as written, on a folder of drawn pictures."""
 
 import json
 import os
@@ -25,7 +25,7 @@ BLOCKS = re.findall(r"^```bash\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """The folder after every command; what each printed is in `said`."""
+    """The folder after all commands; `said/` holds what each printed."""
     work = tmp_path_factory.mktemp("work")
     photos.make(work / "photos")
     programs = tmp_path_factory.mktemp("bin")
@@ -68,7 +68,7 @@ def pixels(path):
         return np.asarray(image)
 
 
-def test_the_commands_are_those_of_the_page():
+def test_the_page_has_the_expected_commands():
     commands = [b.split()[1] for b in BLOCKS if b.startswith("ipixmatch")]
     assert commands == [
         *("check", "train", "report", "predict", "suggest", "predict")
@@ -116,18 +116,18 @@ def test_the_suggestions_and_the_model(work):
 
 
 def rows():
-    """(folder, what is said) of the table on what is wrong."""
+    """{fault: message} from the table of faults."""
     table = TEXT.split("## When something is wrong")[1]
     found = re.findall(r"^\| (.*?) \| `(.*?)` \| .* \|$", table, re.MULTILINE)
     return dict(found)
 
 
-def test_the_table_has_every_wrong_turn():
+def test_the_table_lists_every_fault():
     assert list(rows()) == list(wrong_turns.FOLDERS)
 
 
 @pytest.mark.parametrize("name", wrong_turns.FOLDERS)
-def test_a_wrong_turn_is_answered(name, tmp_path, monkeypatch):
+def test_each_fault_gets_the_message_of_the_table(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     wrong_turns.FOLDERS[name](pathlib.Path("photos"))
     config = folder.get_config("tiny")

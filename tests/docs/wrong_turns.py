@@ -1,4 +1,4 @@
-"""The folders of the tutorial's table "When something is wrong"."""
+"""Makes the faulty folders of the tutorial's table of faults."""
 
 import functools
 
@@ -71,12 +71,12 @@ def no_image(root):
     (root / "images/photo_03.jpg").write_bytes(b"not an image")
 
 
-# Rows of the table -> what makes their folder.
+# Row of the table -> function that makes its folder.
 FOLDERS = {
     "masks are JPEGs": jpegs,
-    "JPEGs saved as PNG": once_jpegs,
-    "masks called otherwise: `photo_00_mask.png`": with_an_ending,
-    "masks called `label0.png`": numbered,
+    "masks that were JPEGs, saved as PNG": once_jpegs,
+    "masks with another name: `photo_00_mask.png`": with_an_ending,
+    "masks named `label0.png`": numbered,
     "RGB masks, no `classes.json`": functools.partial(
         photos.make, classes=None
     ),
@@ -87,5 +87,5 @@ FOLDERS = {
     "no masks": functools.partial(photos.make, masks=0),
     "one mask": functools.partial(photos.make, masks=1),
     "an image 10,000 pixels wide": wide,
-    "a file that is no image": no_image,
+    "a file that cannot be read as an image": no_image,
 }

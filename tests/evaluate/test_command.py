@@ -1,4 +1,4 @@
-"""A file of weights scored without a workdir."""
+"""Scoring a file of weights without a workdir."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def weights(network, tmp_path_factory):
-    """A file with random weights, as a distributed PyTorch run names them."""
+    """A file of random weights with the names of a distributed PyTorch run."""
     path = tmp_path_factory.mktemp("weights") / "best.safetensors"
     tensors = torch_names.to_torch_names(golden.random_variables(network))
     save_file(
@@ -48,7 +48,7 @@ def config():
 
 
 def _mean_iou(network, source):
-    """Mean over the classes in percent, one image at a time, in NumPy."""
+    """Mean IoU in percent, computed one image at a time in NumPy."""
     variables = golden.random_variables(network)
     forward = jax.jit(lambda x: network.apply(variables, x[None], False)[0])
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -85,7 +85,9 @@ def test_the_table_has_the_scores_of_the_file(network, weights):
         ("evaluate.mode", "whole", "is unknown; it is one of original"),
     ],
 )
-def test_a_config_that_does_not_fit(weights, field, value, words):
+def test_a_config_that_does_not_fit_the_file_is_refused(
+    weights, field, value, words
+):
     changed = config()
     changed.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match=words):
@@ -103,19 +105,21 @@ def command(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
+    ("fields", "code", "words"),
     [
-        ([], "set --config.model.stem=7x7"),
-        (["--config.model.stemm=7x7"], "stemm"),
-        (["--config.model.stem=7x7", "--root=no", "more"], "more"),
+        ([], 1, "set --config.model.stem=7x7"),
+        (["--config.model.stemm=7x7"], 2, "stemm"),
+        (["--config.model.stem=7x7", "--root=no", "more"], 2, "more"),
     ],
 )
-def test_the_command_says_what_is_wrong_in_one_line(weights, fields, words):
+def test_the_command_says_what_is_wrong_in_one_line(
+    weights, fields, code, words
+):
     arguments = ["--config=configs/shapes.py", f"--weights={weights}"]
     result = command(*arguments, *fields)
-    assert result.returncode == 1
+    assert result.returncode == code
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("ipixmatch_jax: ")
+    assert line.startswith("python -m ipixmatch_jax.evaluate: ")
     assert words in line
 
 
@@ -128,7 +132,9 @@ def test_the_command_says_what_is_wrong_in_one_line(weights, fields, words):
         ["--workdir=a", "--config=configs/shapes.py"],
     ],
 )
-def test_the_command_wants_one_thing_to_score(arguments, monkeypatch, capsys):
+def test_the_command_needs_either_a_workdir_or_weights(
+    arguments, monkeypatch, capsys
+):
     monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
     with pytest.raises(SystemExit):
         evaluate_command.run()

@@ -1,4 +1,4 @@
-"""Evaluation modes against the reference, and every image counted once."""
+"""Evaluation modes against the reference; every image counts once."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def numbers(reference):
 
 @pytest.fixture(scope="module")
 def street():
-    """The golden image normalised, [90, 151, 3]."""
+    """The normalised golden image, [90, 151, 3]."""
     return golden.images("ev_img", (1, 3, 90, 151))[0]
 
 
@@ -75,7 +75,7 @@ def test_cityscapes_has_eight_windows():
 
 
 class Drawings:
-    """Images whose red channel is the class, at several sizes."""
+    """A source of images of several sizes whose red channel is the class."""
 
     SIZES = ((20, 31), (33, 17), (8, 9), (20, 31), (40, 40), (21, 30))
 
@@ -163,7 +163,7 @@ def test_every_image_counts_once_for_every_network(mode, mesh_shape):
     assert sorted(source.read) == list(range(23))
     assert seen[-1] == (23, 23)
 
-    # A second evaluation, with other numbers, traces nothing.
+    # A second evaluation, with other weights, compiles nothing.
     traces = network.traces
     results = score({"student": {"shift": 2}}, source)
     np.testing.assert_array_equal(
@@ -231,7 +231,7 @@ def test_predict_returns_classes_and_their_probability():
         ({"batch_size": 6}, "make it a multiple of 8"),
     ],
 )
-def test_wrong_settings_say_what_is_right(arguments, sentence):
+def test_wrong_settings_are_answered_with_the_right_ones(arguments, sentence):
     mesh = jax.make_mesh(
         (8, 1), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2
     )

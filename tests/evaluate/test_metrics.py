@@ -1,4 +1,4 @@
-"""Confusion matrices against loops, and against the reference's counts."""
+"""Confusion matrices against loops and the reference's counts."""
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ def numbers(reference):
     return np.load(reference / "golden_resnet50.npz")
 
 
-def test_the_references_counts(numbers):
+def test_counts_equal_the_references(numbers):
     predictions = golden.integers("iu_p", 5, (2, 30, 30))
     ignored = golden.integers("iu_i", 9, (2, 30, 30)) == 0
     labels = golden.integers("iu_t", 5, (2, 30, 30))
@@ -28,7 +28,7 @@ def test_the_references_counts(numbers):
     )
 
 
-def test_rows_are_the_truth_and_255_counts_nowhere():
+def test_rows_are_the_true_classes_and_255_is_ignored():
     rng = np.random.default_rng(0)
     labels = rng.choice([0, 1, 2, 255], (3, 7, 5)).astype(np.uint8)
     predictions = rng.integers(0, 3, (3, 7, 5))
@@ -56,7 +56,7 @@ def test_counts_beyond_int32():
     np.testing.assert_allclose(metrics.iou(confusion), 100 / 3)
 
 
-def test_the_foreground_is_all_but_class_0_if_that_is_the_background():
+def test_the_foreground_is_every_class_but_a_background_0():
     iou = [90.0, 20.0, 40.0]
     foreground = metrics.foreground_iou
     assert foreground(iou, ("background", "crack", "leaf")) == 30

@@ -1,4 +1,4 @@
-"""Few shapes that hold every image."""
+"""A few padded shapes are enough for every image."""
 
 import numpy as np
 import pytest
@@ -7,18 +7,18 @@ from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes
 
 
 def _padding(sizes, shapes):
-    """Padded area over the images' own."""
+    """Padded area divided by the area of the images."""
     area = sum(min(_areas(size, shapes)) for size in sizes)
     return area / sum(h * w for h, w in sizes)
 
 
 def _areas(size, shapes):
-    """Areas of the shapes that hold an image."""
+    """Area of the padded shape of each image."""
     return [h * w for h, w in shapes if size[0] <= h and size[1] <= w]
 
 
 def _voc_like(count):
-    """Long side 500 for most, in both orientations."""
+    """Image sizes like VOC's: mostly a long side of 500, either way round."""
     rng = np.random.default_rng(0)
     short = rng.choice([375, 333, 334, 332, 281, 400, 500], count)
     odd = rng.integers(150, 500, count)

@@ -1,4 +1,4 @@
-"""The table of runs: one seed, several seeds, a run that is not finished."""
+"""The table of runs: one seed, several seeds, an unfinished run."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_seeds_are_averaged_with_their_deviation():
     assert row == ["a", "best of 3 seeds", "test", "33.0 ± 3.6", "32.0", "34.0"]
 
 
-def test_the_foreground_has_a_column_where_all_results_have_it():
+def test_the_foreground_has_a_column_if_all_results_have_it():
     old = result(30.0, [20.0, 40.0])
     seeds = [result(30.0, [20.0, 40.0]), result(34.0, [18.0, 50.0])]
     for seed in seeds:

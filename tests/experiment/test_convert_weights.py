@@ -1,4 +1,4 @@
-"""Conversion and export: what was written, and that it goes round exactly."""
+"""Conversion and export: the files written, and an exact round trip."""
 
 import subprocess
 import sys
@@ -28,10 +28,10 @@ def tiny():
 
 @pytest.fixture(scope="module")
 def workdir(tiny, tmp_path_factory):
-    """A run of three steps whose teacher scored best, made by hand."""
+    """A workdir made by hand: three steps, the teacher scored best."""
     path = tmp_path_factory.mktemp("run")
     config = shapes_config.get_config()
-    saved.save(config, path)
+    saved.save_config(config, path)
     teacher = golden.random_variables(model_registry.build("tiny", 6), seed=1)
     trees = {"student": tiny, "teacher": teacher}
     best = Saved(70.0, 3, "teacher")
@@ -53,7 +53,7 @@ def same(tensors, expected):
         np.testing.assert_array_equal(tensors[name], value)
 
 
-def test_a_checkpoint_of_others_becomes_float32_of_ours(tiny, tmp_path):
+def test_a_pytorch_checkpoint_becomes_float32_under_our_names(tiny, tmp_path):
     source, to = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
     halves = {k: v.astype(np.float16) for k, v in _reference(tiny).items()}
     save_file({f"module.{k}": v for k, v in halves.items()}, source)
@@ -62,7 +62,7 @@ def test_a_checkpoint_of_others_becomes_float32_of_ours(tiny, tmp_path):
     same(load_file(to), halves)
 
 
-def test_a_backbone_lacks_what_was_allowed(tiny, tmp_path):
+def test_a_backbone_may_lack_the_allowed_tensors(tiny, tmp_path):
     source, to = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
     tensors = {
         name: value
@@ -80,7 +80,7 @@ def test_a_backbone_lacks_what_was_allowed(tiny, tmp_path):
     same(load_file(to), tensors)
 
 
-def test_a_real_file_goes_in_with_layer4_named(reference, tmp_path):
+def test_a_real_file_is_converted_if_layer4_may_be_missing(reference, tmp_path):
     name = "weights/resnet50_imagenet_to_layer3.safetensors"
     source, to = reference.parent / name, tmp_path / "out.safetensors"
     if not source.exists():
@@ -100,9 +100,7 @@ def test_a_real_file_goes_in_with_layer4_named(reference, tmp_path):
 @pytest.mark.parametrize(
     ("network", "seed"), [(None, 1), ("teacher", 1), ("student", 0)]
 )
-def test_a_run_goes_out_and_comes_back_bit_by_bit(
-    workdir, tmp_path, network, seed
-):
+def test_export_and_import_of_a_run_are_exact(workdir, tmp_path, network, seed):
     to = tmp_path / "out.safetensors"
     said = weights.export(str(workdir), to, network=network)
     assert f"the {network or 'teacher'} after 3 steps" in said
@@ -121,7 +119,7 @@ def test_a_run_goes_out_and_comes_back_bit_by_bit(
     assert again.read_bytes() == to.read_bytes()
 
 
-def test_torch_reads_what_was_exported(workdir, tiny, tmp_path):
+def test_torch_reads_the_exported_file(workdir, tiny, tmp_path):
     with warnings.catch_warnings(action="ignore"):
         torch = pytest.importorskip("torch", minversion="2.6")
     to = tmp_path / "out.pth"
@@ -135,7 +133,7 @@ def test_torch_reads_what_was_exported(workdir, tiny, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, back, tiny)
 
 
-def test_a_run_or_file_that_has_not_what_is_asked(workdir, tmp_path):
+def test_a_missing_run_or_network_or_file_type_is_refused(workdir, tmp_path):
     to = tmp_path / "out.safetensors"
     with pytest.raises(FileNotFoundError, match="not the --workdir of a run"):
         weights.export(str(tmp_path), to)
@@ -146,7 +144,7 @@ def test_a_run_or_file_that_has_not_what_is_asked(workdir, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
+def test_the_command_answers_a_mistake_in_one_line(tmp_path):
     path = tmp_path / "w.safetensors"
     path.write_bytes(b"<html>")
     result = subprocess.run(
@@ -164,4 +162,5 @@ def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
     )
     assert result.returncode == 1
     (line,) = result.stderr.strip().splitlines()
-    assert line.startswith(f"ipixmatch_jax: {path} is neither a safetensors")
+    module = "python -m ipixmatch_jax.models.pretrained"
+    assert line.startswith(f"{module}: {path} is neither a safetensors")

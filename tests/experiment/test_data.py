@@ -1,6 +1,4 @@
-"""What the parts of a run make of a data set that names its own classes."""
-
-import json
+"""The parts of a run take their classes from the data set."""
 
 import numpy as np
 import pytest
@@ -8,15 +6,17 @@ from PIL import Image
 
 from ipixmatch_jax.configs import folder
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.sweep.programs import Programs, program_key
-from ipixmatch_jax.training import setup
+from ipixmatch_jax.experiment.resolve import program_key, resolve
+from ipixmatch_jax.experiment.resume import check_resume
+from ipixmatch_jax.experiment.validate import check_config
+from ipixmatch_jax.sweep.programs import Programs
+from tests.tiny_run import build
 
 
 @pytest.fixture
 def config(tmp_path):
-    """Of a folder with four images, three masks and three classes."""
+    """The config of a folder of four images, three masks, three classes."""
     rng = np.random.default_rng(0)
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
@@ -30,26 +30,29 @@ def config(tmp_path):
     c = folder.get_config("tiny")
     c.data.root = str(tmp_path)
     c.mesh.data = 1
-    c.lock()  # as the command line's configs are
     return c
 
 
 def test_the_number_of_classes_comes_from_the_data(config, tmp_path):
-    validate.check(config)
-    built = setup.build(config)
-    assert config.model.num_classes == built.network.num_classes == 3
+    check_config(config)
+    assert build(config).network.num_classes == 3
+    data = open_data(config)
+    resolved = resolve(config, data)
+    assert (config.model.num_classes, resolved.model.num_classes) == (0, 3)
     # A resumed run begins from 0 again, and is the same run.
-    saved.save(config, tmp_path)
+    saved.save_config(resolved, tmp_path)
     again = folder.get_config("tiny")
     again.data.root = config.data.root
-    open_data(again)
-    saved.check_resume(again, tmp_path)
+    earlier = saved.load_config(tmp_path)
+    assert resolve(again, data, earlier).model.num_classes == 3
+    again.mesh.data = 1
+    assert check_resume(earlier, resolve(again, data), tmp_path) == []
 
 
-def test_a_number_that_is_not_the_datas_is_refused(config):
+def test_another_number_of_classes_is_refused(config):
     config.model.num_classes = 1
     with pytest.raises(ValueError, match="folder has 3 classes"):
-        open_data(config)
+        resolve(config, open_data(config))
 
 
 def test_the_hold_out_is_a_field(config):
@@ -62,9 +65,10 @@ def test_a_sweep_opens_it_once_and_gives_every_cell_its_classes(config):
     shared = Programs()
     other = config.copy_and_resolve_references()
     other.seed = 1
-    assert shared.open_data(config) is shared.open_data(other)
-    assert config.model.num_classes == other.model.num_classes == 3
+    data = shared.open_data(config)
+    assert shared.open_data(other) is data
+    assert resolve(other, data).model.num_classes == 3
     third = other.copy_and_resolve_references()
     third.data.holdout = 0.6
     assert len(shared.open_data(third).val) == 2
-    assert "holdout" not in json.loads(program_key(third))["data"]
+    assert "holdout" not in program_key(resolve(third, data))

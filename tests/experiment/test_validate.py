@@ -1,4 +1,4 @@
-"""Fields on channels, normalisation and class weights: what is refused."""
+"""Refused values of channels, normalisation and class weights."""
 
 import json
 
@@ -10,6 +10,7 @@ from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import parse_class_weights, resolve
 from ipixmatch_jax.sweep import grid
 
 
@@ -19,13 +20,13 @@ def refused(match, make=folder.get_config, **changes):
         {f.replace("__", "."): v for f, v in changes.items()}
     )
     with pytest.raises(ValueError, match=match):
-        validate.check(config)
+        validate.check_config(config)
 
 
 def test_what_does_not_go_together_is_one_sentence():
-    refused(r"data.channels=5 is unknown; .* 3, 1, 2, 4", data__channels=5)
+    refused(r"data.channels=5 is unknown; .* 1, 2, 3, 4", data__channels=5)
     refused(r"add --config.data.normalisation=data", data__channels=4)
-    refused(r"nor beside config.data.mean", data__mean="0.4,0.4,0.4")
+    refused(r"nor with config.data.mean", data__mean="0.4,0.4,0.4")
     data = {"data__normalisation": "data"}
     refused(r"data.mean='0.4,0.4' is not 3", data__mean="0.4,0.4", **data)
     refused(r"go together", data__mean="0.4,0.4,0.4", **data)
@@ -46,7 +47,7 @@ def test_what_does_not_go_together_is_one_sentence():
 def test_weights_need_a_cross_entropy_and_numbers():
     for name in ("ohem", "dice"):
         refused(
-            f"labelled={name} has none to weight",
+            f"labelled={name} does not use",
             loss__labelled=name,
             loss__class_weights="balanced",
         )
@@ -57,27 +58,27 @@ def test_weights_need_a_cross_entropy_and_numbers():
     refused(r"weights no class", loss__class_weights="")
 
 
-def test_as_many_weights_as_classes():
+def test_another_number_of_weights_than_classes_is_refused():
     config = shapes_config.get_config()
     config.loss.class_weights = "1,2,3"
     with pytest.raises(ValueError, match=r"class_weights='1,2,3' is not 6"):
-        open_data(config)
+        resolve(config, open_data(config))
     config.loss.class_weights = "1,2,3,4,5,6"
-    assert len(open_data(config).class_names) == 6
+    resolved = resolve(config, open_data(config))
+    assert parse_class_weights(resolved) == (1, 2, 3, 4, 5, 6)
 
 
-def test_a_sweep_continues_what_was_measured(tmp_path, monkeypatch):
+def test_a_sweep_continues_with_the_measured_values(tmp_path, monkeypatch):
     monkeypatch.setattr(shapes, "TRAIN", 32)
     config = shapes_config.get_config()
     config.data.normalisation = "data"
     config.loss.class_weights = "balanced"
     (cell,) = grid.make(config, ["seed=0"], None, tmp_path).cells
-    begun = cell.config.copy_and_resolve_references()
-    open_data(begun)
+    begun = resolve(cell.config, open_data(cell.config))
     assert begun.data.mean.count(",") == begun.data.std.count(",") == 2
     assert begun.loss.class_weights.count(",") == 5
     cell.workdir.mkdir(parents=True)
-    configuration.save(begun, cell.workdir)
+    configuration.save_config(begun, cell.workdir)
     grid.make(config, ["seed=0"], None, tmp_path)
     path = cell.workdir / configuration.FILE
     saved = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""A host whose cluster programs are replaced; see launch_host.py."""
+"""A host with stand-ins for cluster programs; see launch_host.py."""
 
 import signal
 
@@ -9,8 +9,8 @@ from tests.launch.launch_host import Host
 
 @pytest.fixture
 def host(tmp_path):
-    # A suite in the background ignores SIGINT, and bash cannot trap what was
-    # ignored when it began.
+    # A test suite in the background ignores SIGINT, and bash cannot trap a
+    # signal that was ignored when it started.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield Host(tmp_path)
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""The launchers on this host: real bash, programs of clusters replaced."""
+"""Runs the launchers in bash, with stand-ins for cluster programs."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ LAUNCH = pathlib.Path(__file__).resolve().parents[2] / "launch"
 
 
 class Host:
-    """A folder with stand-ins that come first on PATH, and what they saw."""
+    """A folder of stand-ins, first on PATH, and a record of their calls."""
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
@@ -22,7 +22,7 @@ class Host:
         }
 
     def program(self, name: str, body: str = "") -> pathlib.Path:
-        """A bash stand-in that notes its words, one call a line."""
+        """Makes a stand-in in bash that records its arguments per call."""
         path = self.folder / "bin" / name
         path.write_text(
             "#!/usr/bin/env bash\n"
@@ -33,7 +33,7 @@ class Host:
         return path
 
     def seen(self, name: str) -> list[list[str]]:
-        """The words of each call of a stand-in."""
+        """The arguments of each call of a stand-in."""
         if not self.calls.exists():
             return []
         lines = self.calls.read_text().splitlines()
@@ -48,9 +48,9 @@ class Host:
     def start(
         self, script: str, *words, **options
     ) -> Iterator[subprocess.Popen]:
-        """A launcher, started; options as Popen takes them.
+        """Starts a launcher; options are those of Popen.
 
-        A test that fails meanwhile kills it instead of waiting for its end.
+        If the test fails meanwhile, the launcher is killed.
         """
         with subprocess.Popen(
             ["bash", str(LAUNCH / script), *map(str, words)],

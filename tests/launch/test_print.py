@@ -1,4 +1,4 @@
-"""Dry runs: the very commands, and nothing is run."""
+"""With --print the launchers show their commands and run none."""
 
 import shlex
 
@@ -45,14 +45,14 @@ def commands(out):
         ),
     ],
 )
-def test_one_host(dry, words, settings):
+def test_local_prints_the_restarted_training(dry, words, settings):
     out = dry("local.sh", *words, "--tries", "5")
     training = [".venv/bin/python", *MAIN, "--num_processes=1", *TRAINING]
     restart = ["launch/restart.sh", "--tries", "5", "--", *settings]
     assert commands(out) == [["cd", str(ROOT)], restart + training]
 
 
-def test_slurm(dry):
+def test_slurm_prints_its_sbatch_command(dry):
     out = dry("slurm.sh", "--nodes", "4", "--gpus", "8", "--notice", "120")
     (words,) = commands(out)
     assert words[0] == "sbatch"
@@ -67,7 +67,7 @@ def test_slurm(dry):
     } < set(words)
 
 
-def test_a_tpu_slice(dry):
+def test_tpu_prints_its_gcloud_commands(dry):
     place = ["--name", "mine", "--zone", "z-b", "--project", "p"]
     where = ["--zone=z-b", "--project=p"]
     queue = ["gcloud", "compute", "tpus", "queued-resources"]
@@ -99,7 +99,7 @@ def test_a_tpu_slice(dry):
     assert "--worker=3" in logs
 
 
-def test_watching_a_slice_prints_all_that_it_may_do(dry):
+def test_tpu_watch_prints_everything_that_it_may_do(dry):
     words = ["--name", "mine", "--zone", "z-b", "--type", "v5litepod-16"]
     out = dry("tpu.sh", "watch", *words)
     actions = [words[4] for words in commands(out) if words[0] == "gcloud"]
@@ -160,7 +160,7 @@ def test_kubernetes_with_a_tpu_slice(dry):
     assert container["resources"] == {"limits": {"google.com/tpu": 4}}
 
 
-def test_words_of_a_person_are_not_kubernetes_variables(host):
+def test_flags_are_not_expanded_as_kubernetes_variables(host):
     words = ["--print", "--", '--x=$(HOME) "q" \\']
     code, out, _ = host.run("kubernetes.sh", *PLACE, *words)
     assert code == 0
@@ -173,17 +173,17 @@ def test_words_of_a_person_are_not_kubernetes_variables(host):
     ("script", "words", "sentence"),
     [
         ("local.sh", ["--gpus", "all", "--", "x"], "--gpus=all is not like"),
-        ("local.sh", ["--platform", "x", "--", "x"], "--platform is cpu"),
-        ("local.sh", ["--platform", "cpu"], "no flags of the training"),
-        ("local.sh", ["--config=x"], "not understood: --config=x; flags of"),
+        ("local.sh", ["--platform", "x", "--", "x"], "--platform must be cpu"),
+        ("local.sh", ["--platform", "cpu"], "give the flags of the training"),
+        ("local.sh", ["--config=x"], "unknown option --config=x; put the"),
         ("slurm.sh", ["--nodes", "two", "--", "x"], "--nodes=two is not a"),
-        ("slurm.sh", [], "no flags of the training after --."),
-        ("tpu.sh", ["fly"], "the action 'fly' is none of those"),
+        ("slurm.sh", [], "give the flags of the training after --."),
+        ("tpu.sh", ["fly"], "unknown action 'fly'; --help lists"),
         ("tpu.sh", ["run"], "--name '' is not lower-case"),
-        ("tpu.sh", ["state", "--name", "a"], "no --zone, such as"),
-        ("tpu.sh", ["create", "--name=a"], "not understood: --name=a"),
+        ("tpu.sh", ["state", "--name", "a"], "--zone is missing, for example"),
+        ("tpu.sh", ["create", "--name=a"], "unknown option --name=a"),
         ("kubernetes.sh", ["--", "x"], "--name '' is not lower-case"),
-        ("kubernetes.sh", ["--name", "a", "--", "x"], "no --image."),
+        ("kubernetes.sh", ["--name", "a", "--", "x"], "--image is missing."),
         (
             "kubernetes.sh",
             [*PLACE, "--tpus", "4", "--", "x"],
@@ -191,7 +191,9 @@ def test_words_of_a_person_are_not_kubernetes_variables(host):
         ),
     ],
 )
-def test_what_is_wrong_is_one_sentence(host, script, words, sentence):
+def test_a_wrong_option_is_refused_in_one_sentence(
+    host, script, words, sentence
+):
     code, out, err = host.run(script, *words)
     assert (code, out) == (2, "")
     assert err.startswith(f"{script}: {sentence}")

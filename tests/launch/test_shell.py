@@ -1,4 +1,4 @@
-"""Every launcher parses, and shellcheck has nothing to say where it is."""
+"""Every launcher parses, and shellcheck finds nothing if it is installed."""
 
 import shutil
 import subprocess
@@ -11,11 +11,11 @@ SCRIPTS = sorted(LAUNCH.glob("*.sh"))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_bash_parses_it(script):
+def test_bash_parses_the_script(script):
     subprocess.run(["bash", "-n", str(script)], check=True)
 
 
-def test_shellcheck_has_nothing_to_say():
+def test_shellcheck_finds_nothing():
     shellcheck = shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed")
@@ -30,7 +30,7 @@ def test_shellcheck_has_nothing_to_say():
 
 
 @pytest.mark.parametrize("name", ["local", "slurm", "tpu", "kubernetes"])
-def test_the_help_is_the_comment_at_its_head(host, name):
+def test_the_help_is_the_comment_at_the_top(host, name):
     code, out, _ = host.run(f"{name}.sh", "--help")
     assert code == 0
     assert f"launch/{name}.sh [--print]" in out

@@ -1,4 +1,4 @@
-"""Slurm's part played on this host: requeued or not, and two processes."""
+"""The Slurm job with stand-ins for Slurm's commands."""
 
 import json
 import os
@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-# One task a node, all of them here; ends with the highest code.
+# Stand-in for srun: one task per node, all on this host; ends with the highest
+# exit code.
 SRUN = """
 while [[ $1 == --* ]]; do shift; done
 for ((id = 0; id < SLURM_NTASKS; id++)); do
@@ -24,7 +25,8 @@ done
 exit "$highest"
 """
 
-# Runs the job at once, in the folder and with the nodes that were asked for.
+# Stand-in for sbatch: runs the job at once, in the requested folder and with
+# the requested number of nodes.
 SBATCH = """
 while [[ $1 == --* ]]; do
   case $1 in
@@ -42,7 +44,7 @@ def slurm(host):
     host.program("srun", SRUN)
     host.program("sbatch", SBATCH)
     host.program("scontrol")
-    # The port of process 0 follows from the job's number.
+    # The port of process 0 is derived from the job id.
     job = str(os.getpid())
     host.environment |= {"SLURM_JOB_ID": job}
     return host
@@ -58,7 +60,7 @@ def slurm(host):
         (0, "RUNNING", False),
     ],
 )
-def test_what_goes_back_into_the_queue(slurm, code, state, requeued):
+def test_which_jobs_go_back_into_the_queue(slurm, code, state, requeued):
     slurm.program("squeue", f"echo {state}")
     training = slurm.program("training", f"exit {code}")
     slurm.environment["PYTHON"] = str(training)
@@ -73,7 +75,7 @@ def test_what_goes_back_into_the_queue(slurm, code, state, requeued):
 
 def test_two_processes_save_together_and_go_back_into_the_queue(slurm):
     workdir = slurm.folder / "run"
-    # One of them is told to stop once a step has been written down.
+    # One process gets SIGTERM once a step has been logged.
     metrics = workdir / "metrics.jsonl"
     until = f'(until [[ -s "{metrics}" ]]; do sleep 0.1; done'
     told = f'{until}; kill -s TERM "${{tasks[1]}}") &\ntrap'
@@ -83,7 +85,7 @@ def test_two_processes_save_together_and_go_back_into_the_queue(slurm):
         "PYTHON": sys.executable,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
-        # A few steps are not worth a good compilation.
+        # Few steps: compiling without optimisation is quicker overall.
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     code, out, err = slurm.run(

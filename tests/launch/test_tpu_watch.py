@@ -1,4 +1,4 @@
-"""TPU slices with a stand-in for gcloud: preempted, restarted, ended."""
+"""tpu.sh with a stand-in for gcloud: preempted, restarted, ended."""
 
 import shlex
 import time
@@ -10,8 +10,8 @@ from tests.launch.launch_host import LAUNCH
 PLACE = ["--name", "mine", "--zone", "z-b"]
 TRAINING = ["--config", "a b.py", "--workdir", "it's"]
 
-# `list` answers with the next line of $HOST/states, and so does an ssh that
-# asks for the exit code with $HOST/results.
+# `list` answers with the next line of $HOST/states; an ssh that asks for the
+# exit code answers with the next line of $HOST/results.
 ANSWERS = """
 next() { head -n 1 "$HOST/$1"; sed -i 1d "$HOST/$1"; }
 case "$4 $*" in
@@ -20,7 +20,7 @@ case "$4 $*" in
 esac
 """
 
-# ssh runs its command here, with the home of a worker.
+# ssh runs its command here, in a folder that stands for a worker's home.
 WORKER = """
 for word in "$@"; do
   case $word in
@@ -31,7 +31,7 @@ done
 
 
 def actions(host):
-    """What gcloud was asked for, the questions left out."""
+    """The actions that gcloud was asked for, without the queries."""
     names = []
     for words in host.seen("gcloud"):
         command = words[-1] if words[3] == "ssh" else ""
@@ -76,7 +76,7 @@ def actions(host):
     ],
     ids=["preempted", "saved and failed", "no capacity"],
 )
-def test_watch(host, states, results, expected, done):
+def test_watch_acts_on_each_state(host, states, results, expected, done):
     host.program("gcloud", ANSWERS)
     host.program("git")
     (host.folder / "states").write_text("".join(f"{s}\n" for s in states))
@@ -89,7 +89,7 @@ def test_watch(host, states, results, expected, done):
     assert actions(host) == done
 
 
-def test_no_answer_is_not_an_absent_slice(host):
+def test_a_failing_gcloud_is_not_taken_for_a_missing_slice(host):
     host.program("gcloud", "exit 1")
     words = ["watch", *PLACE, "--type", "v5litepod-16", "--pause", 0]
     code, _, err = host.run("tpu.sh", *words, "--", *TRAINING)
@@ -100,7 +100,7 @@ def test_no_answer_is_not_an_absent_slice(host):
 
 
 @pytest.mark.parametrize("action", ["create", "run", "result", "stop"])
-def test_what_is_printed_is_what_is_run(host, action):
+def test_the_printed_commands_are_those_that_run(host, action):
     host.program("gcloud")
     words = [action, *PLACE, "--type", "v5litepod-16", "--spot"]
     words += ["--setup", "echo 'x'"]
@@ -138,7 +138,7 @@ def test_a_training_on_a_worker_runs_in_the_background(host):
     )
     (checkout / ".venv" / "bin" / "python").symlink_to(training)
     ask_until(host, "none")
-    # The second time ends the first.
+    # The second start ends the first training.
     for _ in range(2):
         code, _, _ = host.run("tpu.sh", "run", *PLACE, "--", *TRAINING)
         assert code == 0

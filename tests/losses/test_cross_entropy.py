@@ -16,7 +16,7 @@ def log_softmax(x):
 
 
 def pixel_losses(logits, labels):
-    """A slow loop: {(b, i, j): cross entropy} of the labelled pixels."""
+    """{(b, i, j): cross entropy} of the labelled pixels, by a slow loop."""
     log_probs = log_softmax(logits.astype(np.float64))
     return {
         place: -log_probs[(*place, labels[place])]
@@ -64,7 +64,7 @@ def test_no_labelled_pixel_gives_zero_and_a_zero_gradient(loss):
 
 
 def slow_weighted(logits, labels, weights):
-    """Torch's weighted mean: over the sum of the pixels' weights."""
+    """Weighted mean as in torch: divided by the sum of the weights."""
     losses = pixel_losses(logits, labels)
     total = sum(weights[labels[p]] * losses[p] for p in losses)
     return total / sum(weights[labels[p]] for p in losses)
@@ -85,7 +85,7 @@ def test_weights_are_divided_by_their_sum_over_the_pixels():
     np.testing.assert_allclose(gradient, slope / each.sum(), atol=1e-7)
 
 
-def test_equal_weights_weight_nothing_and_zero_ones_give_zero():
+def test_equal_weights_change_nothing_and_zero_weights_give_zero():
     logits, labels = draw(6)
     weighted = cross_entropy.weighted_cross_entropy
     np.testing.assert_allclose(
@@ -108,7 +108,7 @@ def slow_ohem(logits, labels, threshold, min_kept):
 
 @pytest.mark.parametrize("min_kept", [0, 3, 20, 35, 1000])
 @pytest.mark.parametrize("threshold", [0.05, 0.7])
-def test_ohem_keeps_what_the_slow_loop_keeps(threshold, min_kept):
+def test_ohem_keeps_the_pixels_of_the_slow_loop(threshold, min_kept):
     logits, labels = draw(2)
     actual = cross_entropy.ohem_cross_entropy(
         logits, labels, threshold=threshold, min_kept=min_kept
@@ -117,7 +117,7 @@ def test_ohem_keeps_what_the_slow_loop_keeps(threshold, min_kept):
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-def test_ohem_is_the_references(reference):
+def test_ohem_equals_the_reference(reference):
     golden = np.load(reference / "golden_resnet50.npz")["ohem"]
     rng = np.random.default_rng(zlib.crc32(b"ohem"))
     logits = 3 * rng.standard_normal((2, 19, 40, 40)).astype(np.float32)
@@ -153,7 +153,7 @@ def test_masked_cross_entropy_divides_by_valid_pixels():
     )
 
 
-def test_squared_difference_is_the_loop():
+def test_squared_difference_equals_the_slow_loop():
     rng = np.random.default_rng(8)
     student, teacher = 3 * rng.standard_normal((2, 2, 4, 5, 3))
     valid = rng.random((2, 4, 5)) < 0.7

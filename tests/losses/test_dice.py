@@ -1,4 +1,4 @@
-"""Soft Dice against a NumPy loop in float64, and over devices."""
+"""Soft Dice against a NumPy loop in float64, and on several devices."""
 
 import jax
 import jax.numpy as jnp
@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.losses import cross_entropy, dice, labelled
+from ipixmatch_jax.losses import cross_entropy, dice
+from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, LossSettings
 
 
 def slow_dice(logits, labels):
-    """Class by class and pixel by pixel, from the definition."""
+    """Dice from its definition, class by class and pixel by pixel."""
     overlap, sizes, classes = {}, {}, set()
     for place in np.ndindex(labels.shape):
         if labels[place] == 255:
@@ -28,7 +29,7 @@ def slow_dice(logits, labels):
 
 
 def draw(seed, shape=(2, 3, 4), classes=3):
-    """Logits and labels; the last class is nowhere, a third is ignored."""
+    """Logits and labels without the last class; a third of them is ignored."""
     rng = np.random.default_rng(seed)
     logits = 2 * rng.standard_normal((*shape, classes))
     labels = rng.integers(0, classes - 1, shape)
@@ -37,7 +38,7 @@ def draw(seed, shape=(2, 3, 4), classes=3):
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
-def test_value_and_gradient_are_the_loops(classes):
+def test_value_and_gradient_equal_the_slow_loops(classes):
     logits, labels = draw(classes, classes=classes)
     value, gradient = jax.value_and_grad(dice.dice_loss)(
         jnp.float32(logits), jnp.asarray(labels)
@@ -53,12 +54,12 @@ def test_value_and_gradient_are_the_loops(classes):
     assert not gradient[labels == 255].any()
 
 
-def test_by_hand_at_its_ends_and_between():
+def test_values_calculated_by_hand():
     labels = np.array([[[0, 0, 0, 1]]], np.uint8)
     sure = 60 * np.eye(2)[labels]
     assert dice.dice_loss(sure, labels) < 1e-25
     np.testing.assert_allclose(dice.dice_loss(-sure, labels), 1)
-    # Half sure everywhere: 1 - 2 * 1.5 / (3 + 2) and 1 - 2 * 0.5 / (1 + 2).
+    # Probability 1/2 everywhere: 1 - 2 * 1.5 / (3 + 2), 1 - 2 * 0.5 / (1 + 2).
     np.testing.assert_allclose(
         dice.dice_loss(0 * sure, labels), (2 / 5 + 2 / 3) / 2, rtol=1e-6
     )
@@ -73,7 +74,7 @@ def test_nothing_labelled_gives_zero_and_a_zero_gradient():
     assert value == 0 and not gradient.any()
 
 
-def test_a_crop_of_background_alone_still_teaches_it():
+def test_a_crop_of_background_only_still_has_a_gradient():
     logits, labels = draw(2)
     labels[:] = 0
     gradient = jax.grad(dice.dice_loss)(
@@ -83,13 +84,13 @@ def test_a_crop_of_background_alone_still_teaches_it():
 
 
 def test_small_errors_keep_their_digits():
-    """1 - 2PY / (P + Y) as it stands would leave none of 1e-7."""
+    """Computed directly, 1 - 2PY / (P + Y) would lose a loss of 1e-7."""
     labels = np.zeros((1, 8, 8), np.uint8)
     logits = np.zeros((1, 8, 8, 2))
     logits[..., 0] = 16
     np.testing.assert_allclose(
         dice.dice_loss(jnp.float32(logits), labels),
-        # Of class 0 alone: q = e^-16 / (1 + e^-16), and q / (2 - q).
+        # Only class 0: with q = e^-16 / (1 + e^-16) the loss is q / (2 - q).
         1 / (1 + 2 * np.exp(16)),
         rtol=1e-5,
     )
@@ -98,13 +99,11 @@ def test_small_errors_keep_their_digits():
 @pytest.mark.parametrize("name", ["dice", "ce+dice"])
 def test_eight_devices_are_one(name):
     """The overlap is pooled over the whole batch, however it is cut."""
-    loss = labelled.make(
-        name, class_weights=(0.3, 2.0, 1.0), ohem_threshold=0.7, ohem_min_kept=0
-    )
-    if name == "dice":
-        loss = labelled.make(name, ohem_threshold=0.7, ohem_min_kept=0)
+    entry = LABELLED_LOSSES[name]
+    weights = (0.3, 2.0, 1.0) if entry.takes_class_weights else ()
+    loss = entry.build(LossSettings(weights))
     logits, labels = draw(3, (8, 4, 5))
-    labels[:3] = 0  # some devices see one class alone
+    labels[:3] = 0  # some devices see a single class
     both = []
     for count in (1, 8):
         mesh = sharding.make_mesh(count, 1)
@@ -114,10 +113,10 @@ def test_eight_devices_are_one(name):
     np.testing.assert_allclose(both[0][1], both[1][1], atol=1e-8)
 
 
-def test_names_of_a_config_give_their_losses():
+def test_the_names_in_a_config_choose_the_losses():
     logits, labels = draw(4)
     logits = jnp.float32(logits)
-    settings = {"ohem_threshold": 0.7, "ohem_min_kept": 5}
+    settings = LossSettings(ohem_threshold=0.7, ohem_min_kept=5)
     weights = (0.5, 4.0, 1.0)
     ce, soft = (
         cross_entropy.cross_entropy(logits, labels),
@@ -131,8 +130,9 @@ def test_names_of_a_config_give_their_losses():
     )
     expected = {"ce": ce, "ohem": hard, "dice": soft, "ce+dice": ce + soft}
     for name, value in expected.items():
-        loss = labelled.make(name, **settings)
+        loss = LABELLED_LOSSES[name].build(settings)
         np.testing.assert_allclose(loss(logits, labels), value, rtol=1e-5)
     for name, value in (("ce", weighted), ("ce+dice", weighted + soft)):
-        loss = labelled.make(name, class_weights=weights, **settings)
+        weighting = settings._replace(class_weights=weights)
+        loss = LABELLED_LOSSES[name].build(weighting)
         np.testing.assert_allclose(loss(logits, labels), value, rtol=1e-5)

@@ -6,7 +6,7 @@ from ipixmatch_jax.methods.base import Views
 
 
 def draw_views(seed, b=4, side=6):
-    """Two strong views of random images; some padding, some empty boxes."""
+    """Draws views with two strong views, some padding and some empty boxes."""
     rng = np.random.default_rng(seed)
     shape = (4, b, side, side, 3)
     labelled, weak, *strong = np.float32(rng.standard_normal(shape))
@@ -29,7 +29,7 @@ def draw_views(seed, b=4, side=6):
 
 
 def widen(views):
-    """The same views with images in float64."""
+    """Converts the images of views to float64."""
     return views._replace(
         labelled=np.float64(views.labelled),
         weak=np.float64(views.weak),
@@ -38,7 +38,7 @@ def widen(views):
 
 
 class Network:
-    """Passes of the pixel network; its statistic moves with each."""
+    """The pixel network in float64; a training pass updates its statistic."""
 
     def __init__(self, variables):
         params = variables["params"]
@@ -50,13 +50,13 @@ class Network:
         return (images - self.mean) @ self._w + self._b
 
     def train(self, *batches):
-        """Logits of batches that share a pass."""
+        """Logits of several batches in one training pass."""
         images, mean = self._centred(batches)
         self.mean = 0.9 * self.mean + 0.1 * mean
         return [x @ self._w + self._b for x in images]
 
     def dropped(self, batches, masks):
-        """Logits of the last of them with masked features; no update."""
+        """Logits of the last batch with masked features; updates nothing."""
         images, _ = self._centred(batches)
         first, last = masks
         x = (images[-1] * first + images[-1] * last) / 2
@@ -77,7 +77,7 @@ def softmax(x):
 
 
 def cut_mix(x, box):
-    """The neighbour's pixels inside each image's box."""
+    """Pastes the neighbour's pixels into each image's box."""
     mixed = x.copy()
     for i, (top, left, bottom, right) in enumerate(box):
         partner = i + 1 if i % 2 == 0 else i - 1
@@ -98,7 +98,7 @@ def cross_entropy(logits, labels):
 
 
 def hard_loss(logits, target, valid, threshold):
-    """Confident pixels' cross entropy over the count of valid ones."""
+    """Cross entropy of the confident pixels over the number of valid ones."""
     log_q, total = log_softmax(logits), 0.0
     for place in np.ndindex(valid.shape):
         confidence = softmax(target[place]).max()

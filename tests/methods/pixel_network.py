@@ -1,4 +1,4 @@
-"""A network of one matrix per pixel, for tests that need no convolution."""
+"""A network without convolution: one matrix, applied to each pixel."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +7,7 @@ import numpy as np
 def forward(variables, images, train, perturb=None):
     """Logits of (images - mean) @ w + b; the mean is the batch statistic.
 
-    The features are images - mean twice over, as c1 and as c4, and the
-    decoder takes their mean.
+    The features c1 and c4 are both images - mean; the decoder averages them.
     """
     params, stats = variables["params"], variables["batch_stats"]
     mean = images.mean((0, 1, 2)) if train else stats["mean"]

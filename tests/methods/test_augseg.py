@@ -33,7 +33,7 @@ def draw_views(seed, b=6, side=7):
     labelled_box, box = corners.reshape(2, b, 4).astype(np.int32)
     labelled_box[:4] = (1, 0, 6, 5)
     box[:4] = (0, 2, 5, 7)
-    # Surely injected, surely not, and as it comes.
+    # Probabilities of injection: 1, 0, 0, 1 and random ones.
     inject = np.float32([1, 0, 0, 1, *rng.random(b - 4)])
     drawn = {"inject": inject, "labelled_box": labelled_box}
     return Views(labelled, labels, weak, (strong,), (box,), valid, drawn)
@@ -63,7 +63,7 @@ def slow_confidence(logits):
 
 
 def slow_mix(unlabelled, labelled, inject, labelled_box, box):
-    """`unlabelled` and `labelled` are lists of [B, H, W, ...] alike."""
+    """Mixes two lists of arrays [B, H, W, ...] by slow loops."""
     donors = [x.copy() for x in unlabelled]
     for i, (top, left, bottom, right) in enumerate(labelled_box):
         if inject[i]:
@@ -80,7 +80,7 @@ def slow_mix(unlabelled, labelled, inject, labelled_box, box):
 
 
 def slow(student, teacher, views):
-    """What the outcome should hold, by name."""
+    """{name: expected value} of the outcome."""
     labelled, weak = np.float64(views.labelled), np.float64(views.weak)
     if teacher is None:
         teacher = student
@@ -139,7 +139,7 @@ def call(student, teacher, views):
 
 
 @pytest.mark.parametrize("with_teacher", [True, False])
-def test_losses_targets_and_statistics_are_the_slow_loops(with_teacher):
+def test_losses_targets_and_statistics_equal_the_slow_loops(with_teacher):
     student = pixel_network.variables(0)
     teacher = pixel_network.variables(1) if with_teacher else None
     views = draw_views(2)
@@ -175,7 +175,7 @@ def test_jit_changes_nothing_and_the_teacher_has_no_gradient():
 
 
 def test_image_confidence_of_known_predictions():
-    """One-hot gives 1; even odds give 0; half of each, a half."""
+    """One-hot gives 1, a uniform distribution 0, half of each 0.5."""
     logits = np.zeros((3, 4, 4, CLASSES), np.float32)
     logits[0, ..., 1] = 100
     logits[2, :2, :, 3] = 100
@@ -196,13 +196,13 @@ def test_injected_pixels_reach_only_the_neighbour():
 
 
 def test_every_pixel_counts_in_the_divisor():
-    """Those without a label too."""
+    """Pixels without a label count too."""
     student, teacher = pixel_network.variables(6), pixel_network.variables(7)
     views = draw_views(8)
     drawn = views.drawn | {"inject": np.ones(6, np.float32)}
     whole = np.tile(np.int32([0, 0, 7, 7]), (6, 1))
     drawn["labelled_box"] = whole
-    # All that is seen is labelled, but nothing has a label.
+    # The visible part is injected from labelled images, without any label.
     views = views._replace(
         labels=np.full((6, 7, 7), 255, np.uint8), box=(whole,), drawn=drawn
     )
@@ -211,6 +211,6 @@ def test_every_pixel_counts_in_the_divisor():
     assert not outcome.consistency[0].valid.any()
     views.labels[:, 0] = 1
     outcome = call(student, teacher, views)
-    # One row of seven, always sure: a seventh of its mean cross entropy.
+    # One row of seven, always confident: a seventh of its mean cross entropy.
     log_q = log_softmax(np.float64(outcome.consistency[0].student_logits))
     close(outcome.metrics["loss_u"], -log_q[:, 0, :, 1].mean() / 7)

@@ -1,19 +1,20 @@
-"""Cross pseudo supervision against a float64 loop; the two in one tree."""
+"""Cross pseudo supervision against a float64 loop; two networks in a tree."""
 
 import functools
 
 import numpy as np
 
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
-from ipixmatch_jax.methods import two_students
 from ipixmatch_jax.methods.cps import cps
+from ipixmatch_jax.methods.networks import join_networks, split_networks
 from tests.methods import loops, pixel_network
 
+NAMES = ("student", "twin")
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
 def slow(both, views):
-    """Labelled losses, cross losses, targets, mixed logits, statistics."""
+    """Labelled and cross losses, targets, logits and statistics by loops."""
     views = loops.widen(views)
     networks = [loops.Network(variables) for variables in both]
     valid = loops.cut_mix(views.valid, views.box[0])
@@ -30,12 +31,12 @@ def slow(both, views):
     return losses_x, cross, targets, mixed, [n.mean for n in networks]
 
 
-def test_losses_targets_and_statistics_are_the_slow_loops():
+def test_losses_targets_and_statistics_equal_the_slow_loops():
     both = pixel_network.variables(0), pixel_network.variables(1)
     views = loops.draw_views(2)
     outcome = cps(
         pixel_network.forward,
-        two_students.variables(*both),
+        join_networks(dict(zip(NAMES, both, strict=True))),
         None,
         views,
         labelled_loss=cross_entropy,
@@ -50,15 +51,19 @@ def test_losses_targets_and_statistics_are_the_slow_loops():
         close(pair.student_logits, mixed[i])
         close(pair.teacher_logits, targets[1 - i])
     close(outcome.total, sum(losses_x) + 1.5 * sum(cross))
-    names = ("student", "twin")
-    for name, mean in zip(names, means, strict=True):
+    for name, mean in zip(NAMES, means, strict=True):
         close(outcome.batch_stats[name]["mean"], mean)
 
 
-def test_the_twins_come_apart_as_they_were_put_together():
+def test_networks_that_were_joined_are_split_again():
     both = pixel_network.variables(0), pixel_network.variables(1)
-    apart = two_students.networks(two_students.variables(*both))
-    assert list(apart) == ["student", "twin"]
-    assert apart["student"] == both[0]
-    assert apart["twin"] == both[1]
-    assert two_students.networks(both[0]) == {"student": both[0]}
+    networks = dict(zip(NAMES, both, strict=True))
+    joined = join_networks(networks)
+    assert set(joined["params"]) == set(NAMES)
+    assert split_networks(joined) == networks
+
+
+def test_a_network_alone_keeps_its_tree():
+    one = pixel_network.variables(0)
+    assert join_networks({"student": one}) is one
+    assert split_networks(one) == {"student": one}

@@ -1,4 +1,4 @@
-"""What holds of every method: gradients, and the inter-pixel term apart."""
+"""Gradients of every method, and the effect of the inter-pixel term."""
 
 import functools
 
@@ -7,21 +7,24 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
-from ipixmatch_jax.methods import two_students
+from ipixmatch_jax.methods.base import AVERAGED
+from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
-from ipixmatch_jax.training import optimiser, step
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
+from ipixmatch_jax.training import step
 from tests.methods import loops, pixel_network
 
-# Weight 0 and 0.3; everything else alike.
+# Weights 0 and 0.3; everything else is the same.
 TERM = functools.partial(
     step.InterPixel, "channel", "correlation", temperature=1.0, threshold=0.5
 )
-HOSTS = sorted(set(METHODS) - {"supervised"})
-TEACHERS = [(h, t) for h in HOSTS for t in (True, False)]
+HOSTS = sorted(name for name in METHODS if METHODS[name].compares_views)
 TEACHERS = [
-    (host, teacher)
-    for host, teacher in TEACHERS
-    if (host, teacher) not in {("mean_teacher", False), ("cps", True)}
+    (host, teacher == AVERAGED)
+    for host in HOSTS
+    for teacher in METHODS[host].teacher
 ]
 
 
@@ -40,7 +43,7 @@ def draw(host, seed):
 
 def bind(host):
     return functools.partial(
-        METHODS[host],
+        METHODS[host].loss,
         labelled_loss=cross_entropy,
         threshold=0.5,
         unlabelled_weight=1.0,
@@ -48,19 +51,19 @@ def bind(host):
 
 
 def student_of(host):
-    one = pixel_network.variables(0)
-    if host != "cps":
-        return one
-    return two_students.variables(one, pixel_network.variables(1))
+    names = METHODS[host].networks
+    return join_networks(
+        {name: pixel_network.variables(i) for i, name in enumerate(names)}
+    )
 
 
 @functools.cache
 def stepped(host, with_teacher, weight):
-    schedule = optimiser.poly_schedule(0.1, 10)
-    tx = optimiser.sgd(schedule, head_multiplier=1.0, weight_decay=0.0)
+    schedule = poly_schedule(0.1, 10)
+    tx = sgd(schedule, groups=faster_head(1.0), weight_decay=0.0)
     state = step.create_state(student_of(host), tx, with_teacher=with_teacher)
     if with_teacher:
-        # Otherwise teacher and student would agree from the start.
+        # Otherwise teacher and student would be equal at first.
         state = step.dataclasses.replace(
             state, teacher=pixel_network.variables(1)
         )
@@ -79,7 +82,7 @@ def stepped(host, with_teacher, weight):
 
 
 @pytest.mark.parametrize(("host", "with_teacher"), TEACHERS)
-def test_the_inter_pixel_term_changes_itself_alone(host, with_teacher):
+def test_the_inter_pixel_term_changes_no_other_loss(host, with_teacher):
     without, plain = stepped(host, with_teacher, 0.0)
     joined, metrics = stepped(host, with_teacher, 0.3)
     added = {"loss_ip", "inter_pixel_share"}
@@ -91,7 +94,7 @@ def test_the_inter_pixel_term_changes_itself_alone(host, with_teacher):
         metrics["loss"], plain["loss"] + 0.3 * metrics["loss_ip"], rtol=1e-5
     )
     assert metrics["grad_norm"] != plain["grad_norm"]
-    # The forward passes are the same ones, so are their statistics.
+    # The forward passes are the same, so their statistics are too.
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-6),
         joined.student["batch_stats"],
@@ -99,7 +102,9 @@ def test_the_inter_pixel_term_changes_itself_alone(host, with_teacher):
     )
 
 
-@pytest.mark.parametrize("host", sorted(set(HOSTS) - {"cps"}))
+@pytest.mark.parametrize(
+    "host", [h for h in HOSTS if AVERAGED in METHODS[h].teacher]
+)
 def test_the_teacher_gets_no_gradient(host):
     student, teacher = map(pixel_network.variables, (0, 1))
     views = draw(host, 6)
@@ -114,7 +119,7 @@ def test_the_teacher_gets_no_gradient(host):
     assert all(not np.any(g) for g in jax.tree.leaves(grads))
 
 
-def test_each_of_the_two_students_learns_from_the_others_labels_alone():
+def test_each_student_learns_only_from_the_others_labels():
     views = draw("cps", 7)
     student = student_of("cps")
 
@@ -130,7 +135,7 @@ def test_each_of_the_two_students_learns_from_the_others_labels_alone():
 
 @pytest.mark.parametrize("host", ["fixmatch", "unimatch", "augseg"])
 def test_a_student_that_labels_gets_no_gradient_through_its_labels(host):
-    """A label's logits, however they move, leave the loss where it is."""
+    """Changing the logits that give the labels does not change the loss."""
     student, views = pixel_network.variables(0), draw(host, 8)
     outcome = bind(host)(pixel_network.forward, student, None, views)
 
@@ -142,3 +147,20 @@ def test_a_student_that_labels_gets_no_gradient_through_its_labels(host):
     grads = jax.grad(targets)(student["params"])
     assert all(not np.any(g) for g in jax.tree.leaves(grads))
     assert np.isfinite(outcome.total)
+
+
+def test_what_each_method_needs():
+    """By hand, from the papers: teachers, networks, views to compare."""
+    both = ("ema", "shared")
+    needs = {
+        "supervised": (False, False, both, ("student",)),
+        "mean_teacher": (True, True, ("ema",), ("student",)),
+        "fixmatch": (True, True, both, ("student",)),
+        "unimatch": (True, True, both, ("student",)),
+        "augseg": (True, True, both, ("student",)),
+        "cps": (True, True, ("shared",), ("student", "twin")),
+    }
+    assert needs == {
+        name: (m.uses_unlabelled, m.compares_views, m.teacher, m.networks)
+        for name, m in METHODS.items()
+    }

@@ -20,7 +20,7 @@ close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
 def slow(student, teacher, views):
-    """(loss_x, loss_u, target logits, strong logits, statistic)."""
+    """(loss_x, loss_u, target logits, strong logits, statistic), by loops."""
     student, views = loops.Network(student), loops.widen(views)
     strong = loops.cut_mix(views.strong[0], views.box[0])
     if teacher is not None:
@@ -37,7 +37,7 @@ def slow(student, teacher, views):
 
 
 @pytest.mark.parametrize("with_teacher", [True, False])
-def test_losses_targets_and_statistics_are_the_slow_loops(with_teacher):
+def test_losses_targets_and_statistics_equal_the_slow_loops(with_teacher):
     student = pixel_network.variables(0)
     teacher = pixel_network.variables(1) if with_teacher else None
     views = loops.draw_views(2)
@@ -80,7 +80,7 @@ def test_confident_share_by_class_counts_the_weak_view():
         )
 
 
-def test_supervised_is_the_labelled_loss_alone():
+def test_supervised_is_the_labelled_loss_only():
     student, views = pixel_network.variables(0), loops.draw_views(4)
     labelled = Views(views.labelled, views.labels)
     outcome = supervised(

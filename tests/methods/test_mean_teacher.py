@@ -12,7 +12,7 @@ close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
 def slow(student, teacher, views):
-    """(loss_x, loss_u, target, mixed logits, valid, statistic)."""
+    """(loss_x, loss_u, target, mixed logits, valid, statistic), by loops."""
     student, views = loops.Network(student), loops.widen(views)
     (labelled,) = student.train(views.labelled)
     (mixed,) = student.train(loops.cut_mix(views.strong[0], views.box[0]))
@@ -29,7 +29,7 @@ def slow(student, teacher, views):
     return loss_x, loss_u, target, mixed, valid, student.mean
 
 
-def test_losses_targets_and_statistics_are_the_slow_loops():
+def test_losses_targets_and_statistics_equal_the_slow_loops():
     student, teacher = map(pixel_network.variables, (0, 1))
     views = loops.draw_views(2)
     outcome = mean_teacher(

@@ -19,7 +19,7 @@ def test_confidence_is_the_largest_softmax():
 def test_neighbours_swap_in_pairs():
     x = np.arange(6)[:, None] * np.ones((1, 2))
     np.testing.assert_array_equal(
-        pseudo_labels.neighbours(x)[:, 0], [1, 0, 3, 2, 5, 4]
+        pseudo_labels.swap_neighbours(x)[:, 0], [1, 0, 3, 2, 5, 4]
     )
 
 
@@ -28,13 +28,16 @@ def test_paste_takes_the_partner_inside_the_box_only():
     box = np.array([[1, 2, 4, 5], [0, 0, 0, 0]], np.int32)
     expected = x.copy()
     expected[0, 1:4, 2:5] = 1
-    np.testing.assert_array_equal(pseudo_labels.paste(x, x + 1, box), expected)
     np.testing.assert_array_equal(
-        pseudo_labels.paste(x[..., 0], x[..., 0] + 1, box), expected[..., 0]
+        pseudo_labels.paste_boxes(x, x + 1, box), expected
+    )
+    np.testing.assert_array_equal(
+        pseudo_labels.paste_boxes(x[..., 0], x[..., 0] + 1, box),
+        expected[..., 0],
     )
 
 
-def test_of_several_boxes_an_odd_number_pastes():
+def test_a_pixel_inside_an_odd_number_of_boxes_is_pasted():
     x = np.zeros((1, 4, 6), np.float32)
     box = np.array([[[0, 0, 3, 4], [1, 2, 4, 6], [2, 3, 3, 4]]], np.int32)
     expected = np.float32(
@@ -46,5 +49,5 @@ def test_of_several_boxes_an_odd_number_pastes():
         ]
     )
     np.testing.assert_array_equal(
-        pseudo_labels.paste(x, x + 1, box)[0], expected
+        pseudo_labels.paste_boxes(x, x + 1, box)[0], expected
     )

@@ -11,7 +11,10 @@ from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.unimatch import Partner, unimatch
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.training import optimiser, setup, step
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
+from ipixmatch_jax.training import setup, step
 from tests import golden
 
 SHAPE = (2, 3, 65, 65)
@@ -39,7 +42,7 @@ def views():
 
 
 def with_partner(forward, student, teacher, views, **settings):
-    """UniMatch with the reference's partner views and dropout masks."""
+    """Binds the reference's partner views and dropout masks to UniMatch."""
     valid = np.ones((2, 65, 65), bool)
     valid[1, 58:] = False
     strong = [golden.images(f"u_s{k}_mix", SHAPE) for k in (1, 2)]
@@ -58,7 +61,7 @@ def with_partner(forward, student, teacher, views, **settings):
 def perturb(features):
     def drop(x, tag):
         masks = golden.uniform(tag, (4, x.shape[-1], 1, 1)) < 0.5
-        # Drawn for both labelled images, then both weak ones; ours alternate.
+        # Drawn for both labelled, then both weak images; ours alternate.
         masks = 2 * masks.reshape(2, 2, -1).swapaxes(0, 1).reshape(4, 1, 1, -1)
         return x * jnp.asarray(masks, x.dtype)
 
@@ -69,8 +72,8 @@ def perturb(features):
 @pytest.fixture(scope="module")
 def stepped():
     """The state before, the state after and the metrics, as NumPy."""
-    schedule = optimiser.poly_schedule(1e-3, 100)
-    tx = optimiser.sgd(schedule, head_multiplier=10.0, weight_decay=DECAY)
+    schedule = poly_schedule(1e-3, 100)
+    tx = sgd(schedule, groups=faster_head(10.0), weight_decay=DECAY)
     before = step.create_state(golden.variables(), tx, with_teacher=False)
     run = functools.partial(
         step.train_step,
@@ -98,7 +101,7 @@ def expected(reference):
 
 
 def by_name(params, names):
-    """Parameters (or what has their tree) in the reference's order."""
+    """Parameters, or a tree of the same form, in the reference's order."""
     tree = {"params": params, "batch_stats": {}}
     tensors = load.to_torch_names(tree)
     assert set(tensors) == set(names)
@@ -129,14 +132,14 @@ def test_every_gradient_norm(expected, stepped):
     np.testing.assert_allclose(norms, expected["step_grad_norm"], rtol=1e-2)
 
 
-def test_every_parameter_moves_as_the_references(expected, stepped):
+def test_every_parameter_changes_as_the_references(expected, stepped):
     before, after, _ = stepped
     names = expected["step_param_names"].tolist()
     old = by_name(before.student["params"], names)
     new = by_name(after.student["params"], names)
     moved = [b.sum() - a.sum() for a, b in zip(old, new, strict=True)]
     theirs = expected["step_param_sum"] - [a.sum() for a in old]
-    # Each of a tensor's values carries a rounding of its own.
+    # Each value of a tensor has its own rounding error.
     lengths = [np.abs(b - a).sum() for a, b in zip(old, new, strict=True)]
     error = np.abs(moved - theirs)
     assert (error < 1e-2 * np.array(lengths) + 1e-6).all(), error.max()

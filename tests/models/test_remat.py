@@ -1,4 +1,4 @@
-"""Rematerialisation: the same step in less memory, the same checkpoint."""
+"""Rematerialisation: the same step and checkpoint with less memory."""
 
 import functools
 
@@ -10,7 +10,7 @@ from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.training import setup
+from tests.tiny_run import build
 
 
 @functools.cache
@@ -21,7 +21,7 @@ def stepped(remat):
     config.train.batch_size = 4
     config.mesh.data = 1
     config.model.remat = remat
-    built = setup.build(config)
+    built = build(config)
     batch = pipeline.train_batches(
         built.data.labelled, None, batch_size=4, crop_size=65, seed=0
     )[0]
@@ -59,7 +59,7 @@ def test_loss_gradient_and_statistics_are_the_same():
         whole = jax.tree.leaves(getattr(plain, kind))
         norm = np.sqrt(sum(np.sum(np.square(np.float64(a))) for a in whole))
         assert apart < 1e-6 * norm
-    # A second update of the statistics would show in the first digit.
+    # A second update of the statistics would change the first digit.
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7),
         after.student["batch_stats"],
@@ -67,14 +67,14 @@ def test_loss_gradient_and_statistics_are_the_same():
     )
 
 
-def test_memory_falls():
+def test_it_takes_less_memory():
     plain, remat = stepped(False)[-1], stepped(True)[-1]
     assert 0 < remat < 0.9 * plain
 
 
-def test_another_value_is_refused():
+def test_an_unknown_value_is_refused():
     config = shapes.get_config()
     with config.ignore_type():
         config.model.remat = "yes"
     with pytest.raises(ValueError, match=r"config.model.remat=.* is unknown"):
-        validate.check(config)
+        validate.check_config(config)

@@ -1,4 +1,4 @@
-"""The exported file, read by the lines of the documentation alone."""
+"""The exported file, read with the example code of the documentation."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def example():
     return lines
 
 
-def test_the_example_has_some_twenty_lines():
+def test_the_example_has_about_twenty_lines():
     assert len(example().strip().splitlines()) <= 22
 
 
@@ -90,7 +90,7 @@ def test_the_example_runs_it_without_our_package(artifact, network, tmp_path):
         assert f"{NAMES[k]}: {100 * np.mean(ids == k):.1f} %" in result.stdout
 
 
-def test_it_says_what_it_holds(artifact):
+def test_the_file_describes_its_contents(artifact):
     with zipfile.ZipFile(artifact) as archive:
         assert archive.testzip() is None
         contents = {

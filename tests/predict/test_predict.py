@@ -1,4 +1,4 @@
-"""Predictions against the bare network, the files, and the wrong turns."""
+"""Predictions against the unpadded network, their files, and bad input."""
 
 import functools
 import json
@@ -25,7 +25,7 @@ from ipixmatch_jax.predict import files, predictor
 from ipixmatch_jax.predict import workdir as predict_run
 from tests import golden
 
-# The first four share a padded shape, in which none fits exactly.
+# The first four share a padded shape that is larger than each of them.
 SIZES = ((41, 33), (40, 34), (41, 33), (40, 34), (23, 30))
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
@@ -41,7 +41,7 @@ def variables(seed=0):
 
 
 def picture(i, size):
-    """Smooth blobs: classes in patches, not one per pixel."""
+    """An image of smooth blobs, so that classes form patches."""
     rng = np.random.default_rng(i)
     small = Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8))
     return np.asarray(small.resize(size[::-1], Image.Resampling.BICUBIC))
@@ -49,7 +49,7 @@ def picture(i, size):
 
 @functools.partial(jax.jit, static_argnums=1)
 def bare(image, window=None):
-    """Scores [H, W, K] of one image, without padding."""
+    """Scores [H, W, K] of one image without padding."""
     x = ((image / 255 - MEAN) / STD).astype(jnp.float32)[None]
     apply = evaluator.class_scores
     return apply(network(), variables(), x, None, window)[0]
@@ -62,7 +62,7 @@ def softmax(scores):
 
 
 def agree(prediction, shares, atol=2e-4):
-    """Ids where the two best are apart, and the confidence everywhere."""
+    """Compares confidences, and ids where the two best classes are apart."""
     shares = shares / shares.sum(-1, keepdims=True)
     second, first = np.moveaxis(np.sort(shares, -1)[..., -2:], -1, 0)
     clear = first - second > 2 * atol
@@ -77,7 +77,7 @@ def agree(prediction, shares, atol=2e-4):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Five images in two folders, at three sizes."""
+    """Five images of three sizes in two folders."""
     for i, size in enumerate(SIZES):
         path = tmp_path / "photos" / ("deep/er" if i % 2 else "") / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def test_odd_sizes_are_predicted_as_the_unpadded_network_does(folder):
 
 
 def align_corners(x, size):
-    """Bilinear with aligned corners, float64, one axis after the other."""
+    """Bilinear resizing with aligned corners, float64, axis by axis."""
     for axis, length in enumerate(size):
         old = x.shape[axis]
         at = np.arange(length) * (old - 1) / max(length - 1, 1)
@@ -130,7 +130,7 @@ class Neighbours:
 @pytest.mark.parametrize(
     ("scales", "flip"), [((0.75, 1.5), True), ((1.0,), True), ((0.6,), False)]
 )
-def test_flip_and_scales_average_as_a_slow_loop_does(folder, scales, flip):
+def test_flip_and_scales_are_averaged_as_in_a_slow_loop(folder, scales, flip):
     averaging = predictor.Averaging(scales, flip)
     found = dict(
         predictor.predict_files(
@@ -161,7 +161,7 @@ def test_windows_are_those_of_evaluate(folder):
     agree(prediction, np.float64(bare(picture(1, SIZES[1]), 33)))
 
 
-def test_what_is_large_is_cut_and_the_rest_is_not(folder):
+def test_only_large_images_are_cut_into_windows(folder):
     small, large = paths(folder)[4], paths(folder)[0]
     windows = predictor.Windows(17, above=23 * 30)
     network = Neighbours()
@@ -174,7 +174,7 @@ def test_what_is_large_is_cut_and_the_rest_is_not(folder):
     assert sorted(network.shapes) == [SIZES[4], SIZES[0]]
 
 
-def test_large_images_take_fewer_at_once():
+def test_batches_of_large_images_are_smaller():
     side = predictor.LARGE
     assert predictor._count(side, 16, None, predictor.PLAIN) == 1
     assert predictor._count(side // 4, 16, None, predictor.PLAIN) == 4
@@ -188,7 +188,7 @@ def test_large_images_take_fewer_at_once():
 def test_many_files_of_one_size_compile_once(folder):
     for i in range(7):
         Image.fromarray(picture(i, (9, 11))).save(folder / f"same{i}.png")
-    # Cut off: its header is fine, so it is found out within its batch.
+    # A truncated file with a valid header: the fault shows inside its batch.
     cut = folder / "same3.png"
     cut.write_bytes(cut.read_bytes()[:-60])
     network = Neighbours()
@@ -203,10 +203,10 @@ def test_many_files_of_one_size_compile_once(folder):
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
-    """A run of random weights whose teacher was best."""
+    """A run with random weights whose teacher scored best."""
     path = tmp_path_factory.mktemp("run")
     config = shapes_config.get_config()
-    saved.save(config, path)
+    saved.save_config(config, path)
     trees = {"student": variables(1), "teacher": variables()}
     with Checkpoints(path) as checkpoints:
         best = Saved(50.0, 7, "teacher")
@@ -216,7 +216,7 @@ def workdir(tmp_path_factory):
 
 
 def colours(path):
-    """A palette PNG's ids, and its pixels as RGB."""
+    """The ids of a palette PNG, and its pixels as RGB."""
     with Image.open(path) as image:
         assert image.mode == "P"
         return np.asarray(image), np.asarray(image.convert("RGB"))
@@ -243,7 +243,7 @@ def test_a_folder_becomes_palette_pngs_and_continues(folder, workdir, tmp_path):
         overlay = np.asarray(Image.open(out / "overlays" / name))
         mixed = (picture(i, size).astype(int) + painted) / 2
         np.testing.assert_allclose(overlay, mixed, atol=0.5)
-    # Nothing else, such as a part of a file.
+    # No other files, such as partly written ones.
     assert len([p for p in out.rglob("*") if p.is_file()]) == 3 * 5 + 1
 
     kept = out / "predictions/0.png"
@@ -257,7 +257,7 @@ def test_a_folder_becomes_palette_pngs_and_continues(folder, workdir, tmp_path):
         predict_run.predict_workdir(workdir, folder, out, network="student")
 
 
-def test_without_the_data_set_names_are_the_runs_and_colours_vocs(tmp_path):
+def test_without_the_data_the_run_gives_names_and_voc_the_colours(tmp_path):
     config = shapes_config.get_config()
     assert predict_run.classes(config, tmp_path)[1:] == (shapes.PALETTE, "")
     config.data.name, config.data.root = "camvid", "gone"
@@ -315,7 +315,9 @@ def test_outputs_below_the_images_are_not_taken_for_images(folder):
         (["x.png"], "photos/empty/../x.png", "would be overwritten"),
     ],
 )
-def test_wrong_paths_are_sentences(tmp_path, names, source, words):
+def test_a_wrong_path_is_refused_in_one_sentence(
+    tmp_path, names, source, words
+):
     (tmp_path / "photos/empty").mkdir(parents=True)
     (tmp_path / "out").mkdir()
     (tmp_path / "out/predictions").symlink_to(tmp_path / "photos")
@@ -347,7 +349,7 @@ def test_an_unknown_network_is_named(folder, workdir, tmp_path):
         ([], "one of the arguments --images --export is required"),
     ],
 )
-def test_the_command_line_that_makes_no_sense(words, message, capsys):
+def test_options_that_do_not_go_together_are_refused(words, message, capsys):
     with pytest.raises(SystemExit):
         predict_command._arguments(["--workdir=w", *words])
     assert message in capsys.readouterr().err
@@ -374,7 +376,7 @@ def test_the_command_skips_a_bad_file_and_says_so(folder, workdir, tmp_path):
     assert made == [tmp_path / "out/predictions/photos/0.png"]
 
 
-def test_a_folder_that_is_no_run(tmp_path, capsys, monkeypatch):
+def test_a_folder_without_a_run_is_refused(tmp_path, capsys, monkeypatch):
     words = ["predict", f"--workdir={tmp_path}", "--images=a", "--out=b"]
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit, match="is not the --workdir of a run"):

@@ -1,4 +1,4 @@
-"""Small workdirs and verdicts to make reports of."""
+"""Small workdirs and scores to make reports from."""
 
 import json
 import math
@@ -10,13 +10,13 @@ from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.report import val_images
 
 NAMES = ("sky", "road", "tree", "sign")
-# Every place that a user names something in.
+# A hostile text for every place where a user can name something.
 HOSTILE = '<script>alert("1")</script>&amp;\'</style>'
 PALETTE = ((20, 20, 20), (220, 60, 50), (60, 140, 230), (240, 200, 40))
 
 
 def metrics(steps, classes):
-    """Lines of a metrics.jsonl: a log every 2 steps, 4 evaluations."""
+    """Lines of a metrics.jsonl with a log every 2 steps and 4 evaluations."""
     lines = []
     for step in range(2, steps + 1, 2):
         fall = math.exp(-step / 20)
@@ -53,7 +53,7 @@ def metrics(steps, classes):
 
 
 def write_run(workdir: pathlib.Path, *, names=NAMES, finished=True, **config):
-    """A workdir without checkpoints; `config` are dotted fields."""
+    """Writes a workdir without checkpoints; `config` has dotted field names."""
     workdir.mkdir(parents=True, exist_ok=True)
     c = shapes_config.get_config()
     c.train.steps = 40
@@ -85,7 +85,7 @@ def write_run(workdir: pathlib.Path, *, names=NAMES, finished=True, **config):
 
 
 def verdict(names=NAMES, images=4, size=(60, 90), image_name="val/{}.jpg"):
-    """Of two networks: the teacher is better; its images are striped."""
+    """Scores of two networks; the teacher is better, its images are striped."""
     rng = np.random.default_rng(0)
     shown = []
     for i in range(images):

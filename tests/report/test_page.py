@@ -1,4 +1,4 @@
-"""Reports in a real headless Chromium: quiet, fitting, sortable, sliding."""
+"""Reports in a headless Chromium: no errors, layout, sorting, sliders."""
 
 import io
 import shutil
@@ -25,7 +25,7 @@ ARGS = [
     "--disable-quic",
 ]
 PHONE, DESKTOP = 390, 1280
-# Of the first curve on the page, as plotly has it.
+# The first curve on the page, from plotly's own data.
 COLOUR = "document.querySelector('.plot').data[0].line.color"
 
 
@@ -39,7 +39,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Files of one run, of one with hostile names, and of a comparison."""
+    """Report files: one run, one run with hostile names, one comparison."""
     root = tmp_path_factory.mktemp("pages")
     hostile = report_cases.HOSTILE
     names = (hostile, f"b{hostile}", "c", "d" * 40)
@@ -65,7 +65,7 @@ def pages(tmp_path_factory):
 
 @pytest.fixture
 def visit(browser, pages):
-    """Opens a page; in the end nothing was fetched and nothing complained."""
+    """Opens a page; at the end asserts no request and no error message."""
     contexts, heard = [], []
 
     def opened(name, width=DESKTOP, scheme="light"):
@@ -76,7 +76,7 @@ def visit(browser, pages):
             is_mobile=width == PHONE,
         )
         contexts.append(context)
-        context.set_default_timeout(120_000)  # a machine may be busy
+        context.set_default_timeout(120_000)  # the machine may be busy
         page = context.new_page()
         page.on("console", lambda message: heard.append(message.text))
         page.on("pageerror", lambda error: heard.append(str(error)))
@@ -101,7 +101,7 @@ def pixels(target, **options):
 
 
 def until(page, expression):
-    """Waits until it is true; the page's own policy forbids eval in it."""
+    """Waits for a condition; the page's policy forbids Playwright's eval."""
     for _ in range(1200):
         if page.evaluate(expression):
             return
@@ -111,7 +111,7 @@ def until(page, expression):
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 @pytest.mark.parametrize("name", ["one", "two"])
-def test_it_fits_and_is_not_blank(visit, name, width):
+def test_the_page_fits_the_window_and_is_not_blank(visit, name, width):
     page = visit(name, width)
     widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert widths == [width, width]
@@ -127,7 +127,7 @@ def test_it_fits_and_is_not_blank(visit, name, width):
 
 
 def assert_drawn(page, whole, width):
-    """Something in every screenful and every chart of a screenshot."""
+    """Asserts that every screenful and every chart has content."""
     for top in range(0, len(whole) - 900, 900):
         assert whole[top : top + 900].std() > 4
     boxes = [plot.bounding_box() for plot in page.locator(".plot").all()]
@@ -140,7 +140,7 @@ def assert_drawn(page, whole, width):
         assert len(np.unique(part, axis=0)) > 20
 
 
-def test_a_header_sorts(visit):
+def test_a_click_on_a_header_sorts_the_table(visit):
     page = visit("one")
     first = page.locator("table.sortable tbody th")
     head = page.locator("table.sortable thead th").nth(2)
@@ -175,7 +175,7 @@ def test_the_line_moves_between_truth_and_network(visit):
     slider.fill("0")
     student = pixels(frame)
     h, w = truth.shape[:2]
-    # Class 1 begins at half of the width, the student's 12 of 90 later.
+    # Class 1 begins at half of the width, in the student 12 of 90 pixels later.
     at = h // 2, int(w * (0.5 + 6 / 90))
     colours = report_cases.PALETTE
     assert abs(truth[at] - colours[1]).max() < 3
@@ -189,7 +189,7 @@ def test_the_line_moves_between_truth_and_network(visit):
     np.testing.assert_array_equal(
         half[keep, edge + 4 :], student[keep, edge + 4 :]
     )
-    # By keyboard, and by dragging in the picture.
+    # With the keyboard, and by dragging in the picture.
     slider.press("Home")
     assert slider.input_value() == "0"
     slider.press("ArrowRight")
@@ -202,7 +202,7 @@ def test_the_line_moves_between_truth_and_network(visit):
     page.mouse.move(0, 0)
     assert abs(float(slider.input_value()) - 75) <= 1
     assert np.any(pixels(frame) != half)
-    # The image itself, without colours.
+    # The image without class colours.
     show(page, "left", "image")
     show(page, "right", "image")
     bare = pixels(frame)[: int(h * 0.5), : int(w * 0.7)]
@@ -234,6 +234,6 @@ def test_hostile_names_are_shown_as_they_are(visit):
     first = page.locator("table.sortable tbody th").first
     assert first.inner_text() == report_cases.HOSTILE
     ticks = page.locator("#confusion-teacher .ytick text").all_text_contents()
-    # They are cut there.
+    # Long names are cut off there.
     assert report_cases.HOSTILE[:17] + "..." in ticks
     assert "b" + report_cases.HOSTILE[:16] + "..." in ticks

@@ -1,4 +1,4 @@
-"""Reports without a browser: what is read, drawn and said."""
+"""Reports without a browser: their data, charts and texts."""
 
 import base64
 import html.parser
@@ -30,7 +30,7 @@ def write_lines(path, *lines):
     return path
 
 
-def test_the_later_value_counts_and_a_torn_line_is_left(tmp_path):
+def test_the_later_value_counts_and_an_unfinished_line_is_ignored(tmp_path):
     path = write_lines(
         tmp_path / "metrics.jsonl",
         '{"step": 4, "loss": 4.0, "note": "text"}',
@@ -51,7 +51,7 @@ def test_the_later_value_counts_and_a_torn_line_is_left(tmp_path):
     assert list(history.series["loss"]) == [2, 4]
 
 
-def test_lines_that_cannot_be_read_are_named(tmp_path):
+def test_unreadable_lines_are_left_out_and_named(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1, "a": 1}\n{"st\n[3]\n\n{"a": 1}\n\xff\xfe\n')
     history = report_history.read(path)
@@ -76,7 +76,7 @@ def test_the_best_is_the_first_of_the_highest():
     assert history.best() == (20, "student", 9.0)
 
 
-def test_training_time_is_that_of_the_steps_between_lines():
+def test_training_time_is_summed_over_the_logged_lines():
     history = report_history.History(
         {
             "steps_per_second": {10: 1.0, 30: 4.0, 40: 2.0},
@@ -114,7 +114,7 @@ def test_plotly_knows_every_field_of_the_charts(tmp_path):
         plotly.graph_objects.Figure(chart["data"], chart["layout"])
 
 
-def test_rows_of_the_confusion_are_shares():
+def test_rows_of_the_confusion_matrix_are_shares():
     counts = np.asarray([[3, 1, 0], [0, 0, 0], [5, 5, 990]])
     chart = report_charts.confusion("k", "t", "", counts, ["a", "a", "<b>"])
     (trace,) = chart.figure["data"]
@@ -125,7 +125,7 @@ def test_rows_of_the_confusion_are_shares():
     assert "<b>25%</b> of a is taken for a" in said
 
 
-def test_long_curves_are_thinned_and_gaps_stay():
+def test_long_curves_are_thinned_and_keep_their_gaps():
     series = {step: step / 3 for step in range(1, 10001)}
     series[1] = float("nan")
     chart = report_charts.lines("k", "t", [report_charts.Line("a", series, 0)])
@@ -176,7 +176,7 @@ class _Tags(html.parser.HTMLParser):
             self.text.append(data)
 
 
-def test_what_a_user_names_stays_text(tmp_path):
+def test_names_given_by_a_user_stay_text(tmp_path):
     hostile = report_cases.HOSTILE
     names = (hostile, "b", f"x{hostile}", "d")
     config = {"data.split": hostile, "data.root": hostile, "method": hostile}
@@ -196,12 +196,12 @@ def test_what_a_user_names_stays_text(tmp_path):
         assert hostile in " ".join(tags.text)
         assert all(v.startswith(("#", "data:")) for v in tags.links)
     usual = _Tags(single.page(found[0], plain, []))
-    # A note's four more: the names open no element.
+    # Only the four elements of a note are added: the names make no element.
     assert len(_Tags(page).tags) == len(usual.tags) + 4
     assert "<b>one" in " ".join(usual.text)
 
 
-def test_a_run_without_data_or_end_says_so(tmp_path):
+def test_a_run_without_data_or_results_says_so(tmp_path):
     path = report_cases.write_run(tmp_path / "run", finished=False)
     text = " ".join(_Tags(build.page([path])).text)
     assert "logged 30 of 40 steps" in text
@@ -216,7 +216,7 @@ def test_a_run_without_data_or_end_says_so(tmp_path):
     assert "41.5 %" in text  # (40 + 41 + 42 + 43) / 4
 
 
-def test_a_new_run_has_a_page(tmp_path):
+def test_a_run_without_any_log_has_a_page(tmp_path):
     path = report_cases.write_run(tmp_path / "run", finished=False)
     (path / "metrics.jsonl").unlink()
     text = " ".join(_Tags(build.page([path])).text)
@@ -227,7 +227,7 @@ def test_a_new_run_has_a_page(tmp_path):
     assert "run: metrics.jsonl is not there" in text
 
 
-def test_runs_are_compared_by_what_differs(tmp_path):
+def test_a_comparison_shows_the_fields_that_differ(tmp_path):
     one = report_cases.write_run(tmp_path / "x" / "run")
     two = report_cases.write_run(tmp_path / "y" / "run", seed=5)
     page = build.page([one, two])
@@ -271,7 +271,7 @@ def command(monkeypatch, *arguments):
 @pytest.mark.usefixtures("few_scenes")
 def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     workdir = report_cases.write_run(tmp_path / "run", names=shapes.CLASS_NAMES)
-    config = saved.load(workdir)
+    config = saved.load_config(workdir)
     network = model_registry.build("tiny", 6)
     trees = {
         name: golden.random_variables(network, seed)
@@ -294,7 +294,7 @@ def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     charts = json.loads(page.split('id="charts">')[1].split("</script>")[0])
     counts = charts["confusion-student"]["data"][0]["customdata"]
     assert np.sum(counts) == 3 * shapes.SIZE**2
-    # Elsewhere, and without the networks.
+    # With another output path and without the networks.
     other = tmp_path / "small.html"
     command(monkeypatch, f"--workdir={workdir}", f"--out={other}", "--images=0")
     assert 'class="picture"' not in other.read_text(encoding="utf-8")

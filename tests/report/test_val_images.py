@@ -1,4 +1,4 @@
-"""What a report scores: its images, networks and confusions."""
+"""The scores of a report: images, networks and confusion matrices."""
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ SIZES = ((40, 56), (38, 55), (40, 56), (33, 33))
 
 
 class _Val(Source):
-    """Images that hold a class in red, and masks; the third of four is bad."""
+    """A source of images with the class in red; the third of four is bad."""
 
     def __len__(self):
         return len(SIZES)
@@ -72,7 +72,7 @@ class _Reading:
 
 
 @pytest.mark.parametrize("mode", evaluator.MODES)
-def test_every_network_is_judged_on_every_image(mode):
+def test_every_network_is_scored_on_every_image(mode):
     config = shapes_config.get_config()
     config.evaluate.mode = mode
     config.evaluate.batch_size = 2
@@ -106,7 +106,7 @@ def test_every_network_is_judged_on_every_image(mode):
                 np.testing.assert_array_equal(found, (image[..., 0] + 1) % 6)
     for name, counts in totals.items():
         np.testing.assert_array_equal(verdict.confusions[name], counts)
-    # More and more pixels are spoilt from the first image on.
+    # From image to image more pixels are wrong.
     assert [one.name for one in verdict.worst] == ["3.jpg"]
     assert [one.name for one in verdict.best] == ["0.jpg"]
     assert verdict.best[0].score == pytest.approx(100)

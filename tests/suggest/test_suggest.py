@@ -1,4 +1,4 @@
-"""What to label next: scores, choice and command."""
+"""Suggestions of images to label: scores, choice and command."""
 
 import csv
 import math
@@ -31,7 +31,7 @@ def _softmax(rng, *shape):
 
 
 @pytest.mark.parametrize("members", [1, 2, 3])
-def test_uncertainty_is_that_of_the_formulas(members):
+def test_uncertainty_equals_its_formulas(members):
     p = _softmax(np.random.default_rng(0), members, 4, 5)
     entropy, apart = suggest.uncertainty(jnp.asarray(p, jnp.float32))
     for i in range(4):
@@ -79,13 +79,13 @@ def test_ranks_and_scores():
         suggest.score(a, b), suggest.score(1e-4 * a, 50 * b)
     )
     np.testing.assert_array_equal(suggest.score(a, None), suggest.ranks(a))
-    # A teacher that is a copy differs by rounding, which orders nothing.
+    # A copied teacher differs only by rounding, this must not change the order.
     copy = suggest.score(a, np.float32(1e-8 * np.abs(b)))
     np.testing.assert_array_equal(np.argsort(copy), np.argsort(a))
 
 
 def _slow_spread(features, scores, count, taken):
-    """Greedy k-centre from its definition, in loops."""
+    """Greedy k-centre by its definition, with loops."""
     centres = [(0, c) for c in taken]
     chosen = []
     for place in range(1, count + 1):
@@ -107,7 +107,7 @@ def _slow_spread(features, scores, count, taken):
 
 
 @pytest.mark.parametrize("labelled", [0, 1, 300])
-def test_the_choice_is_that_of_the_loop(labelled):
+def test_the_choice_equals_the_slow_loops(labelled):
     rng = np.random.default_rng(labelled)
     features = rng.normal(size=(40, 6)).astype(np.float32)
     taken = rng.normal(size=(labelled, 6)).astype(np.float32)
@@ -118,13 +118,13 @@ def test_the_choice_is_that_of_the_loop(labelled):
 
 
 def _heaps(rng):
-    """Sixty images in six heaps far apart, and the heap of each."""
+    """Features of sixty images in six distant clusters, and their clusters."""
     heap = rng.permutation(60) % 6
     centres = 100 * np.eye(6)
     return centres[heap] + rng.normal(size=(60, 6)), heap
 
 
-def test_every_heap_gets_a_suggestion_but_the_labelled_one():
+def test_every_cluster_but_the_labelled_one_gets_a_suggestion():
     rng = np.random.default_rng(3)
     features, heap = _heaps(rng)
     scores = rng.uniform(0.4, 1, 60)
@@ -137,10 +137,10 @@ def test_every_heap_gets_a_suggestion_but_the_labelled_one():
         assert cluster[i] == expected
 
 
-def test_repetitions_come_last_and_then_by_score():
+def test_near_duplicates_come_last_in_the_order_of_their_scores():
     rng = np.random.default_rng(4)
     once = rng.uniform(0, 9, (10, 64)).astype(np.float32)
-    # As two batches give the same picture: different in the last digits.
+    # The same picture in two batches differs in the last digits.
     again = once * (1 + 1e-7 * rng.normal(size=once.shape)).astype(np.float32)
     features = np.concatenate([once, again])
     scores = np.tile(np.linspace(0.1, 1, 10), 2)
@@ -150,14 +150,14 @@ def test_repetitions_come_last_and_then_by_score():
     assert (np.diff(scores[chosen[8:]]) <= 0).all()
 
 
-def test_the_score_counts():
-    features = np.eye(5)  # All as far from one another.
+def test_with_equal_distances_the_score_decides():
+    features = np.eye(5)  # All distances are equal.
     scores = np.asarray([0.2, 0.9, 0.1, 1.0, 0.5])
     chosen, _ = suggest.spread(features, scores, 3, np.zeros((1, 5)))
     assert chosen.tolist() == [3, 1, 4]
 
 
-def test_of_equals_the_first_is_chosen():
+def test_of_equal_images_the_first_is_chosen():
     chosen, cluster = suggest.spread(
         np.ones((6, 3)), np.ones(6), 3, np.zeros((0, 3))
     )
@@ -165,11 +165,15 @@ def test_of_equals_the_first_is_chosen():
     assert cluster.tolist() == [1] * 6
 
 
-SIZES = [(40, 56), (38, 55), (40, 56)]  # One padded shape holds them all.
+SIZES = [
+    (40, 56),
+    (38, 55),
+    (40, 56),
+]  # One padded shape is enough for all of them.
 
 
 class _Pictures(Source):
-    """Noise; the last two of four are bad."""
+    """A source of noise images; the last two of four are bad."""
 
     def __len__(self):
         return len(SIZES) + 1
@@ -191,7 +195,7 @@ class _Pictures(Source):
 
 
 def _alone(network, variables, image):
-    """Probabilities and c4 of one image by itself, float64."""
+    """Probabilities and c4 of a single image, float64."""
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     image = np.float32((np.asarray(image) / 255 - mean) / std)[None]
     logits, c4 = jax.jit(
@@ -205,7 +209,7 @@ def _alone(network, variables, image):
 
 
 @pytest.mark.parametrize("names", [("student",), ("student", "twin")])
-def test_images_are_seen_as_they_are_alone(names):
+def test_an_image_gives_the_same_in_a_batch_as_alone(names):
     network = model_registry.build("tiny", 6)
     variables = {
         name: golden.random_variables(network, seed)
@@ -236,7 +240,7 @@ def test_images_are_seen_as_they_are_alone(names):
         )
 
 
-def test_large_images_go_a_few_at_a_time():
+def test_batches_of_large_images_are_smaller():
     assert images.fitting((500, 500)) == 33
     assert images.fitting((1024, 2048)) == 4
     assert images.fitting((9000, 9000)) == 1
@@ -258,7 +262,7 @@ def test_the_sheet_shows_the_image_beside_its_map():
     assert sheet.dtype == np.uint8
     assert (sheet[190, 10] == [255, 0, 0]).all()
     assert sheet[190, 225].sum() < 90 < 700 < sheet[190, 405].sum()
-    assert (sheet[10:150, 10:400] == 224).all()  # It is low and wide.
+    assert (sheet[10:150, 10:400] == 224).all()  # The image is low and wide.
     assert sheet[205:240, :400].min() < 100  # words
     last = sheet[sheet.shape[0] // 2 :]
     assert (last[:, 420:] == 255).all()  # the place of a fourth
@@ -273,11 +277,11 @@ def few_scenes(monkeypatch):
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory):
-    """Of a run of one step, with a teacher; 8 of 32 scenes are labelled."""
+    """A run of one step with a teacher; 8 of 32 scenes are labelled."""
     path = tmp_path_factory.mktemp("run")
     c = shapes_config.get_config("tiny_1_16,method=supervised")
     c.teacher = "ema"
-    c.ema.rampup = False  # or the first teacher is the student
+    c.ema.rampup = False  # otherwise the first teacher equals the student
     c.data.split = "1_4"
     c.data.crop_size = 33
     c.train.batch_size = 2
@@ -326,14 +330,14 @@ def test_the_command_end_to_end(workdir, tmp_path, monkeypatch, capsys):
     assert rest == sorted(rest, reverse=True)
     with Image.open(out / "suggestions.png") as sheet:
         assert np.asarray(sheet).std() > 20
-    # Again, elsewhere: the same bytes.
+    # A second run into another folder gives the same bytes.
     command(monkeypatch, "--workdir", workdir, "-n", 5, "--out", tmp_path)
     for path in out.iterdir():
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()
 
 
 @pytest.mark.usefixtures("few_scenes")
-def test_more_than_there_are_gives_all(workdir, tmp_path, monkeypatch, capsys):
+def test_asking_for_too_many_gives_all(workdir, tmp_path, monkeypatch, capsys):
     command(monkeypatch, f"--workdir={workdir}", "-n99", f"--out={tmp_path}")
     assert "99 were asked for, and these are all" in capsys.readouterr().out
     names = (tmp_path / "suggestions.txt").read_text().splitlines()
@@ -341,18 +345,19 @@ def test_more_than_there_are_gives_all(workdir, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("few_scenes")
-def test_what_cannot_be_answered_is_one_sentence(workdir, monkeypatch):
+def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch):
     with pytest.raises(SystemExit, match="asks for no image"):
         command(monkeypatch, f"--workdir={workdir}", "-n0")
     with pytest.raises(SystemExit, match=r"config.json is a file; --out"):
         out = workdir / "config.json"
         command(monkeypatch, f"--workdir={workdir}", f"--out={out}")
     whole = shapes.open_set
-    monkeypatch.setitem(
-        registry.DATA_SETS,
-        "shapes",
-        lambda *a: whole(*a)._replace(unlabelled=shapes.Scenes(1, 0, 0, False)),
+    changed = shapes.KIND._replace(
+        open=lambda *a: whole(*a)._replace(
+            unlabelled=shapes.Scenes(1, 0, 0, False)
+        )
     )
+    monkeypatch.setitem(registry.DATASETS._members, "shapes", changed)
     with pytest.raises(SystemExit, match="no unlabelled images to choose"):
         command(monkeypatch, f"--workdir={workdir}")
 

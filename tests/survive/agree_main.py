@@ -1,7 +1,7 @@
-"""One of two processes that save, lose and restore together.
+"""One of two processes that save, break and restore checkpoints together.
 
-Its arguments are a workdir, the coordinator and its number; the last line
-that it prints is what it saw, as JSON.
+Arguments: a workdir, the coordinator and the number of the process. The last
+line of its output is what it found, as JSON.
 """
 
 import json
@@ -19,14 +19,14 @@ from ipixmatch_jax.checkpoints.manager import (
     NotSavedError,
     Saved,
 )
-from ipixmatch_jax.checkpoints.workdir_lock import InUseError, held
+from ipixmatch_jax.checkpoints.workdir_lock import InUseError, lock_workdir
 from ipixmatch_jax.distributed import processes
 
 SIZE = 200_000
 
 
 def only_first(do, *arguments):
-    """Process 0 does something while the other waits."""
+    """Runs an action in process 0 while the other waits."""
     if jax.process_index() == 0:
         do(*arguments)
     multihost_utils.sync_global_devices("done")
@@ -66,9 +66,9 @@ def main(workdir: pathlib.Path) -> dict:
 
     like = jax.ShapeDtypeStruct((SIZE,), np.float32, sharding=sharding)
     seen = {}
-    with held(workdir), Checkpoints(workdir) as saved:
+    with lock_workdir(workdir), Checkpoints(workdir) as saved:
         seen["second lock refused"] = refused(
-            InUseError, held(workdir).__enter__
+            InUseError, lock_workdir(workdir).__enter__
         )
         for step in (2, 4, 6):
             best = Saved(float(step), step)
@@ -79,7 +79,7 @@ def main(workdir: pathlib.Path) -> dict:
         seen["reader refused"] = refused(
             BrokenCheckpointError, saved.restore, 6, {"student": {"w": like}}
         )
-    with held(workdir), Checkpoints(workdir) as saved:
+    with lock_workdir(workdir), Checkpoints(workdir) as saved:
         seen["steps"] = saved.steps()
         restored = saved.restore(4, {"student": {"w": like}})["student"]["w"]
         parts = [np.asarray(s.data) for s in restored.addressable_shards]
@@ -87,7 +87,7 @@ def main(workdir: pathlib.Path) -> dict:
         only_first(fill, workdir)
         saved.save(8, {"student": tree(8)}, Saved(8.0, 8), {}, 8.0)
         seen["full disk noticed"] = refused(NotSavedError, saved.finish)
-        seen["best left"] = saved.settle(Saved(8.0, 8)).step
+        seen["best left"] = saved.best_on_disk(Saved(8.0, 8)).step
         only_first((workdir / "fill").unlink)
         saved.save(10, {"student": tree(10)}, Saved(4.0, 4), {}, None)
         saved.finish()

@@ -1,4 +1,4 @@
-"""One undisturbed run, to copy and to compare with."""
+"""One uninterrupted run, to copy and to compare with."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from tests.survive.survive_run import run
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
-    """The workdir of six steps in one go; for reading alone."""
+    """The workdir of six uninterrupted steps; tests must not change it."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
     code, said = run(workdir)
     assert code == 0, said
@@ -18,5 +18,5 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def copied(whole, tmp_path):
-    """A workdir of one's own that holds that run."""
+    """A copy of that run, which the test may change."""
     return shutil.copytree(whole, tmp_path / "run")

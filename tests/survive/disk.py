@@ -1,4 +1,4 @@
-"""A small disk of a test's own, to be filled."""
+"""A small disk that a test can fill."""
 
 import contextlib
 import pathlib
@@ -10,7 +10,7 @@ import pytest
 
 @contextlib.contextmanager
 def small_disk(folder: pathlib.Path, megabytes: int = 64):
-    """Mounts a tmpfs at a new folder; skips where that is not allowed."""
+    """Mounts a tmpfs at a new folder; skips the test if that is not allowed."""
     if shutil.which("mount") is None:
         pytest.skip("there is no mount")
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""A process that talks to another one until that is gone."""
+"""A process that exchanges data with another one until that one ends."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ if __name__ == "__main__":
     processes.initialise(
         f"localhost:{port}", 2, int(process), heartbeat_seconds=5
     )
-    with processes.naming_the_lost():
+    with processes.report_lost_process():
         multihost_utils.process_allgather(np.int32(1))
         print("ready", flush=True)
         while True:

@@ -1,8 +1,8 @@
-"""The training command on few scenes, whose processes signal themselves.
+"""The training command on few scenes, with processes that signal themselves.
 
-SIGNAL_AT=SIGINT:3: this process gets that signal when it has counted step 3.
+SIGNAL_AT=SIGINT:3: this process gets SIGINT after it has counted step 3.
 SLOW_FROM=3: from step 3 on every step takes a second longer.
-CONFUSION=FILE: gets the confusion matrices of every evaluation.
+CONFUSION=FILE: every evaluation appends its confusion matrices to FILE.
 """
 
 import json
@@ -20,7 +20,7 @@ from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.experiment import evaluator
 from ipixmatch_jax.training.writer import Writer
 
-# No multiple of the evaluation's batch.
+# Deliberately not a multiple of the evaluation batch.
 shapes.VAL, shapes.TEST = 7, 1
 
 
@@ -38,7 +38,7 @@ def disturb(name: str, at: int, slow_from: int) -> None:
 
 
 def write_confusion(path: pathlib.Path) -> None:
-    """Appends what an evaluation counted, a line each."""
+    """Appends the counts of an evaluation as one line."""
     usual = evaluator.make_evaluator
 
     def make_evaluator(*args, **kwargs):

@@ -1,4 +1,4 @@
-"""Real runs of one process or of two, all on this host."""
+"""Starts real runs of one or two processes on this host."""
 
 import json
 import os
@@ -9,9 +9,9 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 STEPS = 12
-# What jax says where process 1 is gone.
+# jax's message when process 1 has gone.
 UNHEALTHY = "unhealthy (stopped sending heartbeats):\n1\n"
-# So low a rate that rounding does not grow from step to step.
+# The rate is so low that rounding errors do not grow from step to step.
 _FIELDS = {
     "data.crop_size": 33,
     "train.batch_size": 8,
@@ -26,7 +26,7 @@ _FIELDS = {
 }
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
-    # A few steps are not worth a good compilation.
+    # For a few steps, compiling without optimisation is quicker overall.
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "PYTHONPATH": str(HERE.parents[1]),
@@ -34,7 +34,7 @@ _ENVIRONMENT = {
 
 
 def start(command: list[str], devices: int, **environment) -> subprocess.Popen:
-    """A process with so many devices; stdout and stderr are one pipe."""
+    """Starts a process with this many devices; stdout includes stderr."""
     count = f"--xla_force_host_platform_device_count={devices}"
     changed = _ENVIRONMENT | {"XLA_FLAGS": count} | environment
     return subprocess.Popen(
@@ -48,7 +48,7 @@ def start(command: list[str], devices: int, **environment) -> subprocess.Popen:
 
 
 def ended(processes: list[subprocess.Popen], timeout=600):
-    """[(exit code, what it said), ...]; all are killed if one takes longer."""
+    """[(exit code, output), ...]; kills all processes after the time limit."""
     try:
         said = [p.communicate(timeout=timeout)[0] for p in processes]
     finally:
@@ -74,22 +74,22 @@ def _training(workdir) -> list[str]:
 
 
 def train_alone(workdir, **environment) -> str:
-    """What a run of one process with four devices says until its end."""
+    """Trains with one process and four devices; returns the output."""
     ((code, said),) = ended([start(_training(workdir), 4, **environment)])
     assert code == 0, said
     return said
 
 
 def train_pair(workdir, signal_at, **environment):
-    """[(exit code, what it said)] of two processes with two devices each.
+    """Trains with two processes of two devices each; [(exit code, output)].
 
     Args:
-      workdir: of both.
+      workdir: workdir of both processes.
       signal_at: SIGNAL_AT of process 1, see process_main.py.
       environment: of process 0, and SLOW_FROM of both.
     """
     joined = [f"--coordinator=localhost:{free_port()}", "--num_processes=2"]
-    # A killed process counts as dead after this long.
+    # Seconds after which a killed process counts as lost.
     joined += ["--heartbeat_seconds=10"]
     command = _training(workdir) + joined
     told = {"SIGNAL_AT": signal_at}
@@ -100,7 +100,7 @@ def train_pair(workdir, signal_at, **environment):
 
 
 def losses(workdir) -> dict[int, float]:
-    """By step; of lines with the same step the later one counts."""
+    """{step: loss}; of lines with the same step the later one counts."""
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     return {row["step"]: row["loss"] for row in rows if "loss" in row}

@@ -1,9 +1,9 @@
-"""The training command on few scenes, which a test can hold or break.
+"""The training command on few scenes; a test can pause or kill it.
 
-HOLD_AT=3,5: before it counts these steps as done the run writes the file
-`reached_<step>` into its workdir's parent and waits for `go_<step>`.
-KILL_IN=create:4 or finalize:4: SIGKILL comes inside the save after step 4,
-when its folder is there and empty, or when all but its checksums is written.
+HOLD_AT=3,5: before it counts one of these steps as done, the run writes the
+file `reached_<step>` into the parent of its workdir and waits for `go_<step>`.
+KILL_IN=create:4 or finalize:4: the run is killed inside the save after step 4,
+when the folder is still empty, or when only the checksums are missing.
 """
 
 import os

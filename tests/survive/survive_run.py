@@ -1,4 +1,4 @@
-"""Real runs of a tiny network in processes of their own."""
+"""Starts real runs of a tiny network in processes of their own."""
 
 import contextlib
 import os
@@ -12,10 +12,11 @@ import numpy as np
 
 from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.configuration import saved as configuration
-from ipixmatch_jax.training import loop, setup
+from ipixmatch_jax.training.state_trees import checkpoint_trees
+from tests.tiny_run import build
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Saves after steps 2, 3, 4, 6 and, for the signal, any other.
+# The run saves after steps 2, 3, 4 and 6, and after a signal.
 FIELDS = {
     "method": "supervised",
     "teacher": "shared",
@@ -32,7 +33,7 @@ FIELDS = {
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
-    # A few steps are not worth a good compilation.
+    # For a few steps, compiling without optimisation is quicker overall.
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "PYTHONPATH": str(HERE.parents[1]),
@@ -50,7 +51,7 @@ def command(workdir, **changes) -> list[str]:
 
 @contextlib.contextmanager
 def started(workdir, *, hold_at="", kill_in="", **changes):
-    """A run's Popen; what a test leaves of it is killed."""
+    """Starts a run; kills it at the end if the test has not ended it."""
     environment = os.environ | _ENVIRONMENT | {"FOLDER": str(workdir.parent)}
     given = {"HOLD_AT": hold_at, "KILL_IN": kill_in}
     environment |= {name: value for name, value in given.items() if value}
@@ -69,14 +70,14 @@ def started(workdir, *, hold_at="", kill_in="", **changes):
 
 
 def run(workdir, **options) -> tuple[int, str]:
-    """(exit code, what it said) of a whole run."""
+    """Runs to the end; returns (exit code, output)."""
     with started(workdir, **options) as process:
         out, err = process.communicate(timeout=240)
     return process.returncode, out + err
 
 
 def wait_for(process, path: pathlib.Path) -> None:
-    """Returns when a run has written a file; fails if it ends before."""
+    """Waits until a run has written a file; fails if the run ends first."""
     until = time.monotonic() + 240
     while not path.exists():
         assert process.poll() is None, process.communicate()
@@ -85,20 +86,20 @@ def wait_for(process, path: pathlib.Path) -> None:
 
 
 def checkpoints(workdir) -> list[str]:
-    """The names in the folder of checkpoints."""
+    """The file names in the folder of checkpoints."""
     return sorted(path.name for path in (workdir / "checkpoints").iterdir())
 
 
 def read(workdir, step):
     """Every array of a checkpoint, as NumPy."""
-    config = configuration.load(workdir)
+    config = configuration.load_config(workdir)
     with Checkpoints(workdir, read_only=True) as saved:
-        like = loop._trees(setup.build(config).like)
+        like = checkpoint_trees(build(config).like)
         return jax.tree.map(np.asarray, saved.restore(step, like))
 
 
 def assert_same(workdir, other, step=6):
-    """Both runs have the same bits after a step."""
+    """Asserts that both runs have the same bits after this step."""
     jax.tree.map(
         np.testing.assert_array_equal, read(workdir, step), read(other, step)
     )

@@ -1,4 +1,4 @@
-"""Two processes agree on what is broken, refused and left."""
+"""Two processes agree on which checkpoints are broken and which is used."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A checkpoint that is not as it was written is named, and not used."""
+"""A checkpoint that has changed on disk is reported and not used."""
 
 import hashlib
 import json
@@ -89,7 +89,7 @@ def remove_all(folder):
 
 
 def begin_to_delete(folder):
-    """As a run does that is killed meanwhile."""
+    """Deletes a part of a checkpoint, as a run that is killed meanwhile."""
     path = folder / "checksums.json"
     path.unlink()
     shutil.rmtree(folder / "student")
@@ -142,7 +142,7 @@ def test_the_checksums_are_sha256_of_all_files(saved):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_a_broken_newest_one_is_named_and_the_one_before_is_used(
+def test_a_broken_newest_checkpoint_is_reported_and_the_one_before_used(
     workdir, fault, caplog
 ):
     folder = workdir / "checkpoints/6"
@@ -158,7 +158,7 @@ def test_a_broken_newest_one_is_named_and_the_one_before_is_used(
         assert saved.steps() == [2, 4]
         restored = saved.restore(4, LIKE)["student"]["w"]
         np.testing.assert_array_equal(restored, tree(4)["w"])
-        # The step can be written again, and breaks again.
+        # The step can be saved again and break again.
         saved.save(6, {"student": tree(6)}, Saved(50.0, 2), {}, None)
     assert checkpoints(workdir) == ["2", "4", "6", "6.broken"]
     fault(folder)
@@ -168,17 +168,19 @@ def test_a_broken_newest_one_is_named_and_the_one_before_is_used(
 
 
 @pytest.mark.parametrize("step", [2, 4])
-def test_an_older_one_is_put_aside_too(workdir, step):
+def test_an_older_broken_checkpoint_is_set_aside_too(workdir, step):
     flip_a_bit(workdir / f"checkpoints/{step}")
     with Checkpoints(workdir) as saved:
         assert saved.steps() == [s for s in (2, 4, 6) if s != step]
-        # The best is the best of those that are there.
+        # The best is now the best of the remaining ones.
         best = Saved() if step == 2 else Saved(50.0, 2)
         assert saved.best() == best
-        assert saved.settle(Saved(50.0, 2)) == best
+        assert saved.best_on_disk(Saved(50.0, 2)) == best
 
 
-def test_none_left_stops_and_changes_nothing(workdir, caplog):
+def test_without_a_whole_checkpoint_it_stops_and_changes_nothing(
+    workdir, caplog
+):
     for step in (2, 4, 6):
         truncate(workdir / f"checkpoints/{step}")
     for _ in range(2):
@@ -190,7 +192,9 @@ def test_none_left_stops_and_changes_nothing(workdir, caplog):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_a_reader_names_what_is_broken_and_changes_nothing(workdir, fault):
+def test_a_reader_reports_a_broken_checkpoint_and_changes_nothing(
+    workdir, fault
+):
     folder = workdir / "checkpoints/6"
     path = fault(folder).relative_to(folder).as_posix()
     sentence = rf"{re.escape(str(folder))} is broken \(.*{re.escape(path)}"
@@ -199,12 +203,12 @@ def test_a_reader_names_what_is_broken_and_changes_nothing(workdir, fault):
             saved.restore(saved.find("last")[0], LIKE)
         assert "of steps: 2, 4)" in str(error.value)
         assert "\n" not in str(error.value)
-        # Another one that was asked for by its step can be read.
+        # Another checkpoint, given by its step, can be read.
         saved.restore(4, LIKE)
     assert checkpoints(workdir) == ["2", "4", "6"]
 
 
-def test_a_reader_gets_no_other_one_for_a_broken_best(workdir):
+def test_a_reader_gets_no_substitute_for_a_broken_best(workdir):
     flip_a_bit(workdir / "checkpoints/2")
     with Checkpoints(workdir, read_only=True) as saved:
         step, _ = saved.find("best")
@@ -214,7 +218,7 @@ def test_a_reader_gets_no_other_one_for_a_broken_best(workdir):
         saved.restore(saved.find("last")[0], LIKE)
 
 
-def test_one_that_breaks_while_a_run_goes_on_is_noticed(workdir):
+def test_a_checkpoint_that_breaks_during_a_run_is_noticed(workdir):
     with Checkpoints(workdir) as saved:
         saved.save(8, {"student": tree(8)}, Saved(60.0, 8), {}, 60.0)
         saved.wait()
@@ -223,7 +227,9 @@ def test_one_that_breaks_while_a_run_goes_on_is_noticed(workdir):
             saved.restore(8, LIKE)
 
 
-def test_one_without_checksums_is_tried_and_said(workdir, caplog):
+def test_a_checkpoint_without_checksums_is_tried_with_a_warning(
+    workdir, caplog
+):
     folder = workdir / "checkpoints/6"
     (folder / "checksums.json").unlink()
     meta = json.loads((folder / "meta/metadata").read_text())
@@ -237,7 +243,7 @@ def test_one_without_checksums_is_tried_and_said(workdir, caplog):
     assert "checkpoints/6 has no checksums" in line
 
 
-def test_what_a_killed_save_left_is_removed_by_writers_alone(workdir):
+def test_only_writers_remove_the_remains_of_a_killed_save(workdir):
     partial = workdir / "checkpoints/8.orbax-checkpoint-tmp/student"
     partial.mkdir(parents=True)
     with Checkpoints(workdir, read_only=True) as saved:
@@ -248,7 +254,7 @@ def test_what_a_killed_save_left_is_removed_by_writers_alone(workdir):
     assert checkpoints(workdir) == ["2", "4", "6"]
 
 
-def test_what_is_no_error_of_the_disk_is_raised(workdir, monkeypatch):
+def test_errors_other_than_of_the_disk_are_raised(workdir, monkeypatch):
     with Checkpoints(workdir) as saved:
 
         def refuse(*args, **kwargs):
@@ -260,7 +266,7 @@ def test_what_is_no_error_of_the_disk_is_raised(workdir, monkeypatch):
 
 
 def test_process_0_decides_for_all(workdir, monkeypatch):
-    # Another process than the first looks at nothing and does what it says.
+    # The other processes check nothing themselves and follow process 0.
     flip_a_bit(workdir / "checkpoints/6")
     monkeypatch.setattr(manager.jax, "process_index", lambda: 1)
     monkeypatch.setattr(manager.processes, "first_says", lambda yes: True)
@@ -274,7 +280,9 @@ def test_process_0_decides_for_all(workdir, monkeypatch):
         saved.restore(4, LIKE)
 
 
-def test_a_run_goes_on_from_the_one_before_to_the_same_end(copied, whole):
+def test_a_run_continues_from_the_checkpoint_before_to_the_same_end(
+    copied, whole
+):
     assert checkpoints(copied)[-2:] == ["4", "6"]
     path = flip_a_bit(copied / "checkpoints/6")
     with pytest.raises(BrokenCheckpointError, match=path.name):
@@ -286,13 +294,11 @@ def test_a_run_goes_on_from_the_one_before_to_the_same_end(copied, whole):
     assert_same(copied, whole)
 
 
-def test_a_run_without_a_whole_one_ends_with_a_sentence(copied):
+def test_a_run_without_a_whole_checkpoint_ends_with_a_sentence(copied):
     for folder in (copied / "checkpoints").iterdir():
         empty(folder)
     before = checkpoints(copied)
     code, said = run(copied)
     assert code == 1
-    assert said.splitlines()[-1].startswith(
-        "ipixmatch_jax: None of the checkpoints of"
-    )
+    assert ": None of the checkpoints of" in said.splitlines()[-1]
     assert checkpoints(copied) == before

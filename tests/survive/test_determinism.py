@@ -1,4 +1,4 @@
-"""What must not change a result: the clock, hashes, workers, processes."""
+"""Clock, hash seed, workers and processes do not change a result."""
 
 import jax
 import numpy as np
@@ -6,12 +6,12 @@ import pytest
 
 from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.training import loop
+from ipixmatch_jax.training.batches import make_batches
 from tests.survive.process_run import losses
 from tests.survive.survive_run import assert_same, run
 
 
-def test_another_time_hash_seed_and_workers_give_the_same_bits(
+def test_time_hash_seed_and_workers_do_not_change_a_bit(
     whole, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PYTHONHASHSEED", "4711")
@@ -27,16 +27,16 @@ def test_another_time_hash_seed_and_workers_give_the_same_bits(
 @pytest.mark.parametrize(
     "method", ["supervised", "mean_teacher", "unimatch", "augseg", "cps"]
 )
-def test_a_batch_is_cut_into_processes_bit_for_bit(method, views):
+def test_a_batch_is_split_among_processes_bit_for_bit(method, views):
     config = shapes_config.get_config(f"tiny_1_16,method={method}")
     config.train.batch_size = 8
     config.data.crop_size = 33
     config.data.apply_views = views
     data = open_data(config)
-    whole = loop.batches(config, data)[5]
+    whole = make_batches(config, data)[5]
     for count in (2, 4):
         blocks = [
-            loop.batches(
+            make_batches(
                 config, data, process_index=index, process_count=count
             )[5]
             for index in range(count)

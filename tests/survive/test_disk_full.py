@@ -1,4 +1,4 @@
-"""A full disk costs the saves that it refuses, and nothing else."""
+"""A full disk loses only the saves that it refuses."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ def disk(tmp_path):
 
 
 def fill(disk, leave=0):
-    """Takes all of a disk but so many bytes."""
+    """Fills a disk up to the given number of free bytes."""
     state = os.statvfs(disk)
     size = max(state.f_bavail * state.f_frsize - leave, 0)
     (disk / "fill").write_bytes(b"x" * size)
@@ -58,7 +58,7 @@ def save(saved, step, best=None, score=None):
 def test_each_refused_save_is_told_and_the_next_one_works(
     disk, monkeypatch, caplog, seen, leave
 ):
-    if not seen:  # As where a quota is smaller than the disk.
+    if not seen:  # As with a quota that is smaller than the disk.
         huge = shutil.disk_usage("/")._replace(free=2**60)
         monkeypatch.setattr(manager.shutil, "disk_usage", lambda path: huge)
     with (
@@ -79,7 +79,7 @@ def test_each_refused_save_is_told_and_the_next_one_works(
         with pytest.raises(NotSavedError, match="checkpoints/1, from"):
             saved.finish()
         # The best that was refused is not the best any more.
-        assert saved.settle(better) == Saved(40.0, 1)
+        assert saved.best_on_disk(better) == Saved(40.0, 1)
         free(disk)
         save(saved, 4)
         saved.finish()
@@ -89,7 +89,7 @@ def test_each_refused_save_is_told_and_the_next_one_works(
         np.testing.assert_array_equal(restored, tree(4)["w"])
 
 
-def test_lines_wait_for_room(disk, caplog):
+def test_lines_are_kept_until_there_is_space(disk, caplog):
     path = disk / "lines"
     file = Appended(path)
     file.add(b"a" * 5000)
@@ -106,31 +106,31 @@ def test_lines_wait_for_room(disk, caplog):
     fill(disk)
     file.add(b"e" * 5000)
     assert len(caplog.messages) == 2
-    # Another process's file of the same path begins where that one ended.
+    # Another process continues the file where the first one ended.
     free(disk)
     Appended(path).add(b"f")
     assert path.read_bytes() == content + b"f"
 
 
 def events(folder):
-    """The events of a folder's only file."""
+    """Events of the only file in a folder."""
     (path,) = folder.iterdir()
     content, found = path.read_bytes(), []
     while content:
-        # Eight bytes of length, their checksum, the event, its checksum.
+        # Length in eight bytes, its checksum, the event, its checksum.
         size = int.from_bytes(content[:8], "little")
         found.append(event_pb2.Event.FromString(content[12 : 12 + size]))
         content = content[16 + size :]
     return found
 
 
-def test_the_curves_of_a_run_wait_for_room(disk, caplog):
+def test_the_curves_of_a_run_are_kept_until_there_is_space(disk, caplog):
     writer = Writer(disk, start=0, steps=9, images_per_step=2, active=True)
     values = {f"loss_{number}": number / 8 for number in range(20)}
     with writer:
         writer.scalars(0, values)
         fill(disk)
-        # More than any queue holds, and than the last blocks have room for.
+        # More than any queue and the last blocks of the disk can hold.
         for step in range(1, 50):
             writer.scalars(step, values)
         writer.picture(50, "val", np.zeros((4, 4, 3), np.uint8))
@@ -155,7 +155,7 @@ def test_the_curves_of_a_run_wait_for_room(disk, caplog):
     ] == [(step, name, v) for step in steps for name, v in values.items()]
 
 
-def test_a_refused_file_leaves_the_old_one_alone(disk):
+def test_a_refused_file_does_not_change_the_old_one(disk):
     path = disk / "file"
     path.write_bytes(b"old")
     fill(disk)
@@ -172,7 +172,7 @@ def lines(workdir):
 
 
 def wait_for_save(process, folder):
-    """Returns when the last checksum is written, after the folder's name."""
+    """Waits for the checksums, which are written after the folder's rename."""
     wait_for(process, folder)
     while '"commit_success.txt"' not in (folder / "checksums.json").read_text():
         time.sleep(0.02)
@@ -207,7 +207,7 @@ def test_a_run_whose_last_save_is_refused_fails_and_continues(disk, whole):
         out, err = process.communicate(timeout=240)
     assert process.returncode == 1, out + err
     last = err.splitlines()[-1]
-    assert last.startswith("ipixmatch_jax: the state after step 6 could not")
+    assert ": the state after step 6 could not" in last
     assert "checkpoints/2, from which the same command continues" in last
     assert "Traceback" not in err
     assert not (disk / "results.json").exists()
@@ -215,6 +215,6 @@ def test_a_run_whose_last_save_is_refused_fails_and_continues(disk, whole):
     code, said = run(disk)
     assert code == 0, said
     assert "Continuing after step 2" in said
-    # All are whole; those of a step that was done twice may be there twice.
+    # All lines are whole; a repeated step may have two.
     assert sorted(set(lines(disk))) == [1, 2, 3, 4, 5, 6]
     assert_same(disk, whole)

@@ -1,4 +1,4 @@
-"""A run whose updates are not finite stops, and names what to replay."""
+"""A run whose updates are not finite stops and names the images."""
 
 import json
 
@@ -21,7 +21,7 @@ def test_it_stops_with_the_images_of_the_bad_steps(tmp_path, monkeypatch):
         read(self, step, batch)
 
     monkeypatch.setattr(divergence.Watch, "read", watched)
-    # The first update is finite and throws the weights out of their range.
+    # The first update is finite but makes the weights far too large.
     config = tiny(
         **{
             "method": "mean_teacher",
@@ -48,7 +48,7 @@ def test_it_stops_with_the_images_of_the_bad_steps(tmp_path, monkeypatch):
         for kind, first in (("labelled", 0), ("unlabelled", 16)):
             index = consumed[one["step"]][kind]["index"].tolist()
             assert one[kind]["index"] == index
-            # The demo's scene i of the training seed, 16 of them labelled.
+            # Names of the demo's training scenes, 16 of which are labelled.
             names = [f"scene_1_{first + i:04d}.png" for i in index]
             assert one[kind]["names"] == names
             theirs = consumed[one["step"]][kind]

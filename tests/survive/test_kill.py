@@ -1,4 +1,4 @@
-"""Runs that are ended from outside lose nothing but unsaved steps."""
+"""A run that is ended from outside loses only its unsaved steps."""
 
 import signal
 
@@ -12,7 +12,7 @@ from tests.survive.survive_run import (
 
 
 def signalled(workdir, number, step):
-    """(exit code, what it said) of a run that is told to stop in a step."""
+    """Sends a signal to a run inside a step; returns (exit code, output)."""
     with started(workdir, hold_at=str(step)) as process:
         wait_for(process, workdir.parent / f"reached_{step}")
         process.send_signal(number)
@@ -21,7 +21,9 @@ def signalled(workdir, number, step):
     return process.returncode, out + err
 
 
-def test_sigterm_then_sigint_then_the_end_is_one_run(whole, tmp_path):
+def test_a_run_stopped_by_sigterm_and_sigint_equals_an_uninterrupted_one(
+    whole, tmp_path
+):
     workdir = tmp_path / "run"
     code, said = signalled(workdir, signal.SIGTERM, 1)
     assert code == 143
@@ -36,12 +38,12 @@ def test_sigterm_then_sigint_then_the_end_is_one_run(whole, tmp_path):
     assert_same(workdir, whole)
 
 
-def test_sigkill_inside_a_save_leaves_the_one_before(whole, tmp_path):
+def test_sigkill_inside_a_save_leaves_the_checkpoint_before(whole, tmp_path):
     workdir = tmp_path / "run"
     for method in ("create", "finalize"):
         code, said = run(workdir, kill_in=f"{method}:4")
         assert code == -signal.SIGKILL, said
-        # The run after it: the partial one is gone, or is there anew.
+        # After the next run the partial checkpoint is gone or written anew.
         assert checkpoints(workdir) == ["2", "3", "4.orbax-checkpoint-tmp"]
     assert "Continuing after step 3" in said
     partial = workdir / "checkpoints/4.orbax-checkpoint-tmp"

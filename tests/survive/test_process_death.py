@@ -1,4 +1,4 @@
-"""Of two processes one is killed: the other ends, and says which was lost."""
+"""If one of two processes is killed, the other ends and names it."""
 
 import time
 
@@ -10,14 +10,14 @@ from tests.survive.process_run import HERE, UNHEALTHY, ended, free_port, start
 @pytest.mark.parametrize(
     ("mode", "victim", "words"),
     [
-        # What waits for the lost one is an error at once.
+        # An operation that waits for the lost process fails at once.
         ("talks", 1, "process 0 of 2 cannot reach process 1"),
-        # Who does not wait is ended by jax; its task 0 is process 0.
+        # jax ends a process that does not wait. Its task 0 is process 0.
         ("sleeps", 1, UNHEALTHY),
         ("sleeps", 0, "the leader (usually slice 0 task 0)"),
     ],
 )
-def test_the_other_ends_and_names_the_lost(mode, victim, words):
+def test_the_other_process_ends_and_names_the_lost_one(mode, victim, words):
     port = str(free_port())
     command = [str(HERE / "lost_main.py"), mode, port]
     both = [start([*command, str(process)], 1) for process in (0, 1)]

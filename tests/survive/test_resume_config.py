@@ -1,4 +1,4 @@
-"""What may change when a run continues, and what may not."""
+"""Which fields may change when a run continues."""
 
 import json
 
@@ -8,9 +8,10 @@ import pytest
 from ipixmatch_jax.configs import common, shapes
 from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.data.source import DataSet
-from ipixmatch_jax.training import setup
+from ipixmatch_jax.experiment.resume import check_resume
+from tests.tiny_run import build
 
-# Another value of each field that has one; numbers get half of theirs.
+# Another value for each field with choices; numbers are changed in the test.
 OTHERS = {
     "method": "fixmatch",
     "teacher": "shared",
@@ -43,9 +44,9 @@ def small(**changes):
 
 
 def shapes_of(config):
-    """Paths, shapes and types of all that a checkpoint holds."""
+    """Paths, shapes and dtypes of everything in a checkpoint."""
     names = tuple(map(str, range(config.model.num_classes)))
-    like = setup.build(config, DataSet((), (), (), None, names, ())).like
+    like = build(config, DataSet((), (), (), None, names, ())).like
     leaves, tree = jax.tree.flatten(like)
     return tree, [(leaf.shape, leaf.dtype) for leaf in leaves]
 
@@ -55,14 +56,13 @@ def test_a_field_is_refused_if_and_only_if_the_arrays_depend_on_it(
     field, tmp_path
 ):
     before, after = small(), small(**{field: OTHERS[field]})
-    configuration.save(before, tmp_path)
     words = f"{field} is {_get(before, field)!r} there"
     if shapes_of(before) == shapes_of(after):
-        (changed,) = configuration.check_resume(after, tmp_path)
+        (changed,) = check_resume(before, after, tmp_path)
         assert changed.startswith(words)
     else:
         with pytest.raises(ValueError, match=words):
-            configuration.check_resume(after, tmp_path)
+            check_resume(before, after, tmp_path)
 
 
 def _get(config, field):
@@ -73,7 +73,7 @@ def _get(config, field):
 
 def test_every_other_field_is_harmless(tmp_path):
     changes = {}
-    # Refused, and a test of the images that have other numbers of them.
+    # data.channels is refused and tested with images of other channels.
     left = {*OTHERS, "data.channels"}
     for section, values in small().to_dict().items():
         fields = values if isinstance(values, dict) else {section: values}
@@ -82,21 +82,18 @@ def test_every_other_field_is_harmless(tmp_path):
             if type(value) in (int, float) and field not in left:
                 changes[field] = value * 2 + 1
     assert len(changes) > 25
-    configuration.save(small(), tmp_path)
     after = small(**changes)
-    assert len(configuration.check_resume(after, tmp_path)) == len(changes)
+    changed = check_resume(small(), after, tmp_path)
+    assert len(changed) == len(changes)
     # Of these two so many fit neither the devices nor the batch.
     built = changes | {"mesh.data": 1, "train.accumulate": 1}
     assert shapes_of(small(**built)) == shapes_of(small())
 
 
 def test_all_that_does_not_fit_is_named_at_once(tmp_path):
-    configuration.save(small(), tmp_path)
     changes = {name: OTHERS[name] for name in ("teacher", "model.stem")}
     with pytest.raises(ValueError, match="give these fields their") as error:
-        configuration.check_resume(
-            small(**changes, **{"train.steps": 3}), tmp_path
-        )
+        check_resume(small(), small(**changes, **{"train.steps": 3}), tmp_path)
     text = str(error.value)
     assert "model.stem is 'deep' there and '7x7' here" in text
     assert "teacher is 'ema' there and 'shared' here" in text
@@ -105,24 +102,25 @@ def test_all_that_does_not_fit_is_named_at_once(tmp_path):
 
 
 def test_two_students_do_not_continue_one(tmp_path):
-    configuration.save(small(), tmp_path)
     with pytest.raises(ValueError, match="method is 'unimatch' there"):
-        configuration.check_resume(small(method="cps"), tmp_path)
+        check_resume(small(), small(method="cps"), tmp_path)
 
 
-def test_a_field_of_another_version_is_shown(tmp_path):
+def test_a_field_that_an_older_version_lacks_has_its_default(tmp_path):
     saved = small().to_dict()
     del saved["train"]["log_every"]
+    saved["train"]["gone"] = 3
     (tmp_path / configuration.FILE).write_text(json.dumps(saved))
-    (changed,) = configuration.check_resume(small(), tmp_path)
-    assert changed == "train.log_every is None there and 50 here"
-    assert common.base().train.log_every == 50
+    earlier = configuration.load_config(tmp_path)
+    assert earlier.train.log_every == common.base().train.log_every == 50
+    (changed,) = check_resume(earlier, small(), tmp_path)
+    assert changed == "train.gone is 3 there and None here"
 
 
 @pytest.mark.parametrize("text", ["", '{"seed": 1'])
-def test_a_config_that_is_not_whole_is_named(tmp_path, text):
+def test_an_incomplete_config_is_refused_by_name(tmp_path, text):
     path = tmp_path / configuration.FILE
     path.write_text(text)
     with pytest.raises(ValueError, match=r"not whole .* remove it") as error:
-        configuration.load(tmp_path)
+        configuration.load_config(tmp_path)
     assert str(path) in str(error.value)

@@ -1,8 +1,9 @@
 """Two processes are one run: killed, resumed, stopped, scored.
 
-Two processes with two devices each train until one of them is killed, begin
-again until one of them gets Ctrl-C, and one process with four devices goes on
-to the end. All is compared with one process with four devices all along.
+Two processes with two devices each train until one of them is killed. They
+start again and train until one of them gets Ctrl-C. One process with four
+devices continues to the end. The result is compared with a run of one process
+with four devices.
 """
 
 import json
@@ -35,7 +36,7 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """(workdir, file of confusion matrices) of the undisturbed run."""
+    """(workdir, file of confusion matrices) of the uninterrupted run."""
     workdir = tmp_path_factory.mktemp("alone") / "run"
     confusion = workdir.with_name("confusion")
     train_alone(workdir, CONFUSION=str(confusion))
@@ -46,7 +47,7 @@ def alone(tmp_path_factory):
 def pair(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("pair") / "run"
     confusion = workdir.with_name("confusion")
-    # After the evaluation at step 4, before which the save at 2 is waited for.
+    # After the evaluation at step 4, which first waits for the save at step 2.
     killed = train_pair(workdir, "SIGKILL:5", CONFUSION=str(confusion))
     after_kill = saved(workdir)
     stopped = train_pair(workdir, "SIGINT:6", SLOW_FROM="6")
@@ -65,12 +66,12 @@ def assert_losses(workdir, alone, steps):
         np.testing.assert_allclose(loss, theirs[step], rtol=1e-5)
 
 
-def test_one_is_killed_and_the_other_says_so(pair):
+def test_when_one_is_killed_the_other_reports_it(pair):
     (code, said), (killed, _) = pair.killed
     assert killed == -9
     assert code not in (0, 130, 143), said
-    # One of its devices may wait in gloo for the other, which has failed; then
-    # the heartbeat ends it, still in the loop. An error must have been named.
+    # One device may wait in gloo for the other, which has failed. Then the
+    # heartbeat ends the process inside the loop, after an error message.
     ours = "process 0 of 2 cannot reach process 1: it was killed"
     waited = UNHEALTHY in said and " in _loop\n" in said
     assert ours in said or waited, said
@@ -87,7 +88,7 @@ def test_both_continue_and_ctrl_c_to_one_stops_both(pair, alone):
     assert_losses(pair.workdir, alone[0], step)
 
 
-def test_one_process_continues_what_two_began(pair, alone, tmp_path):
+def test_one_process_continues_a_run_of_two(pair, alone, tmp_path):
     workdir = shutil.copytree(pair.workdir, tmp_path / "run")
     said = train_alone(workdir)
     assert f"Continuing after step {saved(pair.workdir)}" in said

@@ -1,4 +1,4 @@
-"""Nothing that is read can run code, and files are replaced whole."""
+"""Reading a file runs no code, and files are replaced as a whole."""
 
 import ast
 import pathlib
@@ -12,7 +12,7 @@ TREES = {
     path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
     for path in sorted(ROOT.rglob("*.py"))
 }
-# Modules whose readers run what the file says.
+# Modules whose readers can run code from a file.
 RUN_CODE = {
     *{"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"},
     *{"jsonpickle", "yaml"},
@@ -27,7 +27,7 @@ def calls(tree):
 
 
 def given(call, name):
-    """The value of a keyword, as text; None if it is not given."""
+    """The value of a keyword argument as text, or None."""
     values = {k.arg: ast.unparse(k.value) for k in call.keywords}
     return values.get(name)
 
@@ -38,13 +38,13 @@ def test_no_reader_runs_code(name):
         module, _, function = dotted.partition(".")
         assert dotted not in {"eval", "exec", "__import__"}
         if module in RUN_CODE:
-            # The error of torch's own reader is caught by its name alone.
+            # Only the name of the error of torch's reader is used.
             pytest.fail(f"{name}:{call.lineno} calls {dotted}")
         if dotted == "torch.load":
             assert given(call, "weights_only") == "True"
         if function == "load" or dotted.endswith(("np.load", "numpy.load")):
             assert given(call, "allow_pickle") in (None, "False")
-        # A zip's own reader lets no path climb out; a tar's must be told.
+        # zipfile never extracts outside its folder; tarfile needs a filter.
         if dotted.startswith("tar") and "extract" in function:
             assert given(call, "filter") == "'data'"
 
@@ -59,7 +59,7 @@ def test_a_reader_of_arrays_refuses_objects(tmp_path):
 
 
 def within(tree, predicate):
-    """(line, names of the enclosing `with`) of each node that fits."""
+    """(line, names in the enclosing `with`) of each matching node."""
 
     def walk(node, around):
         if isinstance(node, ast.With):
@@ -84,18 +84,17 @@ def writes(node):
     return False
 
 
-# Files that are written in another whole way than atomic.replacing: a
-# temporary file or folder of their own, renamed when it is done.
+# These write atomically without atomic.replacing: a temporary file or folder of
+# their own is renamed when it is complete.
 OTHERWISE = {
     "data/prepare.py",
     "data/splits.py",
-    "models/hub.py",
     "models/weight_files.py",
 }
 
 
 @pytest.mark.parametrize("name", [n for n in TREES if n not in OTHERWISE])
-def test_files_are_written_beside_their_place(name):
+def test_files_are_written_to_a_temporary_name_first(name):
     for line, around in within(TREES[name], writes):
         assert any("replacing(" in item for item in around), (
             f"{name}:{line} writes a file that a reader may find half"

@@ -1,4 +1,4 @@
-"""A sweep of tiny runs: programs shared, signals, divergence, refusals."""
+"""A sweep of tiny runs: shared programs, signals, divergence, refusals."""
 
 import csv
 import json
@@ -15,12 +15,13 @@ from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.sweep import grid, runner
 from ipixmatch_jax.training import divergence, loop, setup
+from ipixmatch_jax.training.state_trees import checkpoint_trees
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils.atomic import write_json
 from tests.refusal import refusal
-from tests.tiny_run import few_scenes, tiny
+from tests.tiny_run import build, few_scenes, tiny
 
-# One program: neither the split nor the seed enters it.
+# One program for all: it depends on neither split nor seed.
 AXES = ["data.split=1_16,1_8", "seed=0,1"]
 CELLS = [f"data.split_{s}/seed_{n}" for s in ("1_16", "1_8") for n in (0, 1)]
 
@@ -30,15 +31,15 @@ PLAIN = {"method": "supervised", "teacher": "shared", "inter_pixel.weight": 0.0}
 
 
 def trained(workdir):
-    """Every array after the last step, as NumPy."""
+    """Reads every array after the last step as NumPy."""
     with Checkpoints(workdir) as checkpoints:
-        like = loop._trees(setup.build(tiny(**PLAIN)).like)
+        like = checkpoint_trees(build(tiny(**PLAIN)).like)
         return jax.tree.map(np.asarray, checkpoints.restore(4, like))
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """Four cells; SIGTERM comes at step 2 of the third. Also the log."""
+    """A sweep of four cells, with SIGTERM at step 2 of the third; its log."""
     folder, lines = tmp_path_factory.mktemp("sweep"), []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
@@ -96,7 +97,7 @@ def test_sigterm_in_a_cell_is_continued_in_that_cell(swept):
     assert "has not finished" not in (folder / "sweep.md").read_text()
 
 
-def test_a_shared_program_trains_each_seed_as_its_own_would(
+def test_a_shared_program_trains_each_seed_as_a_program_of_its_own(
     swept, tmp_path, monkeypatch
 ):
     few_scenes(monkeypatch)
@@ -107,12 +108,12 @@ def test_a_shared_program_trains_each_seed_as_its_own_would(
 
 
 class LoweredError(Exception):
-    """Carries the text of a step's program out of the loop."""
+    """Raised to carry the text of the step's program out of the loop."""
 
 
 def program(config, workdir):
-    def build(config):
-        built = setup.build(config)
+    def lowering(config, data, mesh):
+        built = setup.build(config, data, mesh)
 
         def lower(*arguments):
             raise LoweredError(built.train_step.lower(*arguments).as_text())
@@ -120,12 +121,12 @@ def program(config, workdir):
         return built._replace(train_step=lower)
 
     with pytest.raises(LoweredError) as caught:
-        loop.train(config, workdir, build=build)
+        loop.train(config, workdir, build=lowering)
     return str(caught.value)
 
 
 def test_neither_seed_nor_data_is_a_constant_of_the_program(tmp_path):
-    # A constant that the text must show, so that a seed in it would too.
+    # A constant that must appear in the text, to show that a seed would too.
     rare = {"pseudo_label.threshold": 0.3125}
     one = program(tiny(**rare), tmp_path / "one")
     assert "3.125000e-01" in one
@@ -133,7 +134,7 @@ def test_neither_seed_nor_data_is_a_constant_of_the_program(tmp_path):
     assert program(tiny(**other), tmp_path / "two") == one
 
 
-def test_the_table_holds_what_the_runs_hold(swept):
+def test_the_table_has_the_scores_of_the_runs(swept):
     folder = swept[0]
     with (folder / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -164,8 +165,10 @@ def test_the_table_holds_what_the_runs_hold(swept):
 
 @pytest.fixture
 def fake(monkeypatch):
-    """train.train without training: its seed is the score, and seed 1
-    diverges; a list of the folders it was called with."""
+    """Replaces train: the seed is the score, and seed 1 diverges.
+
+    Returns the list of the folders that it was called with.
+    """
     calls = []
 
     def run(config, workdir, *, build, stop):
@@ -182,7 +185,7 @@ def fake(monkeypatch):
     return calls
 
 
-def test_a_diverged_cell_is_noted_and_passed_once(fake, tmp_path):
+def test_a_diverged_cell_is_recorded_and_not_repeated(fake, tmp_path):
     made = grid.make(tiny(), ["seed=0,1,2"], "inter_pixel.weight=0", tmp_path)
     assert runner.run(made, tmp_path) == 0
     assert len(fake) == 6
@@ -202,14 +205,14 @@ def test_a_signal_after_the_last_step_ends_the_sweep(
     assert len(fake) == 1
 
 
-def test_equal_programs_run_in_a_row(fake, tmp_path):
+def test_cells_with_equal_programs_run_one_after_another(fake, tmp_path):
     axes = ["data.split=1_16,1_8", "inter_pixel.weight=0.1,0.2"]
     runner.run(grid.make(tiny(), axes, None, tmp_path), tmp_path)
     weights = [str(f.parent).rpartition("_")[2] for f in fake]
     assert weights == ["0.1", "0.1", "0.2", "0.2"]
 
 
-def test_data_that_is_not_there_is_said_before_the_first_cell(fake, tmp_path):
+def test_missing_data_is_reported_before_the_first_cell(fake, tmp_path):
     folder = tmp_path / "sweep"
     made = grid.make(tiny(), ["data.split=1_16,1_3"], None, folder)
     with pytest.raises(ValueError, match="no split '1_3'"):
@@ -267,7 +270,9 @@ def test_fields_that_go_together_and_a_baseline_row(tmp_path):
         (["inter_pixel.weight=nan"], None, "weight=nan is too small"),
     ],
 )
-def test_a_wrong_grid_is_one_sentence(axes, baseline, sentence, tmp_path):
+def test_a_wrong_grid_is_refused_in_one_sentence(
+    axes, baseline, sentence, tmp_path
+):
     with pytest.raises(ValueError, match=sentence):
         grid.make(tiny(), axes, baseline, tmp_path)
 
@@ -280,7 +285,7 @@ def test_a_folder_of_another_config_is_refused(fake, tmp_path):
         grid.make(changed, axes, None, tmp_path)
 
 
-def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
+def test_the_command_answers_a_mistake_in_one_line(tmp_path):
     arguments = {
         "--config": "configs/shapes.py",
         "--grid": "inter_pixel.relation=channel,pixels",
@@ -288,5 +293,5 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
     }
     words = [word for pair in arguments.items() for word in pair]
     line = refusal("sweep", *words)
-    assert line.startswith("ipixmatch_jax: The cell inter_pixel.relation=pix")
+    assert ": The cell inter_pixel.relation=pixels: " in line
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The table of a sweep against published and closed-form numbers."""
+"""The table of a sweep against published and exact numbers."""
 
 import csv
 import io
@@ -21,15 +21,15 @@ def result(val, test=None):
     return {"best": part, "last": part}
 
 
-def test_p_of_students_sleep_data():
+def test_the_p_value_of_students_sleep_data():
     np.testing.assert_allclose(table.paired_p(SLEEP), 0.002833, atol=1e-6)
     less = [-d for d in SLEEP]
     assert table.paired_p(less) == table.paired_p(SLEEP)
 
 
 @pytest.mark.parametrize("t", [0.01, 0.5, 3.0, 60.0])
-def test_p_of_two_and_three_pairs_in_closed_form(t):
-    # Two pairs m -+ h have t = m / h and one degree of freedom: Cauchy.
+def test_p_values_of_two_and_three_pairs_in_closed_form(t):
+    # Two pairs m - h, m + h have t = m / h, one degree of freedom (Cauchy).
     p = table.paired_p([t - 1, t + 1])
     np.testing.assert_allclose(p, 1 - 2 / math.pi * math.atan(t), rtol=1e-4)
     # Three m - h, m, m + h have t = sqrt(3) m / h, two degrees of freedom.
@@ -59,7 +59,7 @@ def test_seeds_are_paired_and_the_first_row_is_compared_with_nothing():
     first, second, third = table.summaries(rows())["best", "val"]
     assert (first.mean, first.difference, first.p) == (11, None, None)
     np.testing.assert_allclose(first.deviation, math.sqrt(2))
-    # The third seed counts for the mean but has no partner: 3 and 1, t = 2.
+    # The third seed enters the mean but has no pair: differences 3, 1, t = 2.
     assert (second.mean, second.difference, second.pairs) == (22, 2, 2)
     np.testing.assert_allclose(
         second.p, 1 - 2 / math.pi * math.atan(2), rtol=1e-5
@@ -98,7 +98,7 @@ def test_csv_has_a_line_per_row_checkpoint_and_set():
     assert lines[2]["mean"] == lines[0]["p"] == ""
 
 
-def test_nothing_finished_is_still_a_table(tmp_path):
+def test_a_sweep_without_a_finished_run_has_a_table(tmp_path):
     unfinished = [table.Row((), {}, ["config/seed_0 has not finished."])]
     table.write(tmp_path, [], unfinished)
     assert "has not finished" in (tmp_path / "sweep.md").read_text()

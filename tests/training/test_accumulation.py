@@ -1,4 +1,4 @@
-"""A step in micro-batches: equal to one in one piece, but for batch norm."""
+"""A step in micro-batches equals a whole step, except for batch norm."""
 
 import functools
 import math
@@ -12,13 +12,16 @@ from benchmarks.collectives import collectives
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.fixmatch import fixmatch
-from ipixmatch_jax.training import accumulation, optimiser, step
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
+from ipixmatch_jax.training import accumulation, step
 from tests.methods import pixel_network
 from tests.methods.loops import cut_mix, draw_views
 
 
 def frozen(variables, images, train, perturb=None):
-    """The pixel network with running statistics, as if without batch norm."""
+    """The pixel network with running statistics, so without batch norm."""
     del train
     stats = variables["batch_stats"]
     logits, _ = pixel_network.forward(variables, images, False, perturb)
@@ -26,8 +29,8 @@ def frozen(variables, images, train, perturb=None):
 
 
 def make(count, forward=frozen, mesh=None):
-    schedule = optimiser.poly_schedule(0.1, 10)
-    tx = optimiser.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
+    schedule = poly_schedule(0.1, 10)
+    tx = sgd(schedule, groups=faster_head(2.0), weight_decay=1e-3)
     state = step.create_state(pixel_network.variables(0), tx, with_teacher=True)
     run = functools.partial(
         step.train_step,
@@ -51,7 +54,7 @@ def make(count, forward=frozen, mesh=None):
 
 
 def draw(seed, b=8, side=6):
-    """Views with as many counted pixels in every micro-batch."""
+    """Views with the same number of counted pixels in every micro-batch."""
     views = draw_views(seed, b, side)
     return views._replace(valid=np.ones_like(views.valid))
 
@@ -64,7 +67,7 @@ def agree(given, expected, rtol=1e-5):
     )
 
 
-def test_pairs_of_images_take_turns():
+def test_pairs_of_images_alternate_between_micro_batches():
     given = {"image": np.arange(12)[:, None], "index": np.arange(12)}
     cut = accumulation.split(given, 3)
     expected = [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]]
@@ -73,14 +76,14 @@ def test_pairs_of_images_take_turns():
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_without_batch_norm_the_step_is_that_of_the_large_batch(count):
+def test_without_batch_norm_the_step_equals_that_of_the_large_batch(count):
     state, whole = make(1)
     _, run = make(count)
     views = draw(0)
     one, expected = whole(state, views)
     many, metrics = run(state, views)
     agree(many, one)
-    # A share of the pixels of a class is a mean of the micro-batches' shares.
+    # The share of a class is the mean of the shares of the micro-batches.
     uneven = {"confident_share_by_class"}
     assert metrics.keys() == expected.keys()
     for name in expected.keys() - uneven:
@@ -90,7 +93,7 @@ def test_without_batch_norm_the_step_is_that_of_the_large_batch(count):
 
 
 def micro_batches(views, count):
-    """Each micro-batch by itself, cut by hand."""
+    """The micro-batches, cut by hand."""
     for m in range(count):
         pairs = range(2 * m, len(views.labels), 2 * count)
         rows = [row for pair in pairs for row in (pair, pair + 1)]
@@ -100,7 +103,7 @@ def micro_batches(views, count):
 def test_losses_are_means_over_the_pixels_of_a_micro_batch():
     views = draw(1)
     labels = np.full_like(views.labels, 255)
-    labels[0, 0, 0] = 2  # the only one of the first micro-batch
+    labels[0, 0, 0] = 2  # the only labelled pixel of the first micro-batch
     labels[2:4] = views.labels[2:4]
     views = views._replace(labels=labels)
     state, run = make(2)
@@ -111,7 +114,7 @@ def test_losses_are_means_over_the_pixels_of_a_micro_batch():
     for name in ("loss_x", "loss_u", "loss_ip", "confident_share_by_class"):
         mean = (each[0][name] + each[1][name]) / 2
         np.testing.assert_allclose(metrics[name], mean, rtol=1e-5)
-    # Over all pixels it is another mean: they are not as many.
+    # The mean over all pixels differs, as their numbers differ.
     assert abs(together["loss_x"] - metrics["loss_x"]) > 0.01
 
 
@@ -128,7 +131,7 @@ def test_batch_norm_sees_the_micro_batches_in_their_order():
     np.testing.assert_allclose(
         after.student["batch_stats"]["mean"], mean, rtol=1e-5, atol=1e-6
     )
-    # What differs with batch norm: the statistics, and the gradient with it.
+    # Batch norm changes the statistics and therefore the gradient.
     large, _ = whole(state, views)
     for a, b in zip(
         jax.tree.leaves(after.student),
@@ -148,7 +151,7 @@ def test_a_value_that_is_not_finite_in_one_of_them_skips_the_step():
     assert not np.isfinite(metrics["loss"])
 
 
-def test_eight_devices_agree_and_cut_their_own_images():
+def test_eight_devices_agree_and_split_their_own_images():
     mesh = sharding.make_mesh(8, 1)
     views = draw(4, 32)
     state, run = make(2, pixel_network.forward)
@@ -162,7 +165,7 @@ def test_eight_devices_agree_and_cut_their_own_images():
     agree(jax.device_get(many), jax.device_get(one))
     found = collectives(compiled.as_text())
     assert {c.kind for c in found} == {"all-reduce"}
-    # The gradient has 12 numbers of weights, and no image is as small.
+    # The gradient has 12 elements; every image is larger.
     assert max(math.prod(c.shape) for c in found) <= 12
 
 
@@ -175,7 +178,7 @@ def test_memory_is_that_of_a_micro_batch():
         state, run = make(count)
         compiled = run.lower(state, views).compile()
         temporary.append(compiled.memory_analysis().temp_size_in_bytes)
-    # The batch itself, cut into micro-batches, is what does not shrink.
+    # Only the batch itself, cut into micro-batches, does not get smaller.
     batch = sum(math.prod(x.shape) * 4 for x in jax.tree.leaves(views))
     whole, half, quarter = temporary
     assert half - batch < 0.55 * whole
@@ -183,7 +186,7 @@ def test_memory_is_that_of_a_micro_batch():
     assert quarter < half < whole
 
 
-def test_counts_of_one_leave_no_loop():
+def test_one_micro_batch_compiles_to_no_loop():
     state, run = make(1)
     views = jax.tree.map(jnp.asarray, draw(6))
     assert "while" not in run.lower(state, views).as_text()

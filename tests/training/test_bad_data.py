@@ -1,4 +1,4 @@
-"""A run on data of which some cannot be used."""
+"""A run on data with unusable images."""
 
 import json
 
@@ -11,7 +11,7 @@ from ipixmatch_jax.training import loop
 from ipixmatch_jax.training.writer import Writer
 from tests.tiny_run import few_scenes, tiny
 
-BAD = 70  # The scene that cannot be used.
+BAD = 70  # The unusable scene.
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def _one_bad_scene(monkeypatch):
 
 
 def seed_that_shows(place, stream, length):
-    """A seed whose first four steps, of two images, come to one position."""
+    """A seed with which the first four steps of two images use a position."""
     for seed in range(500):
         order = pipeline.epoch_order((seed, stream), 0, length)
         if place in order[:8]:
@@ -45,14 +45,14 @@ def bad_images(workdir):
 def test_a_bad_unlabelled_image_is_skipped_and_counted(tmp_path):
     config = tiny(
         **{"data.split": "1_8"}
-    )  # 32 labelled scenes, so the bad one is not.
+    )  # With 32 labelled scenes the bad one is unlabelled.
     config.seed = seed_that_shows(BAD - 32, 1, 256 - 32)
     assert loop.train(config, tmp_path) == 0
     assert bad_images(tmp_path) == 1
 
 
 def test_a_bad_labelled_image_stops_the_run_or_is_skipped(tmp_path):
-    # 128 labelled scenes.
+    # With 128 labelled scenes the bad one is labelled.
     config = tiny(**{"data.split": "1_2", "train.log_every": 1})
     config.seed = seed_that_shows(BAD, 0, 128)
     with pytest.raises(BadFileError, match=r"scene_1_0070.png is spoilt"):
@@ -62,7 +62,7 @@ def test_a_bad_labelled_image_stops_the_run_or_is_skipped(tmp_path):
     assert bad_images(tmp_path / "skip") == 1
 
 
-def test_a_line_that_a_killed_run_left_unfinished_is_taken_away(tmp_path):
+def test_the_unfinished_line_of_a_killed_run_is_removed(tmp_path):
     path = tmp_path / "metrics.jsonl"
     for before in ('{"step": 1}\n{"step": 2, "lo', '{"step": 1}\n', '{"st', ""):
         path.write_text(before)

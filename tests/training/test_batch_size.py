@@ -1,4 +1,4 @@
-"""The batch that fits: how it is searched, and that a run keeps it."""
+"""The search for the largest batch that fits; a run keeps its batch."""
 
 import json
 import logging
@@ -16,15 +16,20 @@ from ipixmatch_jax.configs import (
     tfds,
     voc,
 )
+from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.datasets import shapes as scenes
+from ipixmatch_jax.distributed.mesh import make_mesh
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import resolve, scale_rate
+from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import batch_size as batch_fit
-from ipixmatch_jax.training import device_memory, least_memory, loop, setup
+from ipixmatch_jax.training import device_memory, least_memory, loop
+from tests.tiny_run import build
 
 
 def search(memory, limit, *, unit=2, most=1000):
-    """What was found, and the batches that were asked for."""
+    """The batch found, and the batches that were tried."""
     asked = []
 
     def watched(batch):
@@ -47,13 +52,13 @@ def search(memory, limit, *, unit=2, most=1000):
         (40, 1000, 40, [40, 80]),
     ],
 )
-def test_affine_memory_takes_three_questions(unit, most, batch, asked):
+def test_affine_memory_takes_three_tries(unit, most, batch, asked):
     found, questions = search(lambda b: 100 + 7 * b, 400, unit=unit, most=most)
     assert found == (batch, 100 + 7 * batch)
     assert questions == asked
 
 
-def test_nothing_fits():
+def test_zero_means_that_no_batch_fits():
     assert search(lambda b: 100 + 7 * b, 113) == ((0, 114), [2])
 
 
@@ -69,7 +74,7 @@ def test_nothing_fits():
     ids=["convex", "concave", "a jump", "falling first", "flat"],
 )
 @pytest.mark.parametrize("limit", [350, 700, 1000])
-def test_whatever_the_growth_what_is_returned_was_seen_to_fit(memory, limit):
+def test_the_returned_batch_was_tried_however_memory_grows(memory, limit):
     (batch, size), asked = search(memory, limit, most=500)
     assert len(asked) <= 6
     if memory(2) > limit:
@@ -80,8 +85,8 @@ def test_whatever_the_growth_what_is_returned_was_seen_to_fit(memory, limit):
     assert batch % 2 == 0
 
 
-def test_a_jump_is_stepped_back_from():
-    # By the line up to 30 images 42 would fit; by the truth 30 do.
+def test_the_search_steps_back_after_a_jump_in_memory():
+    # The line through the first tries predicts 42 images, but only 30 fit.
     (batch, _), asked = search(
         lambda b: 100 + 7 * b + (500 if b > 30 else 0), 400
     )
@@ -90,12 +95,12 @@ def test_a_jump_is_stepped_back_from():
 
 
 def test_the_rate_goes_with_the_batch():
-    assert batch_fit.scaled_rate(0.001, 32, 8, "sgd") == pytest.approx(0.004)
-    assert batch_fit.scaled_rate(0.001, 2, 8, "sgd") == pytest.approx(0.00025)
-    assert batch_fit.scaled_rate(0.001, 32, 8, "adam") == pytest.approx(0.002)
+    assert scale_rate(0.001, 32, 8, "sgd") == pytest.approx(0.004)
+    assert scale_rate(0.001, 2, 8, "sgd") == pytest.approx(0.00025)
+    assert scale_rate(0.001, 32, 8, "adam") == pytest.approx(0.002)
 
 
-def test_what_the_host_has_left():
+def test_the_free_memory_of_the_host():
     meminfo = "MemTotal: 9000 kB\nMemAvailable:    2000 kB\nHugePages: 0\n"
     assert device_memory.available(meminfo) == 2_048_000
     assert device_memory.available(meminfo, "max\n", "5\n") == 2_048_000
@@ -105,7 +110,7 @@ def test_what_the_host_has_left():
 
 @pytest.mark.parametrize("module", [camvid, cityscapes, folder, shapes, voc])
 @pytest.mark.parametrize("method", ["supervised", "mean_teacher", "cps"])
-def test_every_recipe_says_which_batch_its_rate_is_for(module, method):
+def test_every_recipe_has_a_reference_batch_for_its_rate(module, method):
     words = f"{module.__name__}"
     default = {
         "configs.camvid": "tiny_1_8",
@@ -119,18 +124,18 @@ def test_every_recipe_says_which_batch_its_rate_is_for(module, method):
     assert config.train.batch_size > 0
 
 
-def test_the_base_and_tfds_say_it_too():
+def test_the_base_and_tfds_have_a_reference_batch_too():
     for config in (common.base(), tfds.get_config()):
         assert config.train.reference_batch_size == config.train.batch_size
 
 
-def test_without_a_recipes_batch_no_rate_can_be_scaled():
+def test_without_a_reference_batch_the_rate_cannot_be_scaled():
     config = shapes.get_config()
     config.train.batch_size = 0
-    validate.check(config)
+    validate.check_config(config)
     config.train.reference_batch_size = 0
     with pytest.raises(ValueError, match="learning_rate is for"):
-        validate.check(config)
+        validate.check_config(config)
 
 
 def tiny():
@@ -151,10 +156,10 @@ def few_scenes(monkeypatch):
 
 
 def planned(config, batch_size):
-    """Of a real state and batch, not of shapes."""
+    """Planned bytes for a real state and batch instead of shapes."""
     config = config.copy_and_resolve_references()
     config.train.batch_size = batch_size
-    built = setup.build(config)
+    built = build(config)
     state = built.init(0)
     batch = {
         "labelled": {
@@ -174,7 +179,7 @@ def planned(config, batch_size):
 
 @pytest.fixture
 def compiled_in_haste():
-    """Memory is planned all the same, in half the time."""
+    """Compiles without optimisation: the same memory plan in half the time."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield
@@ -186,17 +191,19 @@ def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
     config = tiny()
     limit = planned(config, 4)
     monkeypatch.setattr(device_memory, "limit", lambda devices: limit)
-    batch_fit.choose(config, open_data(config))
-    assert config.train.batch_size == 4
+    data = open_data(config)
+    resolved = resolve(config, data)
+    mesh = make_mesh(1, 1)
+    assert batch_fit.choose_batch_size(resolved, data, mesh)[0] == 4
 
 
 @pytest.mark.usefixtures("compiled_in_haste")
 def test_a_run_keeps_the_batch_that_it_found(
     few_scenes, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr(least_memory, "check", lambda *_: None)
+    monkeypatch.setattr(least_memory, "check_memory", lambda *_: None)
     monkeypatch.setattr(device_memory, "limit", lambda devices: 400)
-    monkeypatch.setattr(batch_fit, "_memory", lambda c, d, b: 300 + 20 * b)
+    monkeypatch.setattr(batch_fit, "_memory", lambda *a: 300 + 20 * a[-1])
     caplog.set_level(logging.INFO, "ipixmatch_jax")
     config = tiny()
     config.train.reference_batch_size = 8
@@ -209,11 +216,11 @@ def test_a_run_keeps_the_batch_that_it_found(
     assert "--config.train.batch_size=4 --config.train.learning_rate=0.015" in (
         caplog.text
     )
-    # Now less is free; the run goes on as it was, the recipe given again.
+    # With less memory the run continues unchanged, from the same recipe.
     monkeypatch.setattr(device_memory, "limit", lambda devices: 1)
     again = tiny()
     again.train.reference_batch_size = 8
-    batch_fit.keep(again, tmp_path)
+    again = resolve(again, open_data(again), load_config(tmp_path))
     assert again.train.batch_size == 4
     assert again.train.learning_rate == saved["learning_rate"]
 
@@ -221,9 +228,9 @@ def test_a_run_keeps_the_batch_that_it_found(
 def test_too_little_memory_is_one_sentence_with_ways_out(
     few_scenes, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(least_memory, "check", lambda *_: None)
+    monkeypatch.setattr(least_memory, "check_memory", lambda *_: None)
     monkeypatch.setattr(device_memory, "limit", lambda devices: 100)
-    monkeypatch.setattr(batch_fit, "_memory", lambda c, d, b: 300 + 20 * b)
+    monkeypatch.setattr(batch_fit, "_memory", lambda *a: 300 + 20 * a[-1])
     with pytest.raises(ValueError, match="Not even a batch of 2 fits") as error:
         loop.train(tiny(), tmp_path / "new")
     for way in ("crop_size", "bf16", "model.remat", "more devices"):
@@ -231,8 +238,8 @@ def test_too_little_memory_is_one_sentence_with_ways_out(
     assert not (tmp_path / "new").exists()
 
 
-# The state of the tiny network is below 2**25 bytes, and of 6 classes 1024^2
-# pixels have 6 * 2**22 bytes of scores.
+# The state of the tiny network takes less than 2**25 bytes, and the scores of
+# 6 classes at 1024^2 pixels take 6 * 2**22 bytes.
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
@@ -252,21 +259,21 @@ def test_images_that_can_fit_no_device_are_refused_before_compilation(
     assert not (tmp_path / "new").exists()
 
 
-def test_what_must_exist_is_counted_per_device(few_scenes, monkeypatch):
+def test_unavoidable_arrays_are_counted_per_device(few_scenes, monkeypatch):
     config = tiny()
     config.train.batch_size = 16
     config.mesh.data = 8
-    built = setup.build(config)
+    built = build(config)
     state = sum(x.nbytes for x in jax.tree.leaves(built.init(0)))
     least = state + 2 * 33 * 33 * 6 * 4
     monkeypatch.setattr(device_memory, "limit", lambda devices: least)
-    least_memory.check(config, built)
+    least_memory.check_memory(config, built)
     monkeypatch.setattr(device_memory, "limit", lambda devices: least - 1)
     with pytest.raises(ValueError, match="Crops of 33x33 pixels, 2 labelled"):
-        least_memory.check(config, built)
+        least_memory.check_memory(config, built)
 
 
-def test_a_device_that_tells_nothing_is_asked_for_a_number(
+def test_a_device_that_reports_no_memory_needs_a_batch_size(
     few_scenes, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(device_memory, "limit", lambda devices: None)
@@ -274,7 +281,7 @@ def test_a_device_that_tells_nothing_is_asked_for_a_number(
         loop.train(tiny(), tmp_path / "new")
 
 
-def test_cpu_devices_share_what_the_host_has(monkeypatch, tmp_path):
+def test_cpu_devices_share_the_memory_of_the_host(monkeypatch, tmp_path):
     (tmp_path / "meminfo").write_text("MemAvailable: 1000000 kB\n")
     monkeypatch.setattr(device_memory, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(device_memory, "_CGROUP", tmp_path / "none")
@@ -283,7 +290,7 @@ def test_cpu_devices_share_what_the_host_has(monkeypatch, tmp_path):
     assert device_memory.limit(8) == pytest.approx(whole / 8, abs=2)
 
 
-def test_processes_agree_on_bytes_that_32_bits_do_not_hold(monkeypatch):
+def test_processes_agree_on_more_bytes_than_32_bits_can_hold(monkeypatch):
     def gathered(mine):
         assert mine.dtype == np.int32
         return np.stack([mine, mine - 1024])
@@ -299,20 +306,20 @@ def test_processes_agree_on_bytes_that_32_bits_do_not_hold(monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["unimatch", "mean_teacher"])
-def test_the_shapes_are_those_of_real_batches(few_scenes, method):
+def test_the_shapes_equal_those_of_real_batches(few_scenes, method):
     from ipixmatch_jax.data import pipeline
 
     config = shapes.get_config(f"tiny_1_16,method={method}")
     config.train.batch_size = 4
     config.mesh.data = 2
-    built = setup.build(config)
+    built = build(config)
     real = pipeline.train_batches(
         built.data.labelled,
         built.data.unlabelled,
         batch_size=4,
         crop_size=config.data.crop_size,
         seed=0,
-        recipe=setup.view_recipe(config),
+        recipe=METHODS[config.method].views,
     )[0]
     del real["bad"]
     drawn = batch_fit.abstract_batch(config, built.mesh)

@@ -1,4 +1,4 @@
-"""A run on images of four channels, and every command on what it left."""
+"""A run on images of four channels, and every command on its workdir."""
 
 import json
 import zipfile
@@ -14,6 +14,8 @@ from ipixmatch_jax.data import normalisation, source
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment import score as evaluate_command
 from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.suggest import images as suggest_looks
 from ipixmatch_jax.training import loop
@@ -22,14 +24,14 @@ SIZE = (40, 48)
 
 
 def drawn(i):
-    """uint8 [40, 48, 4], the last channel much darker than the others."""
+    """An image, uint8 [40, 48, 4], whose last channel is much darker."""
     values = np.random.default_rng(i).integers(0, 256, (*SIZE, 4))
     return (values // [1, 1, 1, 8]).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Six images, four masks: 15 of 16 pixels are background."""
+    """A folder of six images and four masks; 15/16 is background."""
     root = tmp_path_factory.mktemp("images")
     for name in ("images", "masks"):
         (root / name).mkdir()
@@ -67,7 +69,7 @@ def workdir(images, tmp_path_factory):
 
 
 def test_the_run_keeps_what_it_measured(images, workdir):
-    saved = configuration.load(workdir)
+    saved = configuration.load_config(workdir)
     used = [i for i in range(6) if f"images/{i}.png" not in held_out(images)]
     assert len(used) == 5
     pixels = np.stack([drawn(i) for i in used]).reshape(-1, 4) / 255
@@ -94,30 +96,29 @@ def test_scores_name_the_foreground(workdir):
     assert scores[0]["val_foreground_iou_student"] == val["iou"][1]
 
 
-def test_it_is_continued_with_the_same_numbers(images, workdir):
+def test_it_is_continued_with_the_same_numbers(images, workdir, monkeypatch):
+    def measured(*_):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(normalisation, "measure", measured)
+    earlier = configuration.load_config(workdir)
     again = config(images)
     again.data.root = "a folder that has more images by now"
-    configuration.take_measured(again, workdir)
-    configuration.check_resume(again_counted(again), workdir)
-    assert again.data.mean == configuration.load(workdir).data.mean
-    other = again_counted(config(images))
+    data = open_data(config(images))
+    again = resolve(again, data, earlier)
+    assert len(check_resume(earlier, again, workdir)) == 1  # data.root
+    assert again.data.mean == earlier.data.mean
+    other = config(images)
     other.data.mean, other.data.std = "0.1,0.1,0.1,0.1", "1,1,1,1"
-    configuration.take_measured(other, workdir)
     with pytest.raises(ValueError, match=r"data.mean is '0.*data.std is"):
-        configuration.check_resume(other, workdir)
+        check_resume(earlier, resolve(other, data, earlier), workdir)
     rgb = folder.get_config("tiny,method=supervised")
-    configuration.take_measured(rgb, workdir)
     with pytest.raises(ValueError, match=r"data.channels is 4 there and 3"):
-        configuration.check_resume(again_counted(rgb), workdir)
-
-
-def again_counted(c):
-    c.model.num_classes = 2
-    return c
+        check_resume(earlier, resolve(rgb, data, earlier), workdir)
 
 
 def bare(workdir, values):
-    """Ids of one image by the network alone, normalised here."""
+    """Ids of one image from the network itself, normalised by the test."""
     run = restore.restore(workdir, "best")
     mean, std = (
         np.float64(getattr(run.config.data, name).split(","))
@@ -131,7 +132,7 @@ def bare(workdir, values):
     return logits.argmax(-1), first - second > 1e-3
 
 
-def test_predictions_see_all_four(images, workdir, tmp_path):
+def test_predictions_use_all_four_channels(images, workdir, tmp_path):
     done = predict_run.predict_workdir(workdir, images / "images", tmp_path)
     assert done == (6, 0, 0)
     for i in (0, 5):
@@ -144,13 +145,13 @@ def test_predictions_see_all_four(images, workdir, tmp_path):
         np.testing.assert_array_equal(overlay, half)
 
 
-def test_the_artifact_takes_four(images, workdir, tmp_path):
+def test_the_exported_file_takes_four_channels(images, workdir, tmp_path):
     path = tmp_path / "model.zip"
     predict_run.export_workdir(workdir, path, size=48)
     with zipfile.ZipFile(path) as archive:
         about = json.loads(archive.read("preprocessing.json"))
         model = jax.export.deserialize(bytearray(archive.read("model.bin")))
-    saved = configuration.load(workdir).data
+    saved = configuration.load_config(workdir).data
     assert normalisation.text(about["mean"]) == saved.mean
     assert normalisation.text(about["std"]) == saved.std
     assert "48, 4], RGB and one more channel, each image" in about["images"]

@@ -8,7 +8,7 @@ from ipixmatch_jax.training import ema
 
 
 @pytest.mark.parametrize("decay", [0.996, 0.999, 0.99])
-def test_rampup_is_that_of_unimatch_v2_augseg_and_pixelssl(decay):
+def test_rampup_equals_that_of_unimatch_v2_augseg_and_pixelssl(decay):
     actual = [
         ema.decay_at(jnp.int32(k), decay, rampup=True) for k in range(2000)
     ]
@@ -17,7 +17,7 @@ def test_rampup_is_that_of_unimatch_v2_augseg_and_pixelssl(decay):
 
 
 def test_augseg_copies_the_student_for_its_first_epoch():
-    """Four steps an epoch: its comparison of epochs is strict."""
+    """Four steps per epoch; its code compares epochs strictly."""
     actual = [
         ema.decay_at(jnp.int32(k), 0.9, rampup=True, copy_steps=4)
         for k in range(12)

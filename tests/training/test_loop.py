@@ -1,4 +1,4 @@
-"""The whole run on tiny scenes: resume, results, divergence, refusals."""
+"""Whole runs on tiny scenes: resume, results, divergence, refusals."""
 
 import functools
 import json
@@ -19,9 +19,10 @@ from ipixmatch_jax.experiment import score as evaluate_command
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.network import build_network
 from ipixmatch_jax.models.weights import files, torch_names
-from ipixmatch_jax.training import divergence, loop, setup, step
+from ipixmatch_jax.training import divergence, loop, step
+from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests import golden
-from tests.tiny_run import few_scenes, tiny
+from tests.tiny_run import build, few_scenes, tiny
 
 
 @pytest.fixture(autouse=True)
@@ -31,15 +32,15 @@ def _few_scenes(monkeypatch):
 
 def read(workdir, at):
     """Every array of a checkpoint, as NumPy."""
-    config = saved.load(workdir)
+    config = saved.load_config(workdir)
     with Checkpoints(workdir) as checkpoints:
-        like = loop._trees(setup.build(config).like)
+        like = checkpoint_trees(build(config).like)
         return jax.tree.map(np.asarray, checkpoints.restore(at, like))
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Four steps in one go."""
+    """A run of four uninterrupted steps."""
     workdir = tmp_path_factory.mktemp("whole")
     patch = pytest.MonkeyPatch()
     few_scenes(patch)
@@ -74,7 +75,7 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     )
 
     def was_seen(step):
-        # Threads read ahead, so batches come in any order.
+        # Threads read ahead, so the batches are requested in any order.
         image = stream[step]["labelled"]["image"]
         read = [b["labelled"]["image"] for b in seen if b is not None]
         return any(np.array_equal(image, other) for other in read)
@@ -82,7 +83,7 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     assert [was_seen(step) for step in range(4)] == [False, False, True, True]
 
 
-def test_a_finished_run_leaves_results_that_evaluate_repeats(whole, capsys):
+def test_evaluate_repeats_the_results_of_a_finished_run(whole, capsys):
     results = json.loads((whole / "results.json").read_text())
     assert results["class_names"] == list(shapes.CLASS_NAMES)
     assert results["made_with"]["jax"] == jax.__version__
@@ -151,9 +152,9 @@ def test_ten_skipped_updates_in_a_row_stop_the_run(tmp_path, monkeypatch):
     [
         ("method", "fixmatsch", "one of supervised, mean_teacher, fixmatch"),
         ("train.batch_size", 3, "multiple of 2"),
-        ("pseudo_label.threshold", 1.5, "not between 0 and 1"),
-        ("inter_pixel.relation", "pixels", "the pairs are channel/kl"),
-        ("inter_pixel.temperature", 0.0, "not above 0"),
+        ("pseudo_label.threshold", 1.5, "too large; it is 0 to 1"),
+        ("inter_pixel.relation", "pixels", "one of channel, affinity, pixel"),
+        ("inter_pixel.temperature", 0.0, "it is above 0"),
         ("model.num_classes", 7, "shapes has 6 classes"),
         ("data.split", "1_3", "no split '1_3'"),
         ("mesh.data", 9, "8 are here"),
@@ -172,8 +173,8 @@ def test_a_wrong_field_is_one_sentence_before_anything_is_written(
 def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
     changes = {"method": "cps", "teacher": "shared", "train.steps": 2}
     config = tiny(**changes)
-    built = setup.build(config)  # one compilation for all
-    run = functools.partial(loop.train, config, build=lambda _: built)
+    built = build(config)  # one compilation for all
+    run = functools.partial(loop.train, config, build=lambda *_: built)
 
     def asked(self, done):
         self.exit_code = 128 + signal.SIGTERM
@@ -201,4 +202,4 @@ def test_two_students_refuse_a_file_with_a_head(tmp_path):
     files.write(path, torch_names.to_torch_names(whole))
     config.model.pretrained = str(path)
     with pytest.raises(ValueError, match="holds a head too"):
-        setup.build(config).init(0)
+        build(config).init(0)

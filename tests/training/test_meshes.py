@@ -1,4 +1,4 @@
-"""The same steps on every mesh, and what its devices exchange for them."""
+"""Steps agree on every mesh; what the devices exchange."""
 
 import collections
 import math
@@ -13,12 +13,13 @@ from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.training import setup
+from ipixmatch_jax.methods.registry import METHODS
+from tests.tiny_run import build
 
 MESHES = [(8, 1), (2, 4), (1, 8)]
 STEPS = 6
-# LLVM's optimisations are most of the compilation and change neither what
-# devices exchange nor, to the precision asked for, any number.
+# LLVM's optimisations take most of the compilation. They do not change what
+# devices exchange or, to the required precision, any number.
 OPTIONS = {"xla_backend_optimization_level": 0}
 
 
@@ -28,8 +29,8 @@ class Ran(NamedTuple):
     Attributes:
       start: the state before, NumPy.
       end: the state after, on the devices.
-      metrics: one dictionary a step, NumPy.
-      text: the compiled step.
+      metrics: one dictionary per step, NumPy.
+      text: text of the compiled step.
     """
 
     start: object
@@ -39,17 +40,17 @@ class Ran(NamedTuple):
 
 
 def configured(data, fsdp):
-    """The demo's IPixMatch, with its term from the first step on."""
+    """The demo's IPixMatch recipe, with the term from the first step on."""
     config = shapes.get_config()
     config.data.crop_size = 33
     config.train.batch_size = 16
-    # An untrained teacher is sure of nothing: every pixel takes part.
+    # An untrained teacher is never confident, so every pixel takes part.
     config.pseudo_label.threshold = 0.0
     config.inter_pixel.threshold = 0.0
     config.inter_pixel.warmup_steps = 0
-    # Another order of summation turns about one ReLU a step from 0 to 1e-7,
-    # and so its gradient from nothing to 1 % of those below it. A rate of
-    # 1e-3 makes of this 1e-4 of a loss in six steps, this one 3e-6.
+    # Another order of summation moves about one ReLU per step from 0 to 1e-7
+    # and so adds a gradient of 1 % to the layers below. With a rate of 1e-3
+    # this changes a loss by 1e-4 in six steps, with this rate by 3e-6.
     config.train.learning_rate = 3e-5
     config.mesh.data = data
     config.mesh.fsdp = fsdp
@@ -57,7 +58,7 @@ def configured(data, fsdp):
 
 
 def run(data, fsdp, batches, start=None):
-    built = setup.build(configured(data, fsdp))
+    built = build(configured(data, fsdp))
     if start is None:
         start = jax.device_get(built.init(0))
     state = jax.tree.map(
@@ -83,7 +84,7 @@ def batches():
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=setup.view_recipe(config),
+        recipe=METHODS[config.method].views,
     )
     drawn = [stream[step] for step in range(STEPS)]
     return [{k: v for k, v in b.items() if k != "bad"} for b in drawn]
@@ -113,7 +114,7 @@ def test_six_steps_agree_with_one_device(one, many):
             np.testing.assert_allclose(
                 measured[name], expected[name], rtol=1e-5
             )
-    # The statistics of one device's images alone would be far further apart.
+    # Statistics of the images of a single device would differ far more.
     for kind, apart in (("params", 1e-5), ("batch_stats", 1e-4)):
         for tree in ("student", "teacher"):
             for a, b in zip(
@@ -125,7 +126,7 @@ def test_six_steps_agree_with_one_device(one, many):
 
 
 def test_the_gradients_agree_with_one_device(one, many):
-    # At this rate a wrong gradient would hardly show in the parameters.
+    # With so low a rate a wrong gradient hardly changes the parameters.
     _, ran = many
     apart, norm = 0.0, 0.0
     for a, b in zip(
@@ -137,7 +138,7 @@ def test_the_gradients_agree_with_one_device(one, many):
     assert apart < 0.03**2 * norm
 
 
-def test_the_state_stays_cut_as_the_rule_says(many):
+def test_the_state_stays_sharded_by_the_rule(many):
     (_, fsdp), ran = many
     for tree in (
         ran.end.student["params"],
@@ -147,15 +148,15 @@ def test_the_state_stays_cut_as_the_rule_says(many):
         leaves = jax.tree.leaves(tree)
         held = sum(x.addressable_shards[0].data.size for x in leaves)
         total = sum(x.size for x in leaves)
-        # Batch norms and small kernels, which stay whole, are few.
+        # Only batch norms and small kernels are not sharded; they are small.
         assert total / fsdp <= held < total / fsdp + 0.07 * total
 
 
 def gradients(params):
-    """Elements that each kernel's gradient has on this crop.
+    """Number of elements of each kernel's gradient on this crop.
 
-    Its features are 3x3 in front of the ASPP, whose dilated kernels thus read
-    nothing but their centre; they are multiplied as matrices of one tap.
+    The features before the ASPP are 3x3 there, so its dilated kernels read only
+    their centre tap and are multiplied as matrices.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
@@ -174,7 +175,7 @@ def test_only_gradients_statistics_and_scalars_are_reduced(many):
     params, stats = (
         ran.start.student[kind] for kind in ("params", "batch_stats")
     )
-    # Every kernel's gradient once; no array of activations or logits.
+    # Each kernel's gradient is reduced once, activations and logits never.
     sizes = [math.prod(c.shape) for c in reduced if is_kernel(c)]
     assert sorted(sizes) == sorted(gradients(params))
     # A batch norm sums up a mean, a variance, and for the gradient two more;

@@ -1,27 +1,30 @@
-"""SGD against a float64 loop of torch's rule; the golden schedule."""
+"""SGD and Adam against torch's rule in float64; the golden schedule."""
 
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from ipixmatch_jax.training import optimiser
+from ipixmatch_jax.optimisers.adam import adam
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
 
 
-def test_schedule_is_the_references(reference):
+def test_the_schedule_equals_the_references(reference):
     golden = np.load(reference / "golden_resnet50.npz")["lr_used"]
-    rate = optimiser.poly_schedule(1e-3, 100)
+    rate = poly_schedule(1e-3, 100)
     actual = [rate(jnp.int32(k)) for k in range(100)]
     np.testing.assert_allclose(actual, golden, rtol=1e-4)
 
 
 def test_schedule_stays_finite_after_its_end():
-    rate = optimiser.poly_schedule(1e-3, 10)
+    rate = poly_schedule(1e-3, 10)
     assert rate(jnp.int32(50)) == 0
 
 
 def torch_sgd(start, grads, rates, decay, momentum=0.9):
-    """torch.optim.SGD as its documentation writes it."""
+    """torch.optim.SGD as in its documentation."""
     w, buffer = start, np.zeros_like(start)
     for grad, rate in zip(grads, rates, strict=True):
         buffer = momentum * buffer + grad + decay * w
@@ -29,7 +32,7 @@ def torch_sgd(start, grads, rates, decay, momentum=0.9):
     return w
 
 
-def test_update_is_torchs_with_a_faster_head():
+def test_sgd_equals_torchs_with_a_higher_rate_for_the_head():
     rng = np.random.default_rng(0)
     params = {"backbone": {"w": rng.standard_normal(4)}}
     params["head"] = {"b": rng.standard_normal(3)}
@@ -38,8 +41,8 @@ def test_update_is_torchs_with_a_faster_head():
         | {"head": {"b": rng.standard_normal(3)}}
         for _ in range(6)
     ]
-    schedule = optimiser.poly_schedule(0.1, 10)
-    tx = optimiser.sgd(schedule, head_multiplier=10.0, weight_decay=0.01)
+    schedule = poly_schedule(0.1, 10)
+    tx = sgd(schedule, groups=faster_head(10.0), weight_decay=0.01)
     state, now = tx.init(params), params
     for grad in grads:
         updates, state = tx.update(grad, state, now)
@@ -56,17 +59,19 @@ def test_update_is_torchs_with_a_faster_head():
 
 
 def test_a_parameter_outside_the_groups_is_named():
-    tx = optimiser.sgd(lambda _: 0.1, head_multiplier=1.0, weight_decay=0.0)
+    tx = sgd(lambda _: 0.1, groups=faster_head(1.0), weight_decay=0.0)
     params = {"neck": {"w": jnp.zeros(2)}}
     with pytest.raises(ValueError, match="neck/w"):
         tx.update(params, tx.init(params), params)
 
 
-def test_adam_is_torchs_with_a_faster_head():
+def test_adam_equals_torchs_with_a_higher_rate_for_the_head():
     rng = np.random.default_rng(1)
     start, grads = rng.standard_normal((2, 4)), rng.standard_normal((5, 2, 4))
-    tx = optimiser.adam(
-        optax.constant_schedule(0.01), head_multiplier=10.0, weight_decay=0.1
+    tx = adam(
+        optax.constant_schedule(0.01),
+        groups=faster_head(10.0),
+        weight_decay=0.1,
     )
     names = ("backbone", "head")
     now = {n: {"w": x} for n, x in zip(names, start, strict=True)}
@@ -76,7 +81,7 @@ def test_adam_is_torchs_with_a_faster_head():
         tree = {n: {"w": x} for n, x in zip(names, grad, strict=True)}
         updates, state = tx.update(tree, state, now)
         now = optax.apply_updates(now, updates)
-        # torch.optim.Adam as its documentation writes it.
+        # torch.optim.Adam as in its documentation.
         grad = grad + 0.1 * expected
         first = 0.9 * first + 0.1 * grad
         second = 0.999 * second + 0.001 * grad**2
@@ -88,7 +93,7 @@ def test_adam_is_torchs_with_a_faster_head():
 
 
 def test_two_networks_have_the_groups_of_one():
-    tx = optimiser.sgd(lambda _: 1.0, head_multiplier=3.0, weight_decay=0.0)
+    tx = sgd(lambda _: 1.0, groups=faster_head(3.0), weight_decay=0.0)
     one = {"backbone": {"w": jnp.ones(2)}, "head": {"b": jnp.ones(2)}}
     params = {"student": one, "twin": one}
     updates, _ = tx.update(params, tx.init(params), params)

@@ -1,4 +1,4 @@
-"""The whole step on a network of one matrix: update, average, guard."""
+"""The train step on a network of one matrix: update, average, guard."""
 
 import functools
 
@@ -13,16 +13,20 @@ from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.methods.fixmatch import fixmatch
-from ipixmatch_jax.training import optimiser, setup, step
+from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.schedules import poly_schedule
+from ipixmatch_jax.optimisers.sgd import sgd
+from ipixmatch_jax.training import step
 from tests.methods import pixel_network
 from tests.methods.loops import draw_views
+from tests.tiny_run import build
 
 OFF = step.InterPixel("channel", "kl", 0.0, 1.0, 0.0, 0)
 
 
 def make(inter_pixel=OFF, with_teacher=True, decay=0.9):
-    schedule = optimiser.poly_schedule(0.1, 10)
-    tx = optimiser.sgd(schedule, head_multiplier=2.0, weight_decay=1e-3)
+    schedule = poly_schedule(0.1, 10)
+    tx = sgd(schedule, groups=faster_head(2.0), weight_decay=1e-3)
     state = step.create_state(
         pixel_network.variables(0), tx, with_teacher=with_teacher
     )
@@ -57,7 +61,7 @@ def test_the_teacher_averages_parameters_and_statistics():
     assert metrics["learning_rate"] == np.float32(0.1)
 
 
-def test_the_inter_pixel_term_adds_itself_and_nothing_else():
+def test_the_weighted_inter_pixel_term_is_all_that_is_added():
     state, plain = make()
     views = draw_views(1)
     _, without = plain(state, views)
@@ -66,7 +70,7 @@ def test_the_inter_pixel_term_adds_itself_and_nothing_else():
     _, metrics = run(state, views)
     for name in ("loss_x", "loss_u", "confident_share"):
         np.testing.assert_allclose(metrics[name], without[name], rtol=1e-6)
-    # The first of four steps of warm-up carries a quarter of the weight.
+    # In the first of four warm-up steps the weight is a quarter.
     np.testing.assert_allclose(
         metrics["loss"],
         without["loss"] + 0.3 / 4 * metrics["loss_ip"],
@@ -106,7 +110,7 @@ def test_a_value_that_is_not_finite_changes_only_the_counters(bad):
     for views in (broken, broken, good, broken):
         state, metrics = run(state, views)
         counts.append((int(state.skipped), int(state.skipped_in_a_row)))
-        if state.step <= 2:  # Nothing good has been seen yet.
+        if state.step <= 2:  # No finite update has been made yet.
             jax.tree.map(
                 np.testing.assert_array_equal,
                 (before.student, before.teacher, before.opt_state),
@@ -152,7 +156,7 @@ def test_bf16_trains_float32_parameters_with_float32_losses():
     config.train.batch_size = 2
     config.mesh.data = 1
     config.precision = "bf16"
-    built = setup.build(config)
+    built = build(config)
     batch = pipeline.train_batches(
         built.data.labelled, None, batch_size=2, crop_size=33, seed=0
     )[0]

@@ -1,4 +1,4 @@
-"""Colours of ids and shares, and where a grid puts its pictures."""
+"""Colours of ids and confidences; positions in a grid of pictures."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from ipixmatch_jax.utils import pictures
 PALETTE = ((0, 0, 0), (10, 20, 30))
 
 
-def test_ids_take_their_colours_and_ignored_pixels_are_pale():
+def test_ids_get_their_colours_and_ignored_pixels_are_pale():
     mask = np.array([[0, 1], [255, 1]], np.uint8)
     coloured = pictures.colour(mask, PALETTE)
     assert coloured.tolist() == [

@@ -5,30 +5,32 @@ python -m ipixmatch_jax.data.check --config configs/voc.py:r101_1_8
 
 import sys
 
-from absl import flags
-from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from ipixmatch_jax.cli import arguments, config_flag
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.experiment import validate
-from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.data import check_classes, open_data
+from ipixmatch_jax.methods.registry import METHODS
 
 
+@report_errors("ipixmatch_jax.data.check")
 def run() -> None:
     """Prints what was found; exits with 1 if training would fail."""
     args, rest = _arguments()
-    config = _config(args.config, rest)
-    try:
-        validate.check(config)
-        data = open_data(config)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"ipixmatch_jax: {error}")
+    config = config_flag.parse_rest(
+        "ipixmatch_jax.data.check", args.config, rest
+    )
+    config_flag.configure_logging()
+    validate.check_config(config)
+    data = open_data(config)
+    check_classes(config, data)
     with tqdm(total=inspect.count(data), unit="file", desc="looking") as bar:
         report = inspect.check(
             data,
             crop_size=config.data.crop_size,
-            uses_unlabelled=config.method != "supervised",
+            uses_unlabelled=METHODS[config.method].uses_unlabelled,
             on_error=config.data.on_error,
             threads=args.threads,
             advance=bar.update,
@@ -59,14 +61,6 @@ def _arguments():
         help="that read and decode (default: %(default)s)",
     )
     return parser.parse_known_args()
-
-
-def _config(name: str, rest: list[str]) -> ConfigDict:
-    left = config_flag.parse(["check", f"--config={name}", *rest])
-    if len(left) > 1:
-        sys.exit(f"ipixmatch_jax: not understood: {' '.join(left[1:])}")
-    config_flag.quieten()
-    return flags.FLAGS["config"].value
 
 
 if __name__ == "__main__":

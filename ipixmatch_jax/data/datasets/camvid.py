@@ -2,6 +2,7 @@
 
 import pathlib
 
+from ipixmatch_jax.data.data_set_kind import DataSetKind, OwnLists
 from ipixmatch_jax.data.files.file_source import (
     check_root,
     open_lists,
@@ -69,3 +70,13 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
 def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
     """The data set's own train and val lists."""
     return read_list(root / "train.txt"), read_list(root / "val.txt")
+
+
+KIND = DataSetKind(
+    open=open_set,
+    own_lists=OwnLists(
+        "train.txt (CamVid)",
+        lambda root: (root / "train.txt").is_file(),
+        own_lists,
+    ),
+)

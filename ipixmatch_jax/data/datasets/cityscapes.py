@@ -2,14 +2,22 @@
 
 import pathlib
 
+from ipixmatch_jax.data.data_set_kind import (
+    Contents,
+    DataSetKind,
+    OwnLists,
+    Pack,
+)
 from ipixmatch_jax.data.files.file_source import (
+    FileSource,
     absent,
     check_root,
+    labelled_entries,
     open_lists,
     split_lists,
 )
 from ipixmatch_jax.data.files.split_list import Entry
-from ipixmatch_jax.data.records import array_record, datasets
+from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import IGNORE, DataSet
 
 CLASS_NAMES = (
@@ -66,6 +74,10 @@ HOW_TO_GET = (
     "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
     "https://www.cityscapes-dataset.com and unpack both into one folder"
 )
+ARCHIVES = {
+    "leftImg8bit_trainvaltest.zip": ("/train/", "/val/"),
+    "gtFine_trainvaltest.zip": (ALL_IDS,),
+}
 TABLE = bytes(
     LABEL_IDS.index(i) if i in LABEL_IDS else IGNORE for i in range(256)
 )
@@ -74,7 +86,7 @@ TABLE = bytes(
 def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     """Labelled and unlabelled part of train, and val; no test masks exist.
 
-    The root is a folder of its layout, or one that data/prepare.py wrote.
+    The root is a folder of its layout, or one that data/prepare wrote.
 
     Raises:
       FileNotFoundError: the root, a list or a listed file is absent.
@@ -83,7 +95,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     path = check_root(root, HOW_TO_GET)
     if array_record.is_set(path):
         lists = split_lists(path, splits_dir, split)
-        return datasets.open_lists(path, lists)
+        return packed_sets.open_lists(path, lists)
     return open_lists(
         path,
         split_lists(path, splits_dir, split),
@@ -128,3 +140,29 @@ def _images(root: pathlib.Path, part: str) -> list[Entry]:
             f"No images at {root}/leftImg8bit/{part}: {HOW_TO_GET}."
         )
     return entries
+
+
+def open_contents(source: pathlib.Path) -> Contents:
+    """Train and val with fine masks, to be packed."""
+    sources = {}
+    lists = zip(("train", "val"), own_lists(source), strict=True)
+    for name, entries in lists:
+        located = locate(source, entries)
+        sources[name] = FileSource(
+            source,
+            labelled_entries(source, located, source),
+            len(CLASS_NAMES),
+            {ALL_IDS: TABLE},
+        )
+    return Contents(source, sources, CLASS_NAMES, PALETTE)
+
+
+KIND = DataSetKind(
+    open=open_set,
+    own_lists=OwnLists(
+        "leftImg8bit (Cityscapes)",
+        lambda root: (root / "leftImg8bit").is_dir(),
+        own_lists,
+    ),
+    pack=Pack(open_contents, ARCHIVES),
+)

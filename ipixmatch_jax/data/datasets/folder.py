@@ -9,21 +9,29 @@
 Images without a mask are unlabelled. docs/own_data.md describes all of it.
 """
 
-import hashlib
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from PIL import Image
 
+from ipixmatch_jax.data.data_set_kind import Contents, DataSetKind, Pack
 from ipixmatch_jax.data.files import (
     class_list,
     file_source,
     image_mask_pairs,
     masks,
+    stored_masks,
 )
+from ipixmatch_jax.data.files.mask_contents import (
+    Content,
+    all_contents,
+    mask_content,
+)
+from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
 from ipixmatch_jax.data.files.split_list import Entry, read_list
-from ipixmatch_jax.data.records import array_record, datasets
+from ipixmatch_jax.data.hold_out import hold_out
+from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import BadFileError, DataSet
 
 HOW_TO_GET = "make a folder that holds images/ and masks/ (docs/own_data.md)"
@@ -36,7 +44,7 @@ class FolderSource(file_source.FileSource):
         self,
         root: pathlib.Path,
         entries: Sequence[Entry],
-        reading: masks.Reading,
+        reading: Reading,
         channels: int = 3,
     ):
         """Takes checked entries; see `FileSource`."""
@@ -46,7 +54,7 @@ class FolderSource(file_source.FileSource):
 
     def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
         path = self._path(name)
-        mask = masks.opened(path)
+        mask = stored_masks.read_stored(path)
         _check_size(path, mask.size, size)
         return masks.to_ids(mask, path, self._reading)
 
@@ -71,7 +79,7 @@ def open_set(
     """The images with masks, those without, and val; every mask is looked at.
 
     Args:
-      root: the folder, or one that data/prepare.py wrote of it.
+      root: the folder, or one that data/prepare packed of it.
       splits_dir: the folder of `<split>/labeled.txt`, `unlabeled.txt` and
         `val.txt`; "" means `<root>/splits`, which need not exist.
       split: "" for lists that lie in the folder itself.
@@ -87,7 +95,7 @@ def open_set(
     """
     path = file_source.check_root(root, HOW_TO_GET)
     if array_record.is_set(path):
-        return datasets.open_parts(path, channels)
+        return packed_sets.open_parts(path, channels)
     entries = _entries(path, splits_dir, split, holdout)
     reading = _reading(path, entries.with_masks())
 
@@ -101,6 +109,7 @@ def open_set(
         test=source(entries.test) if entries.test else None,
         class_names=reading.classes.names,
         palette=reading.classes.palette,
+        listed=reading.classes.listed,
     )
 
 
@@ -165,50 +174,19 @@ def _complete(root: pathlib.Path, part: str) -> list[Entry]:
     return labelled
 
 
-def hold_out(
-    labelled: list[Entry], share: float, where: str
-) -> tuple[list[Entry], list[Entry]]:
-    """(the rest, those held out), both in order.
-
-    Those whose names have the least SHA-256 are held out: the choice is the
-    same for every run and hardly moves when images are added. The share is
-    rounded to the nearest whole number, halves up, and leaves at least one on
-    either side.
-
-    Raises:
-      ValueError: fewer than two labelled images, or no share in (0, 1).
-    """
-    if not 0 < share < 1:
-        raise ValueError(
-            f"config.data.holdout={share} is not a share between 0 and 1."
-        )
-    if len(labelled) < 2:
-        raise ValueError(
-            f"{where} has {len(labelled)} labelled image, and one more is "
-            "needed to score on: draw a second mask, or add val/images and "
-            "val/masks."
-        )
-    count = min(max(1, int(len(labelled) * share + 0.5)), len(labelled) - 1)
-    ranked = sorted(
-        labelled, key=lambda e: hashlib.sha256(e[0].encode()).digest()
-    )
-    held = set(ranked[:count])
-    return [e for e in labelled if e not in held], sorted(held)
-
-
-def _reading(root: pathlib.Path, entries: list[Entry]) -> masks.Reading:
+def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:
     paths = [str(root / mask) for _, mask in entries]
 
-    def look(i: int) -> masks.Seen:
-        return masks.see(masks.opened(paths[i]), paths[i])
+    def content(i: int) -> Content:
+        return mask_content(stored_masks.read_stored(paths[i]), paths[i])
 
-    seen = masks.look(look, len(paths))
+    contents = all_contents(content, len(paths))
     found = class_list.find(root)
     if found is None:
-        classes = masks.without_file(seen, root)
+        classes = masks.classes_of_ids(contents, root)
     else:
         classes = class_list.read(found)
-    return masks.choose(seen, classes)
+    return choose_reading(contents, classes)
 
 
 def _check_size(path: str, mask: tuple[int, int], image: tuple[int, int]):
@@ -218,3 +196,21 @@ def _check_size(path: str, mask: tuple[int, int], image: tuple[int, int]):
             f"{image[0]}x{image[1]} as a viewer shows it: draw it again, or "
             "take it out of masks/."
         )
+
+
+def open_contents(source: pathlib.Path) -> Contents:
+    """Every part of a folder, with its hold-out as val, to be packed."""
+    data = open_set(str(source), "", "")
+    parts = {
+        "train": data.labelled,
+        "unlabelled": data.unlabelled,
+        "val": data.val,
+        "test": data.test,
+    }
+    sources = {name: part for name, part in parts.items() if part}
+    return Contents(source, sources, data.class_names, data.palette)
+
+
+KIND = DataSetKind(
+    open=open_set, options=("holdout", "channels"), pack=Pack(open_contents)
+)

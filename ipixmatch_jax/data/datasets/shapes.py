@@ -13,6 +13,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from ipixmatch_jax.data.data_set_kind import DataSetKind
 from ipixmatch_jax.data.source import DataSet, Sample, Source
 
 CLASS_NAMES = ("background", "disc", "square", "triangle", "ring", "star")
@@ -282,3 +283,6 @@ _INSIDE = {
     "ring": _in_ring,
     "star": _in_star,
 }
+
+
+KIND = DataSetKind(open=open_set)

@@ -2,15 +2,23 @@
 
 import pathlib
 
+from ipixmatch_jax.data.data_set_kind import (
+    Contents,
+    DataSetKind,
+    OwnLists,
+    Pack,
+)
 from ipixmatch_jax.data.files.class_list import voc_colour
 from ipixmatch_jax.data.files.file_source import (
+    FileSource,
     absent,
     check_root,
+    labelled_entries,
     open_lists,
     split_lists,
 )
 from ipixmatch_jax.data.files.split_list import Entry
-from ipixmatch_jax.data.records import array_record, datasets
+from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import DataSet
 
 CLASS_NAMES = (
@@ -41,11 +49,18 @@ HOW_TO_GET = (
     "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (and SBD's masks as "
     "SegmentationClassAug for the lists of 10,582 images)"
 )
-# VOC's masks, and the name under which the masks of SBD are passed on.
+# VOC's own masks, and the folder in which SBD's masks are distributed.
 MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
+LISTS_FOLDER = pathlib.PurePath("ImageSets", "Segmentation")
 TRAIN_LISTS = ("train_aug.txt", "trainaug.txt", "train.txt")
-
-
+ARCHIVES = {
+    "VOCtrainval_11-May-2012.tar": (
+        "/JPEGImages/",
+        "/SegmentationClass/",
+        "/ImageSets/Segmentation/",
+    ),
+    "SegmentationClassAug.zip": ("SegmentationClassAug/",),
+}
 PALETTE = tuple(voc_colour(i) for i in range(len(CLASS_NAMES)))
 
 
@@ -58,7 +73,7 @@ def find_root(path: pathlib.Path) -> pathlib.Path:
 def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     """Labelled and unlabelled part of train, and val.
 
-    The root is a folder of VOC's layout, or one that data/prepare.py wrote.
+    The root is a folder of VOC's layout, or one that data/prepare wrote.
 
     Raises:
       FileNotFoundError: the root, a list or a listed file is absent.
@@ -67,7 +82,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     path = check_root(root, HOW_TO_GET)
     if array_record.is_set(path):
         lists = split_lists(path, splits_dir, split)
-        return datasets.open_lists(path, lists)
+        return packed_sets.open_lists(path, lists)
     return open_lists(
         find_root(path),
         split_lists(path, splits_dir, split),
@@ -103,7 +118,7 @@ def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
       FileNotFoundError: a list is absent.
     """
     root = find_root(root)
-    folder = root / "ImageSets" / "Segmentation"
+    folder = root / LISTS_FOLDER
     train = [folder / name for name in TRAIN_LISTS]
     found = [path for path in train if path.is_file()]
     if not found:
@@ -124,3 +139,50 @@ def _ids(root: pathlib.Path, path: pathlib.Path) -> list[Entry]:
         for name in names
     ]
     return locate(root, entries)
+
+
+def open_contents(source: pathlib.Path) -> Contents:
+    """Train with SBD's masks where these are, and val, to be packed."""
+    root = find_root(source)
+    train, val = own_lists(root)
+    splits = {"train": _with_augmented(root, train, val), "val": val}
+    sources = {
+        name: FileSource(
+            root, labelled_entries(root, entries, root), len(CLASS_NAMES)
+        )
+        for name, entries in splits.items()
+    }
+    return Contents(root, sources, CLASS_NAMES, PALETTE)
+
+
+def _with_augmented(
+    root: pathlib.Path, train: list[Entry], val: list[Entry]
+) -> list[Entry]:
+    """Train and every image that SBD's masks add to it, in order."""
+    known = {image for image, _ in [*train, *val]}
+    augmented = MASK_FOLDERS[1]
+    added = [
+        (f"JPEGImages/{path.stem}.jpg", f"{augmented}/{path.name}")
+        for path in (root / augmented).glob("*.png")
+    ]
+    return sorted([*train, *(e for e in added if e[0] not in known)])
+
+
+def _link_augmented(root: pathlib.Path) -> None:
+    """Links SBD's masks into VOC's folder if they were unpacked beside it."""
+    below, beside = find_root(root), root / MASK_FOLDERS[1]
+    if below != root and beside.is_dir():
+        link = below / beside.name
+        if not link.exists():
+            link.symlink_to(beside.resolve())
+
+
+KIND = DataSetKind(
+    open=open_set,
+    own_lists=OwnLists(
+        f"{LISTS_FOLDER.as_posix()} (VOC)",
+        lambda root: (find_root(root) / LISTS_FOLDER).is_dir(),
+        own_lists,
+    ),
+    pack=Pack(open_contents, ARCHIVES, _link_augmented),
+)

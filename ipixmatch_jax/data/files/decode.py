@@ -1,71 +1,34 @@
-"""Image files to pixels; whatever is wrong with one is one sentence.
+"""Image files to 8-bit pixels; whatever is wrong with one is one sentence.
 
-Images become 8-bit RGB: grey and palettes are spread, CMYK is converted, 16
-bits keep their high byte, and alpha is dropped (the colours below it stay). As
-one channel they become the luma of that, which leaves grey as it is. Two and
-four channels are those of the file, grey or RGB and one more.
+Images become RGB: grey and palettes are spread, CMYK is converted, and alpha
+is dropped (the colours below it stay). As one channel they become the luma of
+that, which leaves grey as it is. Two and four channels are those of the file,
+grey or RGB and one more. Values of more than 8 bits are scaled over the value
+range of the data set (files/bands.py).
 An EXIF rotation of an image is applied, as every viewer and labelling tool
-does; masks have none, and one in a mask's file is not looked at. Of several
-frames the first counts. The checksums of a PNG are verified, so that a damaged
-one is never taken for whole; a JPEG has none, and flipped bits in its pixels
-can go unseen.
+does.
 """
 
-import io
-import os
-import stat
-import struct
-import zlib
-from typing import IO
-
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from ipixmatch_jax.data.files import open_file, pillow_reader, tiff_reader
+from ipixmatch_jax.data.files.bands import Bands, Range, to_8_bits
+from ipixmatch_jax.data.files.pillow_reader import IMAGE_FORMATS
 from ipixmatch_jax.data.source import MODES, BadFileError
 
-# No more of Pillow's readers than data sets need: each is a way in.
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-MASK_FORMATS = ("PNG", "BMP", "TIFF")  # Those that keep ids exactly.
-MAX_PIXELS = 89_478_485  # Pillow's own bound: a quarter of a GiB as RGB.
-MAX_SIDE = 65_535  # Pixels; JPEG's own bound.
-MAX_BYTES = 2**30  # More than MAX_PIXELS need in any of the formats.
-
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-# What Pillow's readers let through on files that are not what they say;
-# found by mutating files, and by reading the readers.
-_MALFORMED = (
-    *_BOMBS,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
+_PREMULTIPLIED = (
+    "says that its colours are multiplied by its fourth channel, so they "
+    "cannot be had as they were; save it with an extra channel that is not "
+    "alpha."
 )
-_ORIENTATION = 0x0112  # The EXIF tag.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SWAPS = {_TURNS[i] for i in (5, 6, 7, 8)}  # They exchange width and height.
-# Grey of 2 or 4 bits is spread over 0..255 by so much when it is read.
-_SPREAD = {"L;2": 85, "L;4": 17}
 
 
 def read_image(
-    path: str, data: bytes | None = None, channels: int = 3
+    path: str,
+    data: bytes | None = None,
+    channels: int = 3,
+    value_range: Range | None = None,
 ) -> Image.Image:
     """The image of a file, upright, of the mode that MODES has for it.
 
@@ -73,72 +36,35 @@ def read_image(
       path: of the file; where the bytes are given, a name for messages.
       data: what the file holds; None reads it.
       channels: 1 to 4; 2 and 4 take files of just so many.
+      value_range: the values that become 0 and 255 where a file has more
+        than 8 bits; None: the range of its type.
 
     Raises:
       BadFileError: names the file and the reason.
     """
-    image, raw_mode, turn = _load(path, IMAGE_FORMATS, data)
+    data = open_file.read_bytes(path) if data is None else data
     try:
-        if channels in (2, 4):
-            image = _raw(image, raw_mode, path, channels)
-        else:
-            image = _rgb(image, path)
-            image = image.convert("L") if channels == 1 else image
+        image = _read(path, data, channels, value_range)
     except BadFileError:
         raise
-    except _MALFORMED as error:
-        raise _undecodable(path, error) from error
-    if turn is not None:
-        image = image.transpose(turn)
-    image.info = {}  # Nobody shall turn it, or judge its colours, twice.
+    except open_file.MALFORMED as error:
+        raise open_file.undecodable(path, error) from error
+    image.info = {}  # So that nobody turns or colour-corrects it again.
     return image
 
 
-def read_mask(path: str) -> Image.Image:
-    """The ids in an indexed, grey or 1-bit file, mode "L".
+def read_deep(path: str, data: bytes | None = None) -> Bands | None:
+    """The bands of a file of more than 8 bits; None if it has no more.
 
-    Raises:
-      BadFileError: names the file and the reason.
-    """
-    mask, raw_mode, _ = _load(path, MASK_FORMATS)
-    if mask.mode not in ("1", "L", "P"):
-        raise BadFileError(
-            f"The mask {path} has mode {mask.mode}; class ids need an "
-            "indexed or grey 8-bit PNG."
-        )
-    # Through an array: converting a palette image would give luminance.
-    ids = np.asarray(mask).astype(np.uint8) // _SPREAD.get(raw_mode, 1)
-    return Image.fromarray(ids.astype(np.uint8))
-
-
-def read_stored(path: str, data: bytes | None = None) -> Image.Image:
-    """A mask whose values may be colours: mode "L", "P", "RGB" or "RGBA".
-
-    Grey of 1, 2, 4 or 16 bits keeps its values, which must be below 256.
     Arguments as of `read_image`.
 
     Raises:
       BadFileError: names the file and the reason.
     """
-    mask, raw_mode, _ = _load(path, MASK_FORMATS, data)
-    if mask.mode in ("P", "RGB", "RGBA"):
-        return mask
-    if mask.mode == "L" and raw_mode not in _SPREAD:
-        return mask
-    if mask.mode == "LA":
-        return mask.convert("RGBA")
-    if mask.mode not in ("1", "L", "I") and not mask.mode.startswith("I;16"):
-        raise BadFileError(
-            f"The mask {path} has mode {mask.mode}; classes need ids, a "
-            "palette or RGB colours."
-        )
-    ids = np.asarray(mask).astype(np.int64) // _SPREAD.get(raw_mode, 1)
-    if ids.size and ids.max() > 255:
-        raise BadFileError(
-            f"The mask {path} holds the value {ids.max()}; ids of classes "
-            "end at 255."
-        )
-    return Image.fromarray(ids.astype(np.uint8))
+    data = open_file.read_bytes(path) if data is None else data
+    bands = _bands(path, data)
+    deep = isinstance(bands, Bands) and bands.deep
+    return bands if deep else None
 
 
 def read_size(path: str, data: bytes | None = None) -> tuple[int, int]:
@@ -149,155 +75,102 @@ def read_size(path: str, data: bytes | None = None) -> tuple[int, int]:
     Raises:
       BadFileError: names the file and the reason.
     """
-    with _file(path) if data is None else io.BytesIO(data) as file:
-        image = _opened(file, path, IMAGE_FORMATS)
-        turn = _turn(image)
+    with open_file.open_binary(path, data) as file:
+        head = file.read(4)
+        file.seek(0)
+        if tiff_reader.is_tiff(head):
+            return tiff_reader.read_tiff_size(file, path)
+        image = pillow_reader.open_header(file, path, IMAGE_FORMATS)
         width, height = image.size
-    return (width, height) if turn in _SWAPS else (height, width)
+        swapped = pillow_reader.orientation(image) >= 5
+    return (width, height) if swapped else (height, width)
 
 
-def _file(path: str) -> IO[bytes]:
-    """An open file that is one: no folder, no pipe that would wait."""
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise BadFileError(f"{path} is not a file.")
-        if status.st_size == 0:
-            raise BadFileError(f"{path} is empty: it holds 0 bytes.")
-        if status.st_size > MAX_BYTES:
-            raise BadFileError(
-                f"{path} holds {status.st_size} bytes; the limit is "
-                f"{MAX_BYTES}."
-            )
-        return open(path, "rb")
-    except OSError as error:
-        reason = error.strerror or error
-        raise BadFileError(f"{path} cannot be read: {reason}.") from error
+def _bands(path: str, data: bytes) -> Bands | tiff_reader.Palette | None:
+    """What is read band by band; None for what Pillow reads."""
+    if tiff_reader.is_tiff(data):
+        return tiff_reader.read_tiff(data, path)
+    if pillow_reader.is_deep_png(data):
+        return pillow_reader.read_deep_png(data, path, turn=True)
+    return None
 
 
-def _opened(file: IO[bytes], path: str, formats: tuple) -> Image.Image:
-    """The image with its header read, of a size that can be held."""
-    try:
-        image = Image.open(file, formats=IMAGE_FORMATS)
-    except UnidentifiedImageError as error:
+def _read(
+    path: str, data: bytes, channels: int, value_range: Range | None
+) -> Image.Image:
+    bands = _bands(path, data)
+    if isinstance(bands, tiff_reader.Palette):
+        colours = np.asarray(bands.colours, np.uint8)[bands.values]
+        bands = Bands(colours, "RGB", "", 8)
+    if bands is not None:
+        return _from_bands(bands, path, channels, value_range)
+    image, raw_mode = pillow_reader.decode_image(data, path, IMAGE_FORMATS)
+    pillow_reader.turn_upright(image)
+    if channels in (2, 4):
+        return _all_bands(image, raw_mode, path, channels)
+    image = _rgb(image, path)
+    return image.convert("L") if channels == 1 else image
+
+
+def _from_bands(
+    bands: Bands, path: str, channels: int, value_range: Range | None
+) -> Image.Image:
+    count = bands.values.shape[-1]
+    named = {"grey": 1, "RGB": 3, "CMYK": 4}[bands.colour]
+    if channels in (2, 4):
+        if count != channels or bands.colour == "CMYK":
+            raise _other_channels(path, count, bands.colour, channels)
+        if bands.alpha == "multiplied":
+            raise BadFileError(f"{path} {_PREMULTIPLIED}")
+    elif count > named + 1:
         raise BadFileError(
-            f"{path} is not a readable image: it is none of "
-            f"{', '.join(formats)}, or its head is damaged."
-        ) from error
-    except _BOMBS as error:
-        raise _too_large(path) from error
-    except _MALFORMED as error:
-        raise BadFileError(
-            f"{path} is not a readable image: {_words(error)}."
-        ) from error
-    if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
-        raise _too_large(path, image.size)
-    if image.format not in (*formats, "MPO"):  # A JPEG of several pictures.
-        raise BadFileError(
-            f"The mask {path} is a {image.format} file, whose compression "
-            "changes ids; save masks as PNG."
+            f"{path} has {count} bands, and config.data.channels={channels} "
+            f"takes files of {named} and one more at most: write the bands "
+            "that are meant into a file of 1 to 4."
         )
-    return image
+    values = to_8_bits(bands, value_range, path)
+    if channels in (2, 4):
+        return _image(values, MODES[channels])
+    if bands.alpha == "multiplied" and named == 3:
+        return _image(values, "RGBa").convert("RGBA").convert("RGB")
+    mode = {1: "L", 3: "RGB", 4: "CMYK"}[named]
+    image = _image(values[..., :named], mode)
+    return image.convert("L" if channels == 1 else "RGB")
 
 
-def _read(path: str) -> bytes:
-    with _file(path) as file:
-        try:
-            return file.read()
-        except OSError as error:
-            reason = error.strerror or error
-            raise BadFileError(f"{path} cannot be read: {reason}.") from error
-
-
-def _load(
-    path: str, formats: tuple, data: bytes | None = None
-) -> tuple[Image.Image, str, Image.Transpose | None]:
-    """The decoded image, the stored mode, and what makes it upright."""
-    data = _read(path) if data is None else data
-    image = _opened(io.BytesIO(data), path, formats)
-    size = image.size
-    try:
-        if image.format == "PNG":
-            image.verify()  # Of use no more afterwards.
-            image = _opened(io.BytesIO(data), path, formats)
-        raw_mode = image.tile[0][3] if image.tile else ""
-        if isinstance(raw_mode, tuple):  # JPEG, BMP, TIFF: and more
-            raw_mode = raw_mode[0]
-        turn = _turn(image)
-        image.load()
-    except BadFileError:
-        raise
-    except _MALFORMED as error:
-        raise _undecodable(path, error) from error
-    if image.size != size:
-        raise BadFileError(
-            f"{path} cannot be decoded: its header says "
-            f"{size[0]}x{size[1]}, its pixels {image.width}x{image.height}."
-        )
-    return image, raw_mode if isinstance(raw_mode, str) else "", turn
+def _image(values: np.ndarray, mode: str) -> Image.Image:
+    height, width = values.shape[:2]
+    return Image.frombytes(mode, (width, height), values.tobytes())
 
 
 def _rgb(image: Image.Image, path: str) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
         raise BadFileError(
-            f"{path} holds 32-bit values (mode {image.mode}); save it with 8 "
-            "bits per channel."
+            f"{path} holds values of more than 8 bits (mode {image.mode}) in "
+            "a format that is not understood; save it as PNG or TIFF."
         )
     if "transparency" in image.info and image.mode == "P":
         image = image.convert("RGBA")
     return image.convert("RGB")
 
 
-def _raw(
+def _all_bands(
     image: Image.Image, raw_mode: str, path: str, channels: int
 ) -> Image.Image:
     """All of two or four channels, none of them taken for alpha."""
-    if channels == 4 and raw_mode.partition(";")[0] == "RGBX":
-        # A TIFF that does not say what its fourth channel is; Pillow keeps
-        # it in memory alone.
-        data = image.tobytes("raw", "RGBX")
-    elif image.mode == {2: "LA", 4: "RGBA"}[channels]:
-        if raw_mode.startswith("RGBa"):
-            raise BadFileError(
-                f"{path} says that its colours are multiplied by its fourth "
-                "channel, so they cannot be had as they were; save it with "
-                "an extra channel that is no alpha."
-            )
-        data = image.tobytes()
-    else:
-        raise BadFileError(
-            f"{path} has {len(image.getbands())} channels (mode {image.mode}),"
-            f" and config.data.channels={channels} takes files of {channels}: "
-            f"{'grey' if channels == 2 else 'RGB'} and one more."
-        )
-    return Image.frombytes(MODES[channels], image.size, data)
+    if image.mode != {2: "LA", 4: "RGBA"}[channels]:
+        count, mode = len(image.getbands()), f"mode {image.mode}"
+        raise _other_channels(path, count, mode, channels)
+    if raw_mode.startswith("RGBa"):
+        raise BadFileError(f"{path} {_PREMULTIPLIED}")
+    return Image.frombytes(MODES[channels], image.size, image.tobytes())
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What makes the image upright; Pillow turns a TIFF by itself."""
-    if image.format == "TIFF" or "exif" not in image.info:
-        return None
-    try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION))
-    except _MALFORMED:  # A damaged tag of a picture that is whole.
-        return None
-
-
-def _too_large(path: str, size: tuple[int, int] | None = None) -> BadFileError:
-    is_large = "is larger" if size is None else f"is {size[0]}x{size[1]}: more"
+def _other_channels(
+    path: str, count: int, mode: str, channels: int
+) -> BadFileError:
     return BadFileError(
-        f"{path} {is_large} than {MAX_PIXELS:,} pixels or {MAX_SIDE:,} along a "
-        "side; cut it into tiles or make it smaller."
+        f"{path} has {count} channels ({mode}), and "
+        f"config.data.channels={channels} takes files of {channels}: "
+        f"{'grey' if channels == 2 else 'RGB'} and one more."
     )
-
-
-def _undecodable(path: str, error: Exception) -> BadFileError:
-    return BadFileError(f"{path} cannot be decoded: {_words(error)}.")
-
-
-def _words(error: Exception) -> str:
-    """The library's words on one line, its kind where there are none."""
-    words = " ".join(str(error).split())
-    return words.rstrip(".") or type(error).__name__

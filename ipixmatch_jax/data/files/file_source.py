@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image
 
-from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files import decode, stored_masks
 from ipixmatch_jax.data.files.split_list import Entry, read_list
 from ipixmatch_jax.data.source import (
     IGNORE,
@@ -81,7 +81,7 @@ class FileSource(Source):
 
     def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
         path = self._path(name)
-        mask = decode.read_mask(path)
+        mask = stored_masks.read_mask(path)
         if mask.size != size:
             raise BadFileError(
                 f"The mask {path} is {mask.width}x{mask.height} but its "

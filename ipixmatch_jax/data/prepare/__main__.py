@@ -5,10 +5,10 @@ python -m ipixmatch_jax.data.prepare voc --source DIR --out DIR
 
 import argparse
 import pathlib
-import sys
 
 from ipixmatch_jax.cli import arguments as usage
-from ipixmatch_jax.data.prepare.archives import ARCHIVES, prepare
+from ipixmatch_jax.cli.report_errors import report_errors
+from ipixmatch_jax.data.prepare.archives import packable, prepare
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -16,9 +16,7 @@ def _parser() -> argparse.ArgumentParser:
         "ipixmatch_jax.data.prepare",
         epilog="The folder that it prints is then --config.data.root.",
     )
-    parser.add_argument(
-        "name", choices=tuple(ARCHIVES), help="what --source holds"
-    )
+    parser.add_argument("name", choices=packable(), help="what --source holds")
     parser.add_argument(
         "--source",
         type=pathlib.Path,
@@ -34,13 +32,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@report_errors("ipixmatch_jax.data.prepare")
 def main(arguments: list[str] | None = None) -> None:
     """Packs what the command line asks for."""
     args = _parser().parse_args(arguments)
-    try:
-        folder, counts = prepare(args.name, args.source, args.out)
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
+    folder, counts = prepare(args.name, args.source, args.out)
     images = ", ".join(f"{count} {split}" for split, count in counts.items())
     print(f"{images} images are in {folder}; train on them with")
     print(f"  --config.data.root={folder}")

@@ -9,26 +9,15 @@ import tarfile
 import tempfile
 import zipfile
 
-from ipixmatch_jax.data.datasets import voc
+from ipixmatch_jax.data.data_set_kind import Pack
 from ipixmatch_jax.data.records import array_record
+from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
 
-# The archives as they are downloaded, and what of them is unpacked.
-ARCHIVES = {
-    "voc": {
-        "VOCtrainval_11-May-2012.tar": (
-            "/JPEGImages/",
-            "/SegmentationClass/",
-            "/ImageSets/Segmentation/",
-        ),
-        "SegmentationClassAug.zip": ("SegmentationClassAug/",),
-    },
-    "cityscapes": {
-        "leftImg8bit_trainvaltest.zip": ("/train/", "/val/"),
-        "gtFine_trainvaltest.zip": ("_labelIds.png",),
-    },
-    "folder": {},
-}
+
+def packable() -> tuple[str, ...]:
+    """The names of the data sets that can be packed."""
+    return tuple(name for name, kind in DATASETS.items() if kind.pack)
 
 
 def prepare(
@@ -37,7 +26,7 @@ def prepare(
     """Packs one data set; unpacks its archives first where it must.
 
     Args:
-      name: "voc", "cityscapes" or "folder".
+      name: one of `packable`.
       source: holds the archives as downloaded, or the unpacked folders.
       out: gets `<name>_segmentation/1.0.0`.
 
@@ -54,15 +43,16 @@ def prepare(
     if target.exists():
         raise ValueError(f"{target} is there already: remove it to pack anew.")
     out.mkdir(parents=True, exist_ok=True)
+    pack = DATASETS[name].pack
     with tempfile.TemporaryDirectory(dir=out, prefix=".unpacked") as temporary:
-        found = [a for a in ARCHIVES[name] if (source / a).is_file()]
+        found = [a for a in pack.archives if (source / a).is_file()]
         for archive in found:
-            parts = ARCHIVES[name][archive]
+            parts = pack.archives[archive]
             _unpack(source / archive, pathlib.Path(temporary), parts)
         root = pathlib.Path(temporary) if found else source
-        if found:
-            _gather_masks(root)
-        return target, _build(name, root, target)
+        if found and pack.arrange:
+            pack.arrange(root)
+        return target, _build(name, pack, root, target)
 
 
 def _unpack(
@@ -81,25 +71,16 @@ def _unpack(
                 zipped.extract(name, folder)
 
 
-def _gather_masks(root: pathlib.Path) -> None:
-    """Links SBD's masks into VOC's folder, where they lie beside it."""
-    below, beside = voc.find_root(root), root / voc.MASK_FOLDERS[1]
-    if below != root and beside.is_dir():
-        link = below / beside.name
-        if not link.exists():
-            link.symlink_to(beside.resolve())
-
-
 def _build(
-    name: str, root: pathlib.Path, target: pathlib.Path
+    name: str, pack: Pack, root: pathlib.Path, target: pathlib.Path
 ) -> dict[str, int]:
     import tensorflow_datasets as tfds
 
     from ipixmatch_jax.data.prepare import builders
 
     # Opened here too, so that what is wrong is said before TFDS starts.
-    contents = builders.BUILDERS[name].open_contents(root)
-    builder = builders.BUILDERS[name](
+    contents = pack.open_contents(root)
+    builder = builders.builder_class(name, pack)(
         data_dir=target.parents[1], file_format="array_record"
     )
     with tempfile.TemporaryDirectory() as nothing:  # TFDS makes such folders

@@ -3,8 +3,8 @@
 A set is a folder with `dataset_info.json`, `features.json` and per split the
 files `NAME-SPLIT.array_record-0000I-of-0000N`, whose records are serialised
 tf.train.Example messages: each image feature is the bytes of a PNG or JPEG.
-Beside them, data/prepare.py writes `names.json` (split -> the images' names in
-the order of the records) and `classes.json` (data/class_list.py).
+Beside them, data/prepare writes `names.json` (split -> the images' names in
+the order of the records) and `classes.json` (data/files/class_list.py).
 """
 
 import json
@@ -14,11 +14,14 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ipixmatch_jax.data.files import decode
-from ipixmatch_jax.data.files import masks as folder_masks
+from ipixmatch_jax.data.files import decode, masks, stored_masks
+from ipixmatch_jax.data.files.mask_contents import Content, mask_content
+from ipixmatch_jax.data.files.mask_reading import Reading
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 INFO, FEATURES, NAMES = "dataset_info.json", "features.json", "names.json"
+
+Entry = tuple[str, int]  # (split, position)
 
 
 class RecordSet(NamedTuple):
@@ -43,6 +46,10 @@ class RecordSet(NamedTuple):
             return json.loads(path.read_text(encoding="utf-8"))[split]
         return [f"{split}/{i}" for i in range(self.lengths[split])]
 
+    def entries(self, split: str) -> list[Entry]:
+        """(split, position) of every record; none if there is no split."""
+        return [(split, i) for i in range(self.lengths.get(split, 0))]
+
 
 class RecordSource(Source):
     """Some records of a set; opens its files where it is first used."""
@@ -50,8 +57,8 @@ class RecordSource(Source):
     def __init__(
         self,
         records: RecordSet,
-        entries: Sequence[tuple[str, int]],
-        reading: folder_masks.Reading | None,
+        entries: Sequence[Entry],
+        reading: Reading | None,
         channels: int = 3,
     ):
         """Takes checked positions.
@@ -126,10 +133,10 @@ class RecordSource(Source):
     def _mask(self, i: int, features) -> Image.Image:
         where = self._where(i)
         data = self._bytes(i, features, self._set.mask)
-        mask = folder_masks.opened(where, data)
-        return folder_masks.to_ids(mask, where, self._reading)
+        mask = stored_masks.read_stored(where, data)
+        return masks.to_ids(mask, where, self._reading)
 
-    def look(self, i: int) -> folder_masks.Seen:
+    def mask_content(self, i: int) -> Content:
         """What the mask holds, whatever the reading.
 
         Raises:
@@ -137,7 +144,7 @@ class RecordSource(Source):
         """
         where = self._where(i)
         data = self._bytes(i, self._features(i), self._set.mask)
-        return folder_masks.see(folder_masks.opened(where, data), where)
+        return mask_content(stored_masks.read_stored(where, data), where)
 
     def _bytes(self, i: int, features, name: str) -> bytes:
         values = features[name].bytes_list.value

@@ -5,8 +5,9 @@ import fractions
 import pathlib
 
 from ipixmatch_jax.cli import arguments as usage
+from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.splits.download import download
-from ipixmatch_jax.data.splits.draw import make
+from ipixmatch_jax.data.splits.draw import layouts, make
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "--root",
         type=pathlib.Path,
         required=True,
-        help="a folder of VOC, Cityscapes or CamVid",
+        help=f"a folder that holds {', '.join(layouts())}",
     )
     draw.add_argument(
         "--labelled", type=fractions.Fraction, required=True, help="as 1/8"
@@ -51,21 +52,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@report_errors("ipixmatch_jax.data.splits")
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command; what goes wrong is one sentence and status 1."""
+    """Runs `download` or `make`."""
     args = _parser().parse_args(arguments)
-    try:
-        if args.command == "download":
-            paths = download(args.out)
-            print(f"{len(paths)} lists are in {args.out}.")
-        else:
-            counts = make(args.root, args.labelled, args.seed, args.out)
-            print(
-                f"{counts[0]} labelled and {counts[1]} unlabelled images are "
-                f"listed in {args.out}."
-            )
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    if args.command == "download":
+        paths = download(args.out)
+        print(f"{len(paths)} lists are in {args.out}.")
+        return
+    counts = make(args.root, args.labelled, args.seed, args.out)
+    print(
+        f"{counts[0]} labelled and {counts[1]} unlabelled images are listed "
+        f"in {args.out}."
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Fetches the published split lists and checks each against its sha256."""
 
-import hashlib
+import logging
 import pathlib
-import urllib.error
-import urllib.request
+import tempfile
+
+import pooch
+import requests
 
 from ipixmatch_jax.data.splits.published import ADDRESS, LISTS
 from ipixmatch_jax.utils.atomic import write_file
@@ -27,26 +29,34 @@ def download(out: pathlib.Path, address: str = ADDRESS) -> list[pathlib.Path]:
       ConnectionError: a list cannot be fetched.
       ValueError: a list is not the published one.
     """
-    contents = {}
-    for name, (_, sha256) in LISTS.items():
-        contents[name] = _fetch(address + name)
-        got = hashlib.sha256(contents[name]).hexdigest()
-        if got != sha256:
-            raise ValueError(
-                f"{address + name} is not the published list: its sha256 is "
-                f"{got}, not {sha256}; nothing was written."
-            )
-    for name, content in contents.items():
-        write_file(out / name, content)
-    return [out / name for name in contents]
+    with tempfile.TemporaryDirectory() as folder:
+        fetched = {
+            name: _fetch(address + name, sha256, folder)
+            for name, (_, sha256) in LISTS.items()
+        }
+        for name, path in fetched.items():
+            write_file(out / name, path.read_bytes())
+    return [out / name for name in LISTS]
 
 
-def _fetch(address: str) -> bytes:
+def _fetch(address: str, sha256: str, folder: str) -> pathlib.Path:
+    """The file at an address below `folder`, of the right sha256."""
+    pooch.get_logger().setLevel(logging.WARNING)  # One line a file is much.
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
-            return response.read()
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        path = pooch.retrieve(
+            address,
+            known_hash=f"sha256:{sha256}",
+            path=folder,
+            downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
+        )
+    except requests.RequestException as error:
         raise ConnectionError(
             f"Cannot fetch {address} ({error}); nothing was written, and "
             "`python -m ipixmatch_jax.data.splits make` needs no network."
         ) from error
+    except ValueError as error:  # pooch's, with both sums
+        raise ValueError(
+            f"{address} is not the published list, so nothing was written: "
+            f"{' '.join(str(error).split())}"
+        ) from error
+    return pathlib.Path(path)

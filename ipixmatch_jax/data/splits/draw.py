@@ -5,8 +5,9 @@ import pathlib
 
 import numpy as np
 
-from ipixmatch_jax.data.datasets import camvid, cityscapes, voc
 from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.hold_out import share_count
+from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
 
 
@@ -33,7 +34,7 @@ def make(
             "such as 1/8."
         )
     train, val = own_lists(root)
-    count = max(1, int(len(train) * labelled + fractions.Fraction(1, 2)))
+    count = share_count(len(train), labelled)
     if count >= len(train):
         raise ValueError(
             f"{labelled} of {len(train)} images leaves none unlabelled."
@@ -57,21 +58,24 @@ def _drawn(
     )
 
 
+def layouts() -> list[str]:
+    """What tells the root of each data set that brings its own lists."""
+    kinds = DATASETS.values()
+    return [kind.own_lists.layout for kind in kinds if kind.own_lists]
+
+
 def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
-    """The train and the val list of VOC, Cityscapes or CamVid.
+    """The train and the val list of a data set that brings its own.
 
     Raises:
-      FileNotFoundError: the root has none of their layouts.
+      FileNotFoundError: the root has none of the `layouts`.
     """
-    if (voc.find_root(root) / "ImageSets" / "Segmentation").is_dir():
-        return voc.own_lists(root)
-    if (root / "leftImg8bit").is_dir():
-        return cityscapes.own_lists(root)
-    if (root / "train.txt").is_file():
-        return camvid.own_lists(root)
+    for kind in DATASETS.values():
+        if kind.own_lists and kind.own_lists.found(root):
+            return kind.own_lists.read(root)
+    *first, last = layouts()
     raise FileNotFoundError(
-        f"{root} has no ImageSets/Segmentation (VOC), leftImg8bit "
-        "(Cityscapes) or train.txt (CamVid) to draw from."
+        f"{root} has no {', '.join(first)} or {last} to draw from."
     )
 
 

@@ -21,25 +21,26 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.inter_pixel.affinity_mse import (
+from ipixmatch_jax.losses.inter_pixel.blocks import (
+    Image,
+    pixel_axes,
+    slope_over_blocks,
+    sum_over_blocks,
+)
+from ipixmatch_jax.losses.inter_pixel.features import (
     dot,
     features,
     products,
-    through_features,
+    slope_by_logits,
 )
-from ipixmatch_jax.losses.inter_pixel.blocks import (
-    Image,
-    fold,
-    pixel_axes,
-    write,
-)
-from ipixmatch_jax.losses.inter_pixel.channel_correlation import (
+from ipixmatch_jax.losses.inter_pixel.pearson import (
     MIN_VARIANCE,
     inverse,
     one_minus_pearson,
     pearson_slopes,
     root,
 )
+from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
 
 class _Spread(NamedTuple):
@@ -76,18 +77,22 @@ class _Rows(NamedTuple):
     t: Array
 
 
-def affinity_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
+def affinity_correlation(
+    image: Image, temperature: Array, size: int | None
+) -> tuple[Array, Array]:
     """Mean over i of 1 - Pearson's r over j of A^q_ij and A^p_ij (ours).
 
     O(N C^2) time.
 
     Args:
       image: of C classes.
-      size: see pixels.py.
+      temperature: not used.
+      size: pixels of a block, see blocks.py.
 
     Returns:
       float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
+    del temperature
     n = image.count()
     classes = image.q.shape[-1]
     spread_q, spread_p = _spreads(image, size)
@@ -110,7 +115,7 @@ def affinity_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
         )
 
     zero = jnp.zeros((classes + 1, classes + 1))
-    moments = fold(add_moments, _Moments(*[zero] * 4), image, size)
+    moments = sum_over_blocks(add_moments, _Moments(*[zero] * 4), image, size)
     moments = _Moments(*(m / n for m in moments))
 
     def add_rows(sums, q, p, keep):
@@ -126,7 +131,7 @@ def affinity_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
 
     zero = jnp.zeros((classes + 1, classes))
     start = (jnp.zeros(()), jnp.int32(0), zero, zero)
-    total, count, by_x, by_t = fold(add_rows, start, image, size)
+    total, count, by_x, by_t = sum_over_blocks(add_rows, start, image, size)
     count = jnp.maximum(count, 1)
     # df_i = sum over j of (G_ij + G_ji) f_j, with G the slope by A^q.
     f_q, f_a = n * moments.qq[:, :classes], n * moments.qa.T[:, :classes]
@@ -136,9 +141,9 @@ def affinity_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
         rows = _rows(cq, cp, keep, moments, n)
         slope = dot(rows.x, f_q) + dot(rows.t, f_a)
         slope += dot(phi_q, by_x) + dot(phi_q - phi_p, by_t)
-        return nothing, through_features(f, slope / count)
+        return nothing, slope_by_logits(f, slope / count)
 
-    _, slope = write(make, None, image, size)
+    _, slope = slope_over_blocks(make, None, image, size)
     return total / count, slope
 
 
@@ -175,7 +180,7 @@ def _spreads(image: Image, size: int) -> tuple[_Spread, _Spread]:
 
     zero = jnp.zeros(())
     empty = _Spread(zero, jnp.zeros((1, image.q.shape[-1])), zero)
-    return fold(add, (empty, empty), image, size)
+    return sum_over_blocks(add, (empty, empty), image, size)
 
 
 def _spread(unit: Array, keep: Array) -> _Spread:
@@ -208,3 +213,6 @@ def _factors(unit: Array, keep: Array, spread: _Spread) -> tuple[Array, Array]:
 def _form(x: Array, moment: Array, y: Array) -> Array:
     """x_i' moment y_i for every row, [..., 1]."""
     return jnp.sum(dot(x, moment) * y, -1, keepdims=True)
+
+
+READING = Reading(affinity_correlation)

@@ -16,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ipixmatch_jax.losses.inter_pixel.affinity_mse import (
+from ipixmatch_jax.losses.inter_pixel.blocks import Image
+from ipixmatch_jax.losses.inter_pixel.features import (
     dot,
     features,
-    through_features,
+    slope_by_logits,
 )
-from ipixmatch_jax.losses.inter_pixel.blocks import Image
+from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
 # Below, exp(x) - 1 - x by its series: exact to float32.
 _SERIES = 0.15
@@ -54,7 +55,7 @@ def affinity_kl(
     value, *shares = divergence(sums, keep, temperature)
     shares = (x.reshape(-1, size) for x in shares)
     slope = _feature_slope(*tiles, temperature, *shares).reshape(f.unit.shape)
-    return value, through_features(f, slope)[:n]
+    return value, slope_by_logits(f, slope)[:n]
 
 
 def divergence(
@@ -174,3 +175,6 @@ def _minus_log1p(x: Array) -> Array:
     for k in range(11, 1, -2):
         series = 1 / k + y * y * series
     return 2 * y * y * (1 / (1 - y) - y * series)
+
+
+READING = Reading(affinity_kl, tiled=True)

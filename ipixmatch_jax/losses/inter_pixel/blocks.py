@@ -1,10 +1,10 @@
 """One image's pixels, a block at a time or all at once.
 
-The readings of the inter-pixel loss go over an image once to four times, to
-sum over its pixels or to write the gradient. In blocks, what a pass needs in
-between is made for a block of pixels and forgotten: memory beyond the gradient
-does not grow with the image, and a CPU finds the block in its cache. At once,
-an image keeps its two axes: a TPU would copy it to lay them on one.
+A reading of the inter-pixel loss goes over an image one to four times, to sum
+over its pixels or to compute the gradient. Block by block, the intermediate
+arrays of one block are made and dropped before the next: the memory beyond the
+gradient does not grow with the image, and a block stays in a CPU's cache. All
+at once, an image keeps its two axes, since a TPU would copy it to flatten them.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Image(NamedTuple):
     """What a reading compares.
 
     Attributes:
-      q: float32 [..., C], the student's logits; [N, C] to go in blocks.
+      q: float32 [..., C], the student's logits; [N, C] for blocks.
       p: float32 [..., C], the teacher's.
       keep: bool [...], the pixels of Omega.
     """
@@ -28,20 +28,23 @@ class Image(NamedTuple):
     keep: Array
 
     def count(self) -> Array:
-        """Pixels of Omega, float32; 1 where there is none, to divide by."""
+        """Number of pixels in Omega, float32; at least 1, to divide by."""
         return jnp.maximum(self.keep.sum(), 1).astype(jnp.float32)
 
 
-def fold(add: Callable, sums: Any, image: Image, size: int | None) -> Any:
+def sum_over_blocks(
+    add: Callable, sums: Any, image: Image, size: int | None
+) -> Any:
     """add(sums, q, p, keep) -> sums, over all blocks.
 
     Args:
       add: takes q and p of a block, float32 [size, C], and keep, [size, 1].
       sums: before the first block; a tree of arrays.
       image: of N pixels.
-      size: pixels of a block. Where it does not divide N the last block
-        looks back; its keep is False where a pixel has had its turn. None:
-        one block, the image as it is, q [..., C] and keep [..., 1].
+      size: pixels of a block. Where it does not divide N, the last block
+        overlaps the one before, and its keep is False for the pixels that
+        were in that. None: one block, the image as it is, q [..., C] and keep
+        [..., 1].
     """
     if size is None:
         return add(sums, image.q, image.p, image.keep[..., None])
@@ -53,20 +56,21 @@ def fold(add: Callable, sums: Any, image: Image, size: int | None) -> Any:
     return _loop(step, sums, image, size)
 
 
-def write(
+def slope_over_blocks(
     make: Callable, sums: Any, image: Image, size: int | None
 ) -> tuple[Any, Array]:
     """make(sums, q, p, keep, fresh) -> sums, slope; over all blocks.
 
     Args:
-      make: as in `fold`, but that keep tells all, and fresh, bool [size, 1],
-        which pixels have not been summed yet; slope is float32 [size, C].
-      sums: as in `fold`.
+      make: takes q, p and keep as in `sum_over_blocks`, but keep is True for
+        every pixel of Omega; fresh, bool [size, 1], says which pixels were in
+        no block before. slope is float32 [size, C].
+      sums: as in `sum_over_blocks`.
       image: of N pixels.
-      size: as in `fold`.
+      size: as in `sum_over_blocks`.
 
     Returns:
-      sums, and the slopes of all blocks, float32, as image.q is.
+      sums, and the slopes of all blocks, float32 of image.q's shape.
     """
     if size is None:
         return make(sums, image.q, image.p, image.keep[..., None], True)
@@ -81,7 +85,7 @@ def write(
 
 
 def pixel_axes(x: Array) -> tuple[int, ...]:
-    """All but the last, that of the classes."""
+    """All axes but the last, which is that of the classes."""
     return tuple(range(x.ndim - 1))
 
 
@@ -96,7 +100,7 @@ def _block(image: Image, size: int, index: Array) -> tuple:
 
 def _loop(step: Callable, carry: Any, image: Image, size: int) -> Any:
     count = -(-len(image.keep) // size)
-    # A loop of one turn would only hinder the compiler.
+    # A loop of one round would only hinder the compiler.
     return (
         step(0, carry) if count == 1 else lax.fori_loop(0, count, step, carry)
     )

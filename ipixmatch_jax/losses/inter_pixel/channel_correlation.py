@@ -15,15 +15,18 @@ from jax import Array
 
 from ipixmatch_jax.losses.inter_pixel.blocks import (
     Image,
-    fold,
     pixel_axes,
-    write,
+    slope_over_blocks,
+    sum_over_blocks,
 )
-
-# Added to the product of two norms in a Pearson coefficient.
-EPS = 1e-12
-# Where the teacher varies less than this there is no relation to keep.
-MIN_VARIANCE = 1e-8
+from ipixmatch_jax.losses.inter_pixel.pearson import (
+    MIN_VARIANCE,
+    inverse,
+    one_minus_pearson,
+    pearson_slopes,
+    root,
+)
+from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
 
 class _Origin(NamedTuple):
@@ -56,18 +59,22 @@ class _Sums(NamedTuple):
     wv: Array
 
 
-def channel_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
+def channel_correlation(
+    image: Image, temperature: Array, size: int | None
+) -> tuple[Array, Array]:
     """Mean over classes of 1 - Pearson's r over the pixels (DIST, 2022).
 
     A class that the student holds exactly constant has r = 0 and no slope.
 
     Args:
       image: of C classes.
-      size: see pixels.py.
+      temperature: not used.
+      size: pixels of a block, see blocks.py.
 
     Returns:
       float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
+    del temperature
     n = image.count()
     # From a pixel of Omega on, a constant map is 0 without any rounding.
     first = jnp.unravel_index(jnp.argmax(image.keep), image.keep.shape)
@@ -79,7 +86,7 @@ def channel_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
         return _join(sums, _sums(u, v, keep))
 
     start = _Sums(jnp.zeros(()), *[zero] * 8)
-    sums = fold(add, start, image, size)
+    sums = sum_over_blocks(add, start, image, size)
     u_norm, v_norm = root(sums.uu), root(sums.vv)
     near = sums.ww < sums.vv / 4
     gap = -(sums.ww + 2 * sums.wv) * inverse(u_norm + v_norm)
@@ -104,51 +111,26 @@ def channel_correlation(image: Image, size: int | None) -> tuple[Array, Array]:
             (w + v * stretch) * inverse(u_norm),
             student - v * inverse(v_norm),
         )
-        slope = through_softmax(y, share * (along * apart - back * student))
+        slope = slope_through_softmax(
+            y, share * (along * apart - back * student)
+        )
         return nothing, jnp.where(keep, slope, 0.0)
 
-    _, slope = write(make, None, image, size)
+    _, slope = slope_over_blocks(make, None, image, size)
     distance = one_minus_pearson(squared, u_norm, v_norm)
     return jnp.sum(share * distance), slope
 
 
-def one_minus_pearson(apart: Array, u_norm: Array, v_norm: Array) -> Array:
-    """1 - u.v / (|u||v| + EPS), of |u/|u| - v/|v||^2 and the norms."""
-    norms = u_norm * v_norm
-    return (EPS + norms * apart / 2) / (norms + EPS)
+def slope_through_softmax(y: Array, slope: Array) -> Array:
+    """Turns a slope by the softmax y into one by the logits, [..., C].
 
-
-def pearson_slopes(
-    apart: Array, u_norm: Array, v_norm: Array
-) -> tuple[Array, Array]:
-    """a and b, where 1 - r has the slope a (u/|u| - v/|v|) - b u/|u| by u."""
-    norms = u_norm * v_norm
-    along = norms / (norms + EPS) * inverse(u_norm)
-    less = v_norm * EPS * (1 - apart / 2) / (norms + EPS) ** 2
-    return along, along * apart / 2 + less
-
-
-def through_softmax(y: Array, slope: Array) -> Array:
-    """Slope by logits, of the slope by their softmax y, [..., C].
-
-    A constant on every class changes nothing; with that of a class above 1/2
-    as the constant, what is left of a sure pixel is not a difference of two
-    large numbers.
+    Subtracting a constant from every class changes nothing. The slope of a
+    class above 1/2, if there is one, is subtracted: what is left of a sure
+    pixel is then not a difference of two large numbers.
     """
     high = jnp.sum(jnp.where(y > 0.5, slope, 0.0), -1, keepdims=True)
     slope = slope - high
     return y * (slope - jnp.sum(y * slope, -1, keepdims=True))
-
-
-def root(x: Array) -> Array:
-    """sqrt where x is positive; elsewhere 0."""
-    return jnp.sqrt(jnp.maximum(x, 0.0))
-
-
-def inverse(x: Array) -> Array:
-    """1 / x where x is positive; elsewhere 0."""
-    positive = x > 0
-    return jnp.where(positive, 1 / jnp.where(positive, x, 1.0), 0.0)
 
 
 def _origin(logits: Array) -> _Origin:
@@ -211,3 +193,6 @@ def _join(a: _Sums, b: _Sums) -> _Sums:
         a.ww + b.ww + a.count * part * w * w,
         a.wv + b.wv + a.count * part * w * v,
     )
+
+
+READING = Reading(channel_correlation)

@@ -15,30 +15,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.inter_pixel.affinity_correlation import (
-    affinity_correlation,
-)
-from ipixmatch_jax.losses.inter_pixel.affinity_kl import affinity_kl
-from ipixmatch_jax.losses.inter_pixel.affinity_mse import affinity_mse
 from ipixmatch_jax.losses.inter_pixel.blocks import Image
-from ipixmatch_jax.losses.inter_pixel.channel_correlation import (
-    channel_correlation,
-)
-from ipixmatch_jax.losses.inter_pixel.kl import channel_kl, pixel_kl
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 
-# (image, temperature, pixels at a time) -> value, slope by student logits.
-_READINGS = {
-    ("channel", "kl"): channel_kl,
-    ("channel", "correlation"): lambda x, _, size: channel_correlation(x, size),
-    ("affinity", "mse"): lambda x, _, size: affinity_mse(x, size),
-    ("affinity", "correlation"): (
-        lambda x, _, size: affinity_correlation(x, size)
-    ),
-    ("affinity", "kl"): affinity_kl,
-    ("pixel", "kl"): pixel_kl,
-}
-READINGS = tuple(_READINGS)
-# A CPU's caches hold so many blocks of pixels, of two images and 21 classes.
+# On a CPU a reading that is not tiled takes this many blocks of pixels at a
+# time: with two images of 21 classes they fit its caches.
 _BLOCKS = 8
 
 
@@ -121,7 +102,7 @@ def inter_pixel_loss(
       ValueError: relation and distance are not a pair above, or block or
         stride is below 1.
     """
-    check(relation, distance)
+    check_reading(relation, distance)
     if block < 1 or stride < 1:
         raise ValueError(
             f"inter_pixel.block={block} and inter_pixel.stride={stride} are "
@@ -136,12 +117,14 @@ def inter_pixel_loss(
     confident = valid & (_confidence(p) >= threshold)
     temperature = jax.lax.stop_gradient(jnp.float32(temperature))
 
-    run = functools.partial(_image_loss, (relation, distance), block)
-    # XLA reduces a batch of one forty times as slowly as no batch on a CPU.
+    image_loss = functools.partial(_image_loss, (relation, distance), block)
+    # On a CPU, XLA takes forty times as long with a batch axis of one.
     if len(q) == 1:
-        per_image = run(q[0], p[0], confident[0], temperature)[None]
+        per_image = image_loss(q[0], p[0], confident[0], temperature)[None]
     else:
-        per_image = jax.vmap(run, (0, 0, 0, None))(q, p, confident, temperature)
+        per_image = jax.vmap(image_loss, (0, 0, 0, None))(
+            q, p, confident, temperature
+        )
     per_image = jnp.where(confident.sum((1, 2)) >= 2, per_image, 0.0)
     share = confident.sum() / jnp.maximum(valid.sum(), 1)
     return per_image.mean(), Aux(share.astype(jnp.float32), per_image)
@@ -154,7 +137,7 @@ def _image_loss(pair, block, q, p, keep, temperature) -> Array:
 
 
 def _forward(pair, block, q, p, keep, temperature) -> tuple[Array, Array]:
-    return _reading(pair, block)(Image(q, p, keep), temperature)
+    return _compare(pair, block)(Image(q, p, keep), temperature)
 
 
 def _backward(pair, block, slope, cotangent):
@@ -165,34 +148,34 @@ def _backward(pair, block, slope, cotangent):
 _image_loss.defvjp(_forward, _backward)
 
 
-def _reading(pair: tuple[str, str], block: int) -> Callable:
+def _compare(pair: tuple[str, str], block: int) -> Callable:
     """(image, temperature) -> value, slope."""
-    reading = _READINGS[pair]
+    reading = READINGS[pair]
 
     def in_blocks(image, temperature, size):
         flat = Image(*(x.reshape(-1, *x.shape[2:]) for x in image))
-        value, slope = reading(flat, temperature, size)
+        value, slope = reading.compare(flat, temperature, size)
         return value, slope.reshape(image.q.shape)
 
-    if pair == ("affinity", "kl"):
+    if reading.tiled:
         return functools.partial(in_blocks, size=block)
 
-    def run(image, temperature):
-        # Elsewhere one pass over everything costs least: nothing is cached.
+    def choose_by_platform(image, temperature):
+        # Other devices have no such cache: all pixels at once cost least.
         return jax.lax.platform_dependent(
             image,
             temperature,
             cpu=functools.partial(in_blocks, size=_BLOCKS * block),
-            default=functools.partial(reading, size=None),
+            default=functools.partial(reading.compare, size=None),
         )
 
-    return run
+    return choose_by_platform
 
 
-def check(relation: str, distance: str) -> None:
+def check_reading(relation: str, distance: str) -> None:
     """Raises ValueError, naming the right pairs, for an unknown one."""
-    if (relation, distance) not in _READINGS:
-        pairs = ", ".join("/".join(pair) for pair in _READINGS)
+    if (relation, distance) not in READINGS:
+        pairs = ", ".join("/".join(pair) for pair in READINGS)
         raise ValueError(
             f"inter_pixel.relation={relation!r} with distance={distance!r} is "
             f"not a reading of the loss; the pairs are {pairs}."

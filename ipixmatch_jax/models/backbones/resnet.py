@@ -1,19 +1,19 @@
 """ResNet encoder with bottleneck blocks and dilated last stages."""
 
+import functools
+import itertools
+import operator
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ipixmatch_jax.models.backbones.resnet_sizes import SIZES
+from ipixmatch_jax.models.base import Backbone
 from ipixmatch_jax.models.layers.conv import ConvNorm, max_pool, shrink
+from ipixmatch_jax.models.weights import load
 
-# Blocks per stage, and the width of the first stage before expansion.
-VARIANTS = {
-    "r50": ((3, 4, 6, 3), 64),
-    "r101": ((3, 4, 23, 3), 64),
-    # For CPUs: the same code, narrow and shallow.
-    "tiny": ((1, 1, 1, 1), 16),
-}
-
+STEMS = ("deep", "7x7")
 # Stride and dilation of the four stages at each output stride.
 _STRIDES = {16: (1, 2, 2, 1), 8: (1, 2, 1, 1)}
 _DILATIONS = {16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}
@@ -74,7 +74,7 @@ class ResNet(nn.Module):
       output_stride: 16 or 8, of the last features.
       dtype: compute dtype.
       remat: keep each block's input alone for the gradient, and compute the
-        rest of it a second time; the same variables and numbers.
+        rest a second time; the same variables and numbers.
     """
 
     blocks: tuple[int, int, int, int]
@@ -83,6 +83,24 @@ class ResNet(nn.Module):
     output_stride: int = 16
     dtype: jnp.dtype = jnp.float32
     remat: bool = False
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides of the stages' outputs in pixels."""
+        strides = itertools.accumulate(
+            _STRIDES[self.output_stride], operator.mul, initial=4
+        )
+        return tuple(strides)[1 : 1 + len(self.blocks)]
+
+    @property
+    def side_multiple(self) -> int:
+        """Images of any sides will do."""
+        return 1
+
+    @property
+    def exact_when_padded(self) -> bool:
+        """Every layer keeps the padding at 0; see models/base.py."""
+        return True
 
     @nn.compact
     def __call__(
@@ -146,3 +164,47 @@ class ResNet(nn.Module):
         # Everything is >= 0 after ReLU, so the zeros outside the true size
         # do as well as torch's padding of minus infinity.
         return max_pool(x)
+
+
+def build_resnet(
+    size: str,
+    *,
+    dtype: jnp.dtype = jnp.float32,
+    stem: str = "deep",
+    output_stride: int = 16,
+    remat: bool = False,
+) -> ResNet:
+    """A ResNet of a size of resnet_sizes.py.
+
+    Raises:
+      ValueError: the stem or the output stride is unknown; lists the known.
+    """
+    for field, value, known in (
+        ("stem", stem, STEMS),
+        ("output_stride", output_stride, tuple(_STRIDES)),
+    ):
+        if value not in known:
+            raise ValueError(
+                f"model.{field} is {value!r}; choose one of: "
+                f"{', '.join(map(str, known))}"
+            )
+    blocks, width = SIZES[size]
+    return ResNet(blocks, width, stem, output_stride, dtype, remat)
+
+
+def _entry(size: str, for_cpus: bool = False) -> Backbone:
+    stages = len(SIZES[size][0])
+    layers = (f"layer{number}" for number in range(1, stages + 1))
+    return Backbone(
+        build=functools.partial(build_resnet, size),
+        head="deeplabv3plus",
+        stages={"stem": r"stem_\d+/"} | {x: rf"{x}_\d+/" for x in layers},
+        fields=("stem", "output_stride", "remat"),
+        load_weights=load.load,
+        for_cpus=for_cpus,
+    )
+
+
+R50 = _entry("r50")
+R101 = _entry("r101")
+TINY = _entry("tiny", for_cpus=True)

@@ -1,12 +1,10 @@
-"""DeepLabV3+: ASPP and decoder over a ResNet."""
-
-from collections.abc import Callable
+"""The head of DeepLabV3+: ASPP and decoder."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.backbones.resnet import ResNet
+from ipixmatch_jax.models.base import Encoder, Head
 from ipixmatch_jax.models.layers.conv import (
     ConvNorm,
     shrink,
@@ -15,34 +13,47 @@ from ipixmatch_jax.models.layers.conv import (
 )
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 
+_FIRST_STRIDE = 4
+
 # Dilations of the ASPP's three 3x3 branches at each output stride.
 _RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 
 
-class Head(nn.Module):
-    """ASPP on c4, decoder with c1, classifier (UniMatch v1).
+class DeepLabV3Plus(nn.Module):
+    """ASPP on the last map, decoder with the first, classifier (UniMatch v1).
 
-    The width is an eighth of c4's channels: 256 on a ResNet-50. No dropout.
+    The width is an eighth of the last map's channels: 256 on a ResNet-50. No
+    dropout. The maps in between are not used.
+
+    Attributes:
+      num_classes: channels of the logits.
+      output_stride: stride of the last map, 16 or 8; the first map's is 4.
+      dtype: compute dtype; params, statistics and logits are float32.
     """
 
     num_classes: int
     output_stride: int = 16
     dtype: jnp.dtype = jnp.float32
 
+    @property
+    def exact_when_padded(self) -> bool:
+        """Every layer keeps the padding at 0; see models/base.py."""
+        return True
+
     @nn.compact
     def __call__(
         self,
-        c1: jax.Array,
-        c4: jax.Array,
+        features: tuple[jax.Array, ...],
         train: bool,
         sizes: jax.Array | None = None,
     ) -> jax.Array:
-        """Maps c1 and c4 to logits float32 [B, h1, w1, num_classes].
+        """Maps features to logits float32 [B, h, w, K] of the first map's size.
 
         `sizes` int32 [B, 2] or None are the true sizes of the images.
         """
-        sizes1 = shrink(sizes, 4)
-        sizes4 = shrink(sizes1, self.output_stride // 4)
+        c1, c4 = features[0], features[-1]
+        sizes1 = shrink(sizes, _FIRST_STRIDE)
+        sizes4 = shrink(sizes1, self.output_stride // _FIRST_STRIDE)
         width = c4.shape[-1] // 8
         deep = self._aspp(c4, width, train, sizes4)
         deep = resize_align_corners(deep, c1.shape[1:3], sizes4, sizes1)
@@ -81,121 +92,6 @@ class Head(nn.Module):
         )
 
 
-class DeepLabV3Plus(nn.Module):
-    """DeepLabV3+ (UniMatch v1); params `backbone` and `head`.
-
-    Attributes:
-      num_classes: channels of the logits.
-      blocks, width, stem, output_stride, remat: the backbone, see `ResNet`.
-      dtype: compute dtype; params, statistics and logits are float32.
-      mean, std: one number per channel of the images on [0, 1], with which
-        callers normalise them; None: ImageNet's three.
-    """
-
-    num_classes: int
-    blocks: tuple[int, int, int, int]
-    width: int = 64
-    stem: str = "deep"
-    output_stride: int = 16
-    dtype: jnp.dtype = jnp.float32
-    remat: bool = False
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-
-    @property
-    def channels(self) -> int:
-        """How many channels C the images have."""
-        return 3 if self.mean is None else len(self.mean)
-
-    def setup(self):
-        """Names the children: their params are the top-level keys."""
-        self.backbone = ResNet(
-            self.blocks,
-            self.width,
-            self.stem,
-            self.output_stride,
-            self.dtype,
-            self.remat,
-        )
-        self.head = Head(self.num_classes, self.output_stride, self.dtype)
-
-    def encode(
-        self,
-        images: jax.Array,
-        train: bool,
-        sizes: jax.Array | None = None,
-    ) -> tuple[jax.Array, ...]:
-        """Features (c1, c2, c3, c4) of images [B, H, W, C], see `ResNet`."""
-        if train and sizes is not None:
-            raise ValueError(
-                "sizes is for evaluation: batch statistics would count the "
-                "padding; pass train=False or sizes=None"
-            )
-        return self.backbone(zero_outside(images, sizes), train, sizes)
-
-    def decode(
-        self,
-        features: tuple[jax.Array, ...],
-        size: tuple[int, int],
-        train: bool,
-        sizes: jax.Array | None = None,
-    ) -> jax.Array:
-        """Logits float32 [B, *size, num_classes] of `encode`'s features."""
-        logits = self.head(features[0], features[-1], train, sizes)
-        return resize_align_corners(logits, size, shrink(sizes, 4), sizes)
-
-    def with_perturbed(
-        self, images: jax.Array, train: bool, perturb: Callable
-    ) -> tuple[jax.Array, jax.Array]:
-        """Logits of the images and of their perturbed features (UniMatch v1).
-
-        Args:
-          images: normalised, float [B, H, W, C].
-          train: see `__call__`; the decoder's batch statistics are over clean
-            and perturbed maps together.
-          perturb: features (c1, c2, c3, c4) -> the same, changed.
-
-        Returns:
-          clean and perturbed logits, each float32 [B, H, W, num_classes].
-        """
-        clean = self.encode(images, train)
-        # Taking turns leaves each image on its device; see methods/passes.py.
-        both = jax.tree.map(
-            lambda a, b: jnp.stack([a, b], 1).reshape(-1, *a.shape[1:]),
-            clean,
-            perturb(clean),
-        )
-        logits = self.decode(both, images.shape[1:3], train)
-        logits = logits.reshape(-1, 2, *logits.shape[1:])
-        return logits[:, 0], logits[:, 1]
-
-    def __call__(
-        self,
-        images: jax.Array,
-        train: bool,
-        sizes: jax.Array | None = None,
-    ) -> jax.Array:
-        """Logits at the images' own size.
-
-        Args:
-          images: normalised, float [B, H, W, C].
-          train: batch statistics instead of running ones; `batch_stats`
-            must then be mutable.
-          sizes: int32 [B, 2], true height and width of each image inside
-            the padded array. The logits inside are those of the unpadded
-            image, 0 outside. A size of 0 marks an empty slot. None: no
-            padding, at no cost.
-
-        Returns:
-          float32 [B, H, W, num_classes].
-
-        Raises:
-          ValueError: if both `train` and `sizes` are given.
-        """
-        features = self.encode(images, train, sizes)
-        return self.decode(features, images.shape[1:3], train, sizes)
-
-
 def _mean(x, sizes):
     """Mean over the true size, [B, 1, 1, C]; x is zero outside it."""
     total = x.astype(jnp.float32).sum((1, 2), keepdims=True)
@@ -212,3 +108,26 @@ def _uniform_bias(fan_in):
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
     return init
+
+
+def build_deeplab(
+    encoder: Encoder, *, num_classes: int, dtype: jnp.dtype = jnp.float32
+) -> DeepLabV3Plus:
+    """The head for an encoder.
+
+    Raises:
+      ValueError: the encoder's maps are at other strides than it needs.
+    """
+    first, last = encoder.strides[0], encoder.strides[-1]
+    if first != _FIRST_STRIDE or last not in _RATES:
+        raise ValueError(
+            "The head deeplabv3plus needs a backbone whose first feature map "
+            f"has stride {_FIRST_STRIDE} and whose last one has stride "
+            f"{' or '.join(map(str, _RATES))}; this backbone's strides are "
+            f"{', '.join(map(str, encoder.strides))}: set --config.model.head "
+            "to another head, or leave it empty for the backbone's own."
+        )
+    return DeepLabV3Plus(num_classes, last, dtype)
+
+
+HEAD = Head(build_deeplab)

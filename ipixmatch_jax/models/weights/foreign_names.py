@@ -8,7 +8,7 @@ from typing import NamedTuple
 import ml_dtypes
 import numpy as np
 
-from ipixmatch_jax.models.backbones.resnet import VARIANTS
+from ipixmatch_jax.models.backbones.resnet_sizes import SIZES
 from ipixmatch_jax.models.weights.torch_names import (
     BACKBONE,
     COUNTER,
@@ -42,7 +42,7 @@ class Layout(NamedTuple):
     """The network that a set of tensors is of.
 
     Attributes:
-      backbone: a key of resnet.VARIANTS.
+      backbone: a key of resnet_sizes.SIZES.
       stem: "deep" or "7x7".
       num_classes: of the head; None if there is no head.
     """
@@ -102,7 +102,7 @@ def layout(tensors: Mapping[str, np.ndarray], source: str) -> Layout:
     """
     found = re.compile(rf"{re.escape(BACKBONE)}layer3\.(\d+)\.")
     blocks = {m[1] for name in tensors if (m := found.match(name))}
-    known = {sizes[2]: name for name, (sizes, _) in VARIANTS.items()}
+    known = {sizes[2]: name for name, (sizes, _) in SIZES.items()}
     if len(blocks) not in known:
         names = ", ".join(f"{name} ({n})" for n, name in known.items())
         raise ValueError(

@@ -1,106 +1,89 @@
-"""Files of the Hugging Face hub, by name, kept in a cache folder."""
+"""Weights by a name of the Hugging Face hub: owner/repository[:file].
+
+Needs the extra `hub`. Files are kept in the hub's own cache, so that one that
+another program has downloaded is used as it is.
+"""
 
 import hashlib
-import http.client
 import logging
 import os
 import pathlib
 import re
-import urllib.error
-import urllib.request
 from typing import NamedTuple
 
 _LOGGER = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "IPIXMATCH_CACHE"
-ENDPOINT_VARIABLE = "HF_ENDPOINT"  # the hub's own name for it
-_ENDPOINT = "https://huggingface.co"
-_FILE = "model.safetensors"  # what timm and transformers call theirs
-_TIMEOUT = 30  # seconds without a byte
-_CHUNK = 1 << 20  # bytes
+_FILE = "model.safetensors"  # the name that timm and transformers use
 _PART = r"[A-Za-z0-9_][\w.-]*"
 _NAME = re.compile(rf"({_PART})/({_PART})(?::({_PART}(?:/{_PART})*))?", re.A)
 
 
-class Name(NamedTuple):
+class HubFile(NamedTuple):
     """A file of a repository of the hub."""
 
-    owner: str
-    repository: str
+    repository: str  # "owner/repository"
     file: str
 
-    def cached(self) -> pathlib.Path:
-        """Where the file is kept, whether it is there or not."""
-        folder = os.environ.get(CACHE_VARIABLE) or "~/.cache/ipixmatch_jax"
-        return pathlib.Path(folder).expanduser().joinpath(*self)
-
-    def url(self) -> str:
-        """Where the file is downloaded from."""
-        endpoint = os.environ.get(ENDPOINT_VARIABLE) or _ENDPOINT
-        repository = f"{endpoint.rstrip('/')}/{self.owner}/{self.repository}"
-        return f"{repository}/resolve/main/{self.file}"
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.file}"
 
 
-def parse(text: str) -> Name | None:
-    """ "owner/repository" or "owner/repository:file"; None: neither.
+def parse_name(text: str) -> HubFile | None:
+    """Parses "owner/repository" or "owner/repository:file".
 
-    Without a file it is model.safetensors.
+    Returns:
+      the file, `model.safetensors` where the text names none; None for a
+      text of another form.
     """
     found = _NAME.fullmatch(text)
     if found is None:
         return None
-    return Name(found[1], found[2], found[3] or _FILE)
+    return HubFile(f"{found[1]}/{found[2]}", found[3] or _FILE)
 
 
-def fetch(name: Name) -> pathlib.Path:
-    """The file's path in the cache, downloaded if it is not there yet.
-
-    Its sha256 is logged.
+def download_file(wanted: HubFile) -> pathlib.Path:
+    """Downloads a file unless the hub's cache has it; logs its sha256.
 
     Raises:
-      FileNotFoundError: the hub has no such file, or cannot be reached; the
-        sentence says where to put the file.
+      FileNotFoundError: the extra is not installed, the hub cannot be
+        reached, or it has no such file for this user.
     """
-    path = name.cached()
-    fresh = not path.exists()
-    if fresh:
-        _download(name, path)
+    instead = "or download the file by hand and give its path"
+    try:
+        import huggingface_hub
+        from huggingface_hub import errors
+    except ImportError as error:
+        raise FileNotFoundError(
+            f"{wanted} is a name of the Hugging Face hub: install the extra "
+            f"with `pip install 'ipixmatch_jax[hub]'`, {instead}."
+        ) from error
+    try:
+        path = pathlib.Path(
+            huggingface_hub.hf_hub_download(
+                wanted.repository,
+                wanted.file,
+                endpoint=os.environ.get("HF_ENDPOINT"),
+            )
+        )
+    except errors.GatedRepoError as error:
+        raise FileNotFoundError(
+            f"{wanted} is gated: accept its licence on the page of "
+            f"{wanted.repository} and log in with `hf auth login`, {instead}."
+        ) from error
+    except (errors.RepositoryNotFoundError, errors.EntryNotFoundError) as error:
+        reason = (
+            "the hub cannot be reached, and its cache does not hold the file"
+            if isinstance(error, errors.LocalEntryNotFoundError)
+            else "the hub has no such file, or it is not public"
+        )
+        raise FileNotFoundError(
+            f"{wanted}: {reason}. Check the name and the network, {instead}."
+        ) from error
+    except OSError as error:  # the library's HTTP errors are OSErrors too
+        raise FileNotFoundError(
+            f"{wanted} could not be downloaded ({error}): try again, {instead}."
+        ) from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    verb = "downloaded to" if fresh else "taken from"
-    _LOGGER.info("%s: %s %s, sha256 %s", name.url(), verb, path, digest)
+    _LOGGER.info("%s is %s, sha256 %s", wanted, path, digest)
     return path
-
-
-def _download(name, path):
-    url = name.url()
-    way_out = f"put the file at {path}, or give the path where it is"
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
-            _save(answer, path)
-    except urllib.error.HTTPError as error:
-        raise FileNotFoundError(
-            f"{url} answers {error.code} {error.reason}: no such file, or it "
-            f"is not public. Check the name, or {way_out}."
-        ) from error
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise FileNotFoundError(
-            f"{url} could not be downloaded ({reason}): {way_out}."
-        ) from error
-
-
-def _save(answer, path):
-    """Writes an answer's body, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
-        expected = answer.headers.get("Content-Length")
-        if expected is not None and part.stat().st_size != int(expected):
-            raise OSError(f"{part.stat().st_size} of {expected} bytes came")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

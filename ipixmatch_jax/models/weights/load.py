@@ -53,14 +53,14 @@ def find(source: str | pathlib.Path) -> pathlib.Path:
     path = pathlib.Path(source).expanduser()
     if path.exists():
         return path
-    name = hub.parse(str(source))
+    name = hub.parse_name(str(source))
     is_file = path.suffix in files.SUFFIXES and ":" not in str(source)
     if name is None or is_file:
         raise FileNotFoundError(
             f"{source}: there is no such file, and it is no name of the hub, "
             "which is owner/repository or owner/repository:file."
         )
-    return hub.fetch(name)
+    return hub.download_file(name)
 
 
 def read(

@@ -55,8 +55,13 @@ class Entry(NamedTuple):
 
 
 def entries(variables: Mapping) -> Iterator[Entry]:
-    """Every leaf of params and batch_stats with its torch name and shape."""
+    """Every leaf of a ResNet and its head, with torch's name and shape.
+
+    A head that the reference does not have is left out.
+    """
     flat = traverse_util.flatten_dict(dict(variables))
+    if not has_reference_head(variables):
+        flat = {path: leaf for path, leaf in flat.items() if path[1] != "head"}
     deep = any(path[2] == "stem_3" for path in flat)
     stem = _DEEP_STEM if deep else _PLAIN_STEM
     for path, leaf in flat.items():
@@ -64,16 +69,29 @@ def entries(variables: Mapping) -> Iterator[Entry]:
         yield Entry(path, name, _torch_shape(leaf.shape))
 
 
+def has_reference_head(variables: Mapping) -> bool:
+    """Whether the head is the reference's, whose tensors have names."""
+    return set(variables["params"]["head"]) <= {*_HEAD, "classifier"}
+
+
 def to_torch_names(variables: Mapping) -> dict[str, np.ndarray]:
     """Our variables as a state dict of the reference.
 
     Args:
-      variables: params and batch_stats of DeepLabV3Plus.
+      variables: params and batch_stats of a ResNet with the reference's head.
 
     Returns:
       arrays by the reference's names, such as "backbone.conv1.0.weight",
       kernels as [out, in, k, k]; without `num_batches_tracked`.
+
+    Raises:
+      ValueError: the head is another one.
     """
+    if not has_reference_head(variables):
+        raise ValueError(
+            "This network's head is not the reference's, so its tensors have "
+            "no names there: it cannot be exported."
+        )
     flat = traverse_util.flatten_dict(dict(variables))
     return {
         entry.name: _to_torch(np.asarray(flat[entry.path]), entry)

@@ -1,4 +1,4 @@
-"""AugSeg's strong view: draws against its distributions, pixels to Pillow."""
+"""AugSeg's strong view: draws against distributions, pixels against Pillow."""
 
 import colorsys
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from ipixmatch_jax.data.augment import augseg, weak_strong
 
-# In the order of intensity.OPERATIONS: the Pillow call of each.
+# The Pillow call of each operation, in the order of OPERATIONS.
 PILLOW = (
     lambda image, _: image,
     lambda image, _: ImageOps.autocontrast(image),
@@ -42,7 +42,7 @@ NAMES = [
 
 
 def _photograph(seed, height=40, width=52):
-    """Smooth areas, edges and noise, none of it black or white."""
+    """An image of smooth areas, edges and noise without black or white."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(20, 220, (height // 8 + 2, width // 8 + 2, 3))
     image = Image.fromarray(coarse.astype(np.uint8))
@@ -52,7 +52,7 @@ def _photograph(seed, height=40, width=52):
 
 
 def _apply(image, *steps, xp=np):
-    """`steps` of (operation, magnitude) on one uint8 image, in 8-bit units."""
+    """Applies (operation, magnitude) pairs to a uint8 image, in 8-bit units."""
     padded = [*steps, (0, 0.0), (0, 0.0), (0, 0.0)][: augseg.MOST]
     operations, magnitudes = zip(*padded, strict=True)
     drawn = augseg.Intensity(np.int32([operations]), np.float32([magnitudes]))
@@ -116,8 +116,8 @@ def test_continuous_magnitudes_are_uniform(drawn, operation, low, high):
     np.testing.assert_allclose(quantiles, expected, atol=0.03 * (high - low))
 
 
-def test_bits_and_levels_as_the_published_code_rounds_them(drawn):
-    """Its ceilings: 8 - ceil(4u) bits, a threshold of 256 - ceil(255u)."""
+def test_bits_and_levels_are_rounded_as_in_the_published_code(drawn):
+    """It keeps 8 - ceil(4u) bits; its threshold is 256 - ceil(255u)."""
     operations, magnitudes = drawn["intensity"]
     bits = magnitudes[operations == POSTERIZE]
     values, counts = np.unique(bits, return_counts=True)
@@ -133,8 +133,8 @@ def test_bits_and_levels_as_the_published_code_rounds_them(drawn):
 @pytest.mark.parametrize(
     ("name", "beta"), [("labelled_box", (8, 2)), ("box_1", (4, 4))]
 )
-def test_boxes_against_a_plain_reading_of_the_recipe(drawn, name, beta):
-    """Side sqrt(1 - lambda) about a point beyond the first eighth, clipped."""
+def test_boxes_equal_a_direct_implementation(drawn, name, beta):
+    """Side sqrt(1 - lambda), centred beyond the first eighth, clipped."""
     rng = np.random.default_rng(2)
     expected = []
     for _ in range(20000):
@@ -198,7 +198,7 @@ def test_operations_against_pillow(operation, magnitudes, most):
 
 
 def test_hue_against_the_standard_library():
-    """Pillow's own hue has 256 steps; colorsys has no steps."""
+    """Pillow rounds hue to 256 steps; colorsys does not round."""
     image = _photograph(3, 12, 15)
     for shift in (-0.5, -0.2, 0.07, 0.5):
         got = _apply(image, (HUE, shift))
@@ -234,7 +234,7 @@ def test_three_operations_apply_in_their_order():
         expected = Image.fromarray(image)
         for operation, magnitude in chosen:
             expected = PILLOW[operation](expected, magnitude)
-        # All three are exact on 8 bits, so their chain is.
+        # All three are exact on 8 bits, so the chain is exact too.
         got = _apply(image, *chosen)
         np.testing.assert_allclose(got, np.asarray(expected), atol=1e-3)
 

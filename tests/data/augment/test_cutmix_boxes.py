@@ -1,4 +1,4 @@
-"""CutMix boxes of a given area, and the views that carry them."""
+"""CutMix boxes of a given area, and the views that contain them."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,18 +16,18 @@ def many(count, area, boxes_each, crop_size=321):
     )
 
 
-def test_half_of_the_crop_is_half_of_it_inside_it():
+def test_a_box_of_half_the_area_lies_inside_the_crop():
     drawn = many(2000, (0.5, 0.5), 1)[:, 0]
     assert drawn.min() >= 0
     assert drawn.max() <= 321
     height, width = (drawn[:, 2:] - drawn[:, :2]).T
-    # Sides are whole pixels: half a pixel of the shorter one.
+    # Sides are whole pixels: the error is half a pixel of the shorter side.
     np.testing.assert_allclose(height * width / 321**2, 0.5, rtol=0.01)
     # French et al.: the height is a power of the area, uniform in between.
     exponent = np.log(height / 321) / np.log(0.5)
     np.testing.assert_allclose(exponent.mean(), 0.5, atol=0.03)
     np.testing.assert_allclose(exponent.std(), 12**-0.5, atol=0.02)
-    # Places are uniform among those that fit.
+    # Positions are uniform among those that fit.
     room = 321 - height
     place = drawn[room > 20, 0] / room[room > 20]
     np.testing.assert_allclose(place.mean(), 0.5, atol=0.03)
@@ -43,7 +43,7 @@ def test_three_boxes_share_their_area():
     assert 0.49 < share.max() < 0.51
 
 
-def test_boxes_alone_leave_the_colours():
+def test_a_recipe_of_boxes_only_leaves_the_colours():
     rng = np.random.default_rng(1)
     image = rng.integers(0, 256, (2, 9, 9, 3), np.uint8)
     for recipe, shape in (

@@ -1,4 +1,4 @@
-"""Every draw against UniMatch v1's distributions (N draws, fixed seeds)."""
+"""N draws with fixed seeds against UniMatch v1's distributions."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_flip_probability():
     ("crop_size", "share", "fraction"), [(321, 0.24, 0.057), (513, 0.59, 0.23)]
 )
 def test_padding_of_a_500x375_photograph(crop_size, share, fraction):
-    """The shares that the reference system's own code gives."""
+    """Expected shares are from the reference system's own code."""
     padded = []
     for crop in _crops((375, 500), crop_size):
         sides = [
@@ -83,7 +83,7 @@ def test_jitter(strong):
     factors, hue = strong.factors[~off], strong.hue[~off]
     assert factors.min() >= 0.5 and factors.max() <= 1.5
     assert hue.min() >= -0.25 and hue.max() <= 0.25
-    # Means and deviations of uniform draws.
+    # Means and standard deviations of uniform distributions.
     np.testing.assert_allclose(factors.mean(0), 1, atol=0.01)
     np.testing.assert_allclose(factors.std(0), 1 / 12**0.5, atol=0.005)
     assert abs(hue.mean()) < 0.004
@@ -108,7 +108,7 @@ def test_grey_and_blur(strong):
 
 
 def test_cutmix_boxes(strong):
-    """Statistics of the reference system's own boxes at 321 pixels."""
+    """Expected statistics are from the reference system's boxes at 321."""
     none = (strong.box == 0).all(1)
     assert abs(none.mean() - 0.5) < 0.012
     y0, x0, y1, x1 = strong.box[~none].T

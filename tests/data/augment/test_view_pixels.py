@@ -15,7 +15,7 @@ from ipixmatch_jax.data.source import Sample
 
 
 def _photograph(rng, height, width):
-    """Smooth areas, edges and some noise."""
+    """An image of smooth areas, edges and some noise."""
     coarse = rng.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3))
     image = Image.fromarray(coarse.astype(np.uint8))
     image = np.asarray(image.resize((width, height), Image.BICUBIC), int)
@@ -24,7 +24,7 @@ def _photograph(rng, height, width):
 
 
 def _view(**changes):
-    """A batch of one view that changes nothing but what is named."""
+    """A batch of one view that only makes the changes given."""
     view = weak_strong.StrongView(
         factors=np.ones((1, 3), np.float32),
         hue=np.zeros(1, np.float32),
@@ -130,7 +130,7 @@ def test_grey_against_pillow():
 
 @pytest.mark.parametrize("shift", [-0.25, -0.1, 0.07, 0.25])
 def test_hue_against_pillow(shift):
-    """Pillow cuts hue and shift to 8 bits: up to 16 levels, mean below 2."""
+    """Pillow rounds hue and shift to 8 bits: up to 16 levels, mean below 2."""
     image = _photograph(np.random.default_rng(6), 40, 50)
     got = _apply(image, _view(hue=np.float32([shift])))
     hue, saturation, value = image.convert("HSV").split()

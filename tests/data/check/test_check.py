@@ -1,4 +1,4 @@
-"""The check: what it counts, what it finds, and what it tells to do."""
+"""The check: what it counts, what it finds, and what it recommends."""
 
 import pathlib
 import subprocess
@@ -60,7 +60,7 @@ def test_good_data_is_counted(root):
     facts = "\n".join(report.facts)
     assert "labelled: 3 images, 8x6 pixels" in facts
     assert "val: 2 images" in facts
-    # 40 pixels of each of 0, 1 and 2 and 24 of nothing: by hand.
+    # Counted by hand: 40 pixels each of 0, 1 and 2, and 24 ignored.
     row = next(line for line in report.facts if " bicycle " in line)
     assert row.split()[5:] == ["40", "33.33%", "1", "1"]
     assert "Left out (255): 24 labelled pixels" in facts
@@ -91,7 +91,7 @@ def test_every_bad_file_is_named_with_its_reason(root):
     assert "val images" in val
 
 
-def test_a_part_of_which_nothing_can_be_used_fails(root):
+def test_a_part_without_a_usable_file_fails(root):
     for i in range(3, 7):
         (root / f"JPEGImages/{i}.jpg").write_bytes(b"no image")
     (found,) = texts(look(root), fatal=True)
@@ -99,7 +99,7 @@ def test_a_part_of_which_nothing_can_be_used_fails(root):
     assert not look(root, uses_unlabelled=False).fails
 
 
-def test_lists_that_overlap_or_repeat_are_told(root):
+def test_lists_that_overlap_or_repeat_are_reported(root):
     lines = [f"JPEGImages/{i}.jpg SegmentationClass/{i}.png" for i in range(9)]
     twice = "JPEGImages/./1.jpg SegmentationClass/1.png"
     write(root, [*lines[:3], twice], lines[2:7], lines[1:2] + lines[6:])
@@ -119,7 +119,7 @@ def test_lists_that_overlap_or_repeat_are_told(root):
         assert sentence in found
 
 
-def test_masks_without_labels_and_small_images_are_told(root):
+def test_masks_without_labels_and_small_images_are_reported(root):
     blank = Image.new("L", (8, 6), 255)
     blank.save(root / "SegmentationClass/2.png")
     found = texts(look(root, crop_size=9), fatal=False)
@@ -154,7 +154,7 @@ class Watched(shapes.Scenes):
         return super().__getitem__(i)
 
 
-def test_before_training_a_few_files_of_each_part_are_looked_at():
+def test_before_training_a_few_files_of_each_part_are_checked():
     data = open_data("shapes", "", "", "1_4")
     data = data._replace(unlabelled=Watched(1, 64, 192, labelled=False))
     how = {"crop_size": 33, "uses_unlabelled": True, "on_error": "stop"}
@@ -172,7 +172,7 @@ def test_before_training_a_few_files_of_each_part_are_looked_at():
     inspect.before_training(data, **how | {"on_error": "skip"})
 
 
-def test_it_ends_when_its_time_is_over():
+def test_the_check_ends_when_its_time_is_over():
     data = open_data("shapes", "", "", "1_4")
     report = inspect.check(data, crop_size=33, seconds=0)
     assert "labelled: 64 images, 0 of them looked at" in report.facts[0]
@@ -194,13 +194,13 @@ def run(root, *more):
     )
 
 
-def test_the_command_tells_and_fails(root):
+def test_the_command_reports_the_faults_and_fails(root):
     (root / "JPEGImages/0.jpg").write_bytes(b"")
     done = run(root)
     assert done.returncode == 1, done.stderr
     assert f"labelled: {root}/JPEGImages/0.jpg is empty" in done.stdout
     assert "FIX: 1 of the 3 labelled images" in done.stdout
-    assert "9/9" in done.stderr  # The bar.
+    assert "9/9" in done.stderr  # The progress bar.
     assert run(root, "--config.data.on_error=skip").returncode == 0
     (root / "splits/val.txt").write_text("/etc/passwd")
     done = run(root)

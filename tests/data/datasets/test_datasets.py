@@ -51,7 +51,7 @@ def test_camvid_pixels_per_class_of_one_set(camvid):
         counts += np.bincount(
             np.asarray(data.val[i].mask).ravel(), minlength=256
         )
-    # classes.json beside the data, computed from the files by others.
+    # From classes.json beside the data, which others computed from the files.
     assert counts[0] == 1601620
     assert counts[10] == 387010
     assert counts[255] == 297271
@@ -147,7 +147,7 @@ def test_a_missing_root_or_list_says_where_to_get_it(name, tmp_path):
         open_data(name, str(tmp_path), "", "1_8")
 
 
-def test_absent_files_are_refused_with_three_names_and_the_count(tmp_path):
+def test_missing_files_are_refused_with_three_names_and_the_count(tmp_path):
     _image(tmp_path / "JPEGImages/a.jpg")
     _mask(tmp_path / "SegmentationClass/a.png", np.zeros((6, 8)))
     good = "JPEGImages/a.jpg SegmentationClass/a.png\n"
@@ -180,7 +180,7 @@ def test_bad_masks_are_refused_by_name(tmp_path):
     _mask(tmp_path / "m.png", np.full((6, 8), 255))
     assert np.asarray(source[0].mask).min() == 255
     _mask(tmp_path / "m.png", np.zeros((6, 8, 3)))
-    with pytest.raises(ValueError, match=r"m.png has mode RGB"):
+    with pytest.raises(ValueError, match=r"m.png holds RGB colours"):
         source[0]
 
 

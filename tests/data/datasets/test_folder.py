@@ -1,4 +1,4 @@
-"""One's own folder: what is found in it, and what each wrong turn is told."""
+"""A user's folder: what is found in it, and the answer to each fault."""
 
 import json
 import pickle
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data.datasets import folder
+from ipixmatch_jax.data.hold_out import hold_out
 from ipixmatch_jax.data.registry import open_data
 from tests.data import own_folder as own
 
@@ -22,7 +22,7 @@ def names(source):
 
 
 def masks(data):
-    """File number -> array, over the labelled part and val."""
+    """{file number: mask array} of the labelled part and val."""
     return {
         int(source.name(i).split("/")[-1].split(".")[0]): np.asarray(
             source[i].mask
@@ -33,7 +33,7 @@ def masks(data):
 
 
 def refused(root, *words, **fields):
-    """The one sentence, which holds every word."""
+    """The message of the refusal, which must contain every word."""
     with pytest.raises((ValueError, FileNotFoundError)) as error:
         opened(root, **fields)
     for word in words:
@@ -48,7 +48,7 @@ DRAWN = {
     "RGB": own.rgb,
     "RGBA": lambda mask: own.rgb(mask).convert("RGBA"),
     "palette of ids": lambda mask: own.indexed(mask, VOC),
-    # The listed colours in another order: the colours count.
+    # The same colours in another order: colours decide, not palette positions.
     "palette of colours": lambda mask: own.indexed(
         np.asarray([2, 0, 1], np.uint8)[mask],
         [own.CLASSES[n] for n in ("crack", "leaf", "ground")],
@@ -69,7 +69,7 @@ def test_every_kind_of_mask_gives_the_same_ids(kind, tmp_path):
         np.testing.assert_array_equal(mask, own.ids(i))
 
 
-def test_black_and_white_masks_are_colours_where_the_list_says_so(tmp_path):
+def test_black_and_white_masks_are_colours_if_the_list_says_so(tmp_path):
     classes = {"background": [0, 0, 0], "crack": [255, 255, 255]}
     draw = lambda mask: Image.fromarray((mask > 0).astype(np.uint8) * 255)  # noqa: E731
     own.make(tmp_path, draw=draw, classes=classes)
@@ -83,10 +83,10 @@ def test_black_and_white_without_a_list_asks_for_one(tmp_path):
     said = refused(tmp_path, "the values 0 beside 255", "classes.json")
     written = json.loads(re.search(r"\{.*\}", said)[0])
     (tmp_path / "classes.json").write_text(json.dumps(written))
-    assert len(opened(tmp_path).class_names) == 2  # what it says, works
+    assert len(opened(tmp_path).class_names) == 2  # following the message works
 
 
-def test_void_is_left_out_and_the_rest_moves_up(tmp_path):
+def test_void_is_left_out_and_later_ids_move_up(tmp_path):
     classes = {"Void": [0, 0, 0], "sky": [1, 1, 200], "tree": [0, 90, 7]}
     own.make(tmp_path / "colours", draw=lambda m: own.rgb(m, classes))
     own.make(tmp_path / "ids")
@@ -108,7 +108,7 @@ def test_ids_and_palettes_need_no_list(tmp_path):
     assert opened(tmp_path / "p").palette == tuple(colours)
 
 
-def test_parts_are_what_has_a_mask_and_what_has_none(tmp_path):
+def test_images_with_masks_are_labelled_and_others_unlabelled(tmp_path):
     own.make(tmp_path, images=30, masks=10)
     data = opened(tmp_path)
     assert [len(s) for s in data[:3]] == [8, 20, 2]
@@ -128,7 +128,7 @@ def test_the_hold_out_hardly_moves_when_masks_are_added(tmp_path):
     after = set(names(opened(tmp_path).val))
     new = {f"images/{i}.jpg" for i in range(20, 25)}
     assert len(before) == 4 and len(after) == 5
-    # Only an added image can push one out.
+    # Only an added image can replace one.
     assert len(before - after) < len(after & new) + 1
 
 
@@ -138,7 +138,7 @@ def test_the_hold_out_hardly_moves_when_masks_are_added(tmp_path):
 )
 def test_the_size_of_the_hold_out(count, share, held):
     entries = [(f"images/{i}.png", f"masks/{i}.png") for i in range(count)]
-    rest, val = folder.hold_out(entries, share, "DIR")
+    rest, val = hold_out(entries, share, "DIR")
     assert len(val) == held and len(rest) == count - held
     assert sorted(rest + val) == sorted(entries)
 
@@ -164,7 +164,7 @@ def test_lists_say_which_images_are_which(tmp_path):
     (lists / "val.txt").write_text("".join(lines[2:4]))
     data = opened(tmp_path, splits_dir=str(lists))
     assert names(data.val) == ["images/2.jpg", "images/3.jpg"]
-    # Without a list of them, all other images are unlabelled, val's not.
+    # Without a list of them, images in neither list are unlabelled.
     assert names(data.unlabelled) == [f"images/{i}.jpg" for i in (4, 5, 6, 7)]
     (lists / "unlabeled.txt").write_text("images/6.jpg\n")
     assert names(opened(tmp_path, str(lists)).unlabelled) == ["images/6.jpg"]
@@ -206,7 +206,7 @@ def test_the_source_pickles_and_reads_masks_alone(tmp_path):
     assert again.mask(1).tobytes() == data.labelled[1].mask.tobytes()
 
 
-# Wrong turns.
+# Faults.
 
 
 def test_masks_as_jpeg(tmp_path):
@@ -263,7 +263,7 @@ def test_a_palette_of_colours_with_one_unlisted(tmp_path):
     palette = [*(own.CLASSES[n] for n in ("crack", "leaf", "ground"))]
     mask = own.indexed(own.ids(1, 4), [*palette, (7, 7, 7)])
     own.save(tmp_path / "masks/1.png", mask)
-    refused(tmp_path, "masks/1.png", "[7, 7, 7]", "colours count here")
+    refused(tmp_path, "masks/1.png", "[7, 7, 7] at index 3", "colours would")
 
 
 def test_ids_beyond_the_classes(tmp_path):
@@ -278,7 +278,7 @@ def test_a_photograph_as_mask(tmp_path):
     own.make(tmp_path, masks=2, classes=own.CLASSES, draw=own.rgb)
     own.save(tmp_path / "images/x.png", own.photograph(1, (90, 90)))
     own.save(tmp_path / "masks/x.png", own.photograph(1, (90, 90)))
-    data = opened(tmp_path)  # such a file is met where it is loaded
+    data = opened(tmp_path)  # the fault is found when the file is loaded
     source = data.val if "images/x.png" in names(data.val) else data.labelled
     with pytest.raises(ValueError, match=r"x.png has more than 4096 colours"):
         source.mask(names(source).index("images/x.png"))
@@ -300,7 +300,7 @@ def test_a_mask_of_another_size(tmp_path):
         (3, 1, "1 labelled image, and one more"),
     ],
 )
-def test_too_little(images, count, words, tmp_path):
+def test_too_few_masks_or_images_are_refused(images, count, words, tmp_path):
     refused(own.make(tmp_path, images, count), words)
 
 
@@ -310,9 +310,9 @@ def test_an_empty_folder_of_masks(tmp_path):
     refused(tmp_path, "masks holds no masks", "at least two")
 
 
-def test_a_share_that_is_none(tmp_path):
+def test_an_impossible_share_is_refused(tmp_path):
     refused(own.make(tmp_path), "data.holdout=1.5", holdout=1.5)
 
 
-def test_no_such_folder(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     refused(tmp_path / "gone", "gone", "docs/own_data.md", "--config.data.root")

@@ -1,4 +1,4 @@
-"""Data sets of TFDS, built here without TensorFlow."""
+"""TFDS data sets, built by this test without TensorFlow."""
 
 import io
 
@@ -22,7 +22,7 @@ def encoded(image, kind="PNG"):
 
 
 def build(root, name, splits, mask=MASK, first=0, **more):
-    """A data set called `name` with so many images in each split."""
+    """Builds the data set `name` with this many images in each split."""
 
     class Made(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION = tfds.core.Version("4.0.0")
@@ -72,7 +72,7 @@ def test_pets_by_position(root):
     data = opened(root, "oxford_iiit_pet")
     assert [len(s) for s in data[:4]] == [6, 6, 4, 3]
     assert data.class_names == ("pet", "background")
-    # Trimaps count from 1, and 3 is the edge that nobody classified.
+    # Trimaps count from 1; 3 is the border, which has no class.
     expected = {
         np.asarray([0, 1, 255], np.uint8)[own.ids(i)].tobytes()
         for i in range(3)
@@ -126,7 +126,7 @@ def test_names_of_labelled_images(tmp_path):
     assert opened(tmp_path, "coast").class_names == ("sky", "sea", "sand")
 
 
-def test_the_mask_is_asked_for_where_there_are_two(tmp_path):
+def test_with_two_masks_the_config_must_name_one(tmp_path):
     build(tmp_path, "two", {"train": 4}, depth=MASK)
     with pytest.raises(ValueError, match=r"is the mask.*depth.*mask_feature="):
         opened(tmp_path, "two")
@@ -135,12 +135,12 @@ def test_the_mask_is_asked_for_where_there_are_two(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nothing", "", "oxford_iiit_pet:1.0.0"])
-def test_a_set_that_is_not_there_says_how_to_get_it(root, name):
+def test_a_missing_data_set_says_how_to_get_it(root, name):
     with pytest.raises(FileNotFoundError, match=r"tfds build .*array_record"):
         opened(root, name)
 
 
 @pytest.mark.parametrize("split", ["92", "2_1", "half", "0_8"])
-def test_a_share_that_is_none(root, split):
+def test_an_impossible_share_is_refused(root, split):
     with pytest.raises(ValueError, match="reads like 1_8"):
         opened(root, "oxford_iiit_pet", split)

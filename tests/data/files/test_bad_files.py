@@ -1,4 +1,4 @@
-"""Mutated files and lists: a right sample, or one sentence, never more."""
+"""Damaged files and lists give a correct sample or one sentence."""
 
 import io
 import os
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files import decode, stored_masks
 from ipixmatch_jax.data.files.file_source import FileSource
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.registry import open_data
@@ -34,7 +34,7 @@ def exif(orientation):
 
 
 def images():
-    """Bytes of one image in many encodings, by name."""
+    """{encoding: bytes of one image}."""
     rgb = Image.fromarray(COLOURS)
     sixteen = Image.fromarray(COLOURS[..., 0].astype(np.uint16) << 8)
     return {
@@ -93,14 +93,14 @@ def mutated(data, rng):
         elif kind == 4:
             del data[at : at + length]
         else:
-            # Heads hold the sizes, offsets and counts.
+            # The header holds sizes, offsets and counts.
             place = int(rng.integers(0, min(len(data), 64) + 1))
             data[place : place + 4] = rng.bytes(4)
     return bytes(data)
 
 
 def outcome(source, path):
-    """(sample, size) or None for one sentence that names the file."""
+    """(sample, size), or None after a one-sentence error with the file name."""
     try:
         return source[0], source.size(0)
     except BadFileError as error:
@@ -111,7 +111,7 @@ def outcome(source, path):
         return None
 
 
-# Pillow warns of what it can read in spite of damage.
+# Pillow warns about damaged files that it can still read.
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("name", images())
@@ -132,7 +132,7 @@ def test_mutated_images(name, tmp_path):
         assert mask is None
         assert image.mode == "RGB"
         assert image.size == got[1][::-1]
-        if name.endswith(".png"):  # Whose checksums see everything.
+        if name.endswith(".png"):  # PNG checksums detect all damage.
             assert image.tobytes() == right.image.tobytes()
             assert got[1] == size
     assert refused >= 3
@@ -226,7 +226,7 @@ def test_an_exif_rotation_is_applied(tmp_path, orientation):
     np.testing.assert_array_equal(read(tmp_path, data), np.asarray(right))
 
 
-def test_a_mask_that_was_not_turned_with_its_image_is_told(tmp_path):
+def test_a_mask_that_was_not_rotated_with_its_image_is_reported(tmp_path):
     (tmp_path / "a.jpg").write_bytes(images()["turned.jpg"])
     (tmp_path / "a.png").write_bytes(masks()["grey.png"])
     source = FileSource(tmp_path, [("a.jpg", "a.png")], 3)
@@ -238,11 +238,13 @@ def test_modes_become_rgb(tmp_path):
     grey = COLOURS[..., 0]
     spread = np.repeat(grey[..., None], 3, 2)
     some = images()
-    np.testing.assert_array_equal(read(tmp_path, some["sixteen.png"]), spread)
+    # 16 bits over the range of their type: 65,535 is 255.
+    deep = np.round(spread.astype(float) * 256 / 257)
+    np.testing.assert_array_equal(read(tmp_path, some["sixteen.png"]), deep)
     np.testing.assert_array_equal(read(tmp_path, some["alpha.png"]), COLOURS)
     file = encoded(Image.fromarray(grey), format="PNG")
     np.testing.assert_array_equal(read(tmp_path, file), spread)
-    # Cyan is the lack of red: full cyan and half black of a CMYK JPEG.
+    # Cyan removes red: full cyan and half black of a CMYK JPEG.
     flat = Image.new("CMYK", (16, 16), (255, 0, 0, 128))
     pixels = read(tmp_path, encoded(flat, format="JPEG", quality=100))
     assert np.abs(pixels.astype(int) - (0, 127, 127)).max() <= 3
@@ -250,7 +252,9 @@ def test_modes_become_rgb(tmp_path):
     pixels = read(tmp_path, encoded(hidden, format="PNG"))
     assert (pixels == (9, 8, 7)).all()
     floats = Image.fromarray(np.zeros((4, 4), np.float32))
-    with pytest.raises(BadFileError, match="32-bit values"):
+    with pytest.raises(
+        BadFileError, match="float32 values, which have no range"
+    ):
         read(tmp_path, encoded(floats, format="TIFF"))
 
 
@@ -265,13 +269,13 @@ def test_grey_masks_of_few_bits_keep_their_ids(tmp_path, bits):
         ).tobytes()
     )
     path.write_bytes(png(ids.shape[1], 1, bits, rows))
-    mask = decode.read_mask(str(path))
+    mask = stored_masks.read_mask(str(path))
     assert mask.mode == "L"
     np.testing.assert_array_equal(np.asarray(mask), ids)
 
 
 def png(width, height, bits, rows):
-    """A grey PNG with right checksums, whatever it claims."""
+    """A grey PNG with valid checksums, whatever size its header gives."""
 
     def chunk(kind, data):
         check = struct.pack(">I", zlib.crc32(kind + data))
@@ -301,7 +305,7 @@ def test_a_png_whose_pixels_end_early_is_refused(tmp_path):
         decode.read_image(str(tmp_path / "a.png"))
 
 
-def test_what_is_no_file_is_refused_without_waiting(tmp_path):
+def test_a_path_that_cannot_be_read_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "empty.png").touch()
@@ -315,21 +319,22 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
         ("x" * 300, "cannot be read: File name too long"),
     ):
         path = str(tmp_path / name)
-        for read in decode.read_image, decode.read_mask, decode.read_size:
+        for read in decode.read_image, stored_masks.read_mask, decode.read_size:
             with pytest.raises(BadFileError, match=f"{path} {reason}"):
                 read(path)
 
 
-def test_masks_that_hold_no_ids_are_refused(tmp_path):
+def test_masks_without_class_ids_are_refused(tmp_path):
     rgb = Image.fromarray(COLOURS)
     for image, how, reason in (
-        (rgb, "PNG", "has mode RGB"),
-        (rgb.convert("RGBA"), "PNG", "has mode RGBA"),
-        (Image.fromarray(IDS.astype(np.uint16)), "PNG", "has mode I;16"),
+        (rgb, "PNG", "holds RGB colours"),
+        (rgb.convert("RGBA"), "PNG", "holds RGB colours"),
+        (rgb.convert("CMYK"), "TIFF", r"has 4 bands \(CMYK\)"),
+        (Image.fromarray(IDS + np.uint16(300)), "PNG", "holds the value 30"),
         (Image.fromarray(IDS), "JPEG", "is a JPEG file, whose compression"),
         (Image.fromarray(IDS), "WEBP", "is a WEBP file"),
     ):
         path = tmp_path / "mask"
         path.write_bytes(encoded(image, format=how))
         with pytest.raises(BadFileError, match=f"{path} {reason}"):
-            decode.read_mask(str(path))
+            stored_masks.read_mask(str(path))

@@ -8,7 +8,7 @@ def read(tmp_path, text, name="classes.json"):
     return class_list.read(tmp_path / name)
 
 
-def test_json_and_csv_say_the_same(tmp_path):
+def test_json_and_csv_give_the_same_classes(tmp_path):
     json = read(tmp_path, '{"a b": [1, 2, 3], "void": [0,0,0], "c": [4,5,6]}')
     assert json.names == ("a b", "c")
     assert json.palette == ((1, 2, 3), (4, 5, 6))
@@ -61,7 +61,7 @@ def test_malformed_csv_is_one_sentence(text, words, tmp_path):
         read(tmp_path, text, "classes.csv")
 
 
-def test_two_lists_are_one_too_many(tmp_path):
+def test_two_class_lists_are_refused(tmp_path):
     assert class_list.find(tmp_path) is None
     (tmp_path / "classes.json").write_text("{}")
     assert class_list.find(tmp_path) == tmp_path / "classes.json"

@@ -1,4 +1,4 @@
-"""ArrayRecord sets: what is packed is what is read, without TensorFlow."""
+"""ArrayRecord sets give back what was packed, without TensorFlow."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from tests.data import own_folder as own
 
 
 def same(one, other):
-    """Every image, mask and name of two data sets."""
+    """Asserts that all images, masks and names of two sets are equal."""
     for a, b in zip(one[:4], other[:4], strict=True):
         assert (a is None) == (b is None)
         for i in range(len(a) if a else 0):
@@ -51,7 +51,7 @@ def packed(tmp_path_factory):
     return root / "from", target
 
 
-def test_a_packed_folder_is_the_folder(packed):
+def test_a_packed_folder_reads_as_the_folder(packed):
     same(own_data(packed[0]), own_data(packed[1]))
     assert "tensorflow" not in sys.modules
 
@@ -75,12 +75,12 @@ def test_packed_records_pickle_and_feed_the_pipeline(packed):
     )
 
 
-def test_what_is_packed_is_not_packed_over(packed):
+def test_a_packed_set_is_not_overwritten(packed):
     with pytest.raises(ValueError, match="is there already"):
         archives.prepare("folder", packed[0], packed[1].parents[1])
 
 
-def test_a_lost_file_is_missed(packed, tmp_path):
+def test_a_missing_file_is_reported(packed, tmp_path):
     for path in packed[1].iterdir():
         if "val.array_record" not in path.name:
             (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -172,9 +172,7 @@ def test_the_command_names_what_is_missing(tmp_path, capsys):
         prepare_main.main(["voc", "--source", "gone", "--out", str(tmp_path)])
 
 
-def test_names_are_read_once_a_split_however_many_records(
-    tmp_path, monkeypatch
-):
+def test_names_are_read_once_per_split(tmp_path, monkeypatch):
     found = array_record.RecordSet(tmp_path, {"a": 50, "b": 2}, "image", "mask")
     names, asked = array_record.RecordSet.names, []
     monkeypatch.setattr(

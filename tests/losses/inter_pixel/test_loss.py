@@ -1,4 +1,4 @@
-"""The six readings of the inter-pixel loss against N x N float64 twins."""
+"""The six readings of the inter-pixel loss against N x N float64 versions."""
 
 import functools
 from unittest import mock
@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from tests.losses.inter_pixel import twin as twin
 
 every_reading = pytest.mark.parametrize(("relation", "distance"), READINGS)
@@ -32,7 +33,7 @@ def draw(seed, shape=(2, 5, 6, 4), scale=3.0):
 
 
 def draw_mask(seed, shape, kind):
-    """None, one, two, some or all of each image's pixels."""
+    """A mask with none, one, two, some or all of each image's pixels."""
     pixels = shape[1] * shape[2]
     count = {"none": 0, "one": 1, "two": 2, "all": pixels}.get(kind)
     rng = np.random.default_rng(seed)
@@ -47,11 +48,11 @@ def draw_mask(seed, shape, kind):
     static_argnames=("relation", "distance", "block", "stride", "whole"),
 )
 def run(q, p, valid, *, block=None, whole=False, **given):
-    """Value, Aux and gradient; compiled once for a shape.
+    """Value, Aux and both gradients; compiled once per shape.
 
-    Eight pixels at a time: several tiles, or several blocks of which the last
-    one overlaps. With `whole` the linear readings take an image at once, as
-    they do on a GPU or TPU.
+    Blocks have eight pixels, so an image has several tiles, or several blocks
+    of which the last one overlaps. With `whole` the linear readings take an
+    image at once, as they do on a GPU or TPU.
     """
     quadratic = (given["relation"], given["distance"]) == ("affinity", "kl")
 
@@ -90,7 +91,7 @@ def settings(relation, distance, temperature=2.0, threshold=0.5):
     whole=st.booleans(),
 )
 @hypothesis.example(
-    # Both maps on one pixel, whose logits' rounding is no slope.
+    # Both maps lie on one pixel; rounding of its logits must give no gradient.
     seed=512,
     shape=(1, 4, 5, 2),
     mask="two",
@@ -100,7 +101,7 @@ def settings(relation, distance, temperature=2.0, threshold=0.5):
     threshold=0.0,
     whole=False,
 )
-def test_value_and_gradient_are_the_twins(
+def test_value_and_gradient_equal_the_float64_version(
     relation,
     distance,
     seed,
@@ -124,8 +125,8 @@ def test_value_and_gradient_are_the_twins(
         np.testing.assert_allclose, rtol=1e-4, atol=1e-6 * largest
     )
     confident = twin.confident(p, valid, threshold)
-    # r of two pixels is 1 or -1. What is left of 1 - r is the rounding of the
-    # maps, 6e-8, over their deviation, of which 1e-4 is enough to count.
+    # With two pixels r is 1 or -1. The error of 1 - r is the rounding of the
+    # maps, 6e-8, divided by their deviation, which is at least 1e-4.
     pair = (confident.sum((1, 2)) == 2) & (distance == "correlation")
     close(aux.per_image[~pair], expected[~pair])
     np.testing.assert_allclose(aux.per_image[pair], expected[pair], atol=6e-4)
@@ -137,7 +138,7 @@ def test_value_and_gradient_are_the_twins(
     error = gradient - slope
     rounding = 2e-7
     if distance == "correlation":
-        # The slope of 1 or -1, too, is rounding over their deviation.
+        # The gradient of r = 1 or -1 is such a rounding error too.
         error = error[~pair]
         rounding = 1e-5
     rounding *= max(1.0, expected.max())
@@ -150,7 +151,7 @@ def test_value_and_gradient_are_the_twins(
 def test_near_the_teacher_value_and_gradient_stay_right(
     relation, distance, temperature, whole
 ):
-    """Where subtracting sums from one another would leave only rounding."""
+    """Here the difference of two sums would consist of rounding only."""
     shape = (1, 12, 12, 21)
     _, p, valid = draw(11, shape)
     noise = np.random.default_rng(12).standard_normal(shape)
@@ -160,7 +161,7 @@ def test_near_the_teacher_value_and_gradient_stay_right(
     expected = twin.per_image(q, p, valid, **given).mean()
     assert 0 < expected < 1e-5
     np.testing.assert_allclose(value, expected, rtol=1e-3)
-    # Along a few directions: every pixel's slope would take a minute.
+    # Only along a few directions: all partial derivatives would take a minute.
     gradient = np.asarray(gradient, np.float64)
     directions = np.random.default_rng(13).standard_normal((4, *shape))
     for way in (*directions, gradient / np.abs(gradient).max()):
@@ -196,7 +197,7 @@ def test_everything_is_finite(relation, distance, scale, pixels, whole):
     given = settings(relation, distance, 1.0, 0.0) | {"whole": whole}
     q, p, _ = draw(2)
     valid = (np.arange(30) < pixels).reshape(1, 5, 6).repeat(2, 0)
-    # Extremes of all signs, and at scale 0 a student that says nothing.
+    # Extremes of both signs; at scale 0 the student's logits are constant.
     q = scale * np.sign(q)
     for student, teacher in ((q, p), (q, scale * np.sign(p)), (p, q)):
         value, _, gradient, _ = run(student, teacher, valid, **given)
@@ -261,7 +262,7 @@ def test_channel_correlation_of_one_image_is_dists_intra_class_term():
         np.testing.assert_allclose(value, 1 - np.mean(r), rtol=1e-4)
 
 
-def test_a_map_the_student_holds_constant_is_uncorrelated_without_slope():
+def test_a_constant_student_map_is_uncorrelated_and_has_no_gradient():
     _, p, valid = draw(5)
     value, _, gradient, _ = run(
         np.ones_like(p), p, valid, **settings("channel", "correlation")
@@ -288,7 +289,7 @@ def test_the_order_of_pixels_does_not_matter(relation, distance):
     )
 
 
-def test_a_stride_compares_a_grid_of_pixels():
+def test_a_stride_takes_a_grid_of_pixels():
     q, p, valid = draw(7, (2, 5, 8, 3))
     given = settings("channel", "kl")
     _, aux, gradient, _ = run(q, p, valid, stride=3, **given)
@@ -318,7 +319,7 @@ def test_the_size_of_a_block_does_not_matter(relation, distance, cut):
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 0.01, 100.0])
-def test_affinity_kl_stands_any_temperature(temperature):
+def test_affinity_kl_is_right_at_any_temperature(temperature):
     q, p, valid = draw(9)
     given = settings("affinity", "kl", temperature, 0.0)
     value, _, gradient, _ = run(q, p, valid, **given)
@@ -329,7 +330,7 @@ def test_affinity_kl_stands_any_temperature(temperature):
     assert error < 1e-3 * np.linalg.norm(slope)
 
 
-def test_an_unknown_pair_names_the_right_ones():
+def test_an_unknown_pair_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="the pairs are") as error:
         inter_pixel_loss(*draw(10), **settings("pixel", "correlation"))
     for pair in READINGS:

@@ -1,4 +1,4 @@
-"""What the compiled inter-pixel loss is: its memory and its collectives."""
+"""The compiled inter-pixel loss: its memory and its collectives."""
 
 import functools
 import math
@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.losses.inter_pixel.loss import READINGS, inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from tests.losses.inter_pixel import twin as twin
 from tests.losses.inter_pixel.test_loss import draw, every_reading, settings
 
@@ -21,7 +22,7 @@ def value_and_grad(relation, distance, **more):
 
 
 def largest_tensor(stablehlo, hlo):
-    """Elements of the largest array that either text names."""
+    """Number of elements of the largest array in either text."""
     shapes = [x.split("x")[:-1] for x in re.findall(r"<([\dx]+x)\w", stablehlo)]
     shapes += [x.split(",") for x in re.findall(r"\w\[([\d,]+)\]", hlo)]
     return max(math.prod(map(int, filter(None, shape))) for shape in shapes)
@@ -36,10 +37,10 @@ def test_memory_is_linear_in_the_pixels_at_full_resolution(relation, distance):
     )
     compiled = lowered.compile()
     temporary = compiled.memory_analysis().temp_size_in_bytes
-    # The tiles of affinity/kl are what they are; the others keep a gradient.
+    # affinity/kl needs its tiles; the others keep only the gradient.
     limit = 10 if (relation, distance) == ("affinity", "kl") else 2
     assert 0 < temporary < limit * logits.size * 4
-    # Not N^2 = 10,617,447,681 elements, nor any other large share of it.
+    # Far below N^2 = 10,617,447,681 elements.
     largest = largest_tensor(lowered.as_text(), compiled.as_text())
     assert logits.size <= largest < 1.1 * logits.size
 
@@ -49,9 +50,7 @@ def test_memory_is_linear_in_the_pixels_at_full_resolution(relation, distance):
     ("relation", "distance"),
     [pair for pair in READINGS if pair != ("affinity", "kl")],
 )
-def test_an_image_is_cut_into_blocks_on_a_cpu_alone(
-    relation, distance, platform
-):
+def test_only_a_cpu_cuts_an_image_into_blocks(relation, distance, platform):
     logits = jax.ShapeDtypeStruct((2, 81, 81, 21), jnp.float32)
     valid = jax.ShapeDtypeStruct((2, 81, 81), bool)
     traced = jax.jit(value_and_grad(relation, distance)).trace(
@@ -87,7 +86,7 @@ def test_eight_devices_agree_with_one_and_exchange_only_scalars(
     one, one_gradient = jax.jit(loss)(q, p, valid)
     np.testing.assert_allclose(value, one, rtol=1e-6)
     np.testing.assert_allclose(gradient, one_gradient, rtol=1e-5, atol=1e-7)
-    # Every image's share of the gradient stays where the image lies.
+    # The gradient of an image stays on the device of the image.
     assert gradient.sharding.is_equivalent_to(split, 4)
     text = compiled.as_text()
     names = "all-gather|all-to-all|collective-permute|reduce-scatter"
@@ -99,10 +98,10 @@ def test_eight_devices_agree_with_one_and_exchange_only_scalars(
 
 
 class Variants(chex.TestCase):
-    """The same value compiled or not."""
+    """The same value with and without jit."""
 
     @chex.variants(with_jit=True, without_jit=True)
-    def test_jit_agrees_with_the_twin(self):
+    def test_the_loss_equals_the_float64_version(self):
         q, p, valid = draw(8, (1, 3, 4, 3))
         for relation, distance in READINGS:
             given = settings(relation, distance)

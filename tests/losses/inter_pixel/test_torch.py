@@ -1,4 +1,4 @@
-"""The readings against PyTorch's natural versions and its autograd."""
+"""The readings against plain PyTorch versions and autograd."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 
 @every_reading
-def test_value_and_gradient_are_torchs(relation, distance):
+def test_value_and_gradient_equal_torchs(relation, distance):
     from benchmarks import inter_pixel_torch
 
     q, p, valid = draw(20, (2, 8, 9, 5))

@@ -1,4 +1,4 @@
-"""The inter-pixel loss as it is defined: NumPy, float64, N x N matrices."""
+"""The inter-pixel loss by definition: NumPy, float64, N x N matrices."""
 
 import numpy as np
 
@@ -33,8 +33,8 @@ def mean_distance(p, q):
 def class_maps(logits):
     """Class probabilities [C, n], minus 1 where they are mostly near 1.
 
-    Which changes no correlation, but near 1 float64 would not resolve what
-    a class that is sure everywhere varies by.
+    The offset changes no correlation. Without it float64 could not resolve the
+    variation of a class whose probability is near 1 everywhere.
     """
     y = softmax(logits)
     others = [np.delete(y, c, -1).sum(-1) for c in range(y.shape[-1])]
@@ -48,7 +48,7 @@ def affinity(logits):
 
 
 def image_loss(q, p, relation, distance, temperature):
-    """One image: q, p float64 [n, C], the pixels of Omega."""
+    """The loss of one image; q, p are float64 [n, C], the pixels of Omega."""
     if len(q) < 2:
         return 0.0
     match relation, distance:
@@ -72,7 +72,7 @@ def confident(p, valid, threshold):
 
 
 def per_image(q, p, valid, *, relation, distance, temperature, threshold):
-    """float64 [B] of q, p [B, H, W, C] and valid [B, H, W]."""
+    """Losses, float64 [B], for q, p [B, H, W, C] and valid [B, H, W]."""
     q, p = np.asarray(q, np.float64), np.asarray(p, np.float64)
     values = [
         image_loss(qb[keep], pb[keep], relation, distance, temperature)
@@ -84,10 +84,10 @@ def per_image(q, p, valid, *, relation, distance, temperature, threshold):
 
 
 def gradient(q, p, valid, **settings):
-    """Of the batch's mean by q: central differences, float64 [B, H, W, C].
+    """Central differences of the batch's mean by q, float64 [B, H, W, C].
 
-    Only confident pixels are moved; that the others do not count is asserted
-    of the loss itself.
+    Only confident pixels are varied. Tests of the loss itself check that the
+    others do not count.
     """
     result = np.zeros(np.shape(q))
     keep = confident(p, valid, settings["threshold"])

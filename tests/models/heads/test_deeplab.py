@@ -1,4 +1,4 @@
-"""The whole network: reference numbers, shapes, exactness when padded."""
+"""The whole network: reference numbers, shapes, exact logits with padding."""
 
 import functools
 
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.models import registry as model_registry
-from ipixmatch_jax.models.heads.deeplab import DeepLabV3Plus
+from ipixmatch_jax.models.backbones.resnet import ResNet
+from ipixmatch_jax.models.heads.deeplab import build_deeplab
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import load
 from tests import golden
 
@@ -60,7 +62,7 @@ def test_an_odd_size_alone_and_padded(numbers):
     variables = jax.device_put(golden.variables())
     _assert_close(forward(variables, odd, None), numbers["eval_logits_odd"])
 
-    # What lies outside the true size must not matter, nor an empty slot.
+    # Neither the padding nor an empty slot of the batch may matter.
     padded = np.full((4, 72, 99, 3), 7, np.float32)
     padded[:1, :61, :92] = odd
     padded[1:3, :65, :65] = square
@@ -133,6 +135,11 @@ def test_published_feature_sizes():
         assert tuple(f.shape[1] for f in features) == expected
 
 
+def segmenter(encoder):
+    head = build_deeplab(encoder, num_classes=5, dtype=encoder.dtype)
+    return Segmenter(encoder, head)
+
+
 @pytest.mark.parametrize(
     ("stem", "output_stride", "sizes"),
     [
@@ -141,7 +148,7 @@ def test_published_feature_sizes():
     ],
 )
 def test_padding_changes_nothing(stem, output_stride, sizes):
-    network = DeepLabV3Plus(5, (1, 2, 1, 1), 8, stem, output_stride)
+    network = segmenter(ResNet((1, 2, 1, 1), 8, stem, output_stride))
     variables = golden.random_variables(network)
     rng = np.random.default_rng(0)
     padded = rng.standard_normal((len(sizes) + 1, 45, 53, 3))
@@ -157,7 +164,7 @@ def test_padding_changes_nothing(stem, output_stride, sizes):
 
 
 def test_gradients_in_bfloat16_are_finite_and_float32():
-    network = DeepLabV3Plus(5, (1, 1, 1, 1), 4, dtype=jnp.bfloat16)
+    network = segmenter(ResNet((1, 1, 1, 1), 4, dtype=jnp.bfloat16))
     variables = golden.random_variables(network)
     x = np.random.default_rng(0).standard_normal((2, 33, 33, 3))
 
@@ -180,7 +187,7 @@ def test_gradients_in_bfloat16_are_finite_and_float32():
         assert np.all(np.isfinite(leaf))
 
 
-def test_sizes_are_for_evaluation():
+def test_true_sizes_are_refused_in_training():
     network = model_registry.build("tiny", 5)
     with pytest.raises(ValueError, match="sizes is for evaluation"):
         jax.eval_shape(
@@ -198,7 +205,7 @@ def test_sizes_are_for_evaluation():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"backbone": "r18"}, "model.backbone is 'r18'; .* r50, r101, tiny"),
+        ({"backbone": "r18"}, "no backbone 'r18': .* r50, r101, tiny"),
         ({"stem": "3x3"}, "model.stem is '3x3'; .* deep, 7x7"),
         ({"output_stride": 32}, "model.output_stride is 32; .* 16, 8"),
     ],
@@ -210,7 +217,7 @@ def test_unknown_names_list_the_known(arguments, sentence):
         )
 
 
-def test_tiny_is_tiny():
+def test_tiny_has_few_parameters():
     shapes = golden.shapes(model_registry.build("tiny", 11))
     count = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
     assert 1_000_000 < count < 2_000_000
@@ -224,7 +231,7 @@ def test_perturbed_features_share_the_decoders_pass():
 
     @jax.jit
     def in_turns(variables, x):
-        method = DeepLabV3Plus.with_perturbed
+        method = Segmenter.clean_and_perturbed
         halve = lambda features: tuple(f / 2 for f in features)  # noqa: E731
         return apply(variables, x, True, halve, method=method)
 

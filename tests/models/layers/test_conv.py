@@ -1,4 +1,4 @@
-"""Convolutions and pooling against NumPy in float64, and their starts."""
+"""Convolutions and pooling against NumPy float64; initial values."""
 
 import itertools
 
@@ -37,7 +37,7 @@ CASES = [
     ((9, 8), 3, 2, 1),
     ((9, 8), 3, 1, 2),
     ((15, 12), 7, 2, 1),
-    # By taps: some, most and all of the outer ones read padding alone.
+    # Here some, most and all outer taps of the kernel read only padding.
     ((13, 11), 3, 1, 6),
     ((13, 11), 3, 1, 12),
     ((13, 11), 3, 1, 18),
@@ -103,7 +103,7 @@ def test_max_pool_gradient_goes_to_one_maximum():
     np.testing.assert_array_equal(grad, expected)
 
 
-def test_starts_are_kaiming_fan_out_and_torch_default():
+def test_initial_values_are_kaiming_fan_out_and_torchs_default():
     key = jax.random.key(0)
     backbone = conv.kaiming_fan_out(key, (3, 3, 64, 128), jnp.float32)
     np.testing.assert_allclose(

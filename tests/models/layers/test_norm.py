@@ -1,4 +1,4 @@
-"""Batch norm against NumPy in float64, and over a sharded batch."""
+"""Batch norm against NumPy float64, also with a sharded batch."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ def _expected(x, mean, var, params):
     return (x - mean) / np.sqrt(var + 1e-5) * params["scale"] + params["bias"]
 
 
-def test_train_normalises_by_biased_and_remembers_unbiased_variance():
+def test_training_uses_biased_and_stores_unbiased_variance():
     rng = np.random.default_rng(0)
     x = (rng.standard_normal((3, 1, 2, 5)) * 2 + 1).astype(np.float32)
     variables = _variables(rng, 5)
@@ -99,7 +99,7 @@ def test_one_value_per_channel_is_finite():
 @pytest.mark.parametrize("shape", [(8, 1), (2, 4)])
 def test_statistics_are_those_of_the_global_batch(shape):
     rng = np.random.default_rng(3)
-    # Each image has its own mean: local statistics would differ by far.
+    # Each image has another mean, so statistics per device would differ widely.
     x = rng.standard_normal((8, 3, 3, 4)) + np.arange(8)[:, None, None, None]
     variables = _variables(rng, 4)
     mesh = jax.make_mesh(

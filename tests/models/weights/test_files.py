@@ -1,4 +1,4 @@
-"""Files told by their content, read without running what they carry."""
+"""Files are recognised by content and read without running any code."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def test_bfloat16_of_safetensors(tmp_path):
     assert np.float32(tensors["x"]).tolist() == [1.5, -2.5]
 
 
-def test_a_transposed_view_is_written_as_it_reads(tmp_path):
+def test_a_transposed_view_is_written_correctly(tmp_path):
     path = tmp_path / "new" / "x.safetensors"
     kernel = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(2, 0, 1)
     files.write(path, {"k": kernel})
@@ -79,7 +79,9 @@ def test_a_transposed_view_is_written_as_it_reads(tmp_path):
         (b"\x00" * 100, "neither a safetensors nor a torch"),
     ],
 )
-def test_other_files_say_what_they_begin_with(tmp_path, content, words):
+def test_an_unknown_file_is_refused_with_its_first_bytes(
+    tmp_path, content, words
+):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=words) as caught:
@@ -126,7 +128,7 @@ def test_an_old_torch_is_not_trusted(tmp_path, monkeypatch):
         files.read(path)
 
 
-def test_an_unknown_suffix_is_not_written(tmp_path):
+def test_an_unknown_suffix_is_refused_for_writing(tmp_path):
     with pytest.raises(ValueError, match=r"let it end in \.safetensors"):
         files.write(tmp_path / "x.npz", TENSORS)
     assert not list(tmp_path.iterdir())
@@ -140,14 +142,14 @@ def test_torch_files_of_both_formats(tmp_path, torch, zipped):
     same(files.read(path)[0])
 
 
-def test_a_torch_file_is_written_as_torch_reads_it(tmp_path, torch):
+def test_torch_reads_a_written_torch_file(tmp_path, torch):
     path = tmp_path / "weights.pth"
     files.write(path, TENSORS)
     same({k: v.numpy() for k, v in torch.load(path).items()})
 
 
 def test_the_averaged_network_of_a_checkpoint_comes_first(tmp_path, torch):
-    """As UniMatch V2 saves them; the score is a NumPy scalar there."""
+    """A checkpoint as UniMatch V2 saves it; the score is a NumPy scalar."""
     path = tmp_path / "best.pth"
     checkpoint = {
         "model": {"module.a": torch.zeros(2)},

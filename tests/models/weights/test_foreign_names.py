@@ -1,4 +1,4 @@
-"""Names of torchvision, timm and transformers, against lists by hand."""
+"""Names of torchvision, timm and transformers, checked against lists."""
 
 import logging
 
@@ -14,7 +14,7 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 
 @pytest.fixture(scope="module", params=["deep", "7x7"])
 def backbone(request):
-    """The tiny backbone under the reference's names."""
+    """Tensors of the tiny backbone under the reference's names."""
     variables = golden.random_variables(
         model_registry.build("tiny", 5, stem=request.param)
     )
@@ -42,7 +42,7 @@ def test_files_of_a_resnet_and_its_dropped_classifier(backbone, prefix, caplog):
 
 
 def _transformers(blocks):
-    """(transformers' name, torchvision's name) of every tensor, by hand."""
+    """(transformers' name, torchvision's name) of every tensor."""
     pairs = [("embedder.embedder", "conv1", "bn1")]
     for stage, count in enumerate(blocks):
         for block in range(count):
@@ -106,7 +106,7 @@ def test_a_resnet_of_another_depth_is_named():
         foreign_names.layout(tensors, "resnet152.pth")
 
 
-def test_another_network_is_told_from_its_names():
+def test_another_network_is_refused_by_its_names():
     vit = {"blocks.0.attn.qkv.weight": np.zeros((6, 2), np.float32)}
     vit = foreign_names.translate(vit, "FILE")
     with pytest.raises(ValueError, match=r"^FILE is no backbone.*attn\.qkv"):
@@ -114,7 +114,7 @@ def test_another_network_is_told_from_its_names():
 
 
 def test_resnet_d_is_refused_by_name():
-    """timm's shortcut there: 0 pools, 1 convolves, 2 normalises."""
+    """timm's ResNet-D shortcut: 0 is pooling, 1 convolution, 2 batch norm."""
     tensors = {
         "conv1.0.weight": np.zeros((32, 3, 3, 3), np.float32),
         "layer1.0.downsample.1.weight": np.zeros((256, 64, 1, 1), np.float32),
@@ -137,6 +137,6 @@ def test_resnet_d_is_refused_by_name():
         ),
     ],
 )
-def test_what_cannot_be_meant(tensors, words):
+def test_ambiguous_or_unusable_tensors_are_refused(tensors, words):
     with pytest.raises(ValueError, match=words):
         foreign_names.translate(tensors, "FILE")

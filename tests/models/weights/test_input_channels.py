@@ -1,4 +1,4 @@
-"""A first convolution of RGB for other channels, by hand and in a network."""
+"""An RGB first convolution adapted to other numbers of channels."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from ipixmatch_jax.models.weights import input_channels, load, torch_names
 from tests import golden
 
 
-def test_by_hand():
+def test_adapted_kernels_calculated_by_hand():
     kernel = np.float32([[1, 2, 4], [8, 16, 32]]).reshape(2, 3, 1, 1)
     expected = {
         1: [[7], [56]],
@@ -30,7 +30,7 @@ def network(channels, stem):
 
 
 def wanted(net):
-    """As golden.shapes, for any number of channels."""
+    """Like golden.shapes, but for any number of channels."""
     image = jnp.zeros((1, 33, 33, net.channels))
     return jax.eval_shape(lambda: net.init(jax.random.key(0), image, False))
 
@@ -42,7 +42,7 @@ def stem(request):
 
 @pytest.fixture
 def backbone(stem, tmp_path):
-    """A file of a backbone for RGB, and its variables."""
+    """An RGB backbone as a file, and its variables."""
     variables = golden.random_variables(
         model_registry.build("tiny", 4, stem=stem)
     )
@@ -59,7 +59,7 @@ def backbone(stem, tmp_path):
     return path, variables
 
 
-def test_a_grey_image_is_what_it_was_as_rgb(backbone, stem):
+def test_a_grey_image_gives_the_features_it_had_as_rgb(backbone, stem):
     path, variables = backbone
     shapes = wanted(network(1, stem))
     loaded = load.load(path, shapes)
@@ -72,7 +72,7 @@ def test_a_grey_image_is_what_it_was_as_rgb(backbone, stem):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
-def test_four_channels_are_filled_and_the_rest_stays(backbone, stem):
+def test_a_fourth_channel_is_filled_and_other_tensors_stay(backbone, stem):
     path, variables = backbone
     loaded = load.load(path, wanted(network(4, stem)))
     kernels = [

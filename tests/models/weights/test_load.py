@@ -1,4 +1,4 @@
-"""Files into networks, strictly; a real file among them."""
+"""Strict loading of files into networks, including a real file."""
 
 import logging
 
@@ -50,7 +50,7 @@ def _backbone(variables):
 
 
 @pytest.mark.parametrize("prefix", ["", "backbone."])
-def test_a_file_of_a_backbone_leaves_the_head(tiny, tmp_path, prefix):
+def test_a_file_of_a_backbone_does_not_change_the_head(tiny, tmp_path, prefix):
     tensors = {
         prefix + name: value.astype(np.float16)
         for name, value in _backbone(tiny).items()
@@ -129,7 +129,7 @@ def test_one_tensor_too_many_or_misshapen_loads_nothing(tiny, tmp_path):
         load.load(path, tiny, ("bn1",))
 
 
-def test_what_may_be_absent_is_listed(tiny, tmp_path, caplog):
+def test_allowed_missing_tensors_are_listed(tiny, tmp_path, caplog):
     caplog.set_level(logging.WARNING, "ipixmatch_jax")
     path = tmp_path / "tiny.safetensors"
     tensors = _backbone(tiny)

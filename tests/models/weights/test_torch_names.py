@@ -1,4 +1,4 @@
-"""The reference's names, shapes and orders of axes, there and back."""
+"""Conversion to the reference's names, shapes and axes, and back."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,9 @@ def tiny():
 @pytest.mark.parametrize(
     ("backbone", "count"), [("r50", 40_475_957), ("r101", 59_468_085)]
 )
-def test_names_shapes_and_count_are_the_references(reference, backbone, count):
+def test_names_shapes_and_count_equal_the_references(
+    reference, backbone, count
+):
     shapes = golden.shapes(model_registry.build(backbone, 21))
     params = torch_names.to_torch_names(golden.zeros(shapes))
     complete = torch_names.with_counters(params)
@@ -42,7 +44,7 @@ def test_kernels_are_transposed_to_torchs_order(tiny):
     assert named[3, 7, 0, 0] == classifier[7, 3]
 
 
-def test_there_and_back(tiny):
+def test_conversion_and_back_is_exact(tiny):
     tensors = {
         f"module.{name}": value
         for name, value in torch_names.to_torch_names(tiny).items()

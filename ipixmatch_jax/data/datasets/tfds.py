@@ -1,16 +1,16 @@
-"""Data sets from ArrayRecord: what data/prepare.py wrote, or any of TFDS."""
+"""Any data set of TFDS with an image and a mask, as ArrayRecord files."""
 
 import fractions
-import hashlib
 import pathlib
 
-from ipixmatch_jax.data.files import class_list
-from ipixmatch_jax.data.files import masks as folder_masks
-from ipixmatch_jax.data.files.split_list import read_list
+from ipixmatch_jax.data.data_set_kind import DataSetKind
+from ipixmatch_jax.data.files import class_list, masks
+from ipixmatch_jax.data.files.mask_contents import Content, all_contents
+from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
+from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
+from ipixmatch_jax.data.records.array_record import Entry
 from ipixmatch_jax.data.source import DataSet
-
-Entry = tuple[str, int]  # (split, position)
 
 # What the values of masks mean where the set itself does not say.
 KNOWN = {
@@ -26,77 +26,7 @@ _UNLABELLED = ("unlabelled", "unlabeled", "unsupervised")
 _VAL = ("val", "validation")
 
 
-def open_parts(path: pathlib.Path, channels: int = 3) -> DataSet:
-    """What `prepare folder` wrote, with the parts that it had.
-
-    Args:
-      path: the set's folder.
-      channels: of the images, see decode.read_image.
-
-    Raises:
-      FileNotFoundError, ValueError: see `records.read`.
-    """
-    found = array_record.read(path, "image", "mask")
-    classes = class_list.read(path / "classes.json")
-    reading = _ids(classes)
-
-    def source(split: str, how: folder_masks.Reading | None = reading):
-        return array_record.RecordSource(
-            found, _all(found, split), how, channels
-        )
-
-    return DataSet(
-        labelled=source("train"),
-        unlabelled=source("unlabelled", None),
-        val=source("val"),
-        test=source("test") if "test" in found.lengths else None,
-        class_names=classes.names,
-        palette=classes.palette,
-    )
-
-
-def open_lists(path: pathlib.Path, lists: tuple[pathlib.Path, ...]) -> DataSet:
-    """What `prepare voc` or `prepare cityscapes` wrote, under split lists.
-
-    Args:
-      path: the set's folder.
-      lists: of the labelled, the unlabelled and the val images; the images'
-        names count, and the masks are those that were packed.
-
-    Raises:
-      FileNotFoundError: a list is absent, or names images that are not there.
-      ValueError: see `records.read`.
-    """
-    found = array_record.read(path, "image", "mask")
-    classes = class_list.read(path / "classes.json")
-    places = {
-        name: (split, i)
-        for split in found.lengths
-        for i, name in enumerate(found.names(split))
-    }
-
-    def source(where: pathlib.Path, reading: folder_masks.Reading | None):
-        names = [image for image, _ in read_list(where)]
-        gone = [name for name in names if name not in places]
-        if gone:
-            raise FileNotFoundError(
-                f"{where} names {len(gone)} images that {path} does not hold: "
-                f"{', '.join(gone[:3])}{', ...' if len(gone) > 3 else ''}."
-            )
-        entries = [places[name] for name in names]
-        return array_record.RecordSource(found, entries, reading)
-
-    return DataSet(
-        labelled=source(lists[0], _ids(classes)),
-        unlabelled=source(lists[1], None),
-        val=source(lists[2], _ids(classes)),
-        test=None,
-        class_names=classes.names,
-        palette=classes.palette,
-    )
-
-
-def open_tfds(
+def open_set(
     root: str,
     splits_dir: str,
     split: str,
@@ -128,12 +58,12 @@ def open_tfds(
     path = _folder(pathlib.Path(root or "~/tensorflow_datasets"), tfds)
     found = array_record.read(path, image_feature, mask_feature)
     train, unlabelled, val, test = _parts(found, split, holdout)
-    masks = array_record.RecordSource(found, [*train, *val, *test], None)
-    seen = folder_masks.look(masks.look, len(masks))
-    classes = _classes(path, tfds, found.mask, seen)
-    reading = folder_masks.choose(seen, classes)
+    with_masks = array_record.RecordSource(found, [*train, *val, *test], None)
+    contents = all_contents(with_masks.mask_content, len(with_masks))
+    classes = _classes(path, tfds, found.mask, contents)
+    reading = choose_reading(contents, classes)
 
-    def source(entries: list[Entry], how: folder_masks.Reading | None):
+    def source(entries: list[Entry], how: Reading | None):
         return array_record.RecordSource(found, entries, how, channels)
 
     return DataSet(
@@ -177,23 +107,17 @@ def _parts(
             f"{found.folder} has no split train; it has "
             f"{', '.join(found.lengths)}."
         )
-    train = _ranked(_all(found, "train"))
-    val = _first(found, _VAL)
+    train, val = found.entries("train"), _first(found, _VAL)
     if not val:
-        if not 0 < holdout < 1 or len(train) < 2:
-            raise ValueError(
-                f"config.data.holdout={holdout} of {len(train)} images leaves "
-                "nothing to score on: it is a share between 0 and 1."
-            )
-        count = min(max(1, int(len(train) * holdout + 0.5)), len(train) - 1)
-        val, train = sorted(train[:count]), train[count:]
-    count = len(train)
-    if split:
-        count = max(
-            1, int(len(train) * _share(split) + fractions.Fraction(1, 2))
-        )
+        train, val = hold_out(train, holdout, str(found.folder), _name)
+    train = ranked(train, _name)
+    count = share_count(len(train), _share(split)) if split else len(train)
     rest = sorted(train[count:]) or _first(found, _UNLABELLED)
     return sorted(train[:count]), rest, val, _first(found, ("test",))
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry[0]}/{entry[1]}"
 
 
 def _share(split: str) -> fractions.Fraction:
@@ -206,32 +130,16 @@ def _share(split: str) -> fractions.Fraction:
     )
 
 
-def _all(found: array_record.RecordSet, split: str) -> list[Entry]:
-    return [(split, i) for i in range(found.lengths.get(split, 0))]
-
-
 def _first(
     found: array_record.RecordSet, splits: tuple[str, ...]
 ) -> list[Entry]:
     """All of the first split that there is."""
     there = [split for split in splits if split in found.lengths]
-    return _all(found, there[0]) if there else []
-
-
-def _ranked(entries: list[Entry]) -> list[Entry]:
-    """In an order that is the same for every run."""
-    return sorted(
-        entries,
-        key=lambda e: hashlib.sha256(f"{e[0]}/{e[1]}".encode()).digest(),
-    )
-
-
-def _ids(classes: class_list.ClassList) -> folder_masks.Reading:
-    return folder_masks.Reading(classes, ("RGB",))
+    return found.entries(there[0]) if there else []
 
 
 def _classes(
-    path: pathlib.Path, name: str, mask: str, seen: list[folder_masks.Seen]
+    path: pathlib.Path, name: str, mask: str, contents: list[Content]
 ) -> class_list.ClassList:
     """From a class list in the set's folder, its labels, or its masks."""
     written = class_list.find(path)
@@ -248,4 +156,10 @@ def _classes(
         return class_list.make(
             list(zip(names, colours, strict=True)), str(labels)
         )
-    return folder_masks.without_file(seen, path)
+    return masks.classes_of_ids(contents, path)
+
+
+KIND = DataSetKind(
+    open=open_set,
+    options=("holdout", "channels", "tfds", "image_feature", "mask_feature"),
+)

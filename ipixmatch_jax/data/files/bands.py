@@ -1,0 +1,101 @@
+"""Decoded bands of any depth, and how they become 8 bits.
+
+What a file holds is kept as `Bands` until its range is known: 8 bits stay as
+they are, and deeper values are scaled linearly over the range of the data
+set (data/value_range.py) or, without one, over the range of their type.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ipixmatch_jax.data.source import BadFileError
+
+Range = tuple[float, float]  # The values that become 0 and 255.
+
+
+class Bands(NamedTuple):
+    """The pixels of one file, upright.
+
+    Attributes:
+      values: [H, W, B], of the file's own type.
+      colour: "grey", "RGB" or "CMYK": what the first bands are.
+      alpha: what the band after the colours is: "" (not said, or there is
+        none), "alpha", or "multiplied" (the colours were multiplied by it).
+      bits: of an integer value, such as 12 in an array of uint16.
+      nodata: the value of pixels without data; None if there is none.
+    """
+
+    values: np.ndarray
+    colour: str
+    alpha: str
+    bits: int
+    nodata: float | None = None
+
+    @property
+    def deep(self) -> bool:
+        """Whether a value has more than 8 bits."""
+        return self.values.dtype.kind == "f" or self.bits > 8
+
+
+def type_range(bands: Bands) -> Range | None:
+    """The least and greatest value of the file's type; None for floats."""
+    if bands.values.dtype.kind == "f":
+        return None
+    if bands.values.dtype.kind == "i":
+        return -(2.0 ** (bands.bits - 1)), 2.0 ** (bands.bits - 1) - 1
+    return 0.0, 2.0**bands.bits - 1
+
+
+def to_8_bits(bands: Bands, value_range: Range | None, path: str) -> np.ndarray:
+    """The bands as uint8 [H, W, B], rounded to nearest.
+
+    Values of 8 bits or fewer are spread over 0 to 255 by their type. Deeper
+    ones are scaled over `value_range`, or over their type without it, and
+    clipped. Pixels without data (`nodata`, NaN) become 0.
+
+    Raises:
+      BadFileError: floats without a range.
+    """
+    values = bands.values
+    if not bands.deep and values.dtype.kind == "u":
+        return values if bands.bits == 8 else _spread(values, bands.bits)
+    if not bands.deep:
+        value_range = None  # Signed bytes have a range of their own.
+    low, high = value_range or type_range(bands) or (None, None)
+    if low is None:
+        raise BadFileError(
+            f"{path} holds {values.dtype} values, which have no range of "
+            "their own: say which values are black and white with "
+            "--config.data.range=LOW,HIGH, or measure them with "
+            "--config.data.range=percentile."
+        )
+    scaled = (values.astype(np.float64) - low) * (255 / (high - low))
+    missing = ~np.isfinite(scaled)
+    if bands.nodata is not None:
+        missing |= values == bands.nodata
+    scaled = np.where(missing, 0, scaled)
+    return (np.clip(scaled, 0, 255) + 0.5).astype(np.uint8)
+
+
+def _spread(values: np.ndarray, bits: int) -> np.ndarray:
+    """1 to 7 bits over 0..255, exact for 1, 2 and 4."""
+    peak = 2**bits - 1
+    return ((values.astype(np.uint16) * 255 + peak // 2) // peak).astype(
+        np.uint8
+    )
+
+
+def upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """[H, W, ...] turned as EXIF's orientation 1 to 8 says."""
+    if orientation in (2, 3):
+        values = values[:, ::-1]
+    if orientation in (3, 4):
+        values = values[::-1]
+    if orientation in (5, 7):
+        values = values.swapaxes(0, 1)
+    if orientation == 7:
+        values = values[::-1, ::-1]
+    if orientation in (6, 8):
+        values = np.rot90(values, -1 if orientation == 6 else 1)
+    return np.ascontiguousarray(values)

@@ -1,0 +1,154 @@
+"""What the masks of a data set hold, before it is decided what they mean."""
+
+import concurrent.futures
+import os
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ipixmatch_jax.data.files.class_list import Colour
+from ipixmatch_jax.data.files.stored_masks import StoredMask
+from ipixmatch_jax.data.source import IGNORE, BadFileError
+
+MOST_COLOURS = 4096  # A mask with more of them is a photograph.
+_THREADS = min(16, 2 * (os.cpu_count() or 1))
+# What counts as nearly black and nearly white after smoothing or JPEG.
+_NEARLY_BLACK, _NEARLY_WHITE = 8, 247
+_FEW = 4  # More values than these, mostly at both ends, are smoothed edges.
+
+
+class Content(NamedTuple):
+    """What one mask holds.
+
+    Attributes:
+      path: of the file.
+      kind: as of `StoredMask`, and "grey RGB" for an RGB mask whose colours
+        are all greys: its values may be ids.
+      pixels: how many pixels each (value, shown colour) has; the value is
+        None for "RGB".
+      repeated: the values whose colour the palette gives to a smaller value
+        as well, as palettes do that are padded with black: such a colour
+        tells nothing.
+    """
+
+    path: str
+    kind: str
+    pixels: dict[tuple[int | None, Colour], int]
+    repeated: frozenset[int] = frozenset()
+
+    @property
+    def values(self) -> set[int]:
+        """The values that occur; empty for "RGB"."""
+        return {value for value, _ in self.pixels if value is not None}
+
+    def count(self, value: int) -> int:
+        """How many pixels hold a value."""
+        return sum(n for (v, _), n in self.pixels.items() if v == value)
+
+    @property
+    def black_and_white(self) -> bool:
+        """Whether it is grey of the values 0 and 255, both of them."""
+        return self.kind in ("grey", "grey RGB") and self.values == {0, IGNORE}
+
+    @property
+    def smoothed(self) -> bool:
+        """Whether it is a black and white drawing with values in between."""
+        if self.kind not in ("grey", "grey RGB") or len(self.values) <= _FEW:
+            return False
+        dark = light = 0
+        for (value, _), count in self.pixels.items():
+            dark += count * (value <= _NEARLY_BLACK)
+            light += count * (value >= _NEARLY_WHITE)
+        total = sum(self.pixels.values())
+        return dark > 0 and light > 0 and dark + light >= total / 2
+
+
+def mask_content(mask: StoredMask, path: str) -> Content:
+    """Counts the values and colours of a mask.
+
+    Raises:
+      BadFileError: thousands of colours.
+    """
+    if mask.kind == "RGB":
+        return _colours(mask, path)
+    counts = np.bincount(mask.values.ravel(), minlength=256).tolist()
+    shown = [colour_of(mask, value) for value in range(256)]
+    pixels = {(v, shown[v]): n for v, n in enumerate(counts) if n}
+    repeated = frozenset(v for v, colour in pixels if shown.index(colour) < v)
+    return Content(path, mask.kind, pixels, repeated)
+
+
+def colour_of(mask: StoredMask, value: int) -> Colour:
+    """The colour in which a value of a mask of one band is shown."""
+    if mask.kind == "bits":
+        value = 255 if value else 0
+    if value < len(mask.palette):
+        return mask.palette[value]
+    return (value, value, value)
+
+
+def _colours(mask: StoredMask, path: str) -> Content:
+    counts = Image.fromarray(mask.values).getcolors(MOST_COLOURS)
+    if counts is None:
+        raise BadFileError(
+            f"The mask {path} has more than {MOST_COLOURS} colours, as a "
+            "photograph or a JPEG saved as PNG has; export it as PNG without "
+            "smoothing where it was drawn."
+        )
+    if all(r == g == b for _, (r, g, b) in counts):
+        return Content(path, "grey RGB", {(c[0], c): n for n, c in counts})
+    return Content(path, "RGB", {(None, c): n for n, c in counts})
+
+
+def all_contents(one: Callable[[int], Content], count: int) -> list[Content]:
+    """`one` of 0 to count - 1, in threads and in this order.
+
+    A mask that cannot be used is left out here, since what becomes of it is
+    decided where it is loaded. Greys of an RGB mask count as colours where
+    another RGB mask has real colours.
+
+    Raises:
+      BadFileError: no mask can be used; the first one's reason.
+    """
+
+    def attempt(i: int) -> Content | BadFileError:
+        try:
+            return one(i)
+        except BadFileError as error:
+            return error
+
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        looks = list(pool.map(attempt, range(count)))
+    found = [look for look in looks if isinstance(look, Content)]
+    if looks and not found:
+        raise looks[0]
+    if any(content.kind == "RGB" for content in found):
+        return [_as_colours(content) for content in found]
+    return found
+
+
+def _as_colours(content: Content) -> Content:
+    if content.kind != "grey RGB":
+        return content
+    pixels = {(None, colour): n for (_, colour), n in content.pixels.items()}
+    return content._replace(kind="RGB", pixels=pixels)
+
+
+def names(contents: Sequence[Content]) -> str:
+    """Up to three files, and how many more there are."""
+    some = ", ".join(content.path for content in contents[:3])
+    more = f" and {len(contents) - 3} more" if len(contents) > 3 else ""
+    return some + more
+
+
+def pixels_per_class(
+    content: Content, class_of: Callable[[int | None, Colour], int]
+) -> dict[int, int]:
+    """How many pixels of a mask each class gets."""
+    counts: dict[int, int] = {}
+    for (value, colour), number in content.pixels.items():
+        class_id = class_of(value, colour)
+        counts[class_id] = counts.get(class_id, 0) + number
+    return counts

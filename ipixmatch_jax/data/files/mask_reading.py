@@ -1,0 +1,166 @@
+"""Decides what the values of masks mean, once for all masks of a data set.
+
+  RGB masks hold the colours of the class list.
+  Grey masks and masks of 1 bit hold colours if every value found is shown in
+    the grey of a listed class (black and white masks), else ids.
+  Indexed masks hold ids, unless a palette puts a listed colour at the place
+    of another class: then they hold the colours of their palettes.
+
+All masks speak for one of these, or training does not start: where masks
+disagree, where a mask could be read in two ways that differ, and where most
+of what is drawn would be left out, `choose_reading` names the files.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ipixmatch_jax.data.files import left_out, mask_refusals
+from ipixmatch_jax.data.files.class_list import (
+    UNLISTED,
+    ClassList,
+    Colour,
+    voc_colour,
+)
+from ipixmatch_jax.data.files.mask_contents import Content
+from ipixmatch_jax.data.source import IGNORE
+
+GREY = ("grey", "bits", "grey RGB")  # The kinds that are decided together.
+
+
+class Reading(NamedTuple):
+    """How to turn the masks of a data set into class ids.
+
+    Attributes:
+      classes: the names, and what ids and colours stand for.
+      by_colour: the kinds of masks that hold colours, not ids.
+      said: how masks are read and why, in one line; "" if nothing was
+        decided.
+    """
+
+    classes: ClassList
+    by_colour: tuple[str, ...]
+    said: str = ""
+
+    def class_of(self, kind: str, value: int | None, colour: Colour) -> int:
+        """The class of a pixel, 255 if left out, 254 if not listed."""
+        if kind not in self.by_colour:
+            return self.classes.of_ids()[value]
+        listed = self.classes.of_colours()
+        if (kind, value) == ("indexed", IGNORE):
+            return listed.get(colour, IGNORE)
+        return listed.get(colour, UNLISTED)
+
+
+def choose_reading(contents: Sequence[Content], classes: ClassList) -> Reading:
+    """How to read the masks, see the head of this file; checks them all.
+
+    Raises:
+      ValueError: the masks do not fit together or to the class list; one
+        sentence that names files and the way out.
+    """
+    grey = [c for c in contents if c.kind in GREY]
+    indexed = [c for c in contents if c.kind == "indexed"]
+    rgb = [c for c in contents if c.kind == "RGB"]
+    by_colour, said = ["RGB"] if rgb or not grey else [], []
+    if rgb:
+        said.append(f"{_masks(rgb)} as the colours of the class list")
+    if grey:
+        as_colours, why = _read_grey(grey, classes)
+        by_colour += GREY if as_colours else []
+        said.append(why)
+    if indexed:
+        as_colours, why = _read_indexed(indexed, classes)
+        by_colour += ["indexed"] if as_colours else []
+        said.append(why)
+    line = f"Masks are read so: {'; '.join(said)}." if said else ""
+    reading = Reading(classes, tuple(by_colour), line)
+    mask_refusals.check_listed(contents, reading)
+    left_out.check_left_out(contents, reading)
+    return reading
+
+
+def _masks(contents: Sequence[Content]) -> str:
+    kinds = {"bits": "1-bit"}
+    kinds = {kinds.get(c.kind, c.kind) for c in contents}
+    plural = "s" if len(contents) > 1 else ""
+    return f"{len(contents)} {' and '.join(sorted(kinds))} mask{plural}"
+
+
+def _read_grey(
+    contents: Sequence[Content], classes: ClassList
+) -> tuple[bool, str]:
+    """(whether they hold colours, what is said of it)."""
+    ids, colours = classes.of_ids(), classes.of_colours()
+    pairs = {pair for content in contents for pair in content.pixels}
+    values = ", ".join(map(str, sorted({v for v, _ in pairs})[:12]))
+    if all(colour in colours for _, colour in pairs):
+        mask_refusals.check_two_ways(contents, classes)
+        return True, (
+            f"{_masks(contents)} as colours, because every value found "
+            f"({values}) is the grey of a listed class"
+        )
+    # A value that cannot be an id, in the grey of a class that is trained.
+    speaking = [
+        content
+        for content in contents
+        if any(
+            ids[value] in (IGNORE, UNLISTED)
+            and colours.get(colour, IGNORE) != IGNORE
+            for value, colour in content.pixels
+        )
+    ]
+    other = [
+        content
+        for content in contents
+        if any(colour not in colours for _, colour in content.pixels)
+    ]
+    if speaking:
+        raise ValueError(mask_refusals.grey_disagree(speaking, other, classes))
+    return False, (
+        f"{_masks(contents)} as ids, because the values found ({values}) are "
+        "not all greys of listed classes"
+    )
+
+
+def _read_indexed(
+    contents: Sequence[Content], classes: ClassList
+) -> tuple[bool, str]:
+    """(whether they hold colours, what is said of it)."""
+    ids, colours = classes.of_ids(), classes.of_colours()
+
+    def by_colour(content: Content, value: int, colour: Colour) -> int | None:
+        """The class by colour; None where the palette tells nothing."""
+        return None if value in content.repeated else colours.get(colour)
+
+    moved, unlisted = [], []
+    for content in contents:
+        found = [(v, by_colour(content, v, c)) for v, c in content.pixels]
+        if any(k is not None and k != ids[v] for v, k in found):
+            moved.append(content)
+        if any(k is None and v != IGNORE for v, k in found):
+            unlisted.append(content)
+    if not moved:
+        mask_refusals.check_palettes_agree(contents, classes, _neutral)
+        return False, (
+            f"{_masks(contents)} as palette indices (ids), because no palette "
+            "has a listed colour at the place of another class"
+        )
+    if unlisted:
+        raise ValueError(
+            mask_refusals.palettes_disagree(moved, unlisted, classes)
+        )
+    return True, (
+        f"{_masks(contents)} as the colours of their palettes, because all "
+        f"of these are listed and {moved[0].path} has them at other indices"
+    )
+
+
+def _neutral(value: int, colour: Colour, classes: ClassList) -> bool:
+    """Whether a palette entry is one that any program might have put there.
+
+    Listed colours in their place, VOC's colour map and greys do not tell
+    one labelling scheme from another.
+    """
+    if classes.of_colours().get(colour) == classes.of_ids()[value]:
+        return True
+    return colour in (voc_colour(value), (value, value, value))

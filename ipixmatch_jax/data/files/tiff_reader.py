@@ -1,0 +1,208 @@
+"""TIFF files, read with tifffile and imagecodecs.
+
+Bands may lie pixel by pixel or plane by plane, in strips or tiles, packed by
+any codec of imagecodecs (none, deflate, LZW, JPEG and zstd are tested). What
+has no plain meaning is refused by name: colour spaces other than grey, RGB,
+palette, CMYK and YCbCr, complex numbers, volumes, and stacks of pages.
+"""
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from ipixmatch_jax.data.files import open_file
+from ipixmatch_jax.data.files.bands import Bands, upright
+from ipixmatch_jax.data.source import BadFileError
+
+_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF
+_MAX_BANDS = 16
+_ORIENTATION = 274  # Tags of a page.
+_NODATA = 42113  # GDAL's
+_REDUCED, _MASK = 1, 4  # Bits of NewSubfileType: pages that are no image.
+_FIRST_PAGES = 8  # that are looked at to tell a stack
+_COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3, "SEPARATED": 4}
+# Codecs that change values.
+LOSSY = ("OJPEG", "JPEG", "JPEG_LOSSY", "JPEGXR", "WEBP")
+
+
+class Palette(NamedTuple):
+    """An indexed TIFF: values and the colours that they stand for.
+
+    Attributes:
+      values: uint8 [H, W].
+      colours: (red, green, blue) in 0..255 of every value of the file.
+    """
+
+    values: np.ndarray
+    colours: tuple[tuple[int, int, int], ...]
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether bytes begin as a TIFF or BigTIFF does."""
+    return data[:4] in _HEADS
+
+
+def read_tiff(
+    data: bytes, path: str, *, exact: bool = False
+) -> Bands | Palette:
+    """The first page of a TIFF, upright.
+
+    Args:
+      data: the whole file.
+      path: its name, for messages.
+      exact: refuse codecs that change values, as masks need it.
+
+    Raises:
+      BadFileError: the file is damaged, too large, or not understood.
+    """
+    with _first_page(io.BytesIO(data), path) as page:
+        _check(page, path)
+        codec = tifffile.COMPRESSION(page.compression).name
+        if exact and codec in LOSSY:
+            raise BadFileError(
+                f"The mask {path} is packed with {codec}, whose compression "
+                "changes ids; save masks as PNG."
+            )
+        values = page.asarray()
+        # Bands that lie plane by plane come first.
+        values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else values
+        values = upright(values, _orientation(page))
+        if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+            return Palette(values.astype(np.uint8), _colours(page))
+        return _bands(page, values, path)
+
+
+def read_tiff_size(file: BinaryIO, path: str) -> tuple[int, int]:
+    """(height, width) of the first page once it is upright.
+
+    Raises:
+      BadFileError: the header is damaged, or the page is too large.
+    """
+    with _first_page(file, path) as page:
+        height, width = page.imagelength, page.imagewidth
+        return (width, height) if _orientation(page) >= 5 else (height, width)
+
+
+@contextlib.contextmanager
+def _first_page(file: BinaryIO, path: str) -> Iterator[tifffile.TiffPage]:
+    # It logs each odd tag; what matters is said by our own sentence.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    try:
+        with tifffile.TiffFile(file) as tiff:
+            page = tiff.pages[0]
+            open_file.check_size(path, page.imagewidth, page.imagelength)
+            _refuse_stack(tiff, page, path)
+            yield page
+    except BadFileError:
+        raise
+    except open_file.MALFORMED as error:
+        raise open_file.undecodable(path, error) from error
+
+
+def _refuse_stack(tiff: tifffile.TiffFile, page, path: str) -> None:
+    """Refuses several full pages: which one is meant cannot be known."""
+    for i in range(1, _FIRST_PAGES):
+        try:
+            other = tiff.pages[i]
+        except IndexError:
+            return
+        image = not other.subfiletype & (_REDUCED | _MASK)
+        if image and other.shape == page.shape:
+            raise BadFileError(
+                f"{path} is a stack of pages of {page.imagewidth}x"
+                f"{page.imagelength} pixels: save the page that is meant, or "
+                "all of them as bands of one page."
+            )
+
+
+def _check(page, path: str) -> None:
+    what = None
+    bits = page.bitspersample
+    if page.dtype is None or page.dtype.kind not in "buif":
+        what = f"values of {bits} bits in a format other than whole or float"
+    elif page.axes not in ("YX", "YXS", "SYX"):
+        what = f"the axes {page.axes}, not those of one picture"
+    elif page.samplesperpixel > _MAX_BANDS:
+        what = f"{page.samplesperpixel} bands, more than {_MAX_BANDS}"
+    elif _photometric(page) not in (*_COLOURS, "PALETTE", "YCBCR"):
+        what = f"the colour space {_photometric(page)}"
+    elif page.nbytes > open_file.MAX_BYTES:
+        what = f"{page.nbytes:,} bytes of pixels, more than 1 GiB"
+    elif _photometric(page) == "PALETTE" and max(np.ravel(bits)) > 8:
+        what = "a palette of more than 256 colours"
+    if what:
+        raise BadFileError(
+            f"{path} is a TIFF with {what}, which is not understood: save it "
+            "as grey or RGB bands of 8 or 16 bits."
+        )
+
+
+def _photometric(page) -> str:
+    return tifffile.PHOTOMETRIC(page.photometric).name
+
+
+def _orientation(page) -> int:
+    tag = page.tags.get(_ORIENTATION)
+    value = 1 if tag is None else tag.value
+    return value if value in range(1, 9) else 1
+
+
+def _colours(page) -> tuple[tuple[int, int, int], ...]:
+    # 16 bits in the file: v << 8 or v * 257, which agree in the high byte.
+    colours = np.asarray(page.colormap).T >> 8
+    return tuple(map(tuple, colours.tolist()))
+
+
+def _bands(page, values: np.ndarray, path: str) -> Bands:
+    values = values[..., None] if values.ndim == 2 else values
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
+    bits = int(max(np.ravel(page.bitspersample)))
+    photometric, codec = _photometric(page), page.compression
+    if photometric == "YCBCR":
+        # imagecodecs turns JPEG's into RGB by itself.
+        if tifffile.COMPRESSION(codec).name not in LOSSY:
+            values = _from_ycbcr(values, bits, path)
+        photometric = "RGB"
+    if photometric == "MINISWHITE":
+        values = _inverted(values, bits)
+    count, declared = values.shape[-1], _COLOURS[photometric]
+    if count < declared:
+        raise BadFileError(
+            f"{path} says that it is {photometric}, but has {count} bands."
+        )
+    # GDAL writes bands without a meaning as grey and extra ones.
+    named = 3 if declared == 1 and count >= 3 else declared
+    extra = page.extrasamples[named - declared :]
+    alpha = (
+        {1: "multiplied", 2: "alpha"}.get(int(extra[0]), "") if extra else ""
+    )
+    colour = {1: "grey", 3: "RGB", 4: "CMYK"}[named]
+    nodata = page.nodata if _NODATA in page.tags else None
+    return Bands(values, colour, alpha, bits, nodata)
+
+
+def _inverted(values: np.ndarray, bits: int) -> np.ndarray:
+    """White and black exchanged; extra bands are not colours."""
+    values = values.copy()
+    if values.dtype.kind == "f":
+        values[..., 0] = 1 - values[..., 0]
+    else:
+        values[..., 0] = 2**bits - 1 - values[..., 0]
+    return values
+
+
+def _from_ycbcr(values: np.ndarray, bits: int, path: str) -> np.ndarray:
+    if bits != 8 or values.shape[-1] != 3:
+        raise BadFileError(
+            f"{path} is a TIFF of YCbCr with {values.shape[-1]} bands of "
+            f"{bits} bits, which is not understood: save it as RGB."
+        )
+    image = Image.fromarray(np.ascontiguousarray(values), "YCbCr")
+    return np.asarray(image.convert("RGB"))

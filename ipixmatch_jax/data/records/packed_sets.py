@@ -1,0 +1,83 @@
+"""Data sets that data/prepare packed, as they are opened for training."""
+
+import pathlib
+
+from ipixmatch_jax.data.files import class_list
+from ipixmatch_jax.data.files.mask_reading import Reading
+from ipixmatch_jax.data.files.split_list import read_list
+from ipixmatch_jax.data.records import array_record
+from ipixmatch_jax.data.source import DataSet
+
+
+def open_parts(path: pathlib.Path, channels: int = 3) -> DataSet:
+    """A packed folder of one's own data, with the parts that it had.
+
+    Args:
+      path: the set's folder.
+      channels: of the images, see decode.read_image.
+
+    Raises:
+      FileNotFoundError, ValueError: see `array_record.read`.
+    """
+    found = array_record.read(path, "image", "mask")
+    classes = class_list.read(path / "classes.json")
+    reading = _ids(classes)
+
+    def source(split: str, how: Reading | None = reading):
+        return array_record.RecordSource(
+            found, found.entries(split), how, channels
+        )
+
+    return DataSet(
+        labelled=source("train"),
+        unlabelled=source("unlabelled", None),
+        val=source("val"),
+        test=source("test") if "test" in found.lengths else None,
+        class_names=classes.names,
+        palette=classes.palette,
+    )
+
+
+def open_lists(path: pathlib.Path, lists: tuple[pathlib.Path, ...]) -> DataSet:
+    """A packed data set whose parts are given by split lists.
+
+    Args:
+      path: the set's folder.
+      lists: of the labelled, the unlabelled and the val images; the images'
+        names count, and the masks are those that were packed.
+
+    Raises:
+      FileNotFoundError: a list is absent, or names images that are not there.
+      ValueError: see `array_record.read`.
+    """
+    found = array_record.read(path, "image", "mask")
+    classes = class_list.read(path / "classes.json")
+    places = {
+        name: (split, i)
+        for split in found.lengths
+        for i, name in enumerate(found.names(split))
+    }
+
+    def source(where: pathlib.Path, reading: Reading | None):
+        names = [image for image, _ in read_list(where)]
+        gone = [name for name in names if name not in places]
+        if gone:
+            raise FileNotFoundError(
+                f"{where} names {len(gone)} images that {path} does not hold: "
+                f"{', '.join(gone[:3])}{', ...' if len(gone) > 3 else ''}."
+            )
+        entries = [places[name] for name in names]
+        return array_record.RecordSource(found, entries, reading)
+
+    return DataSet(
+        labelled=source(lists[0], _ids(classes)),
+        unlabelled=source(lists[1], None),
+        val=source(lists[2], _ids(classes)),
+        test=None,
+        class_names=classes.names,
+        palette=classes.palette,
+    )
+
+
+def _ids(classes: class_list.ClassList) -> Reading:
+    return Reading(classes, ("RGB",))

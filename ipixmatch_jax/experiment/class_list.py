@@ -1,0 +1,162 @@
+"""The class list that a run was trained with, kept in its workdir."""
+
+import json
+import logging
+import pathlib
+from typing import NamedTuple
+
+from ipixmatch_jax.data.registry import DataSet
+from ipixmatch_jax.utils.atomic import write_json
+
+FILE = "classes.json"
+_SHOWN = 3  # differences in one sentence
+_LOGGER = logging.getLogger(__name__)
+
+Colour = tuple[int, int, int]
+
+
+class RunClass(NamedTuple):
+    """One class, or one value of masks that is left out of training.
+
+    Attributes:
+      name: for a person.
+      colour: (red, green, blue) in 0..255.
+      id: its value in mask files that hold ids.
+    """
+
+    name: str
+    colour: Colour
+    id: int
+
+
+class RunClasses(NamedTuple):
+    """The class list of a run.
+
+    Attributes:
+      classes: in the order of the network's outputs.
+      void: what is left out of training.
+    """
+
+    classes: tuple[RunClass, ...]
+    void: tuple[RunClass, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name per output of the network."""
+        return tuple(one.name for one in self.classes)
+
+    @property
+    def palette(self) -> tuple[Colour, ...]:
+        """One (red, green, blue) per output of the network."""
+        return tuple(one.colour for one in self.classes)
+
+
+def classes_of(data: DataSet) -> RunClasses:
+    """The class list of a data set."""
+    pairs = zip(data.class_names, data.palette, strict=True)
+    listed = data.listed or tuple(pairs)
+    every = [
+        RunClass(str(name), tuple(map(int, colour)), k)
+        for k, (name, colour) in enumerate(listed)
+    ]
+    return RunClasses(
+        tuple(c for c in every if c.name in data.class_names),
+        tuple(c for c in every if c.name not in data.class_names),
+    )
+
+
+def write_classes(classes: RunClasses, workdir: pathlib.Path) -> None:
+    """Writes a run's class list into its workdir."""
+    lists = {
+        part: [one._asdict() for one in getattr(classes, part)]
+        for part in RunClasses._fields
+    }
+    write_json(workdir / FILE, lists)
+
+
+def read_classes(workdir: pathlib.Path) -> RunClasses | None:
+    """The class list of the run in a workdir; None: the run recorded none.
+
+    Raises:
+      ValueError: the file is not a class list.
+    """
+    path = workdir / FILE
+    if not path.exists():
+        return None
+    try:
+        lists = json.loads(path.read_text(encoding="utf-8"))
+        return RunClasses(
+            *(
+                tuple(
+                    RunClass(str(c["name"]), tuple(c["colour"]), int(c["id"]))
+                    for c in lists[part]
+                )
+                for part in RunClasses._fields
+            )
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not the class list that the run wrote ({error!r}): "
+            "put back a copy of it, or remove it, and the list of the data "
+            "set is taken."
+        ) from error
+
+
+def check_same_classes(
+    recorded: RunClasses | None, data: DataSet, workdir: pathlib.Path
+) -> RunClasses:
+    """Compares the list that a run was trained with with a data set's.
+
+    Args:
+      recorded: of the run; None: it recorded none.
+      data: the open data set.
+      workdir: of the run, for the message.
+
+    Returns:
+      the run's list, or the data set's where the run recorded none, which is
+      then said.
+
+    Raises:
+      ValueError: the lists differ; the first differences are named.
+    """
+    there = classes_of(data)
+    if recorded is None:
+        _LOGGER.warning(
+            "%s records no class list, being of an older version: the data "
+            "set's is taken (%s).",
+            workdir,
+            ", ".join(there.names),
+        )
+        return there
+    found = list(_differences(recorded, there))
+    if found:
+        more = "; ..." if len(found) > _SHOWN else ""
+        raise ValueError(
+            f"The data set's class list is not the one that {workdir} was "
+            f"trained with: {'; '.join(found[:_SHOWN])}{more}. Put the old "
+            "list back, or train a new run in another --workdir."
+        )
+    return recorded
+
+
+def _differences(run: RunClasses, data: RunClasses):
+    """Words on each difference, in the order of the classes."""
+    for what, theirs, ours in (
+        ("class", run.classes, data.classes),
+        ("left out class", run.void, data.void),
+    ):
+        for k in range(max(len(theirs), len(ours))):
+            old = theirs[k] if k < len(theirs) else None
+            new = ours[k] if k < len(ours) else None
+            if old != new:
+                yield (
+                    f"{what} {k} is {_describe(old)} in the run and "
+                    f"{_describe(new)} in the data"
+                )
+
+
+def _describe(one: RunClass | None) -> str:
+    if one is None:
+        return "missing"
+    colour = " ".join(map(str, one.colour))
+    return f"{one.name!r} ({colour}, id {one.id})"

@@ -1,0 +1,194 @@
+"""Fills in what a config leaves to the data set and the devices, once.
+
+The result is frozen: nobody writes to a config after that.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from ipixmatch_jax.configuration.check import flatten
+from ipixmatch_jax.configuration.fields import FIELDS
+from ipixmatch_jax.configuration.plugins import required_modules
+from ipixmatch_jax.data import class_counts, normalisation
+from ipixmatch_jax.data.registry import DataSet
+from ipixmatch_jax.experiment.data import check_classes
+from ipixmatch_jax.experiment.members import named_members
+from ipixmatch_jax.optimisers.registry import OPTIMISERS
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def resolve(
+    config: ConfigDict,
+    data: DataSet,
+    earlier: FrozenConfigDict | None = None,
+) -> FrozenConfigDict:
+    """A frozen copy of a checked config, with what the data set decides.
+
+    That is model.num_classes where it is 0, data.mean and data.std where they
+    are to be measured, and loss.class_weights where they are balanced; plugins
+    names the modules outside this package that the config needs. A run
+    that continues keeps the mean, the deviation and the batch that it began
+    with: images may have come since, and the devices may be others.
+
+    Args:
+      config: of the command.
+      data: the config's.
+      earlier: the config of the run in the workdir; None: a new run.
+
+    Returns:
+      the resolved config; train.batch_size is still 0 where it is left to
+      the devices and the run is new, see `set_batch_size`.
+
+    Raises:
+      ValueError: the data set has another number of classes; or a file that
+        is to be read cannot be.
+    """
+    check_classes(config, data)
+    resolved = change_fields(
+        config,
+        {
+            "plugins": required_modules(named_members(config)),
+            "model.num_classes": len(data.class_names),
+            **_normalisation(config, data, earlier),
+            **_class_weights(config, data),
+        },
+    )
+    parse_class_weights(resolved)
+    if earlier is not None and resolved.train.batch_size == 0:
+        size = earlier.train.batch_size
+        return set_batch_size(resolved, size, "as the run in the workdir has")
+    return resolved
+
+
+def change_fields(
+    config: Mapping[str, Any], changes: Mapping[str, Any]
+) -> FrozenConfigDict:
+    """A frozen copy of a config with other values, by paths of fields."""
+    copy = ConfigDict(config.to_dict())
+    copy.update_from_flattened_dict(dict(changes))
+    return FrozenConfigDict(copy)
+
+
+def _normalisation(
+    config: ConfigDict, data: DataSet, earlier: FrozenConfigDict | None
+) -> dict[str, str]:
+    """data.mean and std, where they are to be measured."""
+    if config.data.normalisation != "data" or config.data.mean:
+        return {}
+    fields = ("data.channels", "data.normalisation")
+    if earlier is not None and _equal(config, earlier, fields):
+        return {
+            "data.mean": earlier.data.mean,
+            "data.std": earlier.data.std,
+        }
+    found = normalisation.measure(data.labelled, data.unlabelled)
+    mean = normalisation.text(found.mean)
+    std = normalisation.text(found.std)
+    _LOGGER.info(
+        "Images are normalised with mean %s and deviation %s, measured on %d "
+        "training images",
+        mean,
+        std,
+        found.images,
+    )
+    return {"data.mean": mean, "data.std": std}
+
+
+def _equal(one, other, paths: tuple[str, ...]) -> bool:
+    one, other = flatten(one), flatten(other)
+    return all(one[path] == other[path] for path in paths)
+
+
+def _class_weights(config: ConfigDict, data: DataSet) -> dict[str, str]:
+    """loss.class_weights, where they are balanced."""
+    if config.loss.class_weights != "balanced":
+        return {}
+    names = data.class_names
+    on_error = config.data.on_error
+    found = class_counts.count_classes(data.labelled, len(names), on_error)
+    weights = class_counts.balanced_weights(found)
+    pairs = zip(names, weights, strict=True)
+    words = ", ".join(f"{name} {weight:g}" for name, weight in pairs)
+    _LOGGER.info("Weights of the classes: %s", words)
+    return {"loss.class_weights": normalisation.text(weights)}
+
+
+def parse_class_weights(config: FrozenConfigDict) -> tuple[float, ...]:
+    """The weights of a resolved config: one number per class, () for none."""
+    weights = config.loss.class_weights
+    return normalisation.parse(
+        "loss.class_weights",
+        "" if weights == "none" else weights,
+        config.model.num_classes,
+    )
+
+
+def scale_rate(
+    rate: float, batch_size: int, reference: int, optimiser: str
+) -> float:
+    """The learning rate of a batch of another size than the recipe's.
+
+    Each optimiser says how its rate grows with the batch.
+
+    Args:
+      rate: that goes with the batch `reference`.
+      batch_size: the batch that is used.
+      reference: the recipe's batch.
+      optimiser: a key of OPTIMISERS.
+    """
+    return rate * OPTIMISERS[optimiser].rate_factor(batch_size / reference)
+
+
+def with_batch_size(
+    config: FrozenConfigDict, batch_size: int
+) -> FrozenConfigDict:
+    """A copy with another batch, and the learning rate scaled to match."""
+    train = config.train
+    rate = scale_rate(
+        train.learning_rate,
+        batch_size,
+        train.reference_batch_size,
+        train.optimiser,
+    )
+    changes = {"train.batch_size": batch_size, "train.learning_rate": rate}
+    return change_fields(config, changes)
+
+
+def set_batch_size(
+    config: FrozenConfigDict, batch_size: int, why: str
+) -> FrozenConfigDict:
+    """`with_batch_size`, and a line in the log that says how to fix both."""
+    changed = with_batch_size(config, batch_size)
+    rate = changed.train.learning_rate
+    _LOGGER.info(
+        "batch_size=%d (%s), learning_rate=%g (%g at the recipe's batch of "
+        "%d). To fix them: --config.train.batch_size=%d "
+        "--config.train.learning_rate=%r",
+        batch_size,
+        why,
+        rate,
+        config.train.learning_rate,
+        config.train.reference_batch_size,
+        batch_size,
+        rate,
+    )
+    return changed
+
+
+def program_key(config: FrozenConfigDict) -> str:
+    """Equal for resolved configs whose compiled programs are the same."""
+    values = flatten(config)
+    # Without its term a program does not depend on the term's other fields.
+    term = values["inter_pixel.weight"] != 0
+    return json.dumps(
+        {
+            path: values[path]
+            for path, field in sorted(FIELDS.items())
+            if field.compiled and (term or not path.startswith("inter_pixel."))
+        }
+    )

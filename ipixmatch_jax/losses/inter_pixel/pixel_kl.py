@@ -1,0 +1,47 @@
+"""KL divergence of single pixels: the control with no relation of pixels."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from ipixmatch_jax.losses.inter_pixel.blocks import Image, slope_over_blocks
+from ipixmatch_jax.losses.inter_pixel.kl_sums import (
+    divergence,
+    fit_sums,
+    slope_by_logits,
+    sum_exponentials,
+    sum_gaps,
+    with_gaps,
+)
+from ipixmatch_jax.losses.inter_pixel.reading import Reading
+
+
+def pixel_kl(
+    image: Image, temperature: Array, size: int | None
+) -> tuple[Array, Array]:
+    """T^2 mean over pixels of KL over the classes (ours, the control).
+
+    O(N C) time.
+
+    Args:
+      image: of C classes.
+      temperature: float32 scalar, T.
+      size: pixels of a block, see blocks.py.
+
+    Returns:
+      float32 scalar, and its slope by the student's logits, float32 [..., C].
+    """
+    n = image.count()
+    rate = 1 / temperature
+
+    def make(total, q, p, keep, fresh):
+        fit = fit_sums(sum_exponentials(q, p, rate, -1), rate)
+        fit = with_gaps(fit, *sum_gaps(fit, q, p, rate, -1))
+        total += jnp.sum(jnp.where(keep & fresh, divergence(fit), 0.0))
+        slope = jnp.where(keep, slope_by_logits(fit, q, p, rate), 0.0)
+        return total, slope * (temperature / n)
+
+    total, slope = slope_over_blocks(make, jnp.zeros(()), image, size)
+    return temperature**2 * total / n, slope
+
+
+READING = Reading(pixel_kl)

@@ -1,0 +1,25 @@
+"""What a reading of the inter-pixel loss is."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jax import Array
+
+from ipixmatch_jax.losses.inter_pixel.blocks import Image
+
+
+class Reading(NamedTuple):
+    """One way to read the paper: a relation of pixels and a distance.
+
+    Attributes:
+      compare: (image, temperature, size) -> the distance of the student's
+        relation to the teacher's, float32 scalar, and its slope by the
+        student's logits, float32 of image.q's shape. temperature is a float32
+        scalar above 0; size is the number of pixels of a block, or None for
+        all at once, see blocks.py.
+      tiled: compare goes over pairs of pixels in tiles, whose side is
+        inter_pixel.block on every device; it takes images [N, C] alone.
+    """
+
+    compare: Callable[[Image, Array, int | None], tuple[Array, Array]]
+    tiled: bool = False

@@ -1,0 +1,141 @@
+"""From a config and a workdir to a run that can start."""
+
+import logging
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from ipixmatch_jax.checkpoints import folders
+from ipixmatch_jax.configuration.saved import load_earlier
+from ipixmatch_jax.data import class_counts
+from ipixmatch_jax.data.check import inspect
+from ipixmatch_jax.data.registry import DataSet
+from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.experiment import resume
+from ipixmatch_jax.experiment.class_list import (
+    RunClasses,
+    check_same_classes,
+    classes_of,
+    read_classes,
+)
+from ipixmatch_jax.experiment.resolve import resolve, set_batch_size
+from ipixmatch_jax.experiment.validate import check_config
+from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.training import batch_size, least_memory, setup
+
+_LOGGER = logging.getLogger(__name__)
+
+OpenData = Callable[[ConfigDict], DataSet]
+Build = Callable[[FrozenConfigDict, DataSet, Mesh], setup.Parts]
+
+
+class Prepared(NamedTuple):
+    """A run that can start.
+
+    Attributes:
+      config: resolved.
+      classes: the run's class list.
+      parts: built from the config.
+      trained: the run in the workdir is at its end; its record stays.
+    """
+
+    config: FrozenConfigDict
+    classes: RunClasses
+    parts: setup.Parts
+    trained: bool
+
+
+def prepare(
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    *,
+    open_data: OpenData,
+    build: Build,
+) -> Prepared:
+    """Checks and resolves a config, and builds its run; writes nothing.
+
+    Args:
+      config: of the command.
+      workdir: may hold the run that is to continue.
+      open_data: see experiment/data.py; one that knows earlier runs can share
+        their data sets.
+      build: see setup.build; one that knows earlier runs can share their
+        compiled programs.
+
+    Raises:
+      ValueError, FileNotFoundError: the config, the data and the run in the
+        workdir do not fit each other.
+    """
+    check_config(config)
+    earlier = load_earlier(workdir)
+    trained = earlier is not None and _is_trained(workdir, earlier, config)
+    if trained:
+        config = resume.move(earlier, config)
+    data = open_data(config)
+    classes = _choose_classes(data, workdir, earlier)
+    resolved = resolve(config, data, earlier)
+    mesh = sharding.make_mesh(resolved.mesh.data, resolved.mesh.fsdp)
+    parts = build(resolved, data, mesh)
+    if earlier is not None and not trained:
+        changed = resume.check_resume(earlier, resolved, workdir)
+        if changed:
+            _LOGGER.info("Changed since it began: %s", "; ".join(changed))
+    _check_data(resolved, data)
+    least_memory.check_memory(resolved, parts)
+    if resolved.train.batch_size == 0:
+        size, why = batch_size.choose_batch_size(resolved, data, mesh)
+        resolved = set_batch_size(resolved, size, why)
+        parts = build(resolved, data, mesh)
+    if jax.process_index() == 0:
+        class_counts.report(data, resolved.data.on_error)
+    return Prepared(resolved, classes, parts, trained)
+
+
+def _is_trained(
+    workdir: pathlib.Path, earlier: FrozenConfigDict, config: ConfigDict
+) -> bool:
+    """Whether nothing is left to train, though the command's fields differ.
+
+    That is said; a run with equal fields is left to the loop.
+
+    Raises:
+      ValueError: the workdir holds a run of another shape.
+    """
+    done = folders.newest_step(workdir)
+    if done < config.train.steps:
+        return False
+    resume.check_resume(earlier, config, workdir)
+    untrained = resume.describe_untrained(earlier, config)
+    if untrained:
+        _LOGGER.warning(
+            "NOTHING WAS TRAINED: %s holds a run that has done its %d steps "
+            "with other fields (%s). Its config.json stays as it is; choose "
+            "another --workdir for these fields, or more "
+            "--config.train.steps.",
+            workdir,
+            done,
+            "; ".join(untrained),
+        )
+    return bool(untrained)
+
+
+def _choose_classes(
+    data: DataSet, workdir: pathlib.Path, earlier: FrozenConfigDict | None
+) -> RunClasses:
+    """The class list of the run in the workdir, or of a new run."""
+    if earlier is None:
+        return classes_of(data)
+    return check_same_classes(read_classes(workdir), data, workdir)
+
+
+def _check_data(config: FrozenConfigDict, data: DataSet) -> None:
+    inspect.before_training(
+        data,
+        crop_size=config.data.crop_size,
+        uses_unlabelled=METHODS[config.method].uses_unlabelled,
+        on_error=config.data.on_error,
+    )
