@@ -3,45 +3,33 @@
 import functools
 import zlib
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
-from ipixmatch_jax.models.heads import dpt
-from ipixmatch_jax.models.layers.resize import resize_align_corners
+from ipixmatch_jax.models.heads.dpt import build_dpt
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import unimatch_v2_names
 
 
-class Network(nn.Module):
-    """An encoder and a head; params `backbone` and `head`."""
-
-    backbone: nn.Module
-    head: nn.Module
-
-    def encode(self, images):
-        return self.backbone(images)
-
-    def decode(self, features, size):
-        return resize_align_corners(self.head(features), size)
-
-    def __call__(self, images):
-        return self.decode(self.encode(images), images.shape[1:3])
-
-
-def network(size="small", num_classes=21, dtype=jnp.float32, **settings):
+def network(size="small", num_classes=21, **settings):
     """UniMatch V2's network: DINOv2 with a DPT head."""
-    return Network(
-        build_dinov2(size, dtype=dtype, **settings),
-        dpt.DptHead(num_classes, *dpt.SIZES[size], dtype=dtype),
-    )
+    return with_dpt(build_dinov2(size, **settings), num_classes)
+
+
+def with_dpt(encoder, num_classes):
+    """A network of an encoder and the DPT head for it."""
+    head = build_dpt(encoder, num_classes=num_classes, dtype=encoder.dtype)
+    return Segmenter(backbone=encoder, head=head)
 
 
 def shapes(module, side):
     """A network's or an encoder's variables as ShapeDtypeStructs."""
-    image = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
-    return jax.eval_shape(module.init, jax.random.key(0), image)
+    image = jnp.zeros((1, side, side, 3), jnp.float32)
+    return jax.eval_shape(
+        lambda key: module.init(key, image, False), jax.random.key(0)
+    )
 
 
 def keys(reference, name):

@@ -32,7 +32,7 @@ def image():
 
 
 def forward(variables):
-    return functools.partial(NETWORK.apply, variables)
+    return functools.partial(NETWORK.apply, variables, train=False)
 
 
 @functools.cache

@@ -5,11 +5,15 @@ bring: dinov2_vit{s,b,l,g}14{,_reg4}_pretrain.pth, facebook/dinov2-small and
 its kin on the hub, or timm's vit_*_patch14_dinov2.
 """
 
+import functools
 from typing import NamedTuple
 
 from ipixmatch_jax.models.backbones.vision_transformer import (
     VisionTransformer,
+    stages,
 )
+from ipixmatch_jax.models.base import Backbone
+from ipixmatch_jax.models.weights.load_vit import load_vit
 
 PATCH = 14
 # Side of the images that the position embedding was learnt on.
@@ -70,3 +74,27 @@ def build_dinov2(
         position="learnt_antialiased" if registers else "learnt",
         **settings,
     )
+
+
+def _entry(size: str, registers: bool = False) -> Backbone:
+    return Backbone(
+        build=functools.partial(build_dinov2, size, registers=registers),
+        head="dpt",
+        stages=stages(SIZES[size].depth),
+        fields=("remat",),
+        load_weights=load_vit,
+        for_cpus=size == "tiny",
+    )
+
+
+# By the name in a config, such as "dinov2s" and "dinov2s_reg".
+BACKBONES = {
+    f"dinov2{letter}{'_reg' * registers}": _entry(size, registers)
+    for registers in (False, True)
+    for letter, size in (
+        ("s", "small"),
+        ("b", "base"),
+        ("l", "large"),
+        ("g", "giant"),
+    )
+} | {"dinov2tiny": _entry("tiny")}

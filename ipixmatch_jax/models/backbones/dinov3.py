@@ -6,10 +6,15 @@ Meta's dinov3_vit{s,b,l}16_pretrain_*.pth, facebook/dinov3-vit{s,b,l}16-* of
 the hub, or timm's vit_*_patch16_dinov3.
 """
 
+import functools
+
 from ipixmatch_jax.models.backbones.dinov2 import SIZES as _DINOV2
 from ipixmatch_jax.models.backbones.vision_transformer import (
     VisionTransformer,
+    stages,
 )
+from ipixmatch_jax.models.base import Backbone
+from ipixmatch_jax.models.weights.load_vit import load_vit
 
 PATCH = 16
 # Width, depth, heads and taps are DINOv2's.
@@ -44,3 +49,23 @@ def build_dinov3(size: str, **settings) -> VisionTransformer:
         initial_scale=1e-5,
         **settings,
     )
+
+
+def _entry(size: str) -> Backbone:
+    return Backbone(
+        build=functools.partial(build_dinov3, size),
+        head="dpt",
+        stages=stages(SIZES[size].depth),
+        fields=("remat",),
+        load_weights=load_vit,
+        for_cpus=size == "tiny",
+    )
+
+
+# By the name in a config.
+BACKBONES = {
+    "dinov3s": _entry("small"),
+    "dinov3b": _entry("base"),
+    "dinov3l": _entry("large"),
+    "dinov3tiny": _entry("tiny"),
+}

@@ -18,6 +18,13 @@ from ipixmatch_jax.models.layers.transformer_block import (
 _token = nn.initializers.normal(1e-6)
 
 
+def stages(depth: int) -> dict[str, str]:
+    """Parts of a transformer in order, each with a pattern of its params."""
+    embedding = r"(patch_embed/|cls_token|mask_token|register_tokens|pos_embed)"
+    blocks = {f"block_{i}": rf"block_{i}/" for i in range(depth)}
+    return {"embedding": embedding, **blocks, "norm": r"norm/"}
+
+
 class VisionTransformer(nn.Module):
     """Encodes images as four maps of patches, each normed.
 
@@ -60,8 +67,13 @@ class VisionTransformer(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @property
+    def strides(self) -> tuple[int, int, int, int]:
+        """Strides of the four maps in pixels."""
+        return (self.patch,) * 4
+
+    @property
     def side_multiple(self) -> int:
-        """What the images' sides must be multiples of."""
+        """The images' sides must be multiples of it."""
         return self.patch
 
     @property
@@ -70,14 +82,17 @@ class VisionTransformer(nn.Module):
         return (self.width,) * 4
 
     @property
+    def exact_when_padded(self) -> bool:
+        """Never: every token attends to every other, padding too."""
+        return False
+
+    @property
     def untrained(self) -> tuple[str, ...]:
         """Params that no output depends on, which an optimiser must keep."""
         return ("mask_token",)
 
     @nn.compact
-    def __call__(
-        self, images: jax.Array, train: bool = False
-    ) -> tuple[jax.Array, ...]:
+    def __call__(self, images: jax.Array, train: bool) -> tuple[jax.Array, ...]:
         """Encodes normalised images.
 
         Args:

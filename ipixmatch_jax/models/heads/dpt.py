@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ipixmatch_jax.models.base import Encoder, Head
 from ipixmatch_jax.models.layers.conv import Conv, torch_default
 from ipixmatch_jax.models.layers.initialisers import uniform_within
 from ipixmatch_jax.models.layers.resize import resize_align_corners
@@ -61,13 +62,18 @@ class DptHead(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @property
+    def exact_when_padded(self) -> bool:
+        """Never: convolutions carry the padding into the image."""
+        return False
+
+    @property
     def untrained(self) -> tuple[str, ...]:
         """Params that no output depends on, which an optimiser must keep."""
         return ("fuse_4/unit_1",)
 
     @nn.compact
     def __call__(
-        self, features: tuple[jax.Array, ...], train: bool = False
+        self, features: tuple[jax.Array, ...], train: bool
     ) -> jax.Array:
         """Maps features to logits, before they are brought to the image's size.
 
@@ -193,3 +199,41 @@ def _pointwise(x, features, dtype, name):
         features, dtype=dtype, kernel_init=init, bias_init=init, name=name
     )
     return dense(x)
+
+
+# Sizes by the width of a vision transformer, and of a ResNet's first stage.
+_TRANSFORMERS = {
+    48: "tiny",
+    384: "small",
+    768: "base",
+    1024: "large",
+    1536: "giant",
+}
+_RESNETS = {16: "tiny", 64: "base"}
+
+
+def build_dpt(
+    encoder: Encoder, *, num_classes: int, dtype: jnp.dtype = jnp.float32
+) -> DptHead:
+    """The head for an encoder: resampling for maps of one size, else none.
+
+    A transformer has UniMatch V2's head of its size. A ResNet has that of
+    the "base" model (ours), and so has an encoder of another width.
+
+    Raises:
+      ValueError: the encoder does not have four maps.
+    """
+    strides = encoder.strides
+    if len(strides) != 4:
+        raise ValueError(
+            "The head dpt needs a backbone with four feature maps, and this "
+            f"one has {len(strides)}: set --config.model.head to another head, "
+            "or leave it empty for the backbone's own."
+        )
+    pyramid = len(set(strides)) > 1
+    known = _RESNETS if pyramid else _TRANSFORMERS
+    size = known.get(getattr(encoder, "width", None), "base")
+    return DptHead(num_classes, *SIZES[size], pyramid=pyramid, dtype=dtype)
+
+
+HEAD = Head(build_dpt)

@@ -115,6 +115,16 @@ def fill(
     """
     leaves = list(leaves)
     check(leaves, tensors, source)
+    return replace_leaves(tree, leaves, tensors, source)
+
+
+def replace_leaves(
+    tree: Mapping,
+    leaves: Iterable[Leaf],
+    tensors: Mapping[str, np.ndarray],
+    source: str,
+) -> dict:
+    """`fill` for leaves whose tensors are known to be there and to fit."""
     _check_floats(tensors, source)
     flat = traverse_util.flatten_dict(dict(tree))
     for leaf in leaves:

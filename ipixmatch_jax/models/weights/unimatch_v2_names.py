@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ipixmatch_jax.models.weights import (
+    dinov2_names,
     dinov3_names,
     layouts,
     torch_names,
@@ -29,11 +30,7 @@ def network_leaves(variables: Mapping) -> Iterator[Leaf]:
         for leaf in encoder_leaves(params["backbone"]):
             yield _inside(leaf, "backbone", BACKBONE)
     else:
-        encoder = {
-            kind: {"backbone": tree["backbone"]}
-            for kind, tree in variables.items()
-        }
-        for path, name, shape in torch_names.entries(encoder):
+        for path, name, shape in torch_names.entries(variables):
             layout = layouts.CONV if len(shape) == 4 else layouts.SAME
             yield Leaf(path, name, shape, layout)
     for leaf in head_leaves(params["head"]):
@@ -72,9 +69,13 @@ def to_v2_names(variables: Mapping) -> dict[str, np.ndarray]:
     tensors = layouts.to_tensors(variables, network_leaves(variables))
     if not _is_dinov3(variables):
         return tensors
-    encoder, head = _parted(tensors)
+    encoder = {
+        name.removeprefix(BACKBONE): tensors.pop(name)
+        for name in list(tensors)
+        if name.startswith(BACKBONE)
+    }
     encoder = dinov3_names.to_meta(encoder)
-    return {BACKBONE + name: value for name, value in encoder.items()} | head
+    return {BACKBONE + n: value for n, value in encoder.items()} | tensors
 
 
 def from_v2_names(
@@ -85,9 +86,7 @@ def from_v2_names(
     """Variables with the values of a UniMatch V2 state dict.
 
     Args:
-      tensors: arrays by V2's names; `module.` may precede every name, as
-        where a DistributedDataParallel model was saved; batch norms'
-        counters are ignored.
+      tensors: of a whole network, see `translate`.
       variables: gives structure and shapes; ShapeDtypeStructs do.
       source: names the file in sentences.
 
@@ -97,24 +96,40 @@ def from_v2_names(
     Raises:
       ValueError: lists missing, extra and misshapen tensors.
     """
-    tensors = {
-        name.removeprefix("module."): np.asarray(value)
-        for name, value in tensors.items()
-        if not name.endswith(torch_names.COUNTER)
-    }
-    if _is_dinov3(variables):
-        encoder, head = _parted(tensors)
-        encoder = dinov3_names.translate(encoder, source)
-        tensors = {BACKBONE + n: value for n, value in encoder.items()} | head
+    tensors = translate(tensors, variables, source)
     return layouts.fill(variables, network_leaves(variables), tensors, source)
 
 
-def _parted(tensors):
-    """The encoder's tensors without `backbone.`, and all the others."""
-    encoder, others = {}, {}
+def translate(
+    tensors: Mapping[str, np.ndarray], variables: Mapping, source: str
+) -> dict[str, np.ndarray]:
+    """A file's tensors under the names of `network_leaves`.
+
+    Args:
+      tensors: arrays by V2's names for a whole network, or an encoder's by
+        Meta's, Hugging Face's or timm's. `module.` may precede every name, as
+        where a DistributedDataParallel model was saved; batch norms' counters
+        are ignored.
+      variables: of the network that they are for.
+      source: names the file in sentences.
+
+    Raises:
+      ValueError: the encoder is of the other DINO.
+    """
+    encoder, head = {}, {}
     for name, value in tensors.items():
-        if name.startswith(BACKBONE):
-            encoder[name.removeprefix(BACKBONE)] = value
-        else:
-            others[name] = value
-    return encoder, others
+        name = name.removeprefix("module.")
+        if name.endswith(torch_names.COUNTER):
+            continue
+        part = head if name.startswith(HEAD) else encoder
+        part[name.removeprefix(BACKBONE)] = np.asarray(value)
+    if _is_dinov3(variables):
+        encoder = dinov3_names.translate(encoder, source)
+    elif _is_transformer(variables):
+        encoder = dinov2_names.translate(encoder, source)
+    return {BACKBONE + name: value for name, value in encoder.items()} | head
+
+
+def has_head(tensors: Mapping[str, np.ndarray]) -> bool:
+    """Whether translated tensors reach beyond the encoder."""
+    return any(name.startswith(HEAD) for name in tensors)

@@ -32,7 +32,9 @@ def images(batch=2, height=12, width=20, channels=3):
 def params(variant):
     """Params of a variant, none of them at its neutral starting value."""
     network = shallow(**VARIANTS[variant])
-    like = jax.eval_shape(network.init, jax.random.key(0), images())
+    like = jax.eval_shape(
+        lambda key: network.init(key, images(), False), jax.random.key(0)
+    )
     rng = np.random.default_rng(2)
 
     def fill(leaf):

@@ -24,9 +24,10 @@ def run(variables, image):
 
     @jax.jit
     def forward(variables, image):
-        maps = network.apply(variables, image, method="encode")
+        maps = network.apply(variables, image, False, method="encode")
         size = image.shape[1:3]
-        return maps, network.apply(variables, maps, size, method="decode")
+        logits = network.apply(variables, maps, size, False, method="decode")
+        return maps, logits
 
     return jax.device_get(forward(variables, image))
 

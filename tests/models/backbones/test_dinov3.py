@@ -34,7 +34,7 @@ def params(reference):
 def tokens(params, image):
     """All tokens after each block, and the tapped maps."""
     maps, state = build_dinov3("small").apply(
-        {"params": params}, image, capture_intermediates=True
+        {"params": params}, image, False, capture_intermediates=True
     )
     seen = state["intermediates"]
     return [seen[f"block_{i}"]["__call__"][0] for i in range(12)], maps

@@ -15,7 +15,7 @@ from tests.models.backbones.shallow import VARIANTS, images, params, shallow
 
 
 def encode(network, variables, x):
-    return jax.jit(network.apply)(variables, x)
+    return jax.jit(network.apply, static_argnums=2)(variables, x, False)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -24,7 +24,7 @@ def test_every_parameter_but_the_mask_token_counts(variant):
     up = np.random.default_rng(3).standard_normal((4, 2, 3, 5, 48))
 
     def loss(variables):
-        maps = network.apply(variables, images())
+        maps = network.apply(variables, images(), False)
         return sum(jnp.vdot(a, b) for a, b in zip(maps, up, strict=True))
 
     grads = jax.jit(jax.grad(loss))(params(variant))["params"]
@@ -40,7 +40,9 @@ def kept_for_the_gradient(network, variables):
     """Bytes that the backward pass is handed by the forward pass."""
 
     def residuals(variables):
-        return jax.vjp(lambda v: network.apply(v, images()), variables)[1]
+        return jax.vjp(lambda v: network.apply(v, images(), False), variables)[
+            1
+        ]
 
     leaves = jax.tree.leaves(jax.eval_shape(residuals, variables))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
@@ -48,7 +50,7 @@ def kept_for_the_gradient(network, variables):
 
 def test_remat_keeps_less_and_gives_the_same_gradient():
     def loss(variables, network):
-        maps = network.apply(variables, images())
+        maps = network.apply(variables, images(), False)
         return sum(jnp.sum(jnp.sin(x)) for x in maps)
 
     networks = [shallow(remat=remat) for remat in (False, True)]
@@ -78,7 +80,8 @@ def test_bfloat16_stays_near_float32(variant):
 
 def test_bfloat16_keeps_norms_sums_and_softmax_in_float32():
     network = shallow(dtype=jnp.bfloat16)
-    text = str(jax.make_jaxpr(network.apply)(params("plain"), images()))
+    forward = jax.make_jaxpr(network.apply, static_argnums=2)
+    text = str(forward(params("plain"), images(), False))
     for operation in ("exp", "rsqrt", "div"):
         results = [
             line.split(" = ")[0]
@@ -114,9 +117,9 @@ def test_params_and_batch_may_lie_on_several_devices():
 
 
 def test_images_of_other_channels_are_encoded():
-    image = jax.ShapeDtypeStruct((1, 8, 12, 5), np.float32)
     maps, variables = jax.eval_shape(
-        shallow().init_with_output, jax.random.key(0), image
+        lambda key: shallow().init_with_output(key, images(1, 8, 12, 5), False),
+        jax.random.key(0),
     )
     kernel = variables["params"]["patch_embed"]["linear"]["kernel"]
     assert kernel.shape == (4 * 4 * 5, 48)
@@ -133,16 +136,17 @@ def test_images_of_other_channels_are_encoded():
     ],
 )
 def test_sides_that_do_not_fit_are_refused(build, size, words):
-    image = jax.ShapeDtypeStruct((1, *size, 3), np.float32)
-    network = build("small")
+    image = np.zeros((1, *size, 3), np.float32)
     with pytest.raises(ValueError, match=words):
-        jax.eval_shape(network.init, jax.random.key(0), image)
+        build("small").init(jax.random.key(0), image, False)
 
 
 def test_what_an_encoder_states():
     assert build_dinov2("base").side_multiple == 14
     assert build_dinov3("large").side_multiple == 16
     assert build_dinov2("giant").channels == (1536,) * 4
+    assert build_dinov3("base").strides == (16,) * 4
+    assert not build_dinov2("small").exact_when_padded
 
 
 @pytest.mark.parametrize(

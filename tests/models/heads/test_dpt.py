@@ -1,14 +1,18 @@
 """The DPT head on a pyramid of maps; the golden logits hold the other way."""
 
 import itertools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.models.backbones.resnet import ResNet
-from ipixmatch_jax.models.heads.dpt import SIZES, DptHead
+from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
+from ipixmatch_jax.models.backbones.resnet import build_resnet
+from ipixmatch_jax.models.heads.deeplab import build_deeplab
+from ipixmatch_jax.models.heads.dpt import DptHead, build_dpt
+from ipixmatch_jax.models.segmenter import Segmenter
 
 LEVELS = (6, 8, 10, 12)
 
@@ -27,7 +31,9 @@ def pyramid(dtype=np.float32):
 
 
 def filled(network, maps):
-    like = jax.eval_shape(network.init, jax.random.key(0), maps)
+    like = jax.eval_shape(
+        lambda key: network.init(key, maps, False), jax.random.key(0)
+    )
     rng = np.random.default_rng(1)
     return jax.tree.map(
         lambda x: (0.3 * rng.standard_normal(x.shape)).astype(np.float32),
@@ -36,7 +42,7 @@ def filled(network, maps):
 
 
 def run(network, variables, maps):
-    return jax.jit(network.apply)(variables, maps)
+    return jax.jit(network.apply, static_argnums=2)(variables, maps, False)
 
 
 class Slow:
@@ -107,7 +113,8 @@ def test_only_the_first_unit_of_the_coarsest_level_is_unused():
     variables = filled(head(pyramid=True), maps)
 
     def loss(variables):
-        return jnp.sum(jnp.sin(head(pyramid=True).apply(variables, maps)))
+        logits = head(pyramid=True).apply(variables, maps, False)
+        return jnp.sum(jnp.sin(logits))
 
     grads = jax.jit(jax.grad(loss))(variables)["params"]
     still = {
@@ -118,27 +125,49 @@ def test_only_the_first_unit_of_the_coarsest_level_is_unused():
     assert still == set(head().untrained) == {"fuse_4/unit_1"}
 
 
+def logits_shape(encoder, height, width):
+    """Of the head that is built for an encoder, and its variables."""
+    network = Segmenter(encoder, build_dpt(encoder, num_classes=5))
+    image = np.zeros((1, height, width, 3), np.float32)
+
+    def run(key):
+        variables = network.init(key, image, False)
+        maps = network.apply(variables, image, False, method="encode")
+        head = variables["params"]["head"]
+        return network.head.apply({"params": head}, maps, False), head
+
+    logits, head = jax.eval_shape(run, jax.random.key(0))
+    return logits.shape, head
+
+
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_a_resnets_four_stages(output_stride):
-    encoder = ResNet((1, 1, 1, 1), 8, output_stride=output_stride)
-    image = jax.ShapeDtypeStruct((1, 49, 65, 3), np.float32)
-    maps, _ = jax.eval_shape(
-        lambda x: encoder.init_with_output(jax.random.key(0), x, False), image
-    )
-    network = DptHead(5, *SIZES["small"], pyramid=True)
-    logits, variables = jax.eval_shape(
-        network.init_with_output, jax.random.key(1), maps
-    )
-    assert logits.shape == (1, 26, 34, 5)
-    project = variables["params"]["project_4"]["kernel"]
-    assert project.shape == (8 * 32, 384)
+    encoder = build_resnet("tiny", output_stride=output_stride)
+    shape, head = logits_shape(encoder, 49, 65)
+    assert shape == (1, 26, 34, 5)
+    assert "resample_1" not in head
+    assert head["project_4"]["kernel"].shape == (16 * 32, 24)
+    assert build_dpt(build_resnet("r101"), num_classes=5).features == 128
 
 
 def test_maps_of_one_size_are_resampled_first():
-    maps = tuple(np.ones((1, 5, 7, 3), np.float32) for _ in range(4))
-    variables = jax.eval_shape(head().init, jax.random.key(0), maps)
-    logits = jax.eval_shape(head().apply, variables, maps)
-    assert logits.shape == (1, 8 * 5, 8 * 7, 5)
+    shape, head = logits_shape(build_dinov2("tiny"), 70, 98)
+    assert shape == (1, 8 * 5, 8 * 7, 5)
+    assert head["resample_1"]["kernel"].shape == (4, 4, 8, 8)
+
+
+class OneMap(NamedTuple):
+    strides = (16,)
+
+
+def test_an_encoder_without_four_maps_is_refused():
+    with pytest.raises(ValueError, match="four feature maps, and this one"):
+        build_dpt(OneMap(), num_classes=5)
+
+
+def test_deeplabs_head_refuses_a_transformer():
+    with pytest.raises(ValueError, match="strides are 14, 14, 14, 14"):
+        build_deeplab(build_dinov2("small"), num_classes=5)
 
 
 def test_bfloat16_returns_float32_logits():

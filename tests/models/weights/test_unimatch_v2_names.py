@@ -5,17 +5,10 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
-from ipixmatch_jax.models.backbones.resnet import ResNet
+from ipixmatch_jax.models.backbones.resnet import build_resnet
 from ipixmatch_jax.models.heads import dpt
 from ipixmatch_jax.models.weights import files, layouts, unimatch_v2_names
 from tests import golden_v2
-
-
-class TrainedResNet(ResNet):
-    """A ResNet that is called as the transformers are."""
-
-    def __call__(self, images):
-        return super().__call__(images, False)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +62,7 @@ def test_transposed_convolutions_keep_torchs_order():
 
 
 def test_a_dinov3_network_takes_metas_names_after_the_prefix():
-    network = golden_v2.Network(
-        build_dinov3("small"), dpt.DptHead(5, *dpt.SIZES["small"])
-    )
+    network = golden_v2.with_dpt(build_dinov3("small"), 5)
     rng = np.random.default_rng(0)
     like = golden_v2.shapes(network, 32)
     tensors = {
@@ -89,10 +80,7 @@ def test_a_dinov3_network_takes_metas_names_after_the_prefix():
 
 
 def test_a_resnet_below_the_head_keeps_unimatchs_names():
-    network = golden_v2.Network(
-        TrainedResNet((1, 1, 1, 1), 8),
-        dpt.DptHead(5, *dpt.SIZES["tiny"], pyramid=True),
-    )
+    network = golden_v2.with_dpt(build_resnet("tiny"), 5)
     rng = np.random.default_rng(0)
     like = golden_v2.shapes(network, 33)
     variables = jax.tree.map(
