@@ -12,6 +12,13 @@ from ipixmatch_jax.models.heads.dpt import build_dpt
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import unimatch_v2_names
 
+# The suite compiles without LLVM's optimisations. That makes a gradient's
+# projections up to 1e-3 of its norm inexact (4e-6 with them), and the golden
+# gradients are held to 5e-5.
+jit_exact = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 3}
+)
+
 
 def network(size="small", num_classes=21, **settings):
     """UniMatch V2's network: DINOv2 with a DPT head."""

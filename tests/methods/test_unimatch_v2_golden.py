@@ -117,7 +117,7 @@ def stepped(expected, labelled_weak):
         values = jnp.stack([loss_x, loss_1, loss_2, loss_s, total])
         return total, (values, (x, *strong))
 
-    run = jax.jit(jax.grad(objective, has_aux=True))
+    run = golden_v2.jit_exact(jax.grad(objective, has_aux=True))
     return jax.device_get(run(golden_v2.variables()))
 
 
@@ -269,7 +269,7 @@ def test_fixmatch_of_v2(expected, labelled_weak):
         total = (loss_x + loss_u) / 2
         return total, (jnp.stack([loss_x, loss_u, total]), s)
 
-    run = jax.jit(jax.grad(objective, has_aux=True))
+    run = golden_v2.jit_exact(jax.grad(objective, has_aux=True))
     grads, (values, s) = jax.device_get(run(golden_v2.variables()))
     np.testing.assert_allclose(values, expected["fixmatch_losses"], rtol=4e-6)
     np.testing.assert_allclose(

@@ -96,7 +96,7 @@ def test_every_gradient(expected, params):
     up = np.random.default_rng(golden_v2.seed("v3_up"))
     up = up.standard_normal((2, 21, 384)).astype(np.float32)
 
-    @jax.jit
+    @golden_v2.jit_exact
     def gradient(params):
         def loss(params):
             blocks, _ = tokens(params, image)
