@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.configuration import fields, files
+from ipixmatch_jax.configuration.plugins import load_plugins
 
 # Data workers import this file again: everything heavy waits for main().
 CONFIG = flags.DEFINE_string(
@@ -24,11 +25,19 @@ WORKDIR = flags.DEFINE_string(
     "Folder for checkpoints, metrics and pictures; a run found there is "
     "resumed. By default runs/<config>_<argument>.",
 )
+_PLUGIN = flags.DEFINE_multi_string(
+    "plugin",
+    [],
+    "A module to import first, which registers methods, data sets or networks "
+    "of your own; may be given several times.",
+)
 _DEBUG = flags.DEFINE_bool(
     "debug", False, "Show the traceback of an error beside its sentence."
 )
 # What --config.FIELD=VALUE becomes before absl reads the command line.
-_FIELDS = flags.DEFINE_multi_string("config_field", [], "Internal.")
+_FIELDS = flags.DEFINE_multi_string(
+    "config_field", [], "FIELD=VALUE of the config."
+)
 
 _EPILOG = (
     "Every field of the config is a flag too, as in --config.seed=1 or "
@@ -44,9 +53,11 @@ def parse(
         "config",
         "workdir",
         "coordinator",
+        "coordinator_bind",
         "num_processes",
         "process_id",
         "heartbeat_seconds",
+        "plugin",
         "debug",
     ),
     required: tuple[str, ...] = ("config",),
@@ -71,6 +82,7 @@ def parse(
         sys.exit()
     try:
         left = flags.FLAGS(_rewrite_fields(argv))
+        load_plugins(_PLUGIN.value)
         changes = _changes()
     except (flags.Error, ValueError) as error:
         arguments.end_with(module, str(error).replace("\n", " "), 2)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-IGNORE = 255  # The label of pixels that count nowhere.
+from ipixmatch_jax.utils.labels import IGNORE as IGNORE
+
 # Pillow's mode of an image of so many channels. In "LA" and "RGBA" it would
 # multiply the colours by the last channel before it resizes; these are raw.
 MODES = {1: "L", 2: "La", 3: "RGB", 4: "RGBX"}

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-IGNORE = 255
+from ipixmatch_jax.utils.labels import IGNORE as IGNORE
+
 _BACKGROUND = ("background", "bg")
 
 

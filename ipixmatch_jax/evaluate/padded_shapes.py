@@ -1,5 +1,7 @@
 """Few padded shapes for images of many sizes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Shapes are merged below the limit too while the padding stays under this
@@ -46,11 +48,14 @@ def bucket_shapes(
     return sorted({tuple(g.max(0).tolist()) for g in groups if len(g)})
 
 
-def smallest_holding(shapes: list[tuple[int, int]], size) -> int:
+def smallest_holding(
+    shapes: Sequence[tuple[int, int]] | np.ndarray,
+    size: tuple[int, int] | np.ndarray,
+) -> int:
     """Position of the smallest shape that holds an image of that size."""
-    shapes = np.asarray(shapes)
-    holds = (shapes >= size).all(1)
-    area = np.where(holds, shapes.prod(1), np.iinfo(np.int64).max)
+    sides = np.asarray(shapes)
+    holds = (sides >= size).all(1)
+    area = np.where(holds, sides.prod(1), np.iinfo(np.int64).max)
     return int(np.argmin(area))
 
 
@@ -73,12 +78,15 @@ def grouped(
 
 
 def padded(
-    images: list, shape: tuple[int, int], count: int, channels: int = 3
+    images: Sequence[np.ndarray | None],
+    shape: tuple[int, int],
+    count: int,
+    channels: int = 3,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A batch of images of one padded shape.
 
     Args:
-      images: uint8 [h, w, C] each; what is no array leaves its slot empty.
+      images: uint8 [h, w, C] each; None leaves its slot empty.
       shape: height and width that hold them all.
       count: slots of the batch, at least as many as images.
       channels: C.
@@ -90,7 +98,7 @@ def padded(
     batch = np.zeros((count, *shape, channels), np.uint8)
     sizes = np.zeros((count, 2), np.int32)
     for slot, image in enumerate(images):
-        if isinstance(image, np.ndarray):
+        if image is not None:
             h, w = sizes[slot] = image.shape[:2]
             batch[slot, :h, :w] = image
     return batch, sizes

@@ -84,7 +84,7 @@ def test_the_check_and_the_run(work):
     assert results["class_names"] == list(photos.CLASSES)
     assert results["last"]["step"] == 40
     assert pixels(run / "pictures.png").shape[1] > 4 * 64
-    assert "| mine | last" in said(work, "train")
+    assert "| mean (mIoU)" in said(work, "train")
 
 
 def test_the_report_needs_no_network(work):

@@ -17,7 +17,7 @@ from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.resolve import resolve
 from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.predict import workdir as predict_run
-from ipixmatch_jax.suggest import images as suggest_looks
+from ipixmatch_jax.suggest import examination
 from ipixmatch_jax.training import loop
 
 SIZE = (40, 48)
@@ -163,12 +163,19 @@ def test_the_exported_file_takes_four_channels(images, workdir, tmp_path):
 
 
 def test_the_table_and_the_suggestions(images, workdir):
-    head = evaluate_command.evaluate_workdir(workdir, "best", None)
-    assert "| foreground | background | crack" in head.split("\n")[0]
+    table = evaluate_command.evaluate_workdir(workdir, "best", None)
+    rows = [line.split("|")[1].strip() for line in table.splitlines()[2:-1]]
+    assert rows == [
+        "mean (mIoU)",
+        "mean without background",
+        "background",
+        "crack",
+    ]
     run = restore.restore(workdir, "best")
     data = open_data(run.config)
-    plan = suggest_looks.make_plan(data.unlabelled)
-    (looks,) = suggest_looks.Looker(run).look(plan, list(plan.sizes))
+    plan = examination.make_plan(data.unlabelled)
+    examiner = examination.Examiner(run)
+    (looks,) = examiner.examine_images(plan, list(plan.sizes))
     assert not plan.bad and looks[0].image.shape == (*SIZE, 4)
     values = source.pixels(data.unlabelled[0].image)
     np.testing.assert_array_equal(looks[0].image, values)

@@ -60,6 +60,7 @@ def _arguments():
         default=inspect.THREADS,
         help="that read and decode (default: %(default)s)",
     )
+    arguments.add_plugin_option(parser)
     return parser.parse_known_args()
 
 
