@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ipixmatch_jax.models.backbones.vision_transformer import (
     VisionTransformer,
-    stages,
+    stage_patterns,
 )
 from ipixmatch_jax.models.base import Backbone
 from ipixmatch_jax.models.weights.load_vit import load_vit
@@ -80,7 +80,7 @@ def _entry(size: str, registers: bool = False) -> Backbone:
     return Backbone(
         build=functools.partial(build_dinov2, size, registers=registers),
         head="dpt",
-        stages=stages(SIZES[size].depth),
+        stages=stage_patterns(SIZES[size].depth),
         fields=("remat",),
         load_weights=load_vit,
         for_cpus=size == "tiny",

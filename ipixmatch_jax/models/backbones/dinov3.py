@@ -11,7 +11,7 @@ import functools
 from ipixmatch_jax.models.backbones.dinov2 import SIZES as _DINOV2
 from ipixmatch_jax.models.backbones.vision_transformer import (
     VisionTransformer,
-    stages,
+    stage_patterns,
 )
 from ipixmatch_jax.models.base import Backbone
 from ipixmatch_jax.models.weights.load_vit import load_vit
@@ -55,7 +55,7 @@ def _entry(size: str) -> Backbone:
     return Backbone(
         build=functools.partial(build_dinov3, size),
         head="dpt",
-        stages=stages(SIZES[size].depth),
+        stages=stage_patterns(SIZES[size].depth),
         fields=("remat",),
         load_weights=load_vit,
         for_cpus=size == "tiny",

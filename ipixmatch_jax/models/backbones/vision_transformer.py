@@ -18,7 +18,7 @@ from ipixmatch_jax.models.layers.transformer_block import (
 _token = nn.initializers.normal(1e-6)
 
 
-def stages(depth: int) -> dict[str, str]:
+def stage_patterns(depth: int) -> dict[str, str]:
     """Parts of a transformer in order, each with a pattern of its params."""
     embedding = r"(patch_embed/|cls_token|mask_token|register_tokens|pos_embed)"
     blocks = {f"block_{i}": rf"block_{i}/" for i in range(depth)}

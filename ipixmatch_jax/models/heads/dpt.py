@@ -93,13 +93,13 @@ class DptHead(nn.Module):
             if not self.pyramid:
                 x = self._resample(x, level)
             maps.append(self._conv(self.features, f"level_{level}", False)(x))
-        x = None
+        fused = None
         for level in (4, 3, 2, 1):
             finer = maps[level - 2].shape[1:3] if level > 1 else None
-            x = Fusion(self.dtype, name=f"fuse_{level}")(
-                x, maps[level - 1], finer
+            fused = Fusion(self.dtype, name=f"fuse_{level}")(
+                fused, maps[level - 1], finer
             )
-        x = nn.relu(self._conv(self.features, "output")(x))
+        x = nn.relu(self._conv(self.features, "output")(fused))
         x = _pointwise(x, self.num_classes, self.dtype, "classifier")
         return x.astype(jnp.float32)
 
@@ -232,7 +232,7 @@ def build_dpt(
         )
     pyramid = len(set(strides)) > 1
     known = _RESNETS if pyramid else _TRANSFORMERS
-    size = known.get(getattr(encoder, "width", None), "base")
+    size = known.get(getattr(encoder, "width", 0), "base")
     return DptHead(num_classes, *SIZES[size], pyramid=pyramid, dtype=dtype)
 
 

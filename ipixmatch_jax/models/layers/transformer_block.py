@@ -60,10 +60,10 @@ class TransformerBlock(nn.Module):
         y = layer_norm(self.epsilon, "norm2")(x)
         d = x.shape[-1]
         if self.gated:
-            mlp = GatedFeedForward(gated_hidden(d), self.dtype, name="mlp")
+            y = GatedFeedForward(gated_hidden(d), self.dtype, name="mlp")(y)
         else:
-            mlp = FeedForward(4 * d, self.dtype, name="mlp")
-        return x + LayerScale(self.initial_scale, name="scale2")(mlp(y))
+            y = FeedForward(4 * d, self.dtype, name="mlp")(y)
+        return x + LayerScale(self.initial_scale, name="scale2")(y)
 
 
 def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:

@@ -96,7 +96,9 @@ def from_hugging_face(
 ) -> dict[str, np.ndarray]:
     """Hugging Face's names as Meta's: queries, keys and values are joined."""
     for whole, parts in _JOINED.items():
-        tensors = renaming.fuse(tensors, _HUGGING_FACE.block, whole, parts)
+        tensors = renaming.fuse_parts(
+            tensors, _HUGGING_FACE.block, whole, parts
+        )
     return renaming.to_meta(tensors, _HUGGING_FACE)
 
 
@@ -106,7 +108,9 @@ def to_hugging_face(
     """Meta's names as in facebook/dinov2-*: three matrices for one."""
     tensors = renaming.from_meta(tensors, _HUGGING_FACE)
     for whole, parts in _JOINED.items():
-        tensors = renaming.split(tensors, _HUGGING_FACE.block, whole, parts)
+        tensors = renaming.split_whole(
+            tensors, _HUGGING_FACE.block, whole, parts
+        )
     return tensors
 
 

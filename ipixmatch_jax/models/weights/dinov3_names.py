@@ -79,7 +79,9 @@ def from_hugging_face(
 ) -> dict[str, np.ndarray]:
     """Hugging Face's names as the common ones."""
     block = _HUGGING_FACE.block
-    fused = renaming.fuse(tensors, block, "attention.qkv", _QUERY_KEY_VALUE)
+    fused = renaming.fuse_parts(
+        tensors, block, "attention.qkv", _QUERY_KEY_VALUE
+    )
     fused = renaming.to_meta(fused, _HUGGING_FACE)
     if np.ndim(fused.get("mask_token")) == 3:
         fused["mask_token"] = fused["mask_token"][0]
@@ -93,7 +95,7 @@ def to_hugging_face(
     named = renaming.from_meta(tensors, _HUGGING_FACE)
     named["embeddings.mask_token"] = named["embeddings.mask_token"][None]
     block = _HUGGING_FACE.block
-    return renaming.split(named, block, "attention.qkv", _QUERY_KEY_VALUE)
+    return renaming.split_whole(named, block, "attention.qkv", _QUERY_KEY_VALUE)
 
 
 def from_timm(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

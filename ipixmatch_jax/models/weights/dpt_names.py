@@ -1,6 +1,5 @@
 """Params of the DPT head under UniMatch V2's names."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from flax import traverse_util
@@ -33,7 +32,7 @@ def _module(path):
         return _OUTPUT + "2", layouts.POINTWISE
     if path[0] == "output":
         return _OUTPUT + "0", layouts.CONV
-    kind, level = re.fullmatch(r"(\w+)_(\d)", path[0]).groups()
+    kind, _, level = path[0].rpartition("_")
     if kind == "project":
         return f"projects.{int(level) - 1}", layouts.POINTWISE
     if kind == "resample":

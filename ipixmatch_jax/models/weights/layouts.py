@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 from flax import traverse_util
 
-from ipixmatch_jax.models.weights.torch_names import check, shortened
+from ipixmatch_jax.models.weights.torch_names import check_tensors, shortened
 
 # How torch orders the axes of our [in, out] and [k, k, in, out] kernels.
 SAME = "same"  # vectors and tokens
@@ -84,7 +84,9 @@ def from_torch(tensor: np.ndarray, layout: str) -> np.ndarray:
     return np.array(leaf, order="C")
 
 
-def to_tensors(tree: Mapping, leaves: Iterable[Leaf]) -> dict[str, np.ndarray]:
+def tensors_of_tree(
+    tree: Mapping, leaves: Iterable[Leaf]
+) -> dict[str, np.ndarray]:
     """The tensors of a tree by name, for the leaves listed."""
     flat = traverse_util.flatten_dict(dict(tree))
     return {
@@ -92,7 +94,7 @@ def to_tensors(tree: Mapping, leaves: Iterable[Leaf]) -> dict[str, np.ndarray]:
     }
 
 
-def fill(
+def fill_tree(
     tree: Mapping,
     leaves: Iterable[Leaf],
     tensors: Mapping[str, np.ndarray],
@@ -114,7 +116,7 @@ def fill(
         are not of floats.
     """
     leaves = list(leaves)
-    check(leaves, tensors, source)
+    check_tensors(leaves, tensors, source)
     return replace_leaves(tree, leaves, tensors, source)
 
 
@@ -124,7 +126,7 @@ def replace_leaves(
     tensors: Mapping[str, np.ndarray],
     source: str,
 ) -> dict:
-    """`fill` for leaves whose tensors are known to be there and to fit."""
+    """`fill_tree` for leaves whose tensors are known to be there and to fit."""
     _check_floats(tensors, source)
     flat = traverse_util.flatten_dict(dict(tree))
     for leaf in leaves:

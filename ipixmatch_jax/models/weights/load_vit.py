@@ -34,7 +34,7 @@ def load_vit(
     them to users who accepted it.
 
     Args:
-      source: a path or a name of the hub, see load.find. An encoder's file
+      source: a path or a name of the hub, see load.find_file. An encoder's file
         (Meta's, Hugging Face's or timm's) fills the backbone; a UniMatch V2
         checkpoint fills the whole network. Weights of three channels fit
         images of another number too, see input_channels.py.
@@ -44,7 +44,8 @@ def load_vit(
         may be absent: those stay as they are in `variables`.
       whole: an encoder alone is not enough, nor are three channels where the
         network has others.
-      network: which network of a training checkpoint, see load.read.
+      network: which network of a training checkpoint, see
+        load.read_reference_tensors.
 
     Returns:
       new variables; what was read is float32 NumPy.
@@ -54,7 +55,7 @@ def load_vit(
       ValueError: the file is damaged, wants to run code, or does not fit:
         lists missing, extra and misshapen tensors.
     """
-    tensors, taken = files.read(load.find(source), network)
+    tensors, taken = files.read_tensors(load.find_file(source), network)
     if taken:
         _LOGGER.info("%s: a checkpoint, of which %s is taken", source, taken)
     source = str(source)
@@ -65,7 +66,7 @@ def load_vit(
     if not whole:
         tensors = _fitted(tensors, wanted, source)
     hint = _hint(tensors, wanted)
-    present = load.select(wanted, tensors, source, allow_missing, hint)
+    present = load.select_entries(wanted, tensors, source, allow_missing, hint)
     return layouts.replace_leaves(variables, present, tensors, source)
 
 
@@ -78,7 +79,7 @@ def _fitted(tensors, wanted, source):
     if channels == 3:
         return tensors
     _LOGGER.info("%s is of RGB images: fitted to %d channels", source, channels)
-    adapted = input_channels.adapted(kernel, channels)
+    adapted = input_channels.adapt_kernel(kernel, channels)
     return {**tensors, _PATCHES: adapted}
 
 

@@ -38,7 +38,7 @@ def from_meta(tensors: Mapping, names: Names) -> dict:
     )
 
 
-def fuse(
+def fuse_parts(
     tensors: Mapping[str, np.ndarray], block: str, target: str, parts: tuple
 ) -> dict[str, np.ndarray]:
     """Tensors whose parts in each block are joined along the first axis.
@@ -66,10 +66,10 @@ def fuse(
     return joined
 
 
-def split(
+def split_whole(
     tensors: Mapping[str, np.ndarray], block: str, whole: str, parts: tuple
 ) -> dict[str, np.ndarray]:
-    """The reverse of `fuse`: equal parts along the first axis."""
+    """The reverse of `fuse_parts`: equal parts along the first axis."""
     result = dict(tensors)
     for number in block_numbers(tensors, block):
         begin = block.format(number)

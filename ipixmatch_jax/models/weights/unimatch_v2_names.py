@@ -66,7 +66,7 @@ def to_v2_names(variables: Mapping) -> dict[str, np.ndarray]:
       arrays by name, such as "backbone.blocks.0.attn.qkv.weight" and
       "head.scratch.output_conv.2.weight".
     """
-    tensors = layouts.to_tensors(variables, network_leaves(variables))
+    tensors = layouts.tensors_of_tree(variables, network_leaves(variables))
     if not _is_dinov3(variables):
         return tensors
     encoder = {
@@ -97,7 +97,9 @@ def from_v2_names(
       ValueError: lists missing, extra and misshapen tensors.
     """
     tensors = translate(tensors, variables, source)
-    return layouts.fill(variables, network_leaves(variables), tensors, source)
+    return layouts.fill_tree(
+        variables, network_leaves(variables), tensors, source
+    )
 
 
 def translate(

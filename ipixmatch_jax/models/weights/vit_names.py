@@ -61,7 +61,7 @@ def encoder_leaves(params: Mapping) -> Iterator[Leaf]:
 
 def encoder_tensors(params: Mapping) -> dict[str, np.ndarray]:
     """A vision transformer's params by Meta's names (see the module)."""
-    return layouts.to_tensors(params, encoder_leaves(params))
+    return layouts.tensors_of_tree(params, encoder_leaves(params))
 
 
 def fill_encoder(
@@ -83,7 +83,7 @@ def fill_encoder(
     """
     names = dinov3_names if is_dinov3(params) else dinov2_names
     translated = names.translate(tensors, source)
-    return layouts.fill(params, encoder_leaves(params), translated, source)
+    return layouts.fill_tree(params, encoder_leaves(params), translated, source)
 
 
 def _name(path, dinov3):

@@ -30,7 +30,7 @@ def filled(like):
 
 
 def written(tmp_path, tensors, name="weights.safetensors"):
-    files.write(tmp_path / name, tensors)
+    files.write_tensors(tmp_path / name, tensors)
     return tmp_path / name
 
 

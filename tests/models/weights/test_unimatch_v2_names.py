@@ -70,7 +70,7 @@ def test_a_dinov3_network_takes_metas_names_after_the_prefix():
         for leaf in unimatch_v2_names.network_leaves(like)
     }
     leaves = unimatch_v2_names.network_leaves(like)
-    variables = layouts.fill(like, leaves, tensors, "the test")
+    variables = layouts.fill_tree(like, leaves, tensors, "the test")
     theirs = unimatch_v2_names.to_v2_names(variables)
     assert "backbone.blocks.0.attn.qkv.bias_mask" in theirs
     back = unimatch_v2_names.from_v2_names(theirs, like)
@@ -121,7 +121,7 @@ def test_a_checkpoint_of_v2s_training(tmp_path, name):
     }
     path = tmp_path / "best.pth"
     torch.save({**saved, "epoch": 3, "previous_best": 79.03}, path)
-    tensors, taken = files.read(path, name)
+    tensors, taken = files.read_tensors(path, name)
     assert taken == (name or "model_ema")
     variables = unimatch_v2_names.from_v2_names(
         tensors, golden_v2.variables(), str(path)
