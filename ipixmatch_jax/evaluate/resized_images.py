@@ -38,9 +38,10 @@ def resized_logits(
     Returns:
       float32 [B, H, W, K], 0 outside the true sizes.
     """
-    here = images.shape[1:3]
+    _, height, width, _ = images.shape
+    here = height, width
     if sizes is None:
-        if tuple(size) == tuple(here):
+        if size == here:
             return forward(images)
         logits = forward(resize_align_corners(images, size))
         return resize_align_corners(logits, here)

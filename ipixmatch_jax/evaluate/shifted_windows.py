@@ -46,7 +46,10 @@ def summed_probabilities(
     """
     batch, height, width, channels = images.shape
     sides = min(height, window), min(width, window)
-    size = tuple(nearest_multiple(side, multiple) for side in sides)
+    size = (
+        nearest_multiple(sides[0], multiple),
+        nearest_multiple(sides[1], multiple),
+    )
     starts = [
         (row, column)
         for row in shifted_starts(height, window)

@@ -1,5 +1,7 @@
 """The vision transformer of DINOv2 and DINOv3, as an encoder with four taps."""
 
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -62,7 +64,7 @@ class VisionTransformer(nn.Module):
     key_bias: bool = True
     epsilon: float = 1e-6
     initial_scale: float = 1.0
-    attention: str | None = None
+    attention: Literal["xla", "cudnn"] | None = None
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
 

@@ -1,5 +1,7 @@
 """Multi-head self-attention."""
 
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -25,7 +27,7 @@ class SelfAttention(nn.Module):
 
     heads: int
     key_bias: bool = True
-    implementation: str | None = None
+    implementation: Literal["xla", "cudnn"] | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact

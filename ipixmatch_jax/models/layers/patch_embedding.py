@@ -30,8 +30,8 @@ class PatchEmbedding(nn.Module):
         Raises:
           ValueError: H or W is not a multiple of the patch.
         """
-        check_sides(images.shape[1:3], self.patch)
         b, height, width, channels = images.shape
+        check_sides((height, width), self.patch)
         h, w = height // self.patch, width // self.patch
         x = images.astype(self.dtype)
         x = x.reshape(b, h, self.patch, w, self.patch, channels)

@@ -31,7 +31,8 @@ def rotary_tables(
     periods = BASE ** (4 * np.arange(head_dim // 4) / head_dim)
     angles = 2 * np.pi * coordinates.reshape(-1, 2, 1) / periods
     angles = np.tile(angles.reshape(-1, head_dim // 2), 2)
-    return np.float32(np.cos(angles)), np.float32(np.sin(angles))
+    cos, sin = np.cos(angles), np.sin(angles)
+    return cos.astype(np.float32), sin.astype(np.float32)
 
 
 def rotate_patches(

@@ -1,5 +1,7 @@
 """The pre-norm block of DINOv2's and DINOv3's vision transformers."""
 
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -38,7 +40,7 @@ class TransformerBlock(nn.Module):
     key_bias: bool = True
     epsilon: float = 1e-6
     initial_scale: float = 1.0
-    attention: str | None = None
+    attention: Literal["xla", "cudnn"] | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact

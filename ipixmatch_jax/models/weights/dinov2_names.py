@@ -95,10 +95,9 @@ def from_hugging_face(
     tensors: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Hugging Face's names as Meta's: queries, keys and values are joined."""
+    block = _HUGGING_FACE.block
     for whole, parts in _JOINED.items():
-        tensors = renaming.fuse_parts(
-            tensors, _HUGGING_FACE.block, whole, parts
-        )
+        tensors = renaming.fuse_parts(tensors, block, whole, parts)
     return renaming.to_meta(tensors, _HUGGING_FACE)
 
 
@@ -107,10 +106,9 @@ def to_hugging_face(
 ) -> dict[str, np.ndarray]:
     """Meta's names as in facebook/dinov2-*: three matrices for one."""
     tensors = renaming.from_meta(tensors, _HUGGING_FACE)
+    block = _HUGGING_FACE.block
     for whole, parts in _JOINED.items():
-        tensors = renaming.split_whole(
-            tensors, _HUGGING_FACE.block, whole, parts
-        )
+        tensors = renaming.split_whole(tensors, block, whole, parts)
     return tensors
 
 

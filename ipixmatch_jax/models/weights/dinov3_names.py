@@ -83,8 +83,9 @@ def from_hugging_face(
         tensors, block, "attention.qkv", _QUERY_KEY_VALUE
     )
     fused = renaming.to_meta(fused, _HUGGING_FACE)
-    if np.ndim(fused.get("mask_token")) == 3:
-        fused["mask_token"] = fused["mask_token"][0]
+    mask = fused.get("mask_token")
+    if mask is not None and mask.ndim == 3:
+        fused["mask_token"] = mask[0]
     return fused
 
 

@@ -7,7 +7,11 @@ import ml_dtypes
 import numpy as np
 from flax import traverse_util
 
-from ipixmatch_jax.models.weights.torch_names import check_tensors, shortened
+from ipixmatch_jax.models.weights.torch_names import (
+    Entry,
+    check_tensors,
+    shortened,
+)
 
 # How torch orders the axes of our [in, out] and [k, k, in, out] kernels.
 SAME = "same"  # vectors and tokens
@@ -36,6 +40,11 @@ class Leaf(NamedTuple):
     name: str
     shape: tuple[int, ...]
     layout: str
+
+    @property
+    def entry(self) -> Entry:
+        """The leaf without its layout."""
+        return Entry(self.path, self.name, self.shape)
 
 
 def torch_shape(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
@@ -70,17 +79,15 @@ def to_torch(array: np.ndarray, layout: str) -> np.ndarray:
 
 def from_torch(tensor: np.ndarray, layout: str) -> np.ndarray:
     """A tensor as a float32 leaf of our tree, contiguous."""
-    tensor = np.asarray(tensor, np.float32)
+    leaf: np.ndarray = np.asarray(tensor, np.float32)
     if layout in _PATCHES:
-        leaf = tensor.transpose(2, 3, 1, 0).reshape(-1, tensor.shape[0])
+        leaf = leaf.transpose(2, 3, 1, 0).reshape(-1, leaf.shape[0])
     elif layout == CONV:
-        leaf = tensor.transpose(2, 3, 1, 0)
+        leaf = leaf.transpose(2, 3, 1, 0)
     elif layout == TRANSPOSED:
-        leaf = tensor.transpose(2, 3, 0, 1)
+        leaf = leaf.transpose(2, 3, 0, 1)
     elif layout in (LINEAR, POINTWISE):
-        leaf = tensor.reshape(tensor.shape[:2]).T
-    else:
-        leaf = tensor
+        leaf = leaf.reshape(leaf.shape[:2]).T
     return np.array(leaf, order="C")
 
 
@@ -116,7 +123,7 @@ def fill_tree(
         are not of floats.
     """
     leaves = list(leaves)
-    check_tensors(leaves, tensors, source)
+    check_tensors([leaf.entry for leaf in leaves], tensors, source)
     return replace_leaves(tree, leaves, tensors, source)
 
 

@@ -66,8 +66,11 @@ def load_vit(
     if not whole:
         tensors = _fitted(tensors, wanted, source)
     hint = _hint(tensors, wanted)
-    present = load.select_entries(wanted, tensors, source, allow_missing, hint)
-    return layouts.replace_leaves(variables, present, tensors, source)
+    entries = [leaf.entry for leaf in wanted]
+    present = load.select_entries(entries, tensors, source, allow_missing, hint)
+    names = {entry.name for entry in present}
+    leaves = [leaf for leaf in wanted if leaf.name in names]
+    return layouts.replace_leaves(variables, leaves, tensors, source)
 
 
 def _fitted(tensors, wanted, source):

@@ -97,9 +97,8 @@ def from_v2_names(
       ValueError: lists missing, extra and misshapen tensors.
     """
     tensors = translate(tensors, variables, source)
-    return layouts.fill_tree(
-        variables, network_leaves(variables), tensors, source
-    )
+    leaves = network_leaves(variables)
+    return layouts.fill_tree(variables, leaves, tensors, source)
 
 
 def translate(
@@ -118,7 +117,8 @@ def translate(
     Raises:
       ValueError: the encoder is of the other DINO.
     """
-    encoder, head = {}, {}
+    encoder: dict[str, np.ndarray] = {}
+    head: dict[str, np.ndarray] = {}
     for name, value in tensors.items():
         name = name.removeprefix("module.")
         if name.endswith(torch_names.COUNTER):
