@@ -241,7 +241,7 @@ def test_the_update_of_adamw(expected, updated):
 @pytest.mark.parametrize("iteration", [0, 100])
 def test_the_teacher_follows(expected, updated, iteration):
     decay = ema.decay_at(jnp.int32(iteration), 0.996, rampup=True)
-    new = jax.jit(ema.update)(teacher(), updated, decay)
+    new = jax.jit(ema.update_average)(teacher(), updated, decay)
     names = expected["names"].tolist()
     before, after = by_name(teacher()), by_name(jax.device_get(new))
     moved = {name: after[name] - before[name] for name in names}
