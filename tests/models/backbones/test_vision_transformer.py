@@ -1,16 +1,20 @@
 """Shallow vision transformers: variants, precision, memory, devices."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import traverse_util
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from ipixmatch_jax.models.backbones import dinov2, dinov3
 from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
 from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
+from tests import golden_v2
 from tests.models.backbones.shallow import VARIANTS, images, params, shallow
 
 
@@ -159,3 +163,32 @@ def test_what_an_encoder_states():
 def test_an_unknown_size_is_refused(build, known):
     with pytest.raises(ValueError, match=f"'huge'; choose one of: {known}"):
         build("huge")
+
+
+@pytest.mark.parametrize("name", ["dinov2tiny", "dinov2s_reg", "dinov3tiny"])
+def test_an_entrys_stages_hold_every_parameter_once(name):
+    entry = (dinov2.BACKBONES | dinov3.BACKBONES)[name]
+    encoder = entry.build(dtype=jnp.float32, remat=False)
+    side = 2 * encoder.side_multiple
+    shapes = golden_v2.shapes(encoder, side)["params"]
+    for path in traverse_util.flatten_dict(shapes, sep="/"):
+        found = [s for s, p in entry.stages.items() if re.match(p, path)]
+        assert len(found) == 1, path
+    names = list(entry.stages)
+    assert (names[0], names[-1]) == ("embedding", "norm")
+
+
+def test_the_names_in_a_config():
+    assert list(dinov2.BACKBONES) == [
+        *("dinov2s", "dinov2b", "dinov2l", "dinov2g"),
+        *("dinov2s_reg", "dinov2b_reg", "dinov2l_reg", "dinov2g_reg"),
+        "dinov2tiny",
+    ]
+    widths = {n: b.build().width for n, b in dinov3.BACKBONES.items()}
+    assert widths == {
+        "dinov3s": 384,
+        "dinov3b": 768,
+        "dinov3l": 1024,
+        "dinov3tiny": 48,
+    }
+    assert dinov2.BACKBONES["dinov2g_reg"].build().registers == 4
