@@ -67,6 +67,16 @@ DATA = (
         choices=(1, 2, 3, 4),
     ),
     Field(
+        "data.range",
+        "",
+        "folder and tfds: the values that become black and white in images of "
+        "more than 8 bits: dtype, the range of their type; percentile, "
+        "measured; or LOW,HIGH, which is what a run keeps; empty: measured "
+        "where there are such images.",
+        left_open="",
+        compiled=False,
+    ),
+    Field(
         "data.normalisation",
         "imagenet",
         "imagenet: the mean and deviation of ImageNet's three channels; data: "

@@ -124,8 +124,8 @@ def predict(
 
     Returns:
       class ids int32 [B, H, W] and their softmax probabilities float32
-      [B, H, W], with a window the mean of its places; without meaning
-      outside the true sizes.
+      [B, H, W]; with a window, those of the mean over the windows. Values
+      outside the true sizes mean nothing.
     """
     images = normalised(network, images)
     scores = class_scores(network, variables, images, sizes, window)
@@ -146,7 +146,7 @@ def make_evaluator(
     batch_size: int,
     mesh: Mesh | None = None,
 ) -> Callable:
-    """Builds an evaluator, to be kept: it compiles once per shape, not more.
+    """Builds an evaluator. Keep it, because it compiles once per shape.
 
     Args:
       network: a Segmenter.
@@ -159,12 +159,12 @@ def make_evaluator(
 
     Returns:
       evaluate(variables, source, *, on_batch=None, should_stop=None), which
-      scores every image of a Source (with masks) once. `variables` maps
-      names, such as "student" and "teacher", to params and batch_stats, all
-      scored in one pass over the data; `on_batch(done, total)` is called
-      with numbers of images; `should_stop()` is asked between batches (every
-      process must get the same answer). It returns int64 confusion matrices
-      [K, K] by name, or None if stopped.
+      scores every image of a Source once; each needs a mask. `variables`
+      maps names, such as "student" and "teacher", to params and batch_stats,
+      and one pass over the data scores them all. `on_batch(done, total)` is
+      called with numbers of images. `should_stop()` is called between
+      batches and must return the same in every process. The result is an
+      int64 confusion matrix [K, K] by name, or None if it was stopped.
 
     Raises:
       ValueError: on an unknown mode, or if the devices cannot share a batch.
@@ -214,15 +214,14 @@ def _evaluate(
     plans = _plan(source, crop, batch_size)
     if should_stop is not None:
         plans = itertools.takewhile(lambda _: not should_stop(), plans)
+    read = functools.partial(_read_labelled, source, crop)
+    process = jax.process_index(), jax.process_count()
+    batches = run_batches(
+        plans, read, run, channels=network.channels, process=process
+    )
     totals: dict[str, Any] = dict.fromkeys(variables, 0)
     done = 0
-    for batch, counts in run_batches(
-        plans,
-        lambda index: _read_labelled(source, index, crop),
-        run,
-        channels=network.channels,
-        process=(jax.process_index(), jax.process_count()),
-    ):
+    for batch, counts in batches:
         for name, count in counts.items():
             totals[name] = totals[name] + np.asarray(count, np.int64)
         done += len(batch.plan.indices)
@@ -257,7 +256,7 @@ def _plan(
     return plan_batches(sizes, lambda shape, count: batch_size)
 
 
-def _read_labelled(source: Source, index: int, crop: int | None) -> Item:
+def _read_labelled(source: Source, crop: int | None, index: int) -> Item:
     item = read_item(source, index, crop)
     if item.labels is None:
         raise ValueError(

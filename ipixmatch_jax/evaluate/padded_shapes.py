@@ -1,22 +1,22 @@
-"""Few padded shapes for images of many sizes."""
+"""A few padded shapes for images of many sizes, so that few compile."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# Shapes are merged below the limit too while the padding stays under this
-# share of the images' area: a compilation costs more than that.
+# Shapes are also merged below the limit while the padding stays under this
+# share of the area of the images, which costs less than a compilation.
 _SLACK = 0.05
-# Sizes are rounded up together until there are at most so many of them.
+# Sizes are rounded up until there are at most this many different ones.
 _MOST_SIZES = 256
 
 
 def bucket_shapes(
     sizes: list[tuple[int, int]], limit: int = 8
 ) -> list[tuple[int, int]]:
-    """Few padded shapes that together hold images of all sizes.
+    """A few padded shapes that together hold images of all sizes.
 
-    The two shapes whose union pads least are merged, again and again.
+    Merges, again and again, the two shapes whose union adds least padding.
 
     Args:
       sizes: height and width of each image, in pixels.
@@ -42,7 +42,7 @@ def bucket_shapes(
         counts[first] += counts[second]
         shapes = np.delete(shapes, second, axis=0)
         counts = np.delete(counts, second)
-    # Rounded shapes shrink to what they hold.
+    # Rounded shapes shrink to the images that they hold.
     fitting = [smallest_holding(shapes, size) for size in exact]
     groups = [exact[np.equal(fitting, i)] for i in range(len(shapes))]
     return sorted({tuple(g.max(0).tolist()) for g in groups if len(g)})
@@ -62,10 +62,10 @@ def smallest_holding(
 def grouped(
     shapes: list[tuple[int, int]], sizes: dict[int, tuple[int, int]]
 ) -> list[tuple[tuple[int, int], list[int]]]:
-    """Which images go into which padded shape: the smallest that holds them.
+    """Puts each image into the smallest padded shape that holds it.
 
     Args:
-      shapes: of `bucket_shapes`.
+      shapes: see `bucket_shapes`.
       sizes: height and width of images by their positions.
 
     Returns:

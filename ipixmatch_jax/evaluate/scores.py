@@ -9,9 +9,9 @@ from ipixmatch_jax.evaluate import metrics
 
 
 def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict:
-    """mIoU and per-class IoU in percent, as JSON holds them.
+    """mIoU and IoU per class in percent, as values for JSON.
 
-    Where a class is the background, `foreground_miou` too; see
+    With a background there is also `foreground_miou`; see
     metrics.foreground_iou.
     """
     iou = metrics.iou(confusion).tolist()
@@ -21,15 +21,15 @@ def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict:
 
 
 def score(evaluate, data: DataSet, networks: dict, step: int) -> dict:
-    """Scores on val, and on test where there is one, of the better network.
+    """Scores of the better network on val, and on test if there is one.
 
-    Which network is better is decided on val alone.
+    The better network is the one with the higher mIoU on val.
 
     Args:
       evaluate: from make_evaluator.
       data: the sets to score on.
       networks: variables by name.
-      step: steps done, to be noted.
+      step: steps done, which the result holds.
     """
     on_val = evaluate(networks, data.val)
     name = max(on_val, key=lambda key: metrics.mean_iou(on_val[key]))

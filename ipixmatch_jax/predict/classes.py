@@ -11,7 +11,7 @@ from ipixmatch_jax.experiment.class_list import (
     check_same_classes,
     read_classes,
 )
-from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.restore import reopen_data
 
 
 class Classes(NamedTuple):
@@ -45,7 +45,7 @@ def find_classes(config: FrozenConfigDict, workdir: pathlib.Path) -> Classes:
     """
     recorded = read_classes(workdir)
     try:
-        data = open_data(config)
+        data = reopen_data(config)
     except (ValueError, FileNotFoundError) as error:
         if recorded is not None:
             return Classes(recorded.names, recorded.palette)

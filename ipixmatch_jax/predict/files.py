@@ -10,6 +10,7 @@ For an image `a/b.jpg` in the folder that was named:
 """
 
 import json
+import logging
 import os
 import pathlib
 from typing import NamedTuple
@@ -17,11 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ipixmatch_jax.data.files.image_mask_pairs import ENDINGS
+from ipixmatch_jax.data.files import walk
+from ipixmatch_jax.data.files.walk import ENDINGS
 from ipixmatch_jax.predict.predictor import Prediction
 from ipixmatch_jax.utils import atomic, captions, pictures
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.file_names import printable
 
+_LOGGER = logging.getLogger(__name__)
 KINDS = ("predictions", "overlays", "confidence")
 SETTINGS = "predictions.json"
 LEGEND = "legend.png"
@@ -80,20 +84,10 @@ def find_images(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
 
 def _walk(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]:
     ours = {os.path.realpath(out / kind) for kind in KINDS}
-    # The given folder itself is searched, whatever it is.
-    found, seen = [], ours - {os.path.realpath(folder)}
-    # Links are followed, but each folder is visited once.
-    for path, below, names in os.walk(folder, followlinks=True):
-        below.sort()
-        if os.path.realpath(path) in seen:
-            below.clear()
-            continue
-        seen.add(os.path.realpath(path))
-        for name in sorted(names):
-            ending = os.path.splitext(name)[1].lower()
-            if ending in ENDINGS and not name.startswith("."):
-                found.append(pathlib.Path(path, name))
-    return found
+    walked = walk.walk_images(folder, exclude=ours)
+    for note in walked.notes(str(folder)):
+        _LOGGER.warning("%s", printable(note))
+    return [pathlib.Path(folder, name) for name in walked.images]
 
 
 def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
@@ -196,7 +190,7 @@ def write_legend(out: pathlib.Path, class_names, palette) -> None:
     """
     entries = list(zip(class_names, palette, strict=True))
     legend = captions.draw_legend(entries, _LEGEND_WIDTH)
-    with atomic.replacing(out / LEGEND) as partial:
+    with atomic.replace_file(out / LEGEND) as partial:
         Image.fromarray(legend).save(partial, format="PNG")
 
 

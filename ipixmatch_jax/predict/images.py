@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.data.source import pixels
 from ipixmatch_jax.evaluate.image_batches import Size
 
@@ -22,13 +23,16 @@ def is_one_image(images: object) -> bool:
     return getattr(images, "ndim", None) in (2, 3)
 
 
-def read_image(image: ImageLike, channels: int) -> np.ndarray:
+def read_image(
+    image: ImageLike, channels: int, value_range: Range | None = None
+) -> np.ndarray:
     """An image as pixels.
 
     Args:
       image: a path; an open image of Pillow, whose EXIF orientation is
         applied; or an array uint8 [H, W, C], with one channel also [H, W].
       channels: C, those of the network.
+      value_range: of files of more than 8 bits, see decode.read_image.
 
     Returns:
       uint8 [H, W, C].
@@ -38,10 +42,12 @@ def read_image(image: ImageLike, channels: int) -> np.ndarray:
       ValueError: the array is not such an image.
     """
     if isinstance(image, str | os.PathLike):
-        read = decode.read_image(os.fspath(image), channels=channels)
+        read = decode.read_image(
+            os.fspath(image), channels=channels, value_range=value_range
+        )
         return pixels(read)
     if isinstance(image, Image.Image):
-        return _read_open_image(image, channels)
+        return _read_open_image(image, channels, value_range)
     array = np.asarray(image)
     if array.ndim == 2:
         array = array[..., None]
@@ -66,7 +72,9 @@ def read_size(image: ImageLike, channels: int) -> Size:
     return height, width
 
 
-def _read_open_image(image: Image.Image, channels: int) -> np.ndarray:
+def _read_open_image(
+    image: Image.Image, channels: int, value_range: Range | None
+) -> np.ndarray:
     """Decides as the reader of files does: through the bytes of a PNG."""
     if image.mode not in _PNG_MODES:
         exif = image.getexif()
@@ -76,5 +84,5 @@ def _read_open_image(image: Image.Image, channels: int) -> np.ndarray:
     data = io.BytesIO()
     image.save(data, format="PNG", exif=exif, compress_level=0)
     name = getattr(image, "filename", "") or "The image"
-    read = decode.read_image(str(name), data.getvalue(), channels)
+    read = decode.read_image(str(name), data.getvalue(), channels, value_range)
     return pixels(read)

@@ -8,6 +8,7 @@ import numpy as np
 from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.configuration.saved import load_config
+from ipixmatch_jax.data import value_range
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.image_batches import Item, return_errors
 from ipixmatch_jax.experiment import restore
@@ -55,6 +56,10 @@ class Model:
         self.variables: dict[str, Any] = run.variables[network_name]
         self.classes = classes
         self._mesh = run.mesh
+        # Runs from before that field take the range of each file's type.
+        self._value_range = value_range.parse_range(
+            run.config.data.get("range", "")
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -126,7 +131,7 @@ class Model:
         Returns:
           RGB uint8 [H, W, 3].
         """
-        pixels = read_image(image, self.network.channels)
+        pixels = read_image(image, self.network.channels, self._value_range)
         labels = np.asarray(labels, np.uint8)
         if labels.shape != pixels.shape[:2]:
             raise ValueError(
@@ -146,6 +151,7 @@ class Model:
             windows=choose_windows(self.config, window),
             batch_size=self.config.evaluate.batch_size,
             mesh=self._mesh,
+            value_range=self._value_range,
         )
 
     def _apply(
@@ -159,7 +165,7 @@ class Model:
         sizes = {i: read_size(x, channels) for i, x in enumerate(many)}
 
         def read(index: int) -> Item:
-            return Item(read_image(many[index], channels))
+            return Item(read_image(many[index], channels, self._value_range))
 
         found = {}
         for index, result in run(sizes, return_errors(read)):

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate.image_batches import (
@@ -65,6 +66,7 @@ class Predictor:
         windows: Windows | None = LARGE_ALONE,
         batch_size: int = 4,
         mesh: Mesh | None = None,
+        value_range: Range | None = None,
     ):
         """Compiles nothing yet.
 
@@ -76,7 +78,9 @@ class Predictor:
             takes.
           batch_size: most images of a forward; of large ones there are fewer.
           mesh: axes ('data', 'fsdp'), the batch over both; None: one device.
+          value_range: of images of more than 8 bits, see decode.read_image.
         """
+        self._value_range = value_range
         self._network = network
         self._variables = variables
         self._averaging = averaging
@@ -127,7 +131,7 @@ class Predictor:
                 else:
                     sizes[i] = size
         channels = self._network.channels
-        read = functools.partial(_read_file, paths, channels)
+        read = functools.partial(_read_file, paths, channels, self._value_range)
         yield from self.predict(sizes, return_errors(read))
 
     def probabilities(
@@ -234,8 +238,16 @@ def count_per_forward(
     return each * devices
 
 
-def _read_file(paths: Sequence[str], channels: int, index: int) -> Item:
-    return Item(pixels(decode.read_image(paths[index], channels=channels)))
+def _read_file(
+    paths: Sequence[str],
+    channels: int,
+    value_range: Range | None,
+    index: int,
+) -> Item:
+    image = decode.read_image(
+        paths[index], channels=channels, value_range=value_range
+    )
+    return Item(pixels(image))
 
 
 def _cropped(

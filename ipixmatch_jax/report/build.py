@@ -11,7 +11,6 @@ from ipixmatch_jax.experiment.class_list import (
     check_same_classes,
     read_classes,
 )
-from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.report.comparison_page import build_comparison_page
 from ipixmatch_jax.report.run_files import read_runs
 from ipixmatch_jax.report.run_page import build_run_page
@@ -51,12 +50,9 @@ def build_page(
     notes: list[str] = []
     try:
         config = restore.load_checked_config(run.workdir, root)
-        data = open_data(config)
+        data = restore.reopen_data(config)
     except (ValueError, FileNotFoundError) as error:
-        notes.append(
-            f"{_WITHOUT} {error} If the data set moved, --root names its "
-            "folder."
-        )
+        notes.append(f"{_WITHOUT} {error} If the data set moved, give --root.")
     else:
         recorded = read_classes(run.workdir)
         classes = check_same_classes(recorded, data, run.workdir)
@@ -96,7 +92,7 @@ def write_report(
         out = workdirs[0] / name
     _check_out(out, workdirs[0])
     text = build_page(workdirs, images=images, root=root)
-    with atomic.replacing(out) as partial:
+    with atomic.replace_file(out) as partial:
         partial.write_text(text, encoding="utf-8")
     return out
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 _MIOU = "val_miou_"
 _IOU = "val_iou_"
 _FOREGROUND = "val_foreground_iou_"
+_LOSSES = ("loss", "loss_x", "loss_u", "loss_ip")
 
 Series = dict[int, Any]  # step -> number, or list of numbers
 
@@ -69,9 +70,10 @@ class History(NamedTuple):
 
     @property
     def losses(self) -> list[str]:
-        """The names of the loss terms, the total first."""
-        names = [n for n in self.series if n.startswith("loss")]
-        return sorted(names, key=lambda name: (name != "loss", name))
+        """The names of the losses: the total, its terms, their parts."""
+        names = sorted(n for n in self.series if n.startswith("loss"))
+        first = [name for name in _LOSSES if name in names]
+        return first + [name for name in names if name not in _LOSSES]
 
     def miou(self, network: str) -> Series:
         """mIoU on val in percent."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ipixmatch_jax.report import charts as report_charts
-from ipixmatch_jax.report.charts import Line, loss_name
+from ipixmatch_jax.report.charts import Chart, Line, loss_name
 from ipixmatch_jax.report.document import (
     Section,
     chart_section,
@@ -89,55 +89,51 @@ def _progress(run: Run) -> Section | None:
 
 def _pseudo_labels(run: Run) -> Section | None:
     """How many pixels have a pseudo-label."""
-    series, charts = run.history.series, []
+    charts = [_confident_chart(run), _confident_by_class_chart(run)]
+    found = [chart for chart in charts if chart is not None]
+    if not found:
+        return None
+    return chart_section("pseudo-labels", "Pseudo-labels", found)
+
+
+def _confident_chart(run: Run) -> Chart | None:
     titles = {
         "confident_share": "all pixels",
         "inter_pixel_share": "used by the inter-pixel term",
     }
     shares = [
-        Line(title, _percent(series[name]), *report_charts.style(i))
+        Line(title, _percent(run.history.series[name]), *report_charts.style(i))
         for i, (name, title) in enumerate(titles.items())
-        if name in series
+        if name in run.history.series
     ]
-    if shares:
-        title = "Confident share"
-        says = (
-            "Pixels of unlabelled images whose label is at or above the "
-            "threshold."
-        )
-        charts.append(
-            report_charts.lines(
-                "confident", title, shares, says=says, percent=True
-            )
-        )
-    by_class = series.get("confident_share_by_class")
-    if by_class:
-        first = next(iter(by_class.values()))
-        names = run.names(len(first) if isinstance(first, list) else 1)
-        says = (
-            "Of the pixels predicted as a class, the share at or above the "
-            "threshold."
-        )
-        charts.append(
-            report_charts.share_by_class(
-                "confident-by-class",
-                "Confident share per class",
-                says,
-                by_class,
-                names,
-            )
-        )
-    if not charts:
+    if not shares:
         return None
-    return chart_section("pseudo-labels", "Pseudo-labels", charts)
+    says = "Unlabelled pixels whose label is at or above the threshold."
+    return report_charts.lines(
+        "confident", "Confident share", shares, says=says, percent=True
+    )
+
+
+def _confident_by_class_chart(run: Run) -> Chart | None:
+    by_class = run.history.series.get("confident_share_by_class")
+    if not by_class:
+        return None
+    names = run.names(len(next(iter(by_class.values()))))
+    says = (
+        "Of the pixels predicted as a class, the share at or above the "
+        "threshold."
+    )
+    return report_charts.share_by_class(
+        "confident-by-class",
+        "Confident share per class",
+        says,
+        by_class,
+        names,
+    )
 
 
 def _percent(series: Series) -> Series:
-    return {
-        step: 100 * value
-        for step, value in series.items()
-        if not isinstance(value, list)
-    }
+    return {step: 100 * value for step, value in series.items()}
 
 
 def _classes(run: Run, result: ValResult | None) -> Section | None:
@@ -165,7 +161,7 @@ def _logged_columns(run: Run, step: int) -> list[Column]:
     for network in run.history.networks:
         values = run.history.iou(network, step)
         mean = run.history.miou(network).get(step)
-        if values and not isinstance(mean, list):
+        if values:
             columns.append(Column(f"{network}, val", values, mean))
     return columns
 

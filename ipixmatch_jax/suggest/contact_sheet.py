@@ -11,8 +11,10 @@ _TILE = 200  # Pixels, the side of the square that each picture fits into.
 _COLUMNS = 2  # Pairs side by side.
 _LINE = 16  # Pixels, height of a line of words.
 _GROUND = (224, 224, 224)  # Not a colour of the maps.
-_HEADING = "images beside the entropy of each pixel:"
-_MEANING = "black: the networks are sure, white: they are not"
+_HEADING = (
+    "Images beside the entropy of their pixels "
+    "(black: the networks are sure, white: they are not)"
+)
 
 
 class Pair(NamedTuple):
@@ -51,7 +53,7 @@ def draw_sheet(pairs: list[Pair]) -> np.ndarray:
     grid = pictures.grid(
         [tiles[i : i + _COLUMNS] for i in range(0, len(tiles), _COLUMNS)]
     )
-    return captions.add_headings(grid, [f"{_HEADING} {_MEANING}"], [_LINE // 4])
+    return captions.add_headings(grid, [_HEADING], [_LINE // 4])
 
 
 def _tile(one: Pair, lines: int) -> np.ndarray:

@@ -26,6 +26,7 @@ from ipixmatch_jax.experiment.class_list import (
     classes_of,
     read_classes,
 )
+from ipixmatch_jax.experiment.data import keep_range
 from ipixmatch_jax.experiment.resolve import resolve, set_batch_size
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.methods.registry import METHODS
@@ -79,7 +80,7 @@ def prepare(
     trained = earlier is not None and _is_trained(workdir, earlier, config)
     if trained:
         config = resume.move(earlier, config)
-    data = open_data(config)
+    data = open_data(keep_range(config, earlier))
     classes = _choose_classes(data, workdir, earlier)
     resolved = resolve(config, data, earlier)
     mesh = sharding.make_mesh(resolved.mesh.data, resolved.mesh.fsdp)
@@ -151,7 +152,7 @@ def _choose_classes(
 
 
 def _check_data(config: FrozenConfigDict, data: DataSet) -> None:
-    inspect.before_training(
+    inspect.check_before_training(
         data,
         crop_size=config.data.crop_size,
         uses_unlabelled=METHODS[config.method].uses_unlabelled,

@@ -12,7 +12,7 @@ from ipixmatch_jax.experiment import class_list
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.resolve import resolve
 from ipixmatch_jax.experiment.restore import open_run_data
-from ipixmatch_jax.predict import workdir as predict_workdir
+from ipixmatch_jax.predict.classes import find_classes
 from ipixmatch_jax.training import prepare
 
 LIST = {"void": [9, 9, 9], "sky": [0, 0, 255], "tree": [0, 99, 0]}
@@ -85,7 +85,7 @@ def test_a_changed_list_is_refused_and_the_difference_is_named(
     write_list(tmp_path, names, **colours)
     for use in (
         lambda: open_run_data(workdir, config),
-        lambda: predict_workdir.classes(config, workdir),
+        lambda: find_classes(config, workdir),
         lambda: prepare.prepare(
             config, workdir, open_data=open_data, build=None
         ),
@@ -98,7 +98,7 @@ def test_a_changed_list_is_refused_and_the_difference_is_named(
 
 def test_without_its_data_a_run_has_its_own_list(config, workdir, tmp_path):
     config.data.root = str(tmp_path / "gone")
-    known = predict_workdir.classes(config, workdir)
+    known = find_classes(config, workdir)
     assert known == (("sky", "tree"), ((0, 0, 255), (0, 99, 0)), "")
 
 

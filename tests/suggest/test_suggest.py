@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data import registry
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
@@ -381,3 +382,16 @@ def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch, capsys):
 def test_the_module_runs_the_command(tmp_path):
     line = refusal("suggest", f"--workdir={tmp_path}")
     assert "is not the --workdir of a run" in line
+
+
+def test_data_that_moved_are_asked_for_by_the_commands_own_flag(tmp_path):
+    config = saved.load_config(_saved(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"folder with --root\.$"):
+        restore.reopen_data(config)
+
+
+def _saved(workdir):
+    config = shapes_config.get_config()
+    config.data.name, config.data.root = "camvid", "gone"
+    saved.save_config(config, workdir)
+    return workdir
