@@ -1,10 +1,14 @@
 """Batches read ahead, by threads or by processes that may be killed."""
 
+import concurrent.futures
 import logging
 import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import grain
 
@@ -14,12 +18,20 @@ _LOGGER = logging.getLogger(__name__)
 
 # How often in a row workers are restarted for one batch.
 RESTARTS = 2
+# Seconds without a batch after which a warning says so, and how often a wait
+# for a batch is interrupted to look for a signal.
+PATIENCE = 120.0
+_GLANCE = 0.5
 # The message by which grain says that a worker process has died.
 _GONE = "Worker process was terminated unexpectedly"
 
 
 class WorkersLostError(RunError):
     """Data workers were killed RESTARTS + 1 times for one batch."""
+
+
+class StoppedWaitingError(Exception):
+    """A signal came while a batch was waited for."""
 
 
 class Batches:
@@ -30,7 +42,11 @@ class Batches:
     """
 
     def __init__(
-        self, batches: grain.MapDataset, start_step: int, num_workers: int
+        self,
+        batches: grain.MapDataset,
+        start_step: int,
+        num_workers: int,
+        should_stop: Callable[[], bool] = lambda: False,
     ):
         """Starts reading ahead.
 
@@ -38,7 +54,10 @@ class Batches:
           batches: of `pipeline.train_batches`.
           start_step: the first batch; a resumed run continues exactly.
           num_workers: processes that read ahead; 0 reads ahead in threads.
+          should_stop: () -> whether to give up waiting for a batch.
         """
+        self._should_stop = should_stop
+        self._waiter = ThreadPoolExecutor(1)
         self._batches = batches
         self._step = start_step
         self._num_workers = num_workers
@@ -51,12 +70,13 @@ class Batches:
         """The next batch.
 
         Raises:
+          StoppedWaitingError: `should_stop` said so before the batch came.
           BadFileError: see `pipeline.train_batches`.
           WorkersLostError: workers were killed again after RESTARTS restarts.
         """
         for left in range(RESTARTS, -1, -1):
             try:
-                batch = next(self._iterator)
+                batch = self._wait_for_batch()
             except RuntimeError as error:
                 if _GONE not in str(error):
                     raise
@@ -80,8 +100,30 @@ class Batches:
             "command continues the run."
         ) from lost
 
+    def _wait_for_batch(self):
+        """`next` of the iterator, during which signals and hangs are seen."""
+        future = self._waiter.submit(next, self._iterator)
+        start, warned = time.monotonic(), False
+        while not concurrent.futures.wait([future], _GLANCE).done:
+            if self._should_stop():
+                # A worker that hangs would keep `close` waiting.
+                for worker in multiprocessing.active_children():
+                    worker.kill()
+                raise StoppedWaitingError
+            if not warned and time.monotonic() - start > PATIENCE:
+                warned = True
+                _LOGGER.warning(
+                    "NO DATA: the batch of step %d has not come for %.0f s; a "
+                    "data worker or the disk that it reads from hangs. The "
+                    "run waits; Ctrl-C or SIGTERM saves and ends it.",
+                    self._step,
+                    PATIENCE,
+                )
+        return future.result()
+
     def close(self) -> None:
         """Stops what reads ahead."""
+        self._waiter.shutdown(wait=False)
         self._iterator.close()
 
     def _start(self) -> grain.DatasetIterator:

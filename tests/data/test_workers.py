@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -123,3 +124,25 @@ def alive(pid):
     except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_stopped_worker_is_reported_and_a_signal_still_ends_the_wait(
+    monkeypatch, caplog
+):
+    asked = []
+    iterator = workers.Batches(batches(), 0, 1, lambda: len(asked) > 0)
+    next(iterator)
+    monkeypatch.setattr(workers, "PATIENCE", 1.0)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGSTOP)
+    timer = threading.Timer(5, lambda: asked.append(True))
+    timer.start()
+    with pytest.raises(workers.StoppedWaitingError):
+        for _ in range(50):  # Some batches were read ahead.
+            next(iterator)
+    timer.join()
+    start = time.monotonic()
+    iterator.close()
+    assert time.monotonic() - start < 20
+    assert caplog.text.count("NO DATA: the batch of step") == 1
+    assert not alive(worker.pid)
