@@ -1,9 +1,11 @@
 """Batches read ahead, by threads or by processes that may be killed."""
 
 import concurrent.futures
+import errno
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -22,6 +24,7 @@ RESTARTS = 2
 # for a batch is interrupted to look for a signal.
 PATIENCE = 120.0
 _GLANCE = 0.5
+_SHARED = "/dev/shm"
 # The message by which grain says that a worker process has died.
 _GONE = "Worker process was terminated unexpectedly"
 
@@ -77,6 +80,11 @@ class Batches:
         for left in range(RESTARTS, -1, -1):
             try:
                 batch = self._wait_for_batch()
+            except OSError as error:
+                sentence = describe_shortage(error)
+                if sentence is None or not self._num_workers:
+                    raise
+                raise WorkersLostError(sentence) from error
             except RuntimeError as error:
                 if _GONE not in str(error):
                     raise
@@ -95,9 +103,9 @@ class Batches:
         raise WorkersLostError(
             f"A data worker was killed before step {self._step}, and again "
             f"after {RESTARTS} restarts ({_exit_code(lost)}). Most often the "
-            "machine is short of memory: lower --config.data.num_workers, or "
-            "read in threads with --config.data.num_workers=0. The same "
-            "command continues the run."
+            f"machine is short of memory, or of {_SHARED} ({_shared_size()}): "
+            "lower --config.data.num_workers, or read in threads with "
+            "--config.data.num_workers=0. The same command continues the run."
         ) from lost
 
     def _wait_for_batch(self):
@@ -141,6 +149,39 @@ class Batches:
                 worker_init_fn=_begin_worker,
             )
         return iter(dataset)
+
+
+def describe_shortage(error: OSError) -> str | None:
+    """What workers lack, as a sentence with ways out; None for other errors.
+
+    Args:
+      error: raised while a worker passed on a batch.
+    """
+    if error.filename is not None:  # an image or mask
+        return None
+    fewer = (
+        "lower --config.data.num_workers, or read in threads with "
+        "--config.data.num_workers=0"
+    )
+    if error.errno == errno.ENOSPC:
+        return (
+            f"{_SHARED}, through which data workers pass their batches, is too "
+            f"small ({_shared_size()}): give a container more with "
+            f"--shm-size=2g, {fewer}."
+        )
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return (
+            "The data workers need more open files than this process may "
+            f"have: raise the limit with ulimit -n, {fewer}."
+        )
+    return None
+
+
+def _shared_size() -> str:
+    try:
+        return f"{shutil.disk_usage(_SHARED).total / 2**20:.0f} MiB in all"
+    except OSError:
+        return "which is missing"
 
 
 def _exit_code(lost: RuntimeError) -> str:

@@ -1,5 +1,6 @@
 """Data workers that are killed, and workers of a run that is killed."""
 
+import errno
 import multiprocessing
 import os
 import pathlib
@@ -146,3 +147,34 @@ def test_a_stopped_worker_is_reported_and_a_signal_still_ends_the_wait(
     assert time.monotonic() - start < 20
     assert caplog.text.count("NO DATA: the batch of step") == 1
     assert not alive(worker.pid)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space"), r"/dev/shm.*MiB.*--shm-size=2g"),
+        (OSError(errno.EMFILE, "Too many"), r"open files.*ulimit -n"),
+    ],
+)
+def test_a_shortage_of_the_workers_is_named(error, words):
+    class Short:
+        def __getitem__(self, index):
+            return self
+
+        def to_iter_dataset(self, _):
+            return self
+
+        def mp_prefetch(self, *_, **__):
+            return iter(self)
+
+        def __iter__(self):
+            raise error
+            yield
+
+    with pytest.raises(workers.WorkersLostError, match=words):
+        next(workers.Batches(Short(), 0, 2))
+
+
+def test_a_file_that_cannot_be_read_is_not_a_shortage():
+    error = OSError(errno.ENOSPC, "No space", "a.jpg")
+    assert workers.describe_shortage(error) is None
