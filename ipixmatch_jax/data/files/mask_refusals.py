@@ -66,9 +66,9 @@ def unlisted_words(
     )
     return (
         f"The mask {content.path}{files} has {count} pixels of the colour "
-        f"{list(what)}{others} that {classes.where} does not list"
-        f"{_closest(what, classes)}: add it with the name of its class, or as "
-        f'"void"{smooth if len(pixels) > 20 else ""}{why}.'
+        f"{list(what)}{others} that {classes.where} does not list: add "
+        'it with the name of its class, or as "void"'
+        f"{smooth if len(pixels) > 20 else ''}{why}{_closest(what, classes)}."
     )
 
 
@@ -76,7 +76,7 @@ def _closest(colour: Colour, classes: ClassList) -> str:
     for name, listed in classes.listed:
         apart = max(abs(a - b) for a, b in zip(colour, listed, strict=True))
         if 0 < apart <= _NEAR:
-            return f" (close to {name!r}, {list(listed)})"
+            return f"; it is close to {name!r}, {list(listed)}"
     return ""
 
 
