@@ -29,9 +29,9 @@ def check_listed(contents: Sequence[Content], reading: Reading) -> None:
 
 def unlisted(content: Content, reading: Reading) -> Counter:
     """Pixels per id or colour of a mask that the class list does not have."""
-    pixels = Counter()
+    pixels, find = Counter(), reading.lookup(content.kind)
     for (value, colour), count in content.pixels.items():
-        if reading.class_of(content.kind, value, colour) == UNLISTED:
+        if find(value, colour) == UNLISTED:
             by_colour = content.kind in reading.by_colour
             pixels[colour if by_colour else value] += count
     return pixels
