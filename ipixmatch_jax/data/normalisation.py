@@ -114,12 +114,12 @@ def _rounded(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(f"{value:.{_DIGITS}g}") for value in values)
 
 
-def text(values: tuple[float, ...]) -> str:
+def format_numbers(values: tuple[float, ...]) -> str:
     """Writes numbers as a field of a config holds them."""
     return ",".join(map(repr, values))
 
 
-def parse(field: str, value: str, count: int | None = None) -> tuple:
+def parse_numbers(field: str, value: str, count: int | None = None) -> tuple:
     """The numbers of a field, separated by commas; () if it is empty.
 
     Raises:

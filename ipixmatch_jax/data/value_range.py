@@ -23,11 +23,11 @@ PERCENTILES = (0.1, 99.9)
 LOOKED_AT = 500  # images of which the depth is looked up
 MEASURED = 100  # deep images that are read
 _PIXELS = 20_000  # of each that count
-_USED = 0.5  # A smaller part of the type's range in use is told.
+_USED = 0.5  # A smaller part of the type's range in use is worth a note.
 
 
 class Resolved(NamedTuple):
-    """What `resolve` found.
+    """What `resolve_range` found.
 
     Attributes:
       range: the values that become 0 and 255; None: those of the type.
@@ -40,7 +40,7 @@ class Resolved(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def parse(text: str) -> Range | None:
+def parse_range(text: str) -> Range | None:
     """The two numbers of a field; None for a word.
 
     Raises:
@@ -61,12 +61,12 @@ def parse(text: str) -> Range | None:
     return low, high
 
 
-def words(value_range: Range) -> str:
+def format_range(value_range: Range) -> str:
     """A range as the field of a config holds it."""
     return ",".join(f"{value:.6g}" for value in value_range)
 
 
-def resolve(text: str, sources: Sequence[Source]) -> Resolved:
+def resolve_range(text: str, sources: Sequence[Source]) -> Resolved:
     """Looks at training images and decides on their range.
 
     Args:
@@ -78,7 +78,7 @@ def resolve(text: str, sources: Sequence[Source]) -> Resolved:
       ValueError: the text is not understood, or a measured image has one
         value everywhere.
     """
-    given = parse(text)
+    given = parse_range(text)
     places = [(s, i) for s in sources for i in range(len(s))]
     places = _evenly(places, LOOKED_AT)
     deep = [place for place in places if _is_deep(*place)]
@@ -88,23 +88,25 @@ def resolve(text: str, sources: Sequence[Source]) -> Resolved:
     count = f"{len(deep)} of {len(places)} training images looked at hold"
     count += " more than 8 bits per channel"
     if given:
-        note = f"{count}; the values {words(given)} become black and white"
+        note = (
+            f"{count}; the values {format_range(given)} become black and white"
+        )
         return Resolved(given, text, (f"{note} (data.range).",))
     bands = _read(_evenly(deep, MEASURED))
     if not bands:
         return Resolved(None, text)
-    measured = measure(bands)
+    measured = measure_range(bands)
     if text == TYPE:
         return Resolved(None, text, _of_type(count, bands, measured))
     note = (
-        f"{count}; the values {words(measured)}, their percentiles "
+        f"{count}; the values {format_range(measured)}, their percentiles "
         f"{PERCENTILES[0]} and {PERCENTILES[1]}, become black and white: "
-        f"data.range={words(measured)} is kept with the run."
+        f"data.range={format_range(measured)} is kept with the run."
     )
-    return Resolved(measured, words(measured), (note,))
+    return Resolved(measured, format_range(measured), (note,))
 
 
-def measure(bands: Sequence[Bands]) -> Range:
+def measure_range(bands: Sequence[Bands]) -> Range:
     """The percentiles of all bands together, without missing data.
 
     Raises:
@@ -131,7 +133,7 @@ def measure(bands: Sequence[Bands]) -> Range:
     low, high = np.percentile(together, PERCENTILES)
     if low == high:  # Almost all pixels are the same.
         low, high = together.min(), together.max()
-    return parse(words((low, high)))
+    return parse_range(format_range((low, high)))
 
 
 def _named(bands: Bands) -> int:
@@ -152,8 +154,8 @@ def _of_type(
     if used < _USED:
         levels = max(1, round(256 * used))
         note += (
-            f" Their values go from {words(measured)} only, so about {levels} "
-            "of 256 levels are used: data.range=percentile uses all."
+            f" Their values go from {format_range(measured)} only, so about "
+            f"{levels} of 256 levels are used: data.range=percentile uses all."
         )
     return (note,)
 

@@ -21,7 +21,7 @@ def keep_range(
 
     Images may have come since; the networks know the old range.
     """
-    measured = value_range.parse(config.data.range) is None
+    measured = value_range.parse_range(config.data.range) is None
     if earlier is None or not measured or config.data.range == value_range.TYPE:
         return config
     copy = ConfigDict(config.to_dict())

@@ -94,8 +94,8 @@ def _normalisation(
             "data.std": earlier.data.std,
         }
     found = normalisation.measure(data.labelled, data.unlabelled)
-    mean = normalisation.text(found.mean)
-    std = normalisation.text(found.std)
+    mean = normalisation.format_numbers(found.mean)
+    std = normalisation.format_numbers(found.std)
     _LOGGER.info(
         "Images are normalised with mean %s and deviation %s, measured on %d "
         "training images",
@@ -122,13 +122,13 @@ def _class_weights(config: ConfigDict, data: DataSet) -> dict[str, str]:
     pairs = zip(names, weights, strict=True)
     words = ", ".join(f"{name} {weight:g}" for name, weight in pairs)
     _LOGGER.info("Weights of the classes: %s", words)
-    return {"loss.class_weights": normalisation.text(weights)}
+    return {"loss.class_weights": normalisation.format_numbers(weights)}
 
 
 def parse_class_weights(config: FrozenConfigDict) -> tuple[float, ...]:
     """The weights of a resolved config: one number per class, () for none."""
     weights = config.loss.class_weights
-    return normalisation.parse(
+    return normalisation.parse_numbers(
         "loss.class_weights",
         "" if weights == "none" else weights,
         config.model.num_classes,

@@ -57,7 +57,9 @@ class Model:
         self.classes = classes
         self._mesh = run.mesh
         # Runs from before that field take the range of each file's type.
-        self._value_range = value_range.parse(run.config.data.get("range", ""))
+        self._value_range = value_range.parse_range(
+            run.config.data.get("range", "")
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -152,7 +152,7 @@ def _choose_classes(
 
 
 def _check_data(config: FrozenConfigDict, data: DataSet) -> None:
-    inspect.before_training(
+    inspect.check_before_training(
         data,
         crop_size=config.data.crop_size,
         uses_unlabelled=METHODS[config.method].uses_unlabelled,

@@ -123,12 +123,12 @@ def test_the_percentiles_are_those_of_numpy_without_missing_data():
     values = rng.gamma(2, 500, (60, 70, 2)).astype(np.float32)
     values[:30, 0] = -9999
     values[30, :9] = np.nan
-    found = value_range.measure([Bands(values, "grey", "", 32, -9999.0)])
+    found = value_range.measure_range([Bands(values, "grey", "", 32, -9999.0)])
     there = values[np.isfinite(values) & (values != -9999)]
     right = np.percentile(there.astype(np.float64), [0.1, 99.9])
     np.testing.assert_allclose(found, right, rtol=1e-5)
     with pytest.raises(ValueError, match="one value everywhere"):
-        value_range.measure([Bands(np.ones((4, 4, 1)), "grey", "", 16)])
+        value_range.measure_range([Bands(np.ones((4, 4, 1)), "grey", "", 16)])
 
 
 def test_floats_in_a_folder_are_measured(tmp_path):

@@ -42,7 +42,7 @@ class Intensity(NamedTuple):
     magnitudes: Array
 
 
-def draw(rng: np.random.Generator, crop_size: int) -> dict[str, Any]:
+def draw_view(rng: np.random.Generator, crop_size: int) -> dict[str, Any]:
     """Draws a strong view and what its CutMix needs.
 
     AugSeg draws the size of a box once a batch and its place for each image;
@@ -103,7 +103,7 @@ def _draw_box(
     return np.clip(corners, 0, crop_size).astype(np.int32)
 
 
-def apply(batch: dict[str, Any], xp: Any) -> dict[str, Array]:
+def apply_view(batch: dict[str, Any], xp: Any) -> dict[str, Array]:
     """The views of an unlabelled batch; CutMix is the step's.
 
     Args:
@@ -303,4 +303,4 @@ OPERATIONS = (
     _hue,  # Turns.
 )
 
-RECIPE = Recipe(draw, apply)
+RECIPE = Recipe(draw_view, apply_view)

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def draw(
+def draw_boxes(
     rng: np.random.Generator,
     crop_size: int,
     area: tuple[float, float],

@@ -189,7 +189,7 @@ def weak(image: Array, xp: Any) -> Array:
     return image.astype(xp.float32) / np.float32(255)
 
 
-def apply(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
+def apply_strong_views(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
     """The views of an unlabelled batch, finished.
 
     Args:

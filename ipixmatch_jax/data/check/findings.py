@@ -12,7 +12,7 @@ from ipixmatch_jax.data.source import IGNORE
 LOGGER = logging.getLogger(__name__)
 
 Size = tuple[int, int]
-LARGE = 8000  # Pixels along a side; larger images are told.
+LARGE = 8000  # Pixels along a side; larger images get a note.
 
 
 class Part(NamedTuple):
@@ -47,7 +47,7 @@ class Finding(NamedTuple):
     text: str
 
 
-def facts(parts: dict[str, Part]) -> list[str]:
+def describe_parts(parts: dict[str, Part]) -> list[str]:
     """A line on each part: how many images, and their sizes."""
     lines = []
     for name, part in parts.items():
@@ -58,7 +58,7 @@ def facts(parts: dict[str, Part]) -> list[str]:
     return lines
 
 
-def find(
+def all_findings(
     parts: dict[str, Part],
     *,
     crop_size: int,
@@ -199,12 +199,12 @@ def _overlaps(parts: dict[str, Part]) -> list[Finding]:
     return found
 
 
-def copies(groups: list[list[tuple[str, str]]]) -> list[Finding]:
+def describe_copies(groups: list[list[tuple[str, str]]]) -> list[Finding]:
     """What to say of (part, name) of images that are copies of another."""
     pairs: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
     for group in groups:
         for (one, name), (other, twin) in itertools.combinations(group, 2):
-            if name != twin:  # The same name is told already.
+            if name != twin:  # `_overlaps` has found the same name.
                 pairs[one, other].append(f"{name} and {twin}")
     return [
         _overlap(one, other, len(same), _first(same))

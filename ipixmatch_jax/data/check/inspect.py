@@ -53,7 +53,7 @@ class _Seen(NamedTuple):
     name: str = ""
 
 
-def check(
+def check_data(
     data: DataSet,
     *,
     crop_size: int,
@@ -77,6 +77,35 @@ def check(
       advance: called once per file.
     """
     until = None if seconds is None else time.monotonic() + seconds
+    parts = _look_at_parts(data, sample, until, threads, advance)
+    found = findings.all_findings(
+        parts,
+        crop_size=crop_size,
+        uses_unlabelled=uses_unlabelled,
+        on_error=on_error,
+    )
+    facts = [*findings.describe_parts(parts), *data.notes]
+    if sample is None:
+        found += findings.describe_copies(_copies(data))
+        if all(parts[name].whole for name in ("labelled", "val")):
+            table, missing = _classes(data, parts)
+            facts += table
+            found += [Finding(False, text) for text in missing]
+    return Report(
+        tuple(facts),
+        tuple(sorted(found, key=lambda one: not one.fatal)),
+        {name: part.bad for name, part in parts.items()},
+    )
+
+
+def _look_at_parts(
+    data: DataSet,
+    sample: int | None,
+    until: float | None,
+    threads: int,
+    advance: Callable[[], None],
+) -> dict[str, Part]:
+    """What was seen of each part; `until` is a time of `time.monotonic`."""
 
     def look(at: tuple[Source, int]) -> _Seen | None:
         if until is not None and time.monotonic() > until:
@@ -95,31 +124,21 @@ def check(
             parts[name] = _part(source, seen)
     finally:
         pool.shutdown(cancel_futures=True)
-    found = findings.find(
-        parts,
-        crop_size=crop_size,
-        uses_unlabelled=uses_unlabelled,
-        on_error=on_error,
-    )
-    facts = [*findings.facts(parts), *data.notes]
-    if sample is None:
-        found += findings.copies(_copies(data))
-    if sample is None and all(parts[n].whole for n in ("labelled", "val")):
-        tallies = [
-            class_counts.tally(parts[name].counts, len(data.class_names))
-            for name in ("labelled", "val")
-        ]
-        table, missing = class_counts.describe(data, *tallies)
-        facts += table
-        found += [Finding(False, text) for text in missing]
-    return Report(
-        tuple(facts),
-        tuple(sorted(found, key=lambda one: not one.fatal)),
-        {name: part.bad for name, part in parts.items()},
-    )
+    return parts
 
 
-def before_training(
+def _classes(
+    data: DataSet, parts: dict[str, Part]
+) -> tuple[list[str], list[str]]:
+    """The table of classes, and warnings."""
+    tallies = [
+        class_counts.tally(parts[name].counts, len(data.class_names))
+        for name in ("labelled", "val")
+    ]
+    return class_counts.describe(data, *tallies)
+
+
+def check_before_training(
     data: DataSet, *, crop_size: int, uses_unlabelled: bool, on_error: str
 ) -> None:
     """A check of a few files of each part, bounded in time; logs what it saw.
@@ -127,7 +146,7 @@ def before_training(
     Raises:
       ValueError: training would fail; the first reason, and how to see all.
     """
-    report = check(
+    report = check_data(
         data,
         crop_size=crop_size,
         uses_unlabelled=uses_unlabelled,
@@ -144,12 +163,12 @@ def before_training(
         findings.LOGGER.warning("%s", finding.text)
 
 
-def count(data: DataSet) -> int:
+def count_files(data: DataSet) -> int:
     """Files that a whole check looks at."""
     return sum(len(source) for source in _sources(data).values())
 
 
-def lines(report: Report) -> list[str]:
+def report_lines(report: Report) -> list[str]:
     """The report as a person reads it."""
     text = [*report.facts, ""]
     for name, sentences in report.bad.items():

@@ -33,7 +33,7 @@ from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.split_list import Entry
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import BadFileError, DataSet
-from ipixmatch_jax.data.value_range import resolve
+from ipixmatch_jax.data.value_range import resolve_range
 from ipixmatch_jax.utils.file_names import printable
 
 HOW_TO_GET = "make a folder that holds images/ and masks/ (docs/own_data.md)"
@@ -99,7 +99,7 @@ def open_set(
     parts = folder_parts.find_parts(path, splits_dir, split, holdout)
     reading = _reading(path, parts.with_masks())
     training = [*parts.labelled, *parts.unlabelled]
-    scale = resolve(range, [FolderSource(path, training, reading)])
+    scale = resolve_range(range, [FolderSource(path, training, reading)])
 
     notes = (reading.said, *scale.notes, *parts.notes)
 
@@ -126,11 +126,11 @@ def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:
         return mask_content(stored_masks.read_stored(paths[i]), paths[i])
 
     contents = all_contents(content, len(paths))
-    found = class_list.find(root)
+    found = class_list.find_class_list(root)
     if found is None:
         classes = masks.classes_of_ids(contents, root)
     else:
-        classes = class_list.read(found)
+        classes = class_list.read_class_list(found)
     return choose_reading(contents, classes)
 
 

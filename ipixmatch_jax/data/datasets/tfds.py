@@ -12,7 +12,7 @@ from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry
 from ipixmatch_jax.data.source import DataSet
-from ipixmatch_jax.data.value_range import resolve
+from ipixmatch_jax.data.value_range import resolve_range
 
 # What the values of masks mean where the set itself does not say.
 KNOWN = {
@@ -60,18 +60,16 @@ def open_set(
     """
     del splits_dir
     path = _folder(pathlib.Path(root or "~/tensorflow_datasets"), tfds)
-    found = array_record.read(path, image_feature, mask_feature)
+    found = array_record.read_set(path, image_feature, mask_feature)
     train, unlabelled, val, test = _parts(found, split, holdout)
-    with_masks = array_record.RecordSource(found, [*train, *val, *test], None)
-    contents = all_contents(with_masks.mask_content, len(with_masks))
-    classes = _classes(path, tfds, found.mask, contents)
-    reading = choose_reading(contents, classes)
+    reading = _reading(found, [*train, *val, *test], tfds)
+    classes = reading.classes
 
     training = [
         array_record.RecordSource(found, entries, None)
         for entries in (train, unlabelled)
     ]
-    scale = resolve(range, training)
+    scale = resolve_range(range, training)
 
     def source(entries: list[Entry], how: Reading | None):
         return array_record.RecordSource(
@@ -88,6 +86,16 @@ def open_set(
         notes=(reading.said, *scale.notes),
         value_range=scale.text,
     )
+
+
+def _reading(
+    found: array_record.RecordSet, entries: list[Entry], name: str
+) -> Reading:
+    """How the masks of some records are read; every mask is looked at."""
+    source = array_record.RecordSource(found, entries, None)
+    contents = all_contents(source.mask_content, len(source))
+    classes = _classes(found.folder, name, found.mask, contents)
+    return choose_reading(contents, classes)
 
 
 def _folder(root: pathlib.Path, name: str) -> pathlib.Path:
@@ -156,9 +164,9 @@ def _classes(
     path: pathlib.Path, name: str, mask: str, contents: list[Content]
 ) -> class_list.ClassList:
     """From a class list in the set's folder, its labels, or its masks."""
-    written = class_list.find(path)
+    written = class_list.find_class_list(path)
     if written is not None:
-        return class_list.read(written)
+        return class_list.read_class_list(written)
     base = name.partition(":")[0]
     if base in KNOWN:
         return class_list.without_colours(list(KNOWN[base]), base)

@@ -75,7 +75,7 @@ class ClassList(NamedTuple):
         return [classes.get(name, IGNORE) for name, _ in self.listed]
 
 
-def make(listed: list[tuple[str, Colour]], where: str) -> ClassList:
+def make_class_list(listed: list[tuple[str, Colour]], where: str) -> ClassList:
     """A class list of (name, colour) in the order of the ids.
 
     Raises:
@@ -102,18 +102,20 @@ def make(listed: list[tuple[str, Colour]], where: str) -> ClassList:
     return ClassList(names, palette, tuple(listed), where)
 
 
-def numbered(count: int, palette: list[Colour], where: str) -> ClassList:
+def numbered_classes(
+    count: int, palette: list[Colour], where: str
+) -> ClassList:
     """`class 0`, `class 1`, ... for masks of ids without a class list."""
     names = [f"class {k}" for k in range(count)]
     return without_colours(list(zip(names, palette, strict=True)), where)
 
 
 def without_colours(listed: list[tuple[str, Colour]], where: str) -> ClassList:
-    """A class list whose colours are for pictures only; see `make`."""
-    return make(listed, where)._replace(coloured=False)
+    """`make_class_list` of colours that are for pictures only."""
+    return make_class_list(listed, where)._replace(coloured=False)
 
 
-def find(root: pathlib.Path) -> pathlib.Path | None:
+def find_class_list(root: pathlib.Path) -> pathlib.Path | None:
     """classes.json or classes.csv of a folder, or None.
 
     Raises:
@@ -146,12 +148,13 @@ def _refuse_nearly(names: dict[str, pathlib.Path]) -> None:
         )
 
 
-def read(path: pathlib.Path) -> ClassList:
+def read_class_list(path: pathlib.Path) -> ClassList:
     """Reads a class list by the ending of its name.
 
     Raises:
       FileNotFoundError: there is none.
-      ValueError: the file, a name or a colour is malformed; see `make`.
+      ValueError: the file, a name or a colour is malformed; or the list is
+        refused by `make_class_list`.
     """
     if not path.is_file():
         raise FileNotFoundError(f"No class list at {path}.")
@@ -159,7 +162,7 @@ def read(path: pathlib.Path) -> ClassList:
     if all(colour is None for _, colour in rows):
         listed = [(n, voc_colour(k)) for k, (n, _) in enumerate(rows)]
         return without_colours(listed, str(path))
-    return make([_entry(*row, path) for row in rows], str(path))
+    return make_class_list([_entry(*row, path) for row in rows], str(path))
 
 
 def _entry(name: str, colour, path: pathlib.Path) -> tuple[str, Colour]:

@@ -12,7 +12,7 @@ from ipixmatch_jax.data.files.class_list import (
     UNLISTED,
     ClassList,
     Colour,
-    numbered,
+    numbered_classes,
     voc_colour,
 )
 from ipixmatch_jax.data.files.mask_contents import (
@@ -117,7 +117,9 @@ def classes_of_ids(
     colours = [palette.get(k) for k in range(count)]
     if None in colours or len(set(colours)) < count:
         colours = [voc_colour(k) for k in range(count)]
-    return numbered(count, colours, f"{root}/classes.json (not there yet)")
+    return numbered_classes(
+        count, colours, f"{root}/classes.json (not there yet)"
+    )
 
 
 def _palette(contents: Sequence[Content], how: str) -> dict[int, Colour]:

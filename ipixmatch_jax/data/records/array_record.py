@@ -184,7 +184,9 @@ def is_set(folder: pathlib.Path) -> bool:
     return (folder / INFO).is_file()
 
 
-def read(folder: pathlib.Path, image: str = "", mask: str = "") -> RecordSet:
+def read_set(
+    folder: pathlib.Path, image: str = "", mask: str = ""
+) -> RecordSet:
     """Reads the description of a set.
 
     Args:

@@ -7,7 +7,7 @@ from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.source import DataSet
-from ipixmatch_jax.data.value_range import resolve
+from ipixmatch_jax.data.value_range import resolve_range
 
 
 def open_parts(
@@ -21,10 +21,10 @@ def open_parts(
       value_range: see data/value_range.py.
 
     Raises:
-      FileNotFoundError, ValueError: see `array_record.read`.
+      FileNotFoundError, ValueError: see `array_record.read_set`.
     """
-    found = array_record.read(path, "image", "mask")
-    classes = class_list.read(path / "classes.json")
+    found = array_record.read_set(path, "image", "mask")
+    classes = class_list.read_class_list(path / "classes.json")
     reading = _ids(classes)
 
     def source(split: str, how: Reading | None = reading, limits=None):
@@ -33,7 +33,7 @@ def open_parts(
         )
 
     training = [source("train"), source("unlabelled", None)]
-    scale = resolve(value_range, training)
+    scale = resolve_range(value_range, training)
     return DataSet(
         labelled=source("train", limits=scale.range),
         unlabelled=source("unlabelled", None, scale.range),
@@ -60,10 +60,10 @@ def open_lists(path: pathlib.Path, lists: tuple[pathlib.Path, ...]) -> DataSet:
 
     Raises:
       FileNotFoundError: a list is absent, or names images that are not there.
-      ValueError: see `array_record.read`.
+      ValueError: see `array_record.read_set`.
     """
-    found = array_record.read(path, "image", "mask")
-    classes = class_list.read(path / "classes.json")
+    found = array_record.read_set(path, "image", "mask")
+    classes = class_list.read_class_list(path / "classes.json")
     places = {
         name: (split, i)
         for split in found.lengths

@@ -44,7 +44,7 @@ def write(root, labelled, unlabelled, val):
 
 def look(root, **how):
     data = open_data("voc", str(root), "", "1_2")
-    return inspect.check(data, **{"crop_size": 8} | how)
+    return inspect.check_data(data, **{"crop_size": 8} | how)
 
 
 def texts(report, fatal):
@@ -67,7 +67,7 @@ def test_good_data_is_counted(root):
     missing, other = texts(report, fatal=False)
     assert "No labelled training image shows 'bird', 'boat'" in missing
     assert "No val image shows 'background', 'bird'" in other
-    assert inspect.lines(report)[-1] == "Nothing here stops training."
+    assert inspect.report_lines(report)[-1] == "Nothing here stops training."
 
 
 def test_every_bad_file_is_named_with_its_reason(root):
@@ -86,7 +86,9 @@ def test_every_bad_file_is_named_with_its_reason(root):
     assert "--config.data.on_error=skip" in labelled
     assert "1 of the 2 val images" in val and "on_error" not in val
     assert any("1 of the 4 unlabelled" in t for t in texts(report, False))
-    assert inspect.lines(report)[-1] == "Training would fail on this data."
+    assert (
+        inspect.report_lines(report)[-1] == "Training would fail on this data."
+    )
     (val,) = texts(look(root, on_error="skip"), fatal=True)
     assert "val images" in val
 
@@ -151,11 +153,11 @@ def test_masks_without_labels_and_small_images_are_reported(root):
 def test_empty_parts_say_what_to_do():
     data = open_data("shapes", "", "", "1_64")
     data = data._replace(unlabelled=shapes.Scenes(1, 0, 0, labelled=False))
-    report = inspect.check(data, crop_size=33, sample=2)
+    report = inspect.check_data(data, crop_size=33, sample=2)
     (found,) = texts(report, fatal=True)
     assert "no unlabelled images" in found
     assert "--config.method=supervised" in found
-    assert not inspect.check(
+    assert not inspect.check_data(
         data, crop_size=33, sample=2, uses_unlabelled=False
     ).fails
 
@@ -177,7 +179,7 @@ def test_before_training_a_few_files_of_each_part_are_checked():
     data = data._replace(unlabelled=Watched(1, 64, 192, labelled=False))
     how = {"crop_size": 33, "uses_unlabelled": True, "on_error": "stop"}
     data.unlabelled.seen = []
-    inspect.before_training(data, **how)
+    inspect.check_before_training(data, **how)
     seen = data.unlabelled.seen
     assert len(seen) == inspect.SAMPLE
     assert min(seen) == 0 and max(seen) == 191
@@ -186,13 +188,13 @@ def test_before_training_a_few_files_of_each_part_are_checked():
     with pytest.raises(
         ValueError, match=r"1 of the 16 labelled .*0063.png is spoilt.*check"
     ):
-        inspect.before_training(data, **how)
-    inspect.before_training(data, **how | {"on_error": "skip"})
+        inspect.check_before_training(data, **how)
+    inspect.check_before_training(data, **how | {"on_error": "skip"})
 
 
 def test_the_check_ends_when_its_time_is_over():
     data = open_data("shapes", "", "", "1_4")
-    report = inspect.check(data, crop_size=33, seconds=0)
+    report = inspect.check_data(data, crop_size=33, seconds=0)
     assert "labelled: 64 images, 0 of them looked at" in report.facts[0]
     assert not report.findings
 

@@ -122,8 +122,8 @@ def expected(name, i):
 def test_clean_folders_are_taken_with_the_right_labels(name, tmp_path):
     CLEAN[name](tmp_path)
     data = open_data("folder", str(tmp_path), "", "")
-    report = inspect.check(data, crop_size=33)
-    assert not report.fails, inspect.lines(report)
+    report = inspect.check_data(data, crop_size=33)
+    assert not report.fails, inspect.report_lines(report)
     seen = 0
     for part in (data.labelled, data.val):
         for k in range(len(part)):
@@ -270,9 +270,9 @@ def test_spoilt_folders_are_refused_with_the_file(name, tmp_path):
     except (ValueError, FileNotFoundError) as error:
         assert file in str(error) and "\n" not in str(error)
         return
-    report = inspect.check(data, crop_size=33)
+    report = inspect.check_data(data, crop_size=33)
     assert report.fails
-    assert any(file in line for line in inspect.lines(report))
+    assert any(file in line for line in inspect.report_lines(report))
 
 
 def test_there_are_twenty_of_each():

@@ -5,7 +5,7 @@ from ipixmatch_jax.data.files import class_list
 
 def read(tmp_path, text, name="classes.json"):
     (tmp_path / name).write_text(text, encoding="utf-8")
-    return class_list.read(tmp_path / name)
+    return class_list.read_class_list(tmp_path / name)
 
 
 def test_json_and_csv_give_the_same_classes(tmp_path):
@@ -96,7 +96,7 @@ def test_lists_as_spreadsheets_write_them(text, tmp_path):
 def test_a_list_in_another_encoding_is_told(tmp_path):
     (tmp_path / "classes.csv").write_bytes("Riß,0,0,0\n".encode("cp1252"))
     with pytest.raises(ValueError, match=r"not text in UTF-8.*save it as"):
-        class_list.read(tmp_path / "classes.csv")
+        class_list.read_class_list(tmp_path / "classes.csv")
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ def test_a_list_in_another_encoding_is_told(tmp_path):
 def test_a_list_under_another_name_is_not_passed_over(name, text, tmp_path):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=f"{name} looks like a class list"):
-        class_list.find(tmp_path)
+        class_list.find_class_list(tmp_path)
     (tmp_path / "Classes.JSON").write_text("{}")
-    assert class_list.find(tmp_path) == tmp_path / "Classes.JSON"
+    assert class_list.find_class_list(tmp_path) == tmp_path / "Classes.JSON"
 
 
 def test_another_file_of_such_a_name_is_left_alone(tmp_path):
     (tmp_path / "labels.json").write_text('[{"image": "a.jpg"}]')
-    assert class_list.find(tmp_path) is None
+    assert class_list.find_class_list(tmp_path) is None
 
 
 def test_two_class_lists_are_refused(tmp_path):
-    assert class_list.find(tmp_path) is None
+    assert class_list.find_class_list(tmp_path) is None
     (tmp_path / "classes.json").write_text("{}")
-    assert class_list.find(tmp_path) == tmp_path / "classes.json"
+    assert class_list.find_class_list(tmp_path) == tmp_path / "classes.json"
     (tmp_path / "classes.csv").write_text("")
     with pytest.raises(ValueError, match="keep one of them"):
-        class_list.find(tmp_path)
+        class_list.find_class_list(tmp_path)

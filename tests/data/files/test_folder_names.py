@@ -454,7 +454,7 @@ def test_a_single_val_image_and_a_class_that_it_lacks_are_told(tmp_path):
     own.make(tmp_path / "val", 1, 1, draw=lambda ids: own.grey(ids * 0))
     data = opened(tmp_path)
     assert "Val is a single image, val/images/0.jpg" in notes(data)
-    report = inspect.check(data, crop_size=33)
+    report = inspect.check_data(data, crop_size=33)
     assert not report.fails
     told = " ".join(finding.text for finding in report.findings)
     assert "No val image shows 'class 1', 'class 2'" in told
@@ -476,6 +476,8 @@ def test_names_that_are_not_utf_8_are_read_and_written_with_escapes(tmp_path):
     np.testing.assert_array_equal(data.unlabelled[0].image.size, (48, 40))
     notes(data).encode("utf-8")
     os.truncate(os.fsencode(tmp_path) + b"/images/Stra\xdfe7.jpg", 0)
-    lines = "\n".join(inspect.lines(inspect.check(data, crop_size=33)))
+    lines = "\n".join(
+        inspect.report_lines(inspect.check_data(data, crop_size=33))
+    )
     lines.encode("utf-8")
     assert "images/Stra\\xdfe7.jpg is empty" in lines

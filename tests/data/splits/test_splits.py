@@ -159,7 +159,10 @@ def test_make_rounds_to_nearest_half_up_at_least_one(
     root = _root(tmp_path / "root", images)
     out = tmp_path / "out"
     share = fractions.Fraction(share)
-    assert draw.make(root, share, 0, out) == (labelled, images - labelled)
+    assert draw.draw_splits(root, share, 0, out) == (
+        labelled,
+        images - labelled,
+    )
     folder = out / f"1_{share.denominator}"
     some = read_list(folder / "labeled.txt")
     rest = read_list(folder / "unlabeled.txt")
@@ -172,7 +175,7 @@ def test_make_is_deterministic_and_nested(tmp_path):
     root = _root(tmp_path / "root", 100)
 
     def drawn(share, seed, out):
-        draw.make(root, fractions.Fraction(share), seed, tmp_path / out)
+        draw.draw_splits(root, fractions.Fraction(share), seed, tmp_path / out)
         name = share.replace("/", "_")
         return set(read_list(tmp_path / out / name / "labeled.txt"))
 
@@ -205,7 +208,7 @@ def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
         folder.mkdir(parents=True)
         for i in range(4):
             (folder / f"ulm_{i}_leftImg8bit.png").touch()
-    draw.make(root, fractions.Fraction(1, 2), 0, tmp_path / "out")
+    draw.draw_splits(root, fractions.Fraction(1, 2), 0, tmp_path / "out")
     assert read_list(tmp_path / "out/val.txt")[1] == (
         "leftImg8bit/val/ulm/ulm_1_leftImg8bit.png",
         "gtFine/val/ulm/ulm_1_gtFine_labelTrainIds.png",
@@ -230,5 +233,7 @@ def test_make_refuses_bad_roots_and_shares(tmp_path, capsys):
             )
         assert message in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match=r"train.txt \(CamVid\)"):
-        draw.make(tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out")
+        draw.draw_splits(
+            tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out"
+        )
     assert not (tmp_path / "out").exists()
