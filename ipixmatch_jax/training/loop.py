@@ -204,7 +204,8 @@ def _train_steps(run: Run, start: Progress) -> Progress:
     skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
     watch = divergence.Watch(data, run.workdir)
     train_step = processes.compile_together(run.parts.train_step)
-    stopped, saved, pending = False, done, None
+    stopped, saved = False, done
+    pending: tuple[int, dict] | None = None
     try:
         while done < config.steps and not stopped:
             batch = _next_batch(stream)
@@ -268,7 +269,9 @@ def _evaluate(
     )
 
 
-def _stop_if_diverged(run: Run, watch: divergence.Watch, pending) -> None:
+def _stop_if_diverged(
+    run: Run, watch: divergence.Watch, pending: tuple[int, dict] | None
+) -> None:
     """Ends a run whose last updates were all skipped."""
 
     def newest_checkpoint():
@@ -277,4 +280,5 @@ def _stop_if_diverged(run: Run, watch: divergence.Watch, pending) -> None:
         return run.checkpoints.path(steps[-1]) if steps else None
 
     if pending is not None:
-        watch.stop_if_diverged(*pending, newest_checkpoint)
+        step, metrics = pending
+        watch.stop_if_diverged(step, metrics, newest_checkpoint)
