@@ -169,4 +169,12 @@ MODEL = (
         "Beginnings of parameter names that the file of weights may lack, "
         "separated by commas.",
     ),
+    Field(
+        "model.freeze",
+        "",
+        "Stages of the backbone that do not learn, separated by commas: stem, "
+        "layer1 to layer4 of a ResNet, embedding, block_0 and so on of a "
+        "transformer, or encoder for all of them; empty: none. Their batch "
+        "norms keep their running statistics.",
+    ),
 )

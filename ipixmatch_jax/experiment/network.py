@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.data import normalisation
 from ipixmatch_jax.methods.base import AVERAGED
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models import freezing
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.segmenter import Segmenter
@@ -30,6 +31,17 @@ def build_network(config: ConfigDict) -> Segmenter:
         std=normalisation.parse_numbers("data.std", config.data.std) or None,
         **{field: model[field] for field in fields},
     )
+
+
+def find_frozen(config: ConfigDict) -> tuple[str, ...]:
+    """Patterns of the parameters' paths that model.freeze names.
+
+    Raises:
+      ValueError: the backbone has no such stage.
+    """
+    backbone = config.model.backbone
+    stages = BACKBONES[backbone].stages
+    return freezing.frozen_patterns(config.model.freeze, backbone, stages)
 
 
 def network_names(config: ConfigDict) -> list[str]:

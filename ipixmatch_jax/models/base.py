@@ -1,6 +1,7 @@
 """What an encoder and a head are, and how both are registered."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
@@ -71,12 +72,14 @@ class Backbone(NamedTuple):
       head: the name of the head that it has unless model.head names one.
       stages: its parts in the order of computation, by name, such as stem and
         layer1: a regular expression for the paths of their parameters below
-        `backbone/`.
+        `backbone/`. model.freeze takes these names.
       fields: those of `model` that it is built with, such as stem.
       load_weights: reads a file of weights into variables, see
         models/weights/load.py; None: no names of tensors are known for it,
         and it always starts from random weights.
       for_cpus: it is small enough to be trained on a CPU from random weights.
+      cpu_recipe: config fields and values for fine-tuning pretrained weights
+        on a CPU, where that takes minutes; empty where it does not.
     """
 
     build: Callable[..., nn.Module]
@@ -85,6 +88,7 @@ class Backbone(NamedTuple):
     fields: tuple[str, ...] = ()
     load_weights: Callable[..., dict[str, Any]] | None = None
     for_cpus: bool = False
+    cpu_recipe: Mapping[str, Any] = MappingProxyType({})
 
 
 class Head(NamedTuple):

@@ -17,6 +17,7 @@ from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment.evaluator import build_evaluator
 from ipixmatch_jax.experiment.network import (
     build_network,
+    find_frozen,
     find_weights_loader,
     network_names,
 )
@@ -25,6 +26,7 @@ from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, Loss, LossSettings
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models import freezing
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.segmenter import (
     Segmenter,
@@ -32,7 +34,7 @@ from ipixmatch_jax.models.segmenter import (
     variable_shapes,
 )
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.param_groups import faster_head, freeze
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
 from ipixmatch_jax.training import step
 
@@ -127,18 +129,42 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
         started[name] = _draw_variables(network, config.data.crop_size, own)
     if loaded is not None:
         started = {k: load.fill_unloaded(loaded, v) for k, v in started.items()}
-    elif not BACKBONES[config.model.backbone].for_cpus:
+    else:
+        _warn_of_random_weights(config)
+    return join_networks(started)
+
+
+def _warn_of_random_weights(config: FrozenConfigDict) -> None:
+    if not BACKBONES[config.model.backbone].for_cpus:
         _LOGGER.warning(
             "RANDOM WEIGHTS: model.pretrained is empty, and the learning "
             "rates of this recipe assume an ImageNet backbone. Expect far "
             "lower scores than any published table; give a file with "
             "--config.model.pretrained=FILE.safetensors."
         )
-    return join_networks(started)
+    if config.model.freeze:
+        _LOGGER.warning(
+            "FROZEN RANDOM WEIGHTS: model.freeze=%s keeps these stages as they "
+            "are, and model.pretrained is empty.",
+            config.model.freeze,
+        )
 
 
-def forward(network, variables, images, train: bool, perturb=None):
-    """Runs the network as methods call it; see methods/base.py."""
+def forward(
+    network,
+    variables,
+    images,
+    train: bool,
+    perturb=None,
+    *,
+    frozen: tuple[str, ...] = (),
+):
+    """Runs the network as methods call it; see methods/base.py.
+
+    `frozen` are patterns of models/freezing.py.
+    """
+    if train:
+        variables = freezing.stop_gradients(variables, frozen)
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
         apply = functools.partial(
@@ -146,7 +172,8 @@ def forward(network, variables, images, train: bool, perturb=None):
         )
     if not train:
         return apply(), None
-    logits, updated = apply(mutable=["batch_stats"])
+    with freezing.keep_statistics(frozen):
+        logits, updated = apply(mutable=["batch_stats"])
     # Flax leaves the collection out where no layer is a batch norm.
     return logits, updated.get("batch_stats", {})
 
@@ -157,7 +184,7 @@ def _build_optimiser(config: FrozenConfigDict):
     schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
     tx = OPTIMISERS[t.optimiser].build(
         schedule,
-        groups=faster_head(t.head_multiplier),
+        groups=(*freeze(find_frozen(config)), *faster_head(t.head_multiplier)),
         weight_decay=t.weight_decay,
     )
     return tx, schedule
@@ -169,7 +196,7 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,
-        forward=functools.partial(forward, network),
+        forward=functools.partial(forward, network, frozen=find_frozen(config)),
         make_views=functools.partial(
             make_views,
             recipe=METHODS[config.method].views,
