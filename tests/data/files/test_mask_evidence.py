@@ -352,8 +352,8 @@ def test_palettes_in_two_orders_of_unlisted_colours_are_refused(
     colours = [(0, 0, 0), (200, 0, 0), (0, 200, 0)]
     folder(tmp_path, lambda i: swapped(i, colours), classes)
     sentence = refused(tmp_path)
-    assert "palettes of the masks differ: index 1" in sentence
-    for name in ("masks/0.png", "masks/1.png", "[200, 0, 0]", "[0, 200, 0]"):
+    assert "palettes of the masks differ: " in sentence
+    for name in ("masks/0.png", "masks/1.png", "[0, 200, 0]"):
         assert name in sentence
 
 
