@@ -1,6 +1,7 @@
 """Saves and restores a run; the only file that imports orbax."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import pathlib
@@ -74,6 +75,7 @@ class Checkpoints:
         self.directory = (workdir / folders.FOLDER).absolute()
         self._read_only = read_only
         self._saving, self._lost = 0, False
+        self._close = contextlib.ExitStack()
         if not read_only:
             self._set_broken_aside()
         self._manager = self._open()
@@ -108,13 +110,13 @@ class Checkpoints:
         return ocp.CheckpointManager(self.directory, options=options)
 
     def __enter__(self) -> "Checkpoints":
-        logging.getLogger("absl").addFilter(refused_saves.hide_orbax_errors)
+        self._close.enter_context(refused_saves.hide_side_effects())
         return self
 
     def __exit__(self, *exception) -> None:
-        self.wait()
-        self._manager.close()
-        logging.getLogger("absl").removeFilter(refused_saves.hide_orbax_errors)
+        with self._close:
+            self.wait()
+            self._manager.close()
 
     def path(self, step: int) -> pathlib.Path:
         """The folder of the checkpoint after `step` steps."""

@@ -9,6 +9,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.streams import LosableStream, open_missing_streams
 from ipixmatch_jax.configuration import fields, files
 from ipixmatch_jax.configuration.plugins import load_plugins
 
@@ -76,6 +77,7 @@ def parse(
     Returns:
       the words that no flag took, after argv[0].
     """
+    open_missing_streams()
     if {"-h", "-help", "--help"} & set(argv[1:]):
         rows = [flags.FLAGS[name] for name in shown]
         arguments.print_flags(module, rows, required, _EPILOG)
@@ -87,7 +89,7 @@ def parse(
     except (flags.Error, ValueError) as error:
         arguments.end_with(module, str(error).replace("\n", " "), 2)
     try:
-        files.load_file(CONFIG.value, changes)
+        files.load_file(str(CONFIG.value), changes)
     except (OSError, ValueError) as error:
         arguments.end_with(module, str(error), 1)
     return left
@@ -114,7 +116,7 @@ def read_config() -> ConfigDict:
     Raises:
       FileNotFoundError, ValueError: see files.load_file.
     """
-    return files.load_file(CONFIG.value, _changes())
+    return files.load_file(str(CONFIG.value), _changes())
 
 
 def _changes() -> dict[str, Any]:
@@ -155,7 +157,11 @@ def _rewrite_fields(argv: list[str]) -> list[str]:
 
 
 def configure_logging() -> None:
-    """Lets the package's own lines through, and the libraries' warnings."""
+    """Shows the package's own lines, and the libraries' warnings.
+
+    They go to a stderr that may be lost: the command goes on without it.
+    """
+    sys.stderr = LosableStream(sys.stderr)
     if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
         absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()

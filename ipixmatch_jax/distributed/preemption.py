@@ -1,4 +1,4 @@
-"""Stops a run after a save, on SIGTERM or SIGINT."""
+"""Stops a run after a save, on SIGTERM, SIGINT or SIGHUP."""
 
 import os
 import signal
@@ -9,15 +9,16 @@ from jax.experimental import multihost_utils
 
 
 class StopRequest:
-    """Listens for SIGTERM and SIGINT inside a `with` block.
+    """Listens for SIGTERM, SIGINT and SIGHUP inside a `with` block.
 
     In a single process the signal handlers set a flag. With several, jax's
     own service listens for SIGTERM and lets all processes agree on when to
-    stop; a process that gets SIGINT passes it on to that service.
+    stop; a process that gets SIGINT or SIGHUP passes it on to that service.
+    SIGHUP, which a closed terminal sends, stays ignored under nohup.
 
     Attributes:
-      exit_code: 143 after SIGTERM, 130 after SIGINT, as a shell reports them;
-        with several processes 130 for all, once any of them got SIGINT.
+      exit_code: 143 after SIGTERM, 130 after SIGINT, 129 after SIGHUP, as a
+        shell reports them; with several processes the lowest of theirs.
     """
 
     def __init__(self):
@@ -30,6 +31,8 @@ class StopRequest:
 
     def __enter__(self) -> "StopRequest":
         numbers = [signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
         if jax.process_count() == 1:
             numbers.append(signal.SIGTERM)
         for number in numbers:

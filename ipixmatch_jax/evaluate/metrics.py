@@ -60,7 +60,7 @@ def iou(confusion: np.ndarray) -> np.ndarray:
 
 
 def foreground_iou(
-    iou: Sequence[float], class_names: Sequence[str]
+    iou: Sequence[float] | np.ndarray, class_names: Sequence[str]
 ) -> float | None:
     """Mean IoU without the background.
 

@@ -80,7 +80,9 @@ def test_a_reader_that_has_gone_ends_it_quietly():
     assert (done.returncode, done.stdout, done.stderr) == (141, "x", "")
 
 
-@pytest.mark.parametrize("module", {c.module for c in COMMANDS.values()})
+@pytest.mark.parametrize(
+    "module", sorted({c.module for c in COMMANDS.values()})
+)
 def test_every_command_uses_it(module):
     spec = importlib.util.find_spec(module)
     if spec.submodule_search_locations:
