@@ -49,8 +49,8 @@ class Content(NamedTuple):
 
     @property
     def black_and_white(self) -> bool:
-        """Whether it is grey of the values 0 and 255, both of them."""
-        return self.kind in ("grey", "grey RGB") and self.values == {0, IGNORE}
+        """Whether it holds the values 0 and 255, both, and no other."""
+        return self.kind != "RGB" and self.values == {0, IGNORE}
 
     @property
     def smoothed(self) -> bool:
