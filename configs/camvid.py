@@ -4,7 +4,7 @@
         --config.data.root=DIR
 
 The recipe is ours: short, from random weights for `tiny`; docs/results.md has
-what it reaches.
+what it reaches. `r50c4` wants ImageNet weights (model.pretrained).
 """
 
 from ml_collections import ConfigDict
@@ -39,6 +39,8 @@ def get_config(arg: str = "") -> ConfigDict:
     c.inter_pixel.threshold = 0.9
     c.inter_pixel.warmup_steps = 600
     c.evaluate.batch_size = 8
+    if backbone == "r50c4":
+        common.set_r50c4(c)
     methods.set_method(c, method)
     c.train.reference_batch_size = c.train.batch_size
     return c

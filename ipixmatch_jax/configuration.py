@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.data import normalisation, sources
 from ipixmatch_jax.losses import inter_pixel
 from ipixmatch_jax.methods import METHODS
+from ipixmatch_jax.models import freezing
 from ipixmatch_jax.writer import write_json
 
 FILE = "config.json"
@@ -19,7 +20,7 @@ _CHOICES = {
     "train.schedule": ("poly", "constant"),
     "data.apply_views": ("device", "host"),
     "data.on_error": ("stop", "skip"),
-    "model.backbone": ("r50", "r101", "tiny"),
+    "model.backbone": ("r50", "r101", "tiny", "r50c4"),
     "model.stem": ("deep", "7x7"),
     "model.output_stride": (16, 8),
     "model.remat": (False, True),
@@ -106,6 +107,7 @@ def check(config: ConfigDict) -> None:
         raise ValueError(
             f"config.inter_pixel.temperature={term.temperature} is not above 0."
         )
+    freezing.parse(_get(config, "model.freeze"), config.model.backbone)
     if config.train.batch_size == 0:
         _check_reference(config)
     _check_teacher(config)

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from ipixmatch_jax.models.freezing import is_frozen
+
 # Parameters by their place in the tree, in any of its networks.
 _GROUPS = ("backbone", "head")
 
@@ -46,19 +48,29 @@ def _with_groups(
     schedule: optax.Schedule,
     head_multiplier: float,
     weight_decay: float,
+    frozen: tuple[str, ...],
 ) -> optax.GradientTransformation:
-    """Decay added to the gradient, then the rule, then each group's rate."""
+    """Decay added to the gradient, then the rule, then each group's rate.
+
+    A frozen parameter has no decay; what momentum it still has from before,
+    of a run that continues with other stages frozen, does not move it.
+    """
     factors = {"backbone": 1.0, "head": head_multiplier}
 
-    def scale(updates):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, u: u * factors[group_of(path)], updates
-        )
+    def decayed(path, update, param):
+        if is_frozen(path, frozen):
+            return jnp.zeros_like(update)
+        return update + weight_decay * param
 
+    def scaled(path, update):
+        factor = factors[group_of(path)]
+        return update * (0.0 if is_frozen(path, frozen) else factor)
+
+    over = jax.tree_util.tree_map_with_path
     return optax.chain(
-        optax.add_decayed_weights(weight_decay),
+        optax.stateless(lambda updates, params: over(decayed, updates, params)),
         rule,
-        optax.stateless(lambda updates, params: scale(updates)),
+        optax.stateless(lambda updates, params: over(scaled, updates)),
         optax.scale_by_learning_rate(schedule),
     )
 
@@ -69,22 +81,28 @@ def sgd(
     head_multiplier: float,
     weight_decay: float,
     momentum: float = 0.9,
+    frozen: tuple[str, ...] = (),
 ) -> optax.GradientTransformation:
     """torch's SGD: decay added to the gradient, then momentum, then the rate.
 
     Weight decay is on every parameter, biases and batch norms too
     (UniMatch v1). The head's rate is head_multiplier times the schedule's.
+    `frozen` stages of the encoder do not move, see models/freezing.py.
     """
     rule = optax.trace(decay=momentum)
-    return _with_groups(rule, schedule, head_multiplier, weight_decay)
+    return _with_groups(rule, schedule, head_multiplier, weight_decay, frozen)
 
 
 def adam(
-    schedule: optax.Schedule, *, head_multiplier: float, weight_decay: float
+    schedule: optax.Schedule,
+    *,
+    head_multiplier: float,
+    weight_decay: float,
+    frozen: tuple[str, ...] = (),
 ) -> optax.GradientTransformation:
     """torch's Adam: decay added to the gradient, betas .9 and .999.
 
-    French et al. train with it, without decay.
+    French et al. train with it, without decay. `frozen`: see sgd.
     """
     rule = optax.scale_by_adam()
-    return _with_groups(rule, schedule, head_multiplier, weight_decay)
+    return _with_groups(rule, schedule, head_multiplier, weight_decay, frozen)

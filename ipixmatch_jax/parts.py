@@ -24,7 +24,7 @@ from ipixmatch_jax.evaluate import make_evaluator
 from ipixmatch_jax.losses import labelled as labelled_losses
 from ipixmatch_jax.methods import METHODS, twins
 from ipixmatch_jax.methods.base import Views
-from ipixmatch_jax.models import pretrained
+from ipixmatch_jax.models import freezing, pretrained
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ def build_network(config: ConfigDict) -> models.DeepLabV3Plus:
         mean=normalisation.parse("data.mean", config.data.mean) or None,
         std=normalisation.parse("data.std", config.data.std) or None,
         remat=config.model.remat,
+        freeze=config.model.freeze,
     )
 
 
@@ -252,6 +253,9 @@ def _initial_variables(config: ConfigDict, network, seed: int):
 
 def forward(network, variables, images, train: bool, perturb=None):
     """The network as methods call it; see methods/base.py."""
+    if train:
+        params = freezing.stop_gradients(variables["params"], network.frozen)
+        variables = {**variables, "params": params}
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
         apply = functools.partial(
@@ -263,7 +267,7 @@ def forward(network, variables, images, train: bool, perturb=None):
     return logits, updated["batch_stats"]
 
 
-def _optimiser(config: ConfigDict):
+def _optimiser(config: ConfigDict, frozen: tuple[str, ...]):
     """(transformation, schedule) as config.train says."""
     t = config.train
     schedule = (
@@ -276,13 +280,14 @@ def _optimiser(config: ConfigDict):
         schedule,
         head_multiplier=t.head_multiplier,
         weight_decay=t.weight_decay,
+        frozen=frozen,
     )
     return tx, schedule
 
 
 def _train_step(config: ConfigDict, network, mesh: Mesh):
     """The pure step with everything bound but state and batch."""
-    tx, schedule = _optimiser(config)
+    tx, schedule = _optimiser(config, network.frozen)
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from ipixmatch_jax.models import freezing
 from ipixmatch_jax.models.deeplab import DeepLabV3Plus
 from ipixmatch_jax.models.resnet import VARIANTS
 
@@ -19,11 +20,13 @@ def build(
     remat: bool = False,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
+    freeze: str = "",
 ) -> DeepLabV3Plus:
     """Builds DeepLabV3+ on a named ResNet.
 
     Args:
-      backbone: "r50", "r101" or "tiny" (narrow and shallow, for CPUs).
+      backbone: "r50", "r101", "tiny" (narrow and shallow, for CPUs) or
+        "r50c4" (ResNet-50 up to conv4).
       num_classes: channels of the logits.
       output_stride: 16 or 8.
       stem: "deep" (UniMatch's three 3x3) or "7x7" (torchvision's).
@@ -32,6 +35,7 @@ def build(
       mean: what images are normalised with, one number per channel; None:
         ImageNet's, of three channels.
       std: likewise.
+      freeze: stages of the backbone that do not learn, see freezing.parse.
 
     Raises:
       ValueError: if a name or the output stride is unknown; lists the known.
@@ -50,6 +54,7 @@ def build(
         remat=remat,
         mean=mean,
         std=std,
+        frozen=freezing.parse(freeze, backbone),
     )
 
 

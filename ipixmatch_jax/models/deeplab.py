@@ -22,7 +22,8 @@ _RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 class Head(nn.Module):
     """ASPP on c4, decoder with c1, classifier (UniMatch v1).
 
-    The width is an eighth of c4's channels: 256 on a ResNet-50. No dropout.
+    c4 is the last of the features, whichever that is. The width is an eighth
+    of its channels: 256 on a ResNet-50. No dropout.
     """
 
     num_classes: int
@@ -86,14 +87,15 @@ class DeepLabV3Plus(nn.Module):
 
     Attributes:
       num_classes: channels of the logits.
-      blocks, width, stem, output_stride, remat: the backbone, see `ResNet`.
+      blocks, width, stem, output_stride, remat, frozen: the backbone, see
+        `ResNet`.
       dtype: compute dtype; params, statistics and logits are float32.
       mean, std: one number per channel of the images on [0, 1], with which
         callers normalise them; None: ImageNet's three.
     """
 
     num_classes: int
-    blocks: tuple[int, int, int, int]
+    blocks: tuple[int, ...]
     width: int = 64
     stem: str = "deep"
     output_stride: int = 16
@@ -101,6 +103,7 @@ class DeepLabV3Plus(nn.Module):
     remat: bool = False
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    frozen: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -116,6 +119,7 @@ class DeepLabV3Plus(nn.Module):
             self.output_stride,
             self.dtype,
             self.remat,
+            self.frozen,
         )
         self.head = Head(self.num_classes, self.output_stride, self.dtype)
 

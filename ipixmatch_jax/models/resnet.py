@@ -12,6 +12,8 @@ VARIANTS = {
     "r101": ((3, 4, 23, 3), 64),
     # For CPUs: the same code, narrow and shallow.
     "tiny": ((1, 1, 1, 1), 16),
+    # ResNet-50 up to conv4 (detection's "C4"): c3 is the last feature.
+    "r50c4": ((3, 4, 6), 64),
 }
 
 # Stride and dilation of the four stages at each output stride.
@@ -19,6 +21,12 @@ _STRIDES = {16: (1, 2, 2, 1), 8: (1, 2, 1, 1)}
 _DILATIONS = {16: (1, 1, 1, 2), 8: (1, 1, 2, 4)}
 
 EXPANSION = 4
+
+
+def stage_names(blocks: tuple[int, ...]) -> tuple[str, ...]:
+    """stem, layer1 ...; none where no blocks mean another kind of network."""
+    layers = tuple(f"layer{i + 1}" for i in range(len(blocks)))
+    return ("stem", *layers) if blocks else ()
 
 
 class Bottleneck(nn.Module):
@@ -68,21 +76,24 @@ class ResNet(nn.Module):
     """ResNet-50/101 as in UniMatch v1.
 
     Attributes:
-      blocks: bottlenecks per stage.
+      blocks: bottlenecks per stage, of three or four stages.
       width: width of the first stage before its expansion by 4.
       stem: "deep" (three 3x3, UniMatch's) or "7x7" (torchvision's).
       output_stride: 16 or 8, of the last features.
       dtype: compute dtype.
       remat: keep each block's input alone for the gradient, and compute the
         rest of it a second time; the same variables and numbers.
+      frozen: stages whose batch norms keep to their running statistics, and
+        leave these alone, in training too; see freezing.py.
     """
 
-    blocks: tuple[int, int, int, int]
+    blocks: tuple[int, ...]
     width: int = 64
     stem: str = "deep"
     output_stride: int = 16
     dtype: jnp.dtype = jnp.float32
     remat: bool = False
+    frozen: tuple[str, ...] = ()
 
     @nn.compact
     def __call__(
@@ -98,9 +109,14 @@ class ResNet(nn.Module):
         Returns:
           (c1, c2, c3, c4) in `dtype`, at ceil(H / 4), ceil(H / 8),
           ceil(H / 16) and ceil(H / output_stride), channels width * 4,
-          * 8, * 16, * 32 (c3 at 8 too when output_stride is 8).
+          * 8, * 16, * 32 (c3 at 8 too when output_stride is 8). Three
+          stages end with c3.
         """
-        x = self._stem(x.astype(self.dtype), train, sizes)
+        learns = [
+            train and name not in self.frozen
+            for name in stage_names(self.blocks)
+        ]
+        x = self._stem(x.astype(self.dtype), learns[0], sizes)
         sizes = shrink(shrink(sizes, 2), 2)
         features = []
         strides = _STRIDES[self.output_stride]
@@ -121,7 +137,7 @@ class ResNet(nn.Module):
                     previous if first else dilations[stage],
                     dtype=self.dtype,
                     name=f"layer{stage + 1}_{index}",
-                )(x, train, sizes)
+                )(x, learns[stage + 1], sizes)
                 if first:
                     sizes = shrink(sizes, strides[stage])
             previous = dilations[stage]
