@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from benchmarks import paired_figure, paired_study
+from benchmarks import paired_figure, paired_runs, paired_study
 
 HEADER = "data,labels,arm,seed,commit,lock,test_last,val_last"
 
@@ -143,14 +143,14 @@ def test_a_pair_that_is_missing_is_named(table):
 def test_rows_that_cannot_be_a_study(tmp_path, line, words):
     path = write(tmp_path / "runs.csv", "voc,50,term,100,c,l,31,2", line)
     with pytest.raises(ValueError, match=words):
-        rows = paired_study.read_rows([path], "test_last")
-        paired_study.find_pairs(rows, "host", "term")
+        rows = paired_runs.read_rows([path], "test_last")
+        paired_runs.find_pairs(rows, "host", "term")
 
 
 def test_a_table_without_the_score(tmp_path):
     path = write(tmp_path / "runs.csv")
     with pytest.raises(ValueError, match=r"has no column test_best"):
-        paired_study.read_rows([path], "test_best")
+        paired_runs.read_rows([path], "test_best")
 
 
 def test_bars_lie_where_their_numbers_are():
