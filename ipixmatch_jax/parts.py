@@ -248,6 +248,12 @@ def _initial_variables(config: ConfigDict, network, seed: int):
             "lower scores than any published table; give a file with "
             "--config.model.pretrained=FILE.safetensors."
         )
+    if loaded is None and config.model.freeze:
+        _LOGGER.warning(
+            "FROZEN RANDOM WEIGHTS: model.freeze=%s keeps these stages as they "
+            "are, and model.pretrained is empty.",
+            config.model.freeze,
+        )
     return twins.variables(*started) if len(started) == 2 else started[0]
 
 

@@ -97,6 +97,13 @@ def test_two_steps_leave_frozen_stages_bit_for_bit(
             assert all(jax.tree.leaves(changed))
 
 
+def test_frozen_random_weights_are_named(monkeypatch, caplog):
+    tiny_run.few_scenes(monkeypatch)
+    built = parts.build(tiny_run.tiny(**{"model.freeze": "stem"}))
+    built.init(0)
+    assert "FROZEN RANDOM WEIGHTS: model.freeze=stem" in caplog.text
+
+
 def convolved(x, kernel, stride):
     """A convolution padded by k // 2, as its definition, in float64."""
     side = kernel.shape[0]
