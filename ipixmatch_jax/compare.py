@@ -7,7 +7,7 @@ import pathlib
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.evaluate.results_table import read, table
+from ipixmatch_jax.evaluate.results_table import format_table, read_results
 
 
 @report_errors("ipixmatch_jax.compare")
@@ -27,9 +27,9 @@ def main() -> None:
     rows = {}
     for run in parser.parse_args().runs:
         name, _, folders = run.rpartition("=")
-        seeds = [read(pathlib.Path(f)) for f in folders.split(",")]
+        seeds = [read_results(pathlib.Path(f)) for f in folders.split(",")]
         rows[name or folders] = seeds
-    print(table(rows))
+    print(format_table(rows))
     for name, seeds in rows.items():
         for result in seeds:
             print(f"\n{name}")

@@ -16,6 +16,12 @@ _COORDINATOR = flags.DEFINE_string(
     None,
     "host:port of process 0, where neither Slurm nor a TPU pod says it.",
 )
+_BIND = flags.DEFINE_string(
+    "coordinator_bind",
+    None,
+    "host:port on which process 0 listens; by default the coordinator's "
+    "where that is a loopback address, else every interface.",
+)
 _NUM_PROCESSES = flags.DEFINE_integer(
     "num_processes",
     None,
@@ -45,8 +51,8 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         words = f"not understood: {' '.join(argv[1:])}"
         arguments.end_with("ipixmatch_jax.main", words, 2)
+    from ipixmatch_jax import api
     from ipixmatch_jax.distributed import processes
-    from ipixmatch_jax.training import loop
 
     workdir = pathlib.Path(config_flag.WORKDIR.value or _default_workdir())
     config_flag.configure_logging()
@@ -55,8 +61,9 @@ def main(argv: list[str]) -> None:
         _NUM_PROCESSES.value,
         _PROCESS_ID.value,
         heartbeat_seconds=_HEARTBEAT.value,
+        bind=_BIND.value,
     )
-    sys.exit(loop.train(config_flag.read_config(), workdir))
+    sys.exit(api.train(config_flag.read_config(), workdir).exit_code)
 
 
 if __name__ == "__main__":

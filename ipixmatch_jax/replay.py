@@ -19,7 +19,7 @@ def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
       the whole batch over all processes, as data/pipeline.py describes it.
 
     Raises:
-      FileNotFoundError: this is no workdir, or the data are gone.
+      FileNotFoundError: the workdir holds no run, or the data are gone.
       ValueError: there is no such step, or the data do not fit.
     """
     if step < 1:

@@ -7,7 +7,7 @@
 #
 # What happens next depends on the command's exit code:
 #   0      the script ends.
-#   130    Ctrl-C: the script ends.
+#   129, 130  closed terminal or Ctrl-C: the script ends.
 #   143    saved on SIGTERM: the command is started again, as often as needed.
 #          With --end-when-saved the script ends instead.
 #   other  a failure: the command is started again; after --tries failures
@@ -75,7 +75,7 @@ failures=0
 while :; do
   attempt "$@"
   last=$code
-  [[ -z $stopped && $last -ne 0 && $last -ne 130 ]] || finish "$last"
+  [[ -z $stopped && ! $last =~ ^(0|129|130)$ ]] || finish "$last"
   if [[ $last -eq 143 ]]; then
     [[ -z $end_when_saved ]] || finish "$last"
     echo "restart: saved on SIGTERM; starting again" >&2

@@ -1,7 +1,7 @@
-"""SHA-256 of the files of a folder, kept inside of it.
+"""SHA-256 checksums of a folder's files, written inside the folder.
 
-Each file is read once more when it is written and once more before it is
-used; in pieces, so that no file has to fit into memory, and four at a time.
+Each file is read once more after it is written and once more before it is
+used: in pieces, so that no file has to fit into memory, and four at a time.
 """
 
 import hashlib
@@ -10,61 +10,66 @@ import pathlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from ipixmatch_jax.utils import atomic
+from ipixmatch_jax.utils.atomic import write_json
 
 FILE = "checksums.json"
-_AT_A_TIME = 4
+_THREADS = 4
 
 
-def write(folder: pathlib.Path, but: Iterable[str] = ()) -> None:
-    """Notes every file in a folder, in checksums.json: {path: SHA-256}.
+def write_checksums(
+    folder: pathlib.Path, leave_out: Iterable[str] = ()
+) -> None:
+    """Writes checksums.json for every file in a folder: {path: SHA-256}.
 
     Args:
       folder: nobody writes into it meanwhile.
-      but: paths inside of it that are left out.
+      leave_out: paths inside the folder that are not listed.
     """
     names = {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_file()
     }
-    _write(folder, _sums(folder, sorted(names - {FILE, *but})))
+    listed = sorted(names - {FILE, *leave_out})
+    write_json(folder / FILE, _compute(folder, listed))
 
 
-def add(folder: pathlib.Path, names: Iterable[str]) -> None:
-    """Notes some more files, by their paths inside of the folder."""
+def add_checksums(folder: pathlib.Path, names: Iterable[str]) -> None:
+    """Adds files to checksums.json, by their paths inside the folder."""
     known = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    _write(folder, known | _sums(folder, list(names)))
+    write_json(folder / FILE, known | _compute(folder, list(names)))
 
 
-def fault(folder: pathlib.Path, under: str = "") -> str | None:
-    """What is wrong with the first file that is not as it was noted.
+def find_fault(folder: pathlib.Path, inside: str = "") -> str | None:
+    """Compares the files of a folder with its checksums.json.
 
     Args:
-      folder: one that `write` was called for.
-      under: look at the files in this folder of it alone.
+      folder: one that `write_checksums` was called for.
+      inside: compare only the files in this sub-folder.
 
     Returns:
-      words that name the file; None if all are as they were.
+      words on the first file that differs; None if all are equal.
 
     Raises:
       PermissionError: a file may not be read.
     """
     try:
         known = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except ValueError:
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
         return f"{FILE} is not JSON"
-    if not isinstance(known, dict):
-        return f"{FILE} is no list of files"
-    names = [name for name in known if name.startswith(under)]
+    if not isinstance(known, dict) or not known:
+        return f"{FILE} does not list the files"
+    names = [name for name in known if name.startswith(inside)]
     for name in names:
         if not (folder / name).is_file():
             return f"{name} is missing"
     try:
-        now = _sums(folder, names)
+        now = _compute(folder, names)
     except PermissionError:
         raise
-    except OSError as error:  # of the medium
+    except OSError as error:  # The disk cannot read it.
         return str(error)
     for name in names:
         if now[name] != known[name]:
@@ -74,18 +79,12 @@ def fault(folder: pathlib.Path, under: str = "") -> str | None:
     return None
 
 
-def _sums(folder: pathlib.Path, names: list[str]) -> dict[str, str]:
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        sums = pool.map(lambda name: _sum(folder / name), names)
+def _compute(folder: pathlib.Path, names: list[str]) -> dict[str, str]:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        sums = pool.map(lambda name: _hash_file(folder / name), names)
         return dict(zip(names, sums, strict=True))
 
 
-def _sum(path: pathlib.Path) -> str:
+def _hash_file(path: pathlib.Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write(folder: pathlib.Path, sums: dict[str, str]) -> None:
-    with atomic.replacing(folder / FILE) as partial:
-        text = json.dumps(sums, indent=1) + "\n"
-        partial.write_text(text, encoding="utf-8")

@@ -1,11 +1,11 @@
-"""The folders of checkpoints: whole, unfinished, or broken."""
+"""The folders of checkpoints: whole, unfinished or broken."""
 
 import json
 import logging
-import os
 import pathlib
 import re
 import shutil
+from typing import Any
 
 from ipixmatch_jax.checkpoints import checksums
 
@@ -19,16 +19,27 @@ _META = "meta/metadata"
 
 def newest_step(workdir: pathlib.Path) -> int:
     """The step of the newest checkpoint in a workdir, unchecked; 0: none."""
-    return max(_steps(workdir / FOLDER), default=0)
+    return max(_list_steps(workdir / FOLDER), default=0)
 
 
-def _steps(directory: pathlib.Path) -> list[int]:
+def newest_config(workdir: pathlib.Path) -> dict[str, Any] | None:
+    """The config that the newest checkpoint in a workdir holds, if any."""
+    for step in reversed(_list_steps(workdir / FOLDER)):
+        try:
+            path = workdir / FOLDER / str(step) / _META
+            return json.loads(path.read_text(encoding="utf-8"))["config"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # A broken one; opening the checkpoints names it.
+    return None
+
+
+def _list_steps(directory: pathlib.Path) -> list[int]:
     """The steps that have a checkpoint folder, oldest first."""
     names = (path.name for path in directory.glob("*") if path.is_dir())
     return sorted(int(name) for name in names if _STEP.fullmatch(name))
 
 
-def remove_partial(directory: pathlib.Path) -> None:
+def remove_unfinished(directory: pathlib.Path) -> None:
     """Removes what was being written when a run ended."""
     for path in directory.glob("*.orbax-checkpoint-tmp"):
         # A thread of a save that was given up may still write into it; what
@@ -36,36 +47,41 @@ def remove_partial(directory: pathlib.Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def put_broken_aside(directory: pathlib.Path) -> bool:
-    """Names what is broken, and renames it if anything else is whole.
+def set_broken_aside(directory: pathlib.Path) -> bool:
+    """Names what is broken, and renames it if a checkpoint is whole.
 
     Args:
-      directory: with a folder for each step; it need not be there.
+      directory: with a folder for each step; it need not exist.
 
     Returns:
-      whether the whole ones, if there are any, are all that is left.
+      whether nothing broken is left beside the whole checkpoints.
     """
-    steps = _steps(directory)
-    faults = {step: fault(directory / str(step)) for step in steps}
-    whole = [step for step in steps if faults[step] is None]
-    broken = [step for step in steps if faults[step] is not None]
-    for step in broken:
-        path, outcome = directory / str(step), ""
+    faults = {path: find_fault(path) for path in _list_numbered(directory)}
+    whole = [int(path.name) for path, fault in faults.items() if fault is None]
+    broken = {p: fault for p, fault in faults.items() if fault is not None}
+    for path, fault in broken.items():
+        outcome = ""
         if whole:
-            aside = _aside(path)
+            aside = _free_name(path)
             path.rename(aside)
             outcome = (
                 f" It is now {aside.name}, which can be removed; the newest "
-                f"whole one is of step {whole[-1]}."
+                f"whole checkpoint is that of step {max(whole)}."
             )
         _LOGGER.warning(
-            "The checkpoint %s is broken: %s.%s", path, faults[step], outcome
+            "The checkpoint %s is broken: %s.%s", path, fault, outcome
         )
     return bool(whole) or not broken
 
 
-def _aside(path: pathlib.Path) -> pathlib.Path:
-    """A name that is not taken and that is no step's."""
+def _list_numbered(directory: pathlib.Path) -> list[pathlib.Path]:
+    """What orbax would take for a checkpoint, oldest first."""
+    paths = [p for p in directory.glob("*") if p.name.isdigit()]
+    return sorted(paths, key=lambda path: (len(path.name), path.name))
+
+
+def _free_name(path: pathlib.Path) -> pathlib.Path:
+    """The name of a broken checkpoint, which orbax does not read."""
     name, number = path.with_name(f"{path.name}.broken"), 1
     while name.exists():
         number += 1
@@ -73,18 +89,22 @@ def _aside(path: pathlib.Path) -> pathlib.Path:
     return name
 
 
-def fault(folder: pathlib.Path, under: str = "") -> str | None:
+def find_fault(folder: pathlib.Path, inside: str = "") -> str | None:
     """What is wrong with a checkpoint, in words; None if nothing is known.
 
     Args:
       folder: of one step.
-      under: look at the files in this folder of it alone.
+      inside: compare only the files in this sub-folder.
     """
+    if not _STEP.fullmatch(folder.name):
+        return "its name is not the number of a step"
+    if not folder.is_dir():
+        return "it is not a folder"
     if (folder / checksums.FILE).exists():
-        return checksums.fault(folder, under)
+        return checksums.find_fault(folder, inside)
     try:
         meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return f"{checksums.FILE} and {_META} are missing or not JSON"
     if "checksums" in meta:
         # As where a run was killed while it removed an old checkpoint.
@@ -94,12 +114,3 @@ def fault(folder: pathlib.Path, under: str = "") -> str | None:
         folder,
     )
     return None
-
-
-def refusal(error: OSError | ValueError) -> str | None:
-    """Why the disk refused to write; None if it was something else."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    # tensorstore's errors are ValueErrors, with the number in the text.
-    found = re.search(r"os_error_code='(\d+)'", str(error))
-    return os.strerror(int(found[1])) if found else None

@@ -1,27 +1,26 @@
-"""Saving and restoring a run; the only file that knows orbax."""
+"""Saves and restores a run; the only file that imports orbax."""
 
 import asyncio
-import errno
+import contextlib
 import logging
 import os
 import pathlib
-import shutil
 from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from ipixmatch_jax.checkpoints import checksums, folders
+from ipixmatch_jax.checkpoints import checksums, folders, refused_saves
 from ipixmatch_jax.distributed import processes
 
 _LOGGER = logging.getLogger(__name__)
-# Files of orbax's own bookkeeping, which it writes as it commits.
+# The files of orbax's own records, which it writes as it commits.
 _LATE = ("_CHECKPOINT_METADATA", "commit_success.txt")
 
 
 class BrokenCheckpointError(ValueError):
-    """A checkpoint's files are not as they were written."""
+    """The files of a checkpoint have changed since they were written."""
 
 
 class NotSavedError(OSError):
@@ -29,7 +28,7 @@ class NotSavedError(OSError):
 
 
 class Saved(NamedTuple):
-    """What is known of the best evaluation so far.
+    """The best evaluation so far.
 
     Attributes:
       score: mIoU in percent; -1 before the first evaluation.
@@ -49,17 +48,16 @@ def _score(metrics: dict[str, float]) -> float:
 class Checkpoints:
     """The checkpoints of one workdir: the newest two and the best on val.
 
-    A checkpoint is the named trees of the train state (its step is the
+    A checkpoint holds the named trees of the train state (its step is the
     position in the data), the best score so far and the run's config, with a
     checksum of every file. Saves are asynchronous: a folder gets its name
     when all of it, with the checksums, is written.
 
-    Opened for writing, what a killed run left unfinished is removed, and a
-    checkpoint that is not as it was written is named in a warning and renamed
-    to `<step>.broken`, so that the newest whole one counts. A reader changes
-    nothing, and stops at a broken one.
+    Opening for writing removes what a killed run left unfinished, and renames
+    a broken checkpoint to `<step>.broken` with a warning, so that the newest
+    whole one counts. A reader changes nothing, and stops at a broken one.
 
-    A save that the disk refuses is named in a warning, and is gone; see
+    A save that the disk refuses is lost, and a warning says so; see
     `best_on_disk` and `finish`.
     """
 
@@ -69,18 +67,19 @@ class Checkpoints:
         Args:
           workdir: the run's; nobody else may write into it, see
             workdir_lock.py.
-          read_only: nothing will be saved.
+          read_only: opens without the right to save.
 
         Raises:
-          BrokenCheckpointError: there are some, and none is whole.
+          BrokenCheckpointError: there are checkpoints, and none is whole.
         """
         self.directory = (workdir / folders.FOLDER).absolute()
         self._read_only = read_only
         self._saving, self._lost = 0, False
+        self._close = contextlib.ExitStack()
         if not read_only:
-            self._repair()
+            self._set_broken_aside()
         self._manager = self._open()
-        # Those that need not be read once more.
+        # Whose checksums need not be compared again.
         self._whole = set() if read_only else set(self.steps())
 
     def _open(self) -> ocp.CheckpointManager:
@@ -90,28 +89,34 @@ class Checkpoints:
                 preservation_policy.BestN(get_metric_fn=_score, n=1),
             ]
         )
-        # best_fn makes the manager write the scores down, so that the policy
-        # still knows them after a restart. A reader leaves them alone: those
-        # of another checkpoint than its own may be broken.
+        # best_fn makes the manager write the scores, so that the policy still
+        # has them after a restart. A reader does not read them: those of
+        # another checkpoint than its own may be broken.
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policy,
             best_fn=_score,
-            temporary_path_class=_Summed,
+            temporary_path_class=_ChecksummedPath,
+            # A folder that cannot be made is an error of `save`. Made in the
+            # background, it leaves threads behind that wait for it for 300 s
+            # and keep the process from ending.
+            async_options=ocp.options.AsyncOptions(
+                create_directories_asynchronously=False
+            ),
             create=not self._read_only,
             lightweight_initialize=self._read_only,
-            # So that all processes see the same ones.
+            # So that all processes list the same checkpoints.
             single_host_load_and_broadcast=True,
         )
         return ocp.CheckpointManager(self.directory, options=options)
 
     def __enter__(self) -> "Checkpoints":
-        logging.getLogger("absl").addFilter(_not_a_refused_save)
+        self._close.enter_context(refused_saves.hide_side_effects())
         return self
 
     def __exit__(self, *exception) -> None:
-        self.wait()
-        self._manager.close()
-        logging.getLogger("absl").removeFilter(_not_a_refused_save)
+        with self._close:
+            self.wait()
+            self._manager.close()
 
     def path(self, step: int) -> pathlib.Path:
         """The folder of the checkpoint after `step` steps."""
@@ -119,7 +124,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps that can be restored, oldest first."""
-        # Several processes share them as an array.
+        # With several processes they come as an array.
         return sorted(int(step) for step in self._manager.all_steps())
 
     def save(
@@ -141,9 +146,10 @@ class Checkpoints:
         """
         self.wait()
         if self._lost and jax.process_index() == 0:
-            folders.remove_partial(self.directory)
+            folders.remove_unfinished(self.directory)
         self._saving, self._lost = step, False
-        if processes.first_says(self._is_too_small_for(trees)):
+        self._make_directory_again()
+        if processes.ask_first(self._refuse_early(trees)):
             self._lost = True
             return
         meta = {"best": best._asdict(), "config": config, "checksums": True}
@@ -159,17 +165,17 @@ class Checkpoints:
             self._give_up(error)
 
     def wait(self) -> None:
-        """Returns when nothing is being saved any more."""
+        """Waits for the save that is running, if there is one."""
         try:
             self._manager.wait_until_finished()
         except (OSError, ValueError) as error:
             self._give_up(error)
 
     def finish(self) -> None:
-        """Returns when the last save is on disk.
+        """Waits until the last save is on disk.
 
         Raises:
-          NotSavedError: the disk refused it.
+          NotSavedError: the disk refused the save.
         """
         self.wait()
         if self._lost:
@@ -182,12 +188,12 @@ class Checkpoints:
             )
 
     def best_on_disk(self, best: Saved) -> Saved:
-        """`best`; or the best that is on disk, where its save was refused."""
+        """`best`, or the best checkpoint on disk where that save was lost."""
         self.wait()
         return best if best.step in (0, *self.steps()) else self.best()
 
     def best(self) -> Saved:
-        """The best evaluation whose checkpoint is there."""
+        """The best evaluation whose checkpoint is on disk."""
         steps = self.steps()
         known = [self.restore_meta(step)[0] for step in steps]
         there = [saved for saved in known if saved.step in steps]
@@ -197,8 +203,8 @@ class Checkpoints:
         """The step of the "best" or the "last" checkpoint, and the best.
 
         Raises:
-          FileNotFoundError: it was not saved, or is gone.
-          BrokenCheckpointError: what says so is not as it was written.
+          FileNotFoundError: it was not saved, or was removed.
+          BrokenCheckpointError: the records of the scores are broken.
         """
         steps = self.steps()
         if not steps:
@@ -210,8 +216,8 @@ class Checkpoints:
         step = best.step if which == "best" else steps[-1]
         if step not in steps:
             raise FileNotFoundError(
-                f"{self.directory} has no evaluated checkpoint; those of "
-                f"steps {steps} can be had with --checkpoint last."
+                f"{self.directory} has no evaluated checkpoint; --checkpoint "
+                f"last takes the newest of those it has, of steps {steps}."
             )
         return step, best
 
@@ -223,9 +229,9 @@ class Checkpoints:
           like: trees of ShapeDtypeStruct with shardings; see abstract().
 
         Raises:
-          BrokenCheckpointError: a file of it is not as it was written.
+          BrokenCheckpointError: a file of the checkpoint has changed.
         """
-        self._check(step)
+        self._require_whole(step)
         items = {name: ocp.args.StandardRestore(t) for name, t in like.items()}
         restored = self._manager.restore(step, args=ocp.args.Composite(**items))
         return {name: restored[name] for name in like}
@@ -234,22 +240,22 @@ class Checkpoints:
         """The best evaluation up to `step`, and the config of the run.
 
         Raises:
-          BrokenCheckpointError: they are not as they were written.
+          BrokenCheckpointError: their files have changed.
         """
-        self._check(step, "meta/")
+        self._require_whole(step, "meta/")
         restored = self._manager.restore(
             step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
         )
         meta = restored["meta"]
         return Saved(**meta["best"]), meta["config"]
 
-    def _check(self, step: int, under: str = "") -> None:
+    def _require_whole(self, step: int, inside: str = "") -> None:
         if step in self._whole:
             return
         fault = None
         if jax.process_index() == 0:
-            fault = folders.fault(self.path(step), under)
-        if processes.first_says(fault is not None):
+            fault = folders.find_fault(self.path(step), inside)
+        if processes.ask_first(fault is not None):
             others = ", ".join(str(s) for s in self.steps() if s != step)
             raise BrokenCheckpointError(
                 f"The checkpoint {self.path(step)} is broken "
@@ -257,16 +263,16 @@ class Checkpoints:
                 "move that folder away to use another one (there are those of "
                 f"steps: {others or 'none'})."
             )
-        if not under:
+        if not inside:
             self._whole.add(step)
 
-    def _repair(self) -> None:
-        """Puts aside what a killed run or a bad disk left."""
+    def _set_broken_aside(self) -> None:
+        """Sets aside what a killed run or a bad disk left."""
         none_whole = False
         if jax.process_index() == 0:
-            folders.remove_partial(self.directory)
-            none_whole = not folders.put_broken_aside(self.directory)
-        if processes.first_says(none_whole):
+            folders.remove_unfinished(self.directory)
+            none_whole = not folders.set_broken_aside(self.directory)
+        if processes.ask_first(none_whole):
             raise BrokenCheckpointError(
                 f"None of the checkpoints of {self.directory} is whole; the "
                 "warnings of process 0 say what is wrong with each. Put back "
@@ -274,71 +280,81 @@ class Checkpoints:
                 "starts from the beginning."
             )
 
-    def _is_too_small_for(self, trees: dict[str, Any]) -> bool:
-        """Whether the disk has no room for a save, which is then told."""
+    def _make_directory_again(self) -> None:
+        """Makes the folder of checkpoints again, where it was removed."""
+        missing = jax.process_index() == 0 and not self.directory.exists()
+        if not processes.ask_first(missing):
+            return
+        if missing:
+            _LOGGER.warning(
+                "%s was removed while the run goes on: it is made again.",
+                self.directory,
+            )
+            self.directory.mkdir(parents=True)
+        self._manager = self._open()
+        self._whole.clear()
+
+    def _refuse_early(self, trees: dict[str, Any]) -> bool:
+        """Whether the disk cannot take a save; a warning then says so."""
         if jax.process_index() != 0:
             return False
         needed = sum(leaf.nbytes for leaf in jax.tree.leaves(trees))
-        free = shutil.disk_usage(self.directory).free
-        if free >= needed:
-            return False
-        reason = f"{free / 1e6:.1f} MB are free of {needed / 1e6:.1f} MB"
-        self._warn(f"{os.strerror(errno.ENOSPC)}, {reason}")
-        return True
+        found = refused_saves.find_lack_of_space(self.directory, needed)
+        if found is not None:
+            self._warn(*found)
+        return found is not None
 
     def _give_up(self, error: OSError | ValueError) -> None:
         """Goes on without a save that the disk refused."""
-        reason = folders.refusal(error)
-        if reason is None:
+        number = refused_saves.find_errno(error)
+        if number is None:
             raise error
+        reason = os.strerror(number)
         if jax.process_count() > 1:
-            # The others may wait for this one at a barrier of orbax.
+            # The other processes may wait for this one at a barrier of orbax.
             raise NotSavedError(
                 f"the state after step {self._saving} could not be saved "
                 f"({reason}); the same command continues from the last "
                 f"checkpoint in {self.directory}."
             ) from error
-        folders.remove_partial(self.directory)
-        # The old manager repeats the error at every later save.
+        folders.remove_unfinished(self.directory)
+        # The old manager raises the error again at every later save.
         self._manager = self._open()
-        # It may have come after all was written.
+        # The error may have come after everything was written.
         self._lost = self._saving not in self.steps()
         if self._lost:
-            self._warn(reason)
+            self._warn(number, reason)
 
-    def _warn(self, reason: str) -> None:
+    def _warn(self, number: int, reason: str) -> None:
         _LOGGER.warning(
             "NOT SAVED: the checkpoint after step %d (%s). Training goes on "
-            "without it and tries again at the next; make room in %s.",
+            "without it and tries again at the next; %s.",
             self._saving,
             reason,
-            self.directory,
+            refused_saves.suggest_help(number, self.directory),
         )
 
 
-class _Summed(ocp.path.atomicity.AtomicRenameTemporaryPath):
-    """A folder that gets its checksums before it gets its name."""
+class _ChecksummedPath(ocp.path.atomicity.AtomicRenameTemporaryPath):
+    """A folder that gets its checksums before it gets its name.
+
+    tests/survive/test_kill.py kills a run on either side of them.
+    """
 
     async def finalize(self) -> None:
         folder = pathlib.Path(self.get())
-        # orbax uses this class for a checkpoint's items too.
+        # orbax uses this class for the items of a checkpoint too.
         whole = self.get_final().name.isdigit()
         if whole:
-            await asyncio.to_thread(checksums.write, folder, _LATE)
+            await asyncio.to_thread(checksums.write_checksums, folder, _LATE)
         await super().finalize()
         if whole:
             final = pathlib.Path(self.get_final())
-            await asyncio.to_thread(checksums.add, final, _LATE)
-
-
-def _not_a_refused_save(record: logging.LogRecord) -> bool:
-    # orbax logs, with its traceback and from every thread, what it raises
-    # afterwards and we tell in a line.
-    return not (record.levelno == logging.ERROR and "orbax" in record.pathname)
+            await asyncio.to_thread(checksums.add_checksums, final, _LATE)
 
 
 def abstract(tree, shardings):
-    """ShapeDtypeStructs of a tree with the given shardings."""
+    """The shapes and types of a tree, with the given shardings."""
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(
             leaf.shape, leaf.dtype, sharding=sharding

@@ -7,8 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from ipixmatch_jax.cli.commands import COMMANDS, call_of, called
+from ipixmatch_jax.configuration.plugins import load_plugins
 
 _WIDTH = 78  # columns of a help text
+_METAVARS = {
+    "config": "FILE[:ARGUMENT]",
+    "workdir": "DIR",
+    "grid": "AXIS",
+    "plugin": "MODULE",
+}
 
 
 def parser(
@@ -30,6 +37,26 @@ def parser(
         help="show the traceback of an error beside its sentence",
     )
     return parser
+
+
+def add_plugin_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --plugin MODULE, which imports the module as it is read."""
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        type=_import_plugin,
+        metavar="MODULE",
+        help="a module to import first, which registers methods, data sets "
+        "or networks of your own; may be given several times",
+    )
+
+
+def _import_plugin(module: str) -> str:
+    try:
+        load_plugins([module])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return module
 
 
 def describe(
@@ -66,6 +93,16 @@ def describe(
         "formatter_class": argparse.RawDescriptionHelpFormatter,
         "allow_abbrev": False,
     }
+
+
+def whole_number(word: str) -> int:
+    """The type of an option that takes a whole number."""
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a whole number"
+        ) from None
 
 
 def end_with(module: str, sentence: str, code: int) -> NoReturn:
@@ -105,8 +142,7 @@ def print_flags(
 
 
 def _metavar(flag) -> str:
-    special = {"config": "FILE[:ARGUMENT]", "workdir": "DIR", "grid": "AXIS"}
-    return special.get(flag.name, flag.name.upper().split("_")[-1])
+    return _METAVARS.get(flag.name, flag.name.upper().split("_")[-1])
 
 
 def _default(flag) -> str:

@@ -9,7 +9,9 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.streams import LosableStream, open_missing_streams
 from ipixmatch_jax.configuration import fields, files
+from ipixmatch_jax.configuration.plugins import load_plugins
 
 # Data workers import this file again: everything heavy waits for main().
 CONFIG = flags.DEFINE_string(
@@ -24,11 +26,19 @@ WORKDIR = flags.DEFINE_string(
     "Folder for checkpoints, metrics and pictures; a run found there is "
     "resumed. By default runs/<config>_<argument>.",
 )
+_PLUGIN = flags.DEFINE_multi_string(
+    "plugin",
+    [],
+    "A module to import first, which registers methods, data sets or networks "
+    "of your own; may be given several times.",
+)
 _DEBUG = flags.DEFINE_bool(
     "debug", False, "Show the traceback of an error beside its sentence."
 )
 # What --config.FIELD=VALUE becomes before absl reads the command line.
-_FIELDS = flags.DEFINE_multi_string("config_field", [], "Internal.")
+_FIELDS = flags.DEFINE_multi_string(
+    "config_field", [], "FIELD=VALUE of the config."
+)
 
 _EPILOG = (
     "Every field of the config is a flag too, as in --config.seed=1 or "
@@ -44,9 +54,11 @@ def parse(
         "config",
         "workdir",
         "coordinator",
+        "coordinator_bind",
         "num_processes",
         "process_id",
         "heartbeat_seconds",
+        "plugin",
         "debug",
     ),
     required: tuple[str, ...] = ("config",),
@@ -65,12 +77,14 @@ def parse(
     Returns:
       the words that no flag took, after argv[0].
     """
+    open_missing_streams()
     if {"-h", "-help", "--help"} & set(argv[1:]):
         rows = [flags.FLAGS[name] for name in shown]
         arguments.print_flags(module, rows, required, _EPILOG)
         sys.exit()
     try:
         left = flags.FLAGS(_rewrite_fields(argv))
+        load_plugins(_PLUGIN.value)
         changes = _changes()
     except (flags.Error, ValueError) as error:
         arguments.end_with(module, str(error).replace("\n", " "), 2)
@@ -143,7 +157,11 @@ def _rewrite_fields(argv: list[str]) -> list[str]:
 
 
 def configure_logging() -> None:
-    """Lets the package's own lines through, and the libraries' warnings."""
+    """Shows the package's own lines, and the libraries' warnings.
+
+    They go to a stderr that may be lost: the command goes on without it.
+    """
+    sys.stderr = LosableStream(sys.stderr)
     if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
         absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()

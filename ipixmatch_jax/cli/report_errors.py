@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 
 from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli.streams import open_missing_streams
 from ipixmatch_jax.utils.errors import RunError
 
 _PACKAGE = str(pathlib.Path(__file__).parents[1])
@@ -31,6 +32,7 @@ def report_errors(module: str) -> Iterator[None]:
     Args:
       module: of the command, such as "ipixmatch_jax.predict".
     """
+    open_missing_streams()
     debug = "--debug" in sys.argv[1:]
     if debug:  # argparse's sub-commands need not know it.
         sys.argv.remove("--debug")

@@ -5,6 +5,8 @@ import difflib
 import math
 from typing import Any
 
+# Steps are counted in int32.
+MOST_STEPS = 2**31 - 1
 _WORDS = {"True": True, "true": True, "False": False, "false": False}
 _TYPES = {
     bool: "True or False",
@@ -129,3 +131,28 @@ class Field:
         above = "above " if self.above_least else ""
         unit = f" {self.unit}" if self.unit else ""
         return f"{above}{self.least:.10g} to {self.most:.10g}{unit}"
+
+
+def share(path: str, default: float, meaning: str, **more) -> Field:
+    """A field from 0 to 1."""
+    return Field(path, default, meaning, least=0, most=1, **more)
+
+
+def factor(path: str, default: float, meaning: str, **more) -> Field:
+    """A field from 0 to a million."""
+    return Field(path, default, meaning, least=0, most=1e6, **more)
+
+
+def steps(
+    path: str, default: int, meaning: str, least: int = 1, **more
+) -> Field:
+    """A field that counts steps."""
+    return Field(
+        path,
+        default,
+        meaning,
+        unit="steps",
+        least=least,
+        most=MOST_STEPS,
+        **more,
+    )

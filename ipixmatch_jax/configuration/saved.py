@@ -42,15 +42,27 @@ def load_config(
             f"{path} is missing: {workdir} is not the --workdir of a run; "
             "start one with `ipixmatch train`."
         )
-    fields = base().to_dict()
-    for name, value in _read_object(path).items():
-        if isinstance(fields.get(name), dict) and isinstance(value, dict):
-            fields[name] |= value
+    return complete_config(_read_object(path), root)
+
+
+def complete_config(
+    fields: Mapping[str, Any], root: str | None = None
+) -> FrozenConfigDict:
+    """The config of a run, from the nested fields that the run wrote.
+
+    Args:
+      fields: those that existed when the run began.
+      root: the data set's folder, where it is not where it was.
+    """
+    complete = base().to_dict()
+    for name, value in fields.items():
+        if isinstance(complete.get(name), dict) and isinstance(value, dict):
+            complete[name] |= value
         else:
-            fields[name] = value
+            complete[name] = value
     if root is not None:
-        fields["data"]["root"] = root
-    return FrozenConfigDict(fields)
+        complete["data"]["root"] = root
+    return FrozenConfigDict(complete)
 
 
 def _read_object(path: pathlib.Path) -> dict[str, Any]:

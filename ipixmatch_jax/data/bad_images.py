@@ -1,4 +1,4 @@
-"""Images that training went past because their files cannot be used."""
+"""Images that training skipped because their files cannot be used."""
 
 import logging
 
@@ -10,16 +10,16 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Skipped:
-    """Counts what batches were told to hold and could not; names each once."""
+    """Counts the images that batches skipped, and names each of them once."""
 
     def __init__(self, **sources: Source | None):
-        """Takes the sources by the names that batches give them."""
+        """Takes the sources, by the names that batches give them."""
         self._sources = sources
         self._named: set[tuple[str, int]] = set()
         self._count = 0
 
     def note(self, bad: dict[str, np.ndarray]) -> None:
-        """Takes the "bad" of one batch of data/pipeline.py."""
+        """Counts the entry "bad" of one batch of data/pipeline.py."""
         for name, positions in bad.items():
             for index in positions[positions >= 0].tolist():
                 self._count += 1
@@ -33,9 +33,9 @@ class Skipped:
         return count
 
     def _warn(self, name: str, index: int) -> None:
-        # Read again here, since a data worker's own words reach nobody.
+        # Read again here: what a data worker logs is not shown.
         source = self._sources[name]
-        reason = f"{source.name(index)} could not be used, and now it can."
+        reason = f"{source.name(index)} could not be used, but now can be."
         try:
             source[index]
         except BadFileError as error:

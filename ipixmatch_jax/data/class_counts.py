@@ -1,4 +1,4 @@
-"""How often each class occurs, and which ones the labelled part lacks."""
+"""Counts the classes in masks, and names those that never occur."""
 
 import concurrent.futures
 import logging
@@ -14,12 +14,12 @@ _THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
 class ClassCounts(NamedTuple):
-    """Of the masks of one source.
+    """Pixels and images per class, over the masks of one source.
 
     Attributes:
-      pixels: int64 [num_classes], over all images.
-      images: int64 [num_classes], how many hold the class.
-      ignored: pixels that count nowhere.
+      pixels: int64 [num_classes], the pixels of each class.
+      images: int64 [num_classes], how many images hold the class.
+      ignored: pixels that are left out of training.
     """
 
     pixels: np.ndarray
@@ -61,9 +61,9 @@ def tally(histograms: np.ndarray, num_classes: int) -> ClassCounts:
 def balanced_weights(counts: ClassCounts) -> tuple[float, ...]:
     """One weight per class: all pixels / (classes x pixels of the class).
 
-    Inverse frequency, scaled so that a pixel's weight is 1 on average
-    (scikit-learn's "balanced"). Classes without a pixel do not count, and
-    have weight 1, which nothing uses.
+    This is the inverse frequency, scaled so that the weight of a pixel is 1 on
+    average (scikit-learn's "balanced"). Classes without a pixel are not
+    counted; their weight is 1 and is never used.
 
     Raises:
       ValueError: no pixel has a class.
@@ -72,7 +72,7 @@ def balanced_weights(counts: ClassCounts) -> tuple[float, ...]:
     if not there.any():
         raise ValueError(
             "No labelled pixel has a class, so loss.class_weights=balanced "
-            "has nothing to count."
+            "cannot count any."
         )
     share = counts.pixels * there.sum() / counts.pixels.sum()
     weights = 1 / np.where(there, share, 1)
@@ -82,9 +82,12 @@ def balanced_weights(counts: ClassCounts) -> tuple[float, ...]:
 def describe(
     data: DataSet, labelled: ClassCounts, val: ClassCounts
 ) -> tuple[list[str], list[str]]:
-    """(lines of a table, warnings) for a person, before training.
+    """Makes a table of the classes and warnings about missing ones.
 
-    The share of a class is that of the labelled pixels that count.
+    The share of a class is its share of the labelled pixels that have a class.
+
+    Returns:
+      (lines of the table, warnings).
     """
     test = "" if data.test is None else f", {len(data.test)} test"
     lines = [
@@ -120,8 +123,9 @@ def _missing(
     lost = _absent(data, val)
     if lost:
         warnings.append(
-            f"No val image shows {lost}: its IoU tells nothing about it. "
-            "Label an image with it for val, or hold out more."
+            f"No val image shows {lost}: its IoU there is 0 and lowers the "
+            "mean over classes, whatever the network learns. Label an image "
+            "with it for val, or hold out more."
         )
     return warnings
 
@@ -149,7 +153,7 @@ def report(data: DataSet, on_error: str) -> None:
     labelled = count_classes(data.labelled, num_classes, on_error)
     val = count_classes(data.val, num_classes)
     lines, warnings = describe(data, labelled, val)
-    for line in lines:
+    for line in (*lines, *data.notes):
         _LOGGER.info("%s", line)
     for warning in warnings:
         _LOGGER.warning("WARNING: %s", warning)

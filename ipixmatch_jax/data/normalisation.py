@@ -1,4 +1,4 @@
-"""What images are normalised with: ImageNet's numbers, or the data's own."""
+"""Mean and deviation of the pixels: ImageNet's, or measured on the data."""
 
 import concurrent.futures
 import functools
@@ -15,18 +15,18 @@ Array = Any  # numpy.ndarray or jax.Array.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-MOST = 1000  # images that are looked at
-_DIGITS = 6  # significant ones, of what is kept in a config
+MOST = 1000  # Images that are measured.
+_DIGITS = 6  # Significant digits that a config keeps.
 _THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
 class Measured(NamedTuple):
-    """Of the pixels of some images, on [0, 1].
+    """Mean and deviation over the pixels of some images, on [0, 1].
 
     Attributes:
       mean: one per channel.
       std: one per channel, above 0.
-      images: how many were looked at.
+      images: how many were measured.
     """
 
     mean: tuple[float, ...]
@@ -46,24 +46,25 @@ def normalise(
       x: float [..., C].
       xp: numpy or jax.numpy.
       mean: C numbers on [0, 1]; None: ImageNet's three.
-      std: likewise.
+      std: C numbers above 0; None: ImageNet's three.
     """
     mean, std = mean or MEAN, std or STD
     return (x - xp.asarray(mean, x.dtype)) / xp.asarray(std, x.dtype)
 
 
-# Kept by the sources, so that the runs of a sweep look once.
+# Cached by source, so that the runs of a sweep measure once.
 @functools.lru_cache(maxsize=4)
 def measure(labelled: Source, unlabelled: Source, most: int = MOST) -> Measured:
     """Mean and deviation over all pixels of the training images.
 
-    Counted exactly, so every process and every order of threads finds the
-    same. Files that cannot be used are left to the check of the data.
+    Pixels are counted as whole numbers, so every process and every order of
+    threads gives the same result. Files that cannot be used are passed over;
+    the check of the data names them.
 
     Args:
-      labelled: a source.
-      unlabelled: another.
-      most: of more images than that, so many are drawn, the same every time.
+      labelled: the labelled training images.
+      unlabelled: the unlabelled ones.
+      most: of more images than this, this many are drawn, always the same.
 
     Raises:
       ValueError: none can be used, or a channel is the same everywhere.
@@ -113,16 +114,16 @@ def _rounded(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(f"{value:.{_DIGITS}g}") for value in values)
 
 
-def text(values: tuple[float, ...]) -> str:
-    """Numbers as a field of a config holds them."""
+def format_numbers(values: tuple[float, ...]) -> str:
+    """Writes numbers as a field of a config holds them."""
     return ",".join(map(repr, values))
 
 
-def parse(field: str, value: str, count: int | None = None) -> tuple:
+def parse_numbers(field: str, value: str, count: int | None = None) -> tuple:
     """The numbers of a field, separated by commas; () if it is empty.
 
     Raises:
-      ValueError: they are no finite numbers from 0 up, or not so many.
+      ValueError: they are not finite numbers from 0 up, or not `count`.
     """
     try:
         numbers = tuple(float(v) for v in value.split(",")) if value else ()

@@ -1,21 +1,21 @@
-"""Training batches: a source's samples, shuffled, cropped and stacked.
+"""Training batches: samples of a source, shuffled, cropped and stacked.
 
-The position in the data is the step: element k of `train_batches` is a pure
-function of the seed and k, whatever the number of workers and processes.
+The position in the data is the step: element k of `train_batches` depends only
+on the seed and k, not on the number of workers or processes.
 
 A batch is `{"labelled": ..., "unlabelled": ...}` with b images each:
   labelled: image uint8 [b,S,S,C], mask uint8 [b,S,S], index int32 [b] (the
     position in the source).
   unlabelled: image uint8 [b,S,S,C], valid bool [b,S,S], index int32 [b] and
     what the recipe drew, by default strong_1 and strong_2 (batched
-    `views.StrongView`). This is the form for views that are applied on
-    device; on the host, the recipe has turned it into weak, strong_1,
-    strong_2, ... float32 [b,S,S,C] on [0, 1], box_1, box_2, ... int32 [b,4]
-    or [b,K,4], valid, and whatever else it passes on.
-  bad: {"labelled": int32 [b], "unlabelled": int32 [b]}, the position of the
-    image that should have stood at each place and could not be used, -1 for
-    none. In its place stands the next image of the order's odd or even
-    places, so that the replacement, too, is a function of the seed and k.
+    `weak_strong.StrongView`). So it is when views are applied on device. When
+    they are applied on the host, the recipe has replaced these by weak,
+    strong_1, strong_2, ... float32 [b,S,S,C] on [0, 1], box_1, box_2, ...
+    int32 [b,4] or [b,K,4], valid, and whatever else it passes on.
+  bad: {"labelled": int32 [b], "unlabelled": int32 [b]}, for each place the
+    position of the image that could not be used there, -1 if it could. It is
+    replaced by the next usable image of the order's odd or even places, so
+    the replacement, too, depends only on the seed and k.
 """
 
 import functools
@@ -29,7 +29,7 @@ import numpy as np
 from ipixmatch_jax.data.augment import view_recipes, weak_strong
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
-# Images in a row that cannot be used, after which something else is wrong.
+# So many unusable images in a row mean that something else is wrong.
 TRIES = 100
 
 
@@ -122,10 +122,10 @@ def epoch_order(
 ) -> tuple[int, ...]:
     """One epoch's permutation of the positions in a source.
 
-    Elements 2i and 2i+1 of the endless sequence are different images: within
-    an epoch they are anyway, and where an epoch ends on the first of a pair
-    and the next one begins with the same image, the first two images of the
-    next epoch change places.
+    Elements 2i and 2i+1 of the endless sequence are different images. Within
+    an epoch they always are. If an epoch ends with the first of a pair and the
+    next epoch begins with the same image, the first two images of that epoch
+    are exchanged.
     """
     order = np.random.default_rng((*seed, epoch)).permutation(length).tolist()
     if epoch * length % 2 and length > 2:
@@ -174,8 +174,8 @@ class _ProcessBlock(grain.MapDataset):
 class _Crops(grain.transforms.RandomMap):
     """A crop of the image that the order has at a place.
 
-    The order takes the place of grain's shuffle, whose cost per element grows
-    to milliseconds for the few dozen images of a small labelled list.
+    Our own order replaces grain's shuffle, whose cost per element grows to
+    milliseconds for a labelled list of a few dozen images.
     """
 
     def __init__(
@@ -198,9 +198,9 @@ class _Crops(grain.transforms.RandomMap):
         """(position, sample, position of a bad image or -1).
 
         Replacements come from every second place, so that the two images of
-        a pair, which CutMix pastes into each other, stay different ones. Only
-        two replacements that meet at the edge of an epoch, and a list with no
-        other usable image, make an image its own partner.
+        a pair, which CutMix pastes into each other, stay different. An image
+        becomes its own partner only if two replacements meet at the edge of
+        an epoch, or if the list has no other usable image.
         """
         first, partner = self._at(place), self._at(place ^ 1)
         later = map(self._at, range(place + 2, place + 2 * TRIES, 2))
@@ -214,7 +214,7 @@ class _Crops(grain.transforms.RandomMap):
                     raise
                 last = error
         raise BadFileError(
-            f"Of {TRIES} places in a row none has an image that can be used, "
+            f"None of the images at {TRIES} places in a row can be used, "
             f"the last because: {last}"
         )
 

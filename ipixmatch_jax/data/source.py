@@ -1,4 +1,4 @@
-"""What a data set is: samples, sources of them, and their sets."""
+"""Samples, sources of samples, and data sets made of sources."""
 
 import abc
 from typing import NamedTuple
@@ -6,21 +6,30 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-IGNORE = 255  # The label of pixels that count nowhere.
+from ipixmatch_jax.utils.file_names import printable
+from ipixmatch_jax.utils.labels import IGNORE as IGNORE
+
 # Pillow's mode of an image of so many channels. In "LA" and "RGBA" it would
 # multiply the colours by the last channel before it resizes; these are raw.
 MODES = {1: "L", 2: "La", 3: "RGB", 4: "RGBX"}
 
 
 class BadFileError(ValueError):
-    """A file cannot be used; the message names it and says why."""
+    """A file cannot be used; the message names it and says why.
+
+    Names that are not UTF-8 are written with escapes, so that the message
+    can be printed and stored.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
 
 
 class Sample(NamedTuple):
     """One image of a source.
 
     Attributes:
-      image: of a mode of `MODES`, "RGB" unless the source was asked for
+      image: of a mode in `MODES`; "RGB" unless the source was asked for
         another number of channels.
       mask: mode "L", class ids with 255 = ignore, the image's size; None
         where the source has no labels.
@@ -44,14 +53,14 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def __getitem__(self, i: int) -> Sample:
-        """Decodes the image and, where there is one, its mask.
+        """Decodes the image and, if it has one, its mask.
 
         Raises:
           BadFileError: a file of this position cannot be used.
         """
 
     def mask(self, i: int) -> Image.Image | None:
-        """The mask of `self[i]`, where it can be had without the image.
+        """The mask of `self[i]`, read without the image where possible.
 
         Raises:
           BadFileError: a file of this position cannot be used.
@@ -61,6 +70,11 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def name(self, i: int) -> str:
         """The image's path relative to the root of its data set."""
+
+    def path(self, i: int) -> str | None:
+        """The file of the image; None if it is not a file of its own."""
+        del i
+        return None
 
     @abc.abstractmethod
     def size(self, i: int) -> tuple[int, int]:
@@ -84,6 +98,10 @@ class DataSet(NamedTuple):
       listed: every (name, colour) of the data set's own class list in the
         order of the ids in its masks, with those that are left out of
         training; () where that is class_names and palette.
+      notes: sentences that a person should read before training: how masks
+        and values are read, and what of the data is left aside.
+      value_range: what config.data.range becomes, such as "0,4080"; None
+        where the data set has no such option.
     """
 
     labelled: Source
@@ -93,3 +111,5 @@ class DataSet(NamedTuple):
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
     listed: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    notes: tuple[str, ...] = ()
+    value_range: str | None = None

@@ -12,31 +12,31 @@ from ipixmatch_jax.utils.errors import RunError
 
 _LOGGER = logging.getLogger(__name__)
 
-# Times in a row that workers are started again for one batch.
+# How often in a row workers are restarted for one batch.
 RESTARTS = 2
-# How grain says that a worker is gone.
+# The message by which grain says that a worker process has died.
 _GONE = "Worker process was terminated unexpectedly"
 
 
 class WorkersLostError(RunError):
-    """Data workers were killed again and again."""
+    """Data workers were killed RESTARTS + 1 times for one batch."""
 
 
 class Batches:
     """An iterator over batches from a step on; close it with `.close()`.
 
-    Since a batch is a function of its step, nothing is lost with a worker:
-    all are started again at the step that is missing.
+    A batch is a function of its step, so nothing is lost when a worker dies:
+    all workers are restarted at the step that is missing.
     """
 
     def __init__(
         self, batches: grain.MapDataset, start_step: int, num_workers: int
     ):
-        """Starts to read ahead.
+        """Starts reading ahead.
 
         Args:
           batches: of `pipeline.train_batches`.
-          start_step: the first batch, so that a resumed run goes on exactly.
+          start_step: the first batch; a resumed run continues exactly.
           num_workers: processes that read ahead; 0 reads ahead in threads.
         """
         self._batches = batches
@@ -52,7 +52,7 @@ class Batches:
 
         Raises:
           BadFileError: see `pipeline.train_batches`.
-          WorkersLostError: workers were killed RESTARTS times more.
+          WorkersLostError: workers were killed again after RESTARTS restarts.
         """
         for left in range(RESTARTS, -1, -1):
             try:
@@ -102,13 +102,13 @@ class Batches:
 
 
 def _exit_code(lost: RuntimeError) -> str:
-    """`exit code -9` from grain's words."""
+    """The part of grain's message that reads `exit code -9`."""
     _, _, rest = str(lost).partition("with ")
     return rest.partition(".")[0] or "no exit code"
 
 
 def _begin_worker(index: int, count: int) -> None:
-    """Leaves Ctrl-C to the run, which saves, and ends when the run is gone."""
+    """Ignores Ctrl-C, which the run handles, and ends if the run dies."""
     del index, count
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -116,5 +116,5 @@ def _begin_worker(index: int, count: int) -> None:
 
 def _end_with_parent() -> None:
     multiprocessing.parent_process().join()
-    # A run that was killed told nobody; its workers would wait for ever.
+    # A run that was killed cannot stop its workers; they would wait for ever.
     os._exit(1)

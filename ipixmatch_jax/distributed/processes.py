@@ -1,8 +1,9 @@
-"""Joining the processes of one run, before jax touches a device."""
+"""Joins the processes of one run, before jax touches a device."""
 
 import contextlib
 import glob
 import importlib.util
+import ipaddress
 import logging
 import os
 import re
@@ -17,10 +18,10 @@ from ipixmatch_jax.utils.errors import RunError
 
 _LOGGER = logging.getLogger(__name__)
 
-# Seconds a process waits for the others to start: the hosts of a pod, or the
-# nodes of a job, do not come up together.
+# Seconds that a process waits for the others to start: the hosts of a pod, or
+# the nodes of a job, do not come up together.
 _START_TIMEOUT = 300
-# Seconds a process that ends waits for the others to end.
+# Seconds that a process waits at its end for the others to end.
 _END_TIMEOUT = 60
 
 
@@ -29,12 +30,12 @@ class ProcessLostError(RunError):
 
 
 class Place(NamedTuple):
-    """Where one process stands among those of a run.
+    """The place of one process among those of a run.
 
     Attributes:
       coordinator: host:port where process 0 listens.
-      num_processes: of the run, over all hosts.
-      process_id: of this process, 0 to num_processes - 1.
+      num_processes: how many the run has, over all hosts.
+      process_id: the number of this process, 0 to num_processes - 1.
     """
 
     coordinator: str
@@ -45,7 +46,7 @@ class Place(NamedTuple):
 def from_flags(
     coordinator: str | None, num_processes: int | None, process_id: int | None
 ) -> Place:
-    """The place that three flags state.
+    """The place that three flags give.
 
     Raises:
       ValueError: one is missing, or they do not fit each other.
@@ -55,8 +56,8 @@ def from_flags(
         raise ValueError(
             "--coordinator, --num_processes and --process_id belong together: "
             f"they are {', '.join(map(str, given))}; give all three, or none "
-            "where Slurm or a TPU pod tells, or --num_processes=1 alone for "
-            "one process."
+            "under Slurm and on a TPU pod, or --num_processes=1 alone for one "
+            "process."
         )
     if not re.fullmatch(r".+:\d+", coordinator):
         raise ValueError(
@@ -74,15 +75,15 @@ def from_flags(
 
 
 def from_slurm(environment: Mapping[str, str]) -> Place | None:
-    """The place that `srun` states; None outside of a step of several tasks.
+    """The place that `srun` gives; None outside a step of several tasks.
 
-    Process 0 listens on the step's first node, on a port from the job's
-    number, so that two jobs on one node do not meet. (jax's own reading of
-    these variables gives each process one GPU; here a process takes all that
-    its task sees.)
+    Process 0 listens on the first node of the step, on a port made from the
+    number of the job, so that two jobs on one node do not collide. (jax's own
+    reading of these variables gives each process one GPU; here a process
+    takes all that its task sees.)
 
     Args:
-      environment: of the process. SLURM_STEP_* is set by srun alone: a plain
+      environment: of the process. Only srun sets SLURM_STEP_*: a plain
         command inside an allocation is one process.
     """
     if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
@@ -105,10 +106,7 @@ def _first_host(nodes: str) -> str:
 
 
 def on_tpu(environment: Mapping[str, str]) -> bool:
-    """Whether this host has TPUs and jax's library for them.
-
-    Where JAX_PLATFORMS leaves them out it has not.
-    """
+    """Whether this host has TPUs, and jax may and can use them."""
     if "tpu" not in (environment.get("JAX_PLATFORMS") or "tpu"):
         return False
     devices = glob.glob("/dev/accel[0-9]*") + glob.glob("/dev/vfio/[0-9]*")
@@ -121,22 +119,28 @@ def initialise(
     process_id: int | None = None,
     *,
     heartbeat_seconds: int = 60,
+    bind: str | None = None,
 ) -> None:
-    """Joins the run's other processes, if there are any.
+    """Joins the other processes of the run, if there are any.
 
-    The three flags come first, then Slurm's variables, then on a TPU what
-    jax reads from its host's metadata; with none of them the process is
+    The three flags come first, then Slurm's variables, then on a TPU what jax
+    reads from the metadata of the host; with none of them the process is
     alone. Must be called before anything asks jax for its devices.
+
+    Process 0 listens for the others. Where the coordinator is a loopback
+    address it listens on that alone, otherwise on every interface, as jax
+    does.
 
     Args:
       coordinator: host:port of process 0.
-      num_processes: of the run; 1 looks for no others.
-      process_id: of this one.
-      heartbeat_seconds: after this long without a sign of life a process
-        counts as dead, and the others end.
+      num_processes: how many the run has; 1 looks for no others.
+      process_id: the number of this process.
+      heartbeat_seconds: without a sign of life for so long, a process counts
+        as dead and the others end.
+      bind: host:port on which process 0 listens; None: as above.
 
     Raises:
-      ValueError: see `from_flags`; or jax does not know this TPU host.
+      ValueError: see `from_flags`; or jax does not find the hosts of a TPU.
     """
     if num_processes == 1:
         return
@@ -155,9 +159,29 @@ def initialise(
         _initialise_tpu(timeouts)
     else:
         jax.distributed.initialize(
-            *place, cluster_detection_method="deactivate", **timeouts
+            *place,
+            cluster_detection_method="deactivate",
+            coordinator_bind_address=bind or loopback_bind(place.coordinator),
+            **timeouts,
         )
     _LOGGER.info("Process %d of %d", jax.process_index(), jax.process_count())
+
+
+def loopback_bind(coordinator: str) -> str | None:
+    """The address to listen on for a loopback coordinator; None: any other.
+
+    Args:
+      coordinator: host:port, such as "127.0.0.1:8476" or "[::1]:8476".
+    """
+    host, _, port = coordinator.rpartition(":")
+    bare = host.strip("[]")
+    if bare == "localhost":
+        return f"127.0.0.1:{port}"
+    try:
+        loopback = ipaddress.ip_address(bare).is_loopback
+    except ValueError:  # the name of another host
+        return None
+    return f"{host}:{port}" if loopback else None
 
 
 def _initialise_tpu(timeouts: dict[str, int]) -> None:
@@ -173,21 +197,21 @@ def _initialise_tpu(timeouts: dict[str, int]) -> None:
 
 @contextlib.contextmanager
 def report_lost_process() -> Iterator[None]:
-    """Tells at once, in our words, that another process is gone.
+    """Says at once, in one sentence, that another process is gone.
 
-    Only processes that talk through gloo get an error then, and not always
-    where they have several devices: one of them may wait for another one of
-    this process that has failed. There, elsewhere, and wherever the rest of a
-    `with` waits for the one that is gone, jax ends this process with its own
-    words, after the time of a heartbeat.
+    Only processes that talk through gloo get an error then. Those with several
+    devices do not always get one: a device may wait for another device of the
+    same process that has failed. In all other cases, and where the rest of a
+    `with` waits for the lost process, jax ends this process with a message of
+    its own after the time of a heartbeat.
 
     Raises:
-      ProcessLostError: instead of gloo's error.
+      ProcessLostError: in place of gloo's error.
     """
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError) as error:
-        # A ValueError where the call itself failed, not its result.
+        # gloo raises a ValueError where the call failed and not its result.
         if "Gloo " not in str(error):
             raise
         count, this = jax.process_count(), jax.process_index()
@@ -198,17 +222,17 @@ def report_lost_process() -> Iterator[None]:
             f"({str(error).splitlines()[0]}). Start all of them again: the "
             "same command continues from the last save."
         )
-        # What ends this process may come before main can say it.
+        # jax may end this process before the command can say it.
         _LOGGER.error("%s", lost)
         raise lost from error
 
 
 def compile_together(function: Callable) -> Callable:
-    """A jitted function for which all processes compile before one calls it.
+    """Makes all processes compile a jitted function before one runs it.
 
-    Compiling may take one process minutes longer than another, and gloo gives
-    the first exchange of a program 30 s. All must call it with arrays of the
-    same shapes; alone, a process gets the function itself.
+    One process may compile minutes longer than another, and gloo allows the
+    first exchange of a program 30 s. All processes must call the function
+    with arrays of the same shapes. A single process gets the function itself.
     """
     if jax.process_count() == 1:
         return function
@@ -218,7 +242,7 @@ def compile_together(function: Callable) -> Callable:
         shapes = str(jax.tree.map(lambda x: (np.shape(x), x.dtype), args))
         if shapes not in known:
             function.lower(*args).compile()
-            # Entered and left by all at once, for however long.
+            # A barrier for all processes that has no time limit.
             with multihost_utils.live_devices(jax.devices()):
                 known.add(shapes)
         return function(*args)
@@ -226,8 +250,8 @@ def compile_together(function: Callable) -> Callable:
     return call
 
 
-def first_says(yes: bool) -> bool:
-    """What process 0 says, on every process; all of them must ask."""
+def ask_first(yes: bool) -> bool:
+    """The answer of process 0, on every process; all of them must call it."""
     if jax.process_count() == 1:
         return yes
     return bool(multihost_utils.broadcast_one_to_all(np.int32(yes)))

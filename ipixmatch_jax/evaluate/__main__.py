@@ -1,4 +1,4 @@
-"""The command that scores a run's checkpoint or a file of weights:
+"""Scores a run's checkpoint, or a file of weights, on val and test:
 
 python -m ipixmatch_jax.evaluate --workdir DIR
 python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
@@ -29,7 +29,7 @@ def run() -> None:
 
 
 def _arguments():
-    """The command line, and what of it only a config file understands."""
+    """The command line, and its fields of a config."""
     parser = arguments.parser(
         "ipixmatch_jax.evaluate",
         description="Scores a run's checkpoint, or a file of weights.",
@@ -55,9 +55,10 @@ def _arguments():
         help="with --workdir",
     )
     parser.add_argument("--root", help="the data set's folder, if it moved")
+    arguments.add_plugin_option(parser)
     args, rest = parser.parse_known_args()
     if args.workdir is not None and (rest or args.config or args.network):
-        parser.error("--workdir takes --checkpoint and --root alone")
+        parser.error("--workdir goes only with --checkpoint and --root")
     if args.weights is not None and args.config is None:
         parser.error("--weights needs --config FILE:ARGUMENT")
     return args, rest

@@ -1,12 +1,9 @@
-"""Scores networks on a data set, exactly and in at most eight shapes:
-
-python -m ipixmatch_jax.evaluate --workdir DIR
-python -m ipixmatch_jax.evaluate --config configs/voc.py:r101_1_8 --weights FILE
-"""
+"""Scores networks on a data set, exactly and in at most eight shapes."""
 
 import functools
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,22 +13,22 @@ from jax.sharding import Mesh
 
 from ipixmatch_jax.data import normalisation
 from ipixmatch_jax.data.augment import weak_strong
-from ipixmatch_jax.data.source import Sample, Source, pixels
+from ipixmatch_jax.data.source import Source
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.distributed import processes
 from ipixmatch_jax.evaluate import metrics
-from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
+from ipixmatch_jax.evaluate.image_batches import (
+    Batch,
+    BatchPlan,
+    Item,
+    plan_batches,
+    read_item,
+    read_sizes,
+    run_batches,
+)
 from ipixmatch_jax.models.segmenter import Segmenter
 
 MODES = ("original", "center_crop", "sliding_window")
-
-_DECODERS = 4  # threads
-
-
-def center_box(height: int, width: int, size: int) -> tuple[int, ...]:
-    """(top, left, bottom, right) of the centre crop, clipped to the image."""
-    top, left = max((height - size) // 2, 0), max((width - size) // 2, 0)
-    return top, left, min(top + size, height), min(left + size, width)
 
 
 def window_starts(length: int, size: int) -> list[int]:
@@ -60,16 +57,16 @@ def class_scores(
       float32 [B, H, W, K]: logits, or with a window summed probabilities.
     """
     if window is None:
-        return network.apply(variables, images, train=False, sizes=sizes)
+        return _logits(network, variables, images, sizes)
     batch, height, width, _ = images.shape
     if sizes is None:
         sizes = jnp.tile(jnp.asarray([[height, width]], jnp.int32), (batch, 1))
     rows, cols = window_starts(height, window), window_starts(width, window)
     starts = np.asarray([(r, c) for r in rows for c in cols], np.int32)
     # Room for the last window of each row and column.
-    pads = (0, rows[-1] + window - height), (0, cols[-1] + window - width)
-    pads = [(low, max(high, 0)) for low, high in pads]
-    images = jnp.pad(images, [(0, 0), *pads, (0, 0)])
+    below = max(rows[-1] + window - height, 0)
+    right = max(cols[-1] + window - width, 0)
+    images = jnp.pad(images, [(0, 0), (0, below), (0, right), (0, 0)])
 
     def forward(start):
         """Probabilities of one window, 0 outside the image."""
@@ -77,8 +74,7 @@ def class_scores(
         size = (batch, window, window, images.shape[-1])
         part = lax.dynamic_slice(images, at, size)
         inside = jnp.clip(sizes - start, 0, window)
-        logits = network.apply(variables, part, train=False, sizes=inside)
-        return jax.nn.softmax(logits)
+        return jax.nn.softmax(_logits(network, variables, part, inside))
 
     def add(total, start):
         part = forward(start)
@@ -90,6 +86,17 @@ def class_scores(
     total = jnp.zeros((*images.shape[:3], classes), jnp.float32)
     total, _ = lax.scan(add, total, jnp.asarray(starts))
     return total[:, :height, :width]
+
+
+def _logits(
+    network: Segmenter,
+    variables: dict,
+    images: jax.Array,
+    sizes: jax.Array | None,
+) -> jax.Array:
+    logits = network.apply(variables, images, train=False, sizes=sizes)
+    # flax returns a tuple only where collections are mutable.
+    return cast(jax.Array, logits)
 
 
 def normalised(network: Segmenter, images: jax.Array) -> jax.Array:
@@ -117,8 +124,8 @@ def predict(
 
     Returns:
       class ids int32 [B, H, W] and their softmax probabilities float32
-      [B, H, W], with a window the mean of its places; without meaning
-      outside the true sizes.
+      [B, H, W]; with a window, those of the mean over the windows. Values
+      outside the true sizes mean nothing.
     """
     images = normalised(network, images)
     scores = class_scores(network, variables, images, sizes, window)
@@ -139,7 +146,7 @@ def make_evaluator(
     batch_size: int,
     mesh: Mesh | None = None,
 ) -> Callable:
-    """Builds an evaluator, to be kept: it compiles once per shape, not more.
+    """Builds an evaluator. Keep it, because it compiles once per shape.
 
     Args:
       network: a Segmenter.
@@ -152,12 +159,12 @@ def make_evaluator(
 
     Returns:
       evaluate(variables, source, *, on_batch=None, should_stop=None), which
-      scores every image of a Source (with masks) once. `variables` maps
-      names, such as "student" and "teacher", to params and batch_stats, all
-      scored in one pass over the data; `on_batch(done, total)` is called
-      with numbers of images; `should_stop()` is asked between batches (every
-      process must get the same answer). It returns int64 confusion matrices
-      [K, K] by name, or None if stopped.
+      scores every image of a Source once; each needs a mask. `variables`
+      maps names, such as "student" and "teacher", to params and batch_stats,
+      and one pass over the data scores them all. `on_batch(done, total)` is
+      called with numbers of images. `should_stop()` is called between
+      batches and must return the same in every process. The result is an
+      int64 confusion matrix [K, K] by name, or None if it was stopped.
 
     Raises:
       ValueError: on an unknown mode, or if the devices cannot share a batch.
@@ -175,39 +182,52 @@ def make_evaluator(
     crop = crop_size if mode == "center_crop" else None
     score = _jit_score(network, window, num_classes, mesh)
 
-    def evaluate(variables, source, *, on_batch=None, should_stop=None):
-        totals = dict.fromkeys(variables, 0)
-        pending, done = {}, 0
-        with ThreadPoolExecutor(_DECODERS) as pool:
-            for shape, exact, indices in _batches(source, crop, batch_size):
-                if should_stop is not None and should_stop():
-                    return None
-                batch = _load(
-                    source,
-                    indices,
-                    shape,
-                    crop,
-                    batch_size,
-                    pool,
-                    network.channels,
-                )
-                if mesh is not None:
-                    batch = sharding.put_batch(batch, mesh)
-                images, labels, sizes = batch
-                sizes = None if exact else sizes
-                counts = {
-                    name: score(weights, images, labels, sizes)
-                    for name, weights in variables.items()
-                }
-                # Read one batch late: the device works while we decode.
-                _add(totals, pending)
-                pending, done = counts, done + len(indices)
-                if on_batch is not None:
-                    on_batch(done, len(source))
-        _add(totals, pending)
-        return totals
+    return functools.partial(_evaluate, network, score, crop, batch_size, mesh)
 
-    return evaluate
+
+def _evaluate(
+    network: Segmenter,
+    score: Callable,
+    crop: int | None,
+    batch_size: int,
+    mesh: Mesh | None,
+    variables: dict[str, dict],
+    source: Source,
+    *,
+    on_batch: Callable[[int, int], object] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> dict[str, np.ndarray] | None:
+    """Scores a source; see `make_evaluator`."""
+
+    def run(batch: Batch) -> dict[str, jax.Array]:
+        images, labels, sizes = batch.images, batch.labels, batch.sizes
+        if mesh is not None:
+            arrays = images, labels, sizes
+            images, labels, sizes = sharding.put_batch(arrays, mesh)
+        # Without sizes nothing is masked, at no cost.
+        inside = None if batch.plan.exact else sizes
+        return {
+            name: score(weights, images, labels, inside)
+            for name, weights in variables.items()
+        }
+
+    plans = _plan(source, crop, batch_size)
+    if should_stop is not None:
+        plans = itertools.takewhile(lambda _: not should_stop(), plans)
+    read = functools.partial(_read_labelled, source, crop)
+    process = jax.process_index(), jax.process_count()
+    batches = run_batches(
+        plans, read, run, channels=network.channels, process=process
+    )
+    totals: dict[str, Any] = dict.fromkeys(variables, 0)
+    done = 0
+    for batch, counts in batches:
+        for name, count in counts.items():
+            totals[name] = totals[name] + np.asarray(count, np.int64)
+        done += len(batch.plan.indices)
+        if on_batch is not None:
+            on_batch(done, len(source))
+    return totals if done == len(source) else None
 
 
 # Kept by its arguments, so that runs in one process share what it compiles.
@@ -227,50 +247,19 @@ def _jit_score(network, window, num_classes, mesh):
     return processes.compile_together(jitted)
 
 
-def _add(totals, counts):
-    for name, count in counts.items():
-        totals[name] = totals[name] + np.asarray(count, np.int64)
+def _plan(
+    source: Source, crop: int | None, batch_size: int
+) -> Iterable[BatchPlan]:
+    sizes, errors = read_sizes(source, crop)
+    if errors:
+        raise errors[0]
+    return plan_batches(sizes, lambda shape, count: batch_size)
 
 
-def _batches(source, crop, batch_size):
-    """(padded shape, whether it is every image's own, indices) per batch."""
-    sizes = [source.size(i) for i in range(len(source))]
-    if crop is not None:
-        sizes = [(min(h, crop), min(w, crop)) for h, w in sizes]
-    groups = grouped(bucket_shapes(sizes), dict(enumerate(sizes)))
-    for shape, indices in groups:
-        exact = all(sizes[i] == shape for i in indices)
-        for start in range(0, len(indices), batch_size):
-            yield shape, exact, indices[start : start + batch_size]
-
-
-def _load(source: Source, indices, shape, crop, batch_size, pool, channels):
-    """This process's part of a batch: images, labels, sizes (NumPy).
-
-    Empty slots have size 0 and labels 255.
-    """
-    count = batch_size // jax.process_count()
-    first = count * jax.process_index()
-    mine = indices[first : first + count]
-    arrays = list(
-        pool.map(lambda i: _arrays(source[i], source.name(i), crop), mine)
-    )
-    images = [image for image, _ in arrays]
-    images, sizes = padded(images, shape, count, channels)
-    labels = np.full((count, *shape), metrics.IGNORE, np.uint8)
-    for slot, (_, label) in enumerate(arrays):
-        h, w = label.shape
-        labels[slot, :h, :w] = label
-    return images, labels, sizes
-
-
-def _arrays(sample: Sample, name, crop):
-    """Image [h, w, C] and labels [h, w], cropped, uint8."""
-    if sample.mask is None:
-        raise ValueError(f"{name} has no mask, so it cannot be scored.")
-    image, label = pixels(sample.image), np.asarray(sample.mask)
-    if crop is not None:
-        top, left, bottom, right = center_box(*label.shape, crop)
-        image = image[top:bottom, left:right]
-        label = label[top:bottom, left:right]
-    return image, label
+def _read_labelled(source: Source, crop: int | None, index: int) -> Item:
+    item = read_item(source, index, crop)
+    if item.labels is None:
+        raise ValueError(
+            f"{source.name(index)} has no mask, so it cannot be scored."
+        )
+    return item

@@ -1,4 +1,4 @@
-"""Confusion matrices and the intersection over union read off them."""
+"""Confusion matrices, and the intersection over union (IoU) from them."""
 
 from collections.abc import Sequence
 
@@ -6,26 +6,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-IGNORE = 255
+from ipixmatch_jax.utils.labels import IGNORE as IGNORE
+
 _BACKGROUND = ("background", "bg")
 
 
 def confusion(
     predictions: jax.Array, labels: jax.Array, num_classes: int
 ) -> jax.Array:
-    """Counts pairs of true and predicted class; may be jitted.
+    """Counts the pixels of each pair of true and predicted class.
 
     Args:
       predictions: integer [B, ...], class ids below `num_classes`.
-      labels: integer [B, ...], class ids, or 255 for pixels that count nowhere.
-      num_classes: K; ids from K to 254 count nowhere either.
+      labels: integer [B, ...], class ids, or 255 for pixels that do not count.
+      num_classes: K; labels from K to 254 do not count either.
 
     Returns:
-      int32 [K, K]; rows are the truth, columns the prediction. Add matrices
-      up in int64 on the host: 2^31 pixels are a thousand large images.
+      int32 [K, K]; rows are the truth, columns the prediction. Add up
+      matrices in int64 on the host: a thousand large images have more than
+      2^31 pixels.
     """
-    # A product of one-hot rows: exact in int32, and a third of the time of
-    # counting by scatter on a CPU. What does not count has an empty column.
+    # A product of one-hot rows is exact in int32, and on a CPU takes a third
+    # of the time of a scatter. A pixel that does not count is 0 in all rows.
     truth = _one_hot_rows(labels, num_classes)
     predicted = _one_hot_rows(predictions, num_classes)
     return jnp.einsum(
@@ -42,8 +44,8 @@ def _one_hot_rows(ids, num_classes):
 def iou(confusion: np.ndarray) -> np.ndarray:
     """Intersection over union per class, in percent.
 
-    As the reference (UniMatch v1): I / (U + 1e-10) * 100, so a class that
-    neither truth nor prediction holds scores 0.
+    As in the reference (UniMatch v1): I / (U + 1e-10) * 100, so a class that
+    is neither in the truth nor in the prediction scores 0.
 
     Args:
       confusion: integer [K, K], rows are the truth.
@@ -58,12 +60,12 @@ def iou(confusion: np.ndarray) -> np.ndarray:
 
 
 def foreground_iou(
-    iou: Sequence[float], class_names: Sequence[str]
+    iou: Sequence[float] | np.ndarray, class_names: Sequence[str]
 ) -> float | None:
-    """Mean IoU without the background, which is class 0 if it is called so.
+    """Mean IoU without the background.
 
-    Called so means background or bg, in any case. Two classes without names
-    ("class 0", "class 1") are a background and a foreground too. With two
+    The background is class 0 if its name is "background" or "bg" in any case,
+    or if there are two classes without names ("class 0", "class 1"). With two
     classes this is the IoU of class 1.
 
     Args:
@@ -71,7 +73,7 @@ def foreground_iou(
       class_names: as many names.
 
     Returns:
-      percent; None where no class is the background.
+      percent; None without a background.
     """
     first = class_names[0].strip().lower()
     numbered = tuple(class_names) == ("class 0", "class 1")
@@ -81,5 +83,5 @@ def foreground_iou(
 
 
 def mean_iou(confusion: np.ndarray) -> float:
-    """Plain mean of `iou` over all classes, absent ones included; percent."""
+    """Mean of `iou` over all classes, with absent ones; percent."""
     return float(iou(confusion).mean())

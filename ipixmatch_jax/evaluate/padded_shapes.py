@@ -1,20 +1,22 @@
-"""Few padded shapes for images of many sizes."""
+"""A few padded shapes for images of many sizes, so that few compile."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
-# Shapes are merged below the limit too while the padding stays under this
-# share of the images' area: a compilation costs more than that.
+# Shapes are also merged below the limit while the padding stays under this
+# share of the area of the images, which costs less than a compilation.
 _SLACK = 0.05
-# Sizes are rounded up together until there are at most so many of them.
+# Sizes are rounded up until there are at most this many different ones.
 _MOST_SIZES = 256
 
 
 def bucket_shapes(
     sizes: list[tuple[int, int]], limit: int = 8
 ) -> list[tuple[int, int]]:
-    """Few padded shapes that together hold images of all sizes.
+    """A few padded shapes that together hold images of all sizes.
 
-    The two shapes whose union pads least are merged, again and again.
+    Merges, again and again, the two shapes whose union adds least padding.
 
     Args:
       sizes: height and width of each image, in pixels.
@@ -40,27 +42,30 @@ def bucket_shapes(
         counts[first] += counts[second]
         shapes = np.delete(shapes, second, axis=0)
         counts = np.delete(counts, second)
-    # Rounded shapes shrink to what they hold.
+    # Rounded shapes shrink to the images that they hold.
     fitting = [smallest_holding(shapes, size) for size in exact]
     groups = [exact[np.equal(fitting, i)] for i in range(len(shapes))]
     return sorted({tuple(g.max(0).tolist()) for g in groups if len(g)})
 
 
-def smallest_holding(shapes: list[tuple[int, int]], size) -> int:
+def smallest_holding(
+    shapes: Sequence[tuple[int, int]] | np.ndarray,
+    size: tuple[int, int] | np.ndarray,
+) -> int:
     """Position of the smallest shape that holds an image of that size."""
-    shapes = np.asarray(shapes)
-    holds = (shapes >= size).all(1)
-    area = np.where(holds, shapes.prod(1), np.iinfo(np.int64).max)
+    sides = np.asarray(shapes)
+    holds = (sides >= size).all(1)
+    area = np.where(holds, sides.prod(1), np.iinfo(np.int64).max)
     return int(np.argmin(area))
 
 
 def grouped(
     shapes: list[tuple[int, int]], sizes: dict[int, tuple[int, int]]
 ) -> list[tuple[tuple[int, int], list[int]]]:
-    """Which images go into which padded shape: the smallest that holds them.
+    """Puts each image into the smallest padded shape that holds it.
 
     Args:
-      shapes: of `bucket_shapes`.
+      shapes: see `bucket_shapes`.
       sizes: height and width of images by their positions.
 
     Returns:
@@ -73,12 +78,15 @@ def grouped(
 
 
 def padded(
-    images: list, shape: tuple[int, int], count: int, channels: int = 3
+    images: Sequence[np.ndarray | None],
+    shape: tuple[int, int],
+    count: int,
+    channels: int = 3,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A batch of images of one padded shape.
 
     Args:
-      images: uint8 [h, w, C] each; what is no array leaves its slot empty.
+      images: uint8 [h, w, C] each; None leaves its slot empty.
       shape: height and width that hold them all.
       count: slots of the batch, at least as many as images.
       channels: C.
@@ -90,7 +98,7 @@ def padded(
     batch = np.zeros((count, *shape, channels), np.uint8)
     sizes = np.zeros((count, 2), np.int32)
     for slot, image in enumerate(images):
-        if isinstance(image, np.ndarray):
+        if image is not None:
             h, w = sizes[slot] = image.shape[:2]
             batch[slot, :h, :w] = image
     return batch, sizes

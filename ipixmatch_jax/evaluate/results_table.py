@@ -1,18 +1,17 @@
-"""One table of finished runs; seeds of one row are averaged:
-
-python -m ipixmatch_jax.compare host=DIR IPixMatch=DIR,DIR,DIR
-"""
+"""Tables of scores: of one run, and of several finished runs."""
 
 import json
 import pathlib
 import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
-def read(workdir: pathlib.Path) -> dict:
+def read_results(workdir: pathlib.Path) -> dict:
     """A finished run's results.json.
 
     Raises:
-      FileNotFoundError: the run is not finished, or is not one.
+      FileNotFoundError: the run has not finished, or this is not a run.
     """
     path = workdir / "results.json"
     if not path.exists():
@@ -23,29 +22,52 @@ def read(workdir: pathlib.Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def table(rows: dict[str, list[dict]]) -> str:
-    """IoU in percent per run, checkpoint and set, as Markdown.
+def format_run(result: Mapping[str, Any]) -> str:
+    """The scores of a finished run: a row per class, best beside last.
 
     Args:
-      rows: name of the row -> the results.json of its seeds, which are
-        averaged; all of one data set. "best" or "last" may be left out; a
-        "file" of weights is of no step.
-
-    Returns:
-      a table; with several seeds the mIoU has its sample standard deviation.
-      Where all results have it, "foreground" is the mean IoU of all classes
-      but the background.
+      result: what results.json holds.
     """
-    classes = next(iter(rows.values()))[0]["class_names"]
-    also = ["foreground"] * _all_have_foreground(rows)
-    lines = [["run", "checkpoint", "on", "mIoU", *also, *classes]]
-    for name, seeds in rows.items():
-        for which in ("best", "last", "file"):
-            for subset in ("val", "test"):
-                parts = [s[which] for s in seeds if subset in s.get(which, {})]
-                if parts:
-                    cells = _scores([part[subset] for part in parts], also)
-                    lines.append([name, _label(which, parts), subset, *cells])
+    best, last = result["best"], result["last"]
+    checkpoints = {"best": best, "last": last}
+    if all(best[key] == last[key] for key in ("network", "step")):
+        checkpoints = {"best and last": best}
+    columns = {
+        f"{which}, {subset}": part[subset]
+        for which, part in checkpoints.items()
+        for subset in ("val", "test")
+        if subset in part
+    }
+    notes = [
+        f"{which}: the {part['network']} after {part['step']} steps"
+        for which, part in checkpoints.items()
+    ]
+    table = format_scores(result["class_names"], columns)
+    return f"{table}\n{'; '.join(notes)}"
+
+
+def format_scores(
+    class_names: Sequence[str], columns: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """IoU in percent as Markdown: the mean, then a row per class.
+
+    Args:
+      class_names: one per class id.
+      columns: title -> "miou", "iou" per class and, if class 0 is the
+        background, "foreground_miou"; see scores.scores.
+    """
+    scores = list(columns.values())
+    lines = [["IoU in %", *columns]]
+    lines.append(["mean (mIoU)", *(f"{s['miou']:.1f}" for s in scores)])
+    if all("foreground_miou" in s for s in scores):
+        means = (f"{s['foreground_miou']:.1f}" for s in scores)
+        lines.append(["mean without background", *means])
+    for k, name in enumerate(class_names):
+        lines.append([name, *(f"{s['iou'][k]:.1f}" for s in scores)])
+    return _format_markdown(lines)
+
+
+def _format_markdown(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = [
         "| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines
@@ -54,9 +76,32 @@ def table(rows: dict[str, list[dict]]) -> str:
     return "\n".join(text)
 
 
+def format_table(rows: dict[str, list[dict]]) -> str:
+    """IoU in percent of several runs as Markdown: a row per checkpoint and set.
+
+    Args:
+      rows: name of the row -> the results.json of its seeds, which are
+        averaged; all of one data set. "best" or "last" may be missing.
+
+    Returns:
+      a table. The mIoU of several seeds has its sample standard deviation.
+      "foreground", the mean IoU without the background, is a column where all
+      results have it.
+    """
+    classes = next(iter(rows.values()))[0]["class_names"]
+    also = ["foreground"] * _all_have_foreground(rows)
+    lines = [["run", "checkpoint", "on", "mIoU", *also, *classes]]
+    for name, seeds in rows.items():
+        for which in ("best", "last"):
+            for subset in ("val", "test"):
+                parts = [s[which] for s in seeds if subset in s.get(which, {})]
+                if parts:
+                    cells = _scores([part[subset] for part in parts], also)
+                    lines.append([name, _label(which, parts), subset, *cells])
+    return _format_markdown(lines)
+
+
 def _label(which: str, parts: list[dict]) -> str:
-    if which == "file":
-        return which
     if len(parts) > 1:
         return f"{which} of {len(parts)} seeds"
     return f"{which} ({parts[0]['network']}, {parts[0]['step']})"
@@ -67,7 +112,7 @@ def _all_have_foreground(rows: dict[str, list[dict]]) -> bool:
         "foreground_miou" in seed[which][subset]
         for seeds in rows.values()
         for seed in seeds
-        for which in ("best", "last", "file")
+        for which in ("best", "last")
         for subset in ("val", "test")
         if subset in seed.get(which, {})
     )

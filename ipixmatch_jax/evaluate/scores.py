@@ -9,9 +9,9 @@ from ipixmatch_jax.evaluate import metrics
 
 
 def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict:
-    """mIoU and per-class IoU in percent, as JSON holds them.
+    """mIoU and IoU per class in percent, as values for JSON.
 
-    Where a class is the background, `foreground_miou` too; see
+    With a background there is also `foreground_miou`; see
     metrics.foreground_iou.
     """
     iou = metrics.iou(confusion).tolist()
@@ -27,15 +27,15 @@ def score(
     step: int,
     on_val: dict[str, np.ndarray] | None = None,
 ) -> dict:
-    """Scores on val, and on test where there is one, of the better network.
+    """Scores of the better network on val, and on test if there is one.
 
-    Which network is better is decided on val alone.
+    The better network is the one with the higher mIoU on val.
 
     Args:
       evaluate: from make_evaluator.
       data: the sets to score on.
       networks: variables by name.
-      step: steps done, to be noted.
+      step: steps done, which the result holds.
       on_val: the networks' confusion matrices on val, where they are known;
         None: val is scored.
     """

@@ -1,12 +1,12 @@
-"""Converts other projects' weights to ours, and ours to PyTorch's names."""
+"""Converts weights from other projects, and exports ours to PyTorch."""
 
 import pathlib
 
 import numpy as np
 
 from ipixmatch_jax.experiment import restore
-from ipixmatch_jax.experiment.network import find_weights_loader
 from ipixmatch_jax.models import registry as model_registry
+from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.segmenter import variable_shapes
 from ipixmatch_jax.models.weights import files, foreign_names, load, torch_names
 
@@ -17,27 +17,29 @@ def convert(
     allow_missing: tuple[str, ...] = (),
     network: str | None = None,
 ) -> str:
-    """Writes a file of others as float32 under the reference's names.
+    """Converts a file to float32 tensors under the reference's names.
 
-    The backbone, its stem and the number of classes are told from the
-    tensors; what is there is compared with that network strictly.
+    The tensors tell the backbone, its stem and the number of classes. They
+    are then compared strictly with that network.
 
     Args:
       source: a path or a name of the hub.
-      to: a .safetensors file.
+      to: the .safetensors file to write.
       allow_missing: beginnings of names whose tensors may be absent; `to`
         lacks them too.
-      network: which network of a training checkpoint, see pretrained.read.
+      network: which network of a training checkpoint, see
+        load.read_reference_tensors.
 
     Returns:
       a sentence on what was written.
 
     Raises:
-      FileNotFoundError, ValueError: see pretrained.load; nothing is written.
+      FileNotFoundError, ValueError: see load.load_weights; nothing is
+        written.
     """
     files.check_suffix(to)
     tensors, what = _tensors(source, allow_missing, network)
-    files.write(to, tensors)
+    files.write_tensors(to, tensors)
     return f"{to}: {what}, {len(tensors)} tensors"
 
 
@@ -47,10 +49,10 @@ def export(
     which: str = "best",
     network: str | None = None,
 ) -> str:
-    """Writes our weights as a state dict of the reference.
+    """Exports a network as a state dict of the reference.
 
-    The kernels are float32, bit by bit ours; every batch norm's
-    `num_batches_tracked` is 0, as we do not count.
+    The values are ours, float32, bit for bit. Every batch norm's
+    `num_batches_tracked` is 0, because batches are not counted here.
 
     Args:
       source: a run's workdir, or a file that `convert` or `export` wrote.
@@ -72,24 +74,32 @@ def export(
         name = network or run.better
         if name not in run.variables:
             raise ValueError(
-                f"{workdir} has no network {name!r}; it has "
-                f"{' and '.join(run.variables)}."
+                f"{workdir} holds the networks "
+                f"{' and '.join(run.variables)}, but not {name!r}."
             )
-        find_weights_loader(run.config)
+        backbone = run.config.model.backbone
+        if BACKBONES[backbone].load_weights is None:
+            raise ValueError(
+                f"{workdir} cannot be exported: no names of tensors are known "
+                f"for its backbone {backbone}."
+            )
         tensors = torch_names.to_torch_names(run.variables[name])
         what = f"the {name} after {run.step} steps"
     elif network is not None:
-        raise ValueError(f"{source} is no workdir, so it has no {network}.")
+        raise ValueError(
+            f"--network {network} chooses from a workdir, and {source} is a "
+            "file: leave it out."
+        )
     else:
         tensors, what = _tensors(source)
     tensors = torch_names.with_counters(tensors)
-    files.write(to, tensors)
+    files.write_tensors(to, tensors)
     return f"{to}: {what}, {len(tensors)} tensors"
 
 
 def _tensors(source, allow_missing=(), network=None):
-    """The checked float32 tensors of a file, and what they are of."""
-    tensors = load.read(source, network)
+    """The checked float32 tensors of a file, and words on its network."""
+    tensors = load.read_reference_tensors(source, network)
     layout = foreign_names.layout(tensors, source)
     like = variable_shapes(
         model_registry.build(
@@ -101,6 +111,6 @@ def _tensors(source, allow_missing=(), network=None):
     if not foreign_names.has_head(tensors):
         wanted = [e for e in wanted if e.name.startswith(torch_names.BACKBONE)]
         what = "a backbone"
-    present = load.select(wanted, tensors, source, allow_missing)
+    present = load.select_entries(wanted, tensors, source, allow_missing)
     chosen = {e.name: np.asarray(tensors[e.name], np.float32) for e in present}
     return chosen, f"{layout.backbone} with stem {layout.stem}, {what}"

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
-from ipixmatch_jax.data import registry
+from ipixmatch_jax.data import registry, value_range
 
 
 def open_arguments(config: ConfigDict) -> dict[str, Any]:
@@ -12,6 +12,21 @@ def open_arguments(config: ConfigDict) -> dict[str, Any]:
     options = registry.options(config.data.name)
     names = ("name", "root", "splits_dir", "split", *options)
     return {name: config.data[name] for name in names}
+
+
+def keep_range(
+    config: ConfigDict, earlier: FrozenConfigDict | None
+) -> ConfigDict:
+    """A config with the data.range that an earlier run of it measured.
+
+    Images may have come since; the networks know the old range.
+    """
+    measured = value_range.parse_range(config.data.range) is None
+    if earlier is None or not measured or config.data.range == value_range.TYPE:
+        return config
+    copy = ConfigDict(config.to_dict())
+    copy.data.range = earlier.data.range
+    return copy
 
 
 def open_data(config: ConfigDict) -> registry.DataSet:

@@ -27,8 +27,8 @@ def build_network(config: ConfigDict) -> Segmenter:
         model.num_classes,
         head=model.head,
         dtype=jnp.bfloat16 if config.precision == "bf16" else jnp.float32,
-        mean=normalisation.parse("data.mean", config.data.mean) or None,
-        std=normalisation.parse("data.std", config.data.std) or None,
+        mean=normalisation.parse_numbers("data.mean", config.data.mean) or None,
+        std=normalisation.parse_numbers("data.std", config.data.std) or None,
         **{field: model[field] for field in fields},
     )
 

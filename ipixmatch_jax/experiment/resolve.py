@@ -29,11 +29,12 @@ def resolve(
 ) -> FrozenConfigDict:
     """A frozen copy of a checked config, with what the data set decides.
 
-    That is model.num_classes where it is 0, data.mean and data.std where they
-    are to be measured, and loss.class_weights where they are balanced; plugins
-    names the modules outside this package that the config needs. A run
-    that continues keeps the mean, the deviation and the batch that it began
-    with: images may have come since, and the devices may be others.
+    That is model.num_classes where it is 0, data.range, data.mean and data.std
+    where they are to be measured, and loss.class_weights where they are
+    balanced; plugins names the modules outside this package that the config
+    needs. A run that continues keeps the mean, the deviation and the batch
+    that it began with: images may have come since, and the devices may be
+    others.
 
     Args:
       config: of the command.
@@ -54,6 +55,7 @@ def resolve(
         {
             "plugins": required_modules(named_members(config)),
             "model.num_classes": len(data.class_names),
+            **_value_range(data),
             **_normalisation(config, data, earlier),
             **_class_weights(config, data),
         },
@@ -74,6 +76,11 @@ def change_fields(
     return FrozenConfigDict(copy)
 
 
+def _value_range(data: DataSet) -> dict[str, str]:
+    """data.range, where the data set has one."""
+    return {} if data.value_range is None else {"data.range": data.value_range}
+
+
 def _normalisation(
     config: ConfigDict, data: DataSet, earlier: FrozenConfigDict | None
 ) -> dict[str, str]:
@@ -87,8 +94,8 @@ def _normalisation(
             "data.std": earlier.data.std,
         }
     found = normalisation.measure(data.labelled, data.unlabelled)
-    mean = normalisation.text(found.mean)
-    std = normalisation.text(found.std)
+    mean = normalisation.format_numbers(found.mean)
+    std = normalisation.format_numbers(found.std)
     _LOGGER.info(
         "Images are normalised with mean %s and deviation %s, measured on %d "
         "training images",
@@ -115,13 +122,13 @@ def _class_weights(config: ConfigDict, data: DataSet) -> dict[str, str]:
     pairs = zip(names, weights, strict=True)
     words = ", ".join(f"{name} {weight:g}" for name, weight in pairs)
     _LOGGER.info("Weights of the classes: %s", words)
-    return {"loss.class_weights": normalisation.text(weights)}
+    return {"loss.class_weights": normalisation.format_numbers(weights)}
 
 
 def parse_class_weights(config: FrozenConfigDict) -> tuple[float, ...]:
     """The weights of a resolved config: one number per class, () for none."""
     weights = config.loss.class_weights
-    return normalisation.parse(
+    return normalisation.parse_numbers(
         "loss.class_weights",
         "" if weights == "none" else weights,
         config.model.num_classes,

@@ -94,6 +94,20 @@ def restore(
     )
 
 
+def reopen_data(config: FrozenConfigDict) -> DataSet:
+    """The data set of a run's config.
+
+    Raises:
+      FileNotFoundError, ValueError: the data set cannot be opened. The
+        sentence names --root, the flag of the commands that read a run.
+    """
+    try:
+        return open_data(config)
+    except (ValueError, FileNotFoundError) as error:
+        words = str(error).replace("--config.data.root", "--root")
+        raise type(error)(words) from error
+
+
 def open_run_data(
     workdir: pathlib.Path, config: FrozenConfigDict
 ) -> tuple[DataSet, RunClasses]:
@@ -107,7 +121,7 @@ def open_run_data(
       FileNotFoundError, ValueError: the data set cannot be opened; or its
         class list is not the run's, and the differences are named.
     """
-    data = open_data(config)
+    data = reopen_data(config)
     classes = check_same_classes(read_classes(workdir), data, workdir)
     check_classes(config, data)
     return data, classes

@@ -1,6 +1,7 @@
 """Scores a run, or a file of weights, on val and test."""
 
 import pathlib
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -28,16 +29,17 @@ def evaluate_workdir(
       root: the data set's folder, if it is not where it was.
 
     Returns:
-      a table with a row per network and set.
+      a table with a column per network and set.
     """
     run = restore.restore(workdir, which, root)
     data, classes = restore.open_run_data(workdir, run.config)
     evaluate = build_evaluator(run.config, run.network, run.mesh)
-    rows = {}
+    columns: dict[str, Any] = {}
     for name, variables in run.variables.items():
         scored = score(evaluate, data, {name: variables}, run.step)
-        rows[name] = [{which: scored, "class_names": classes.names}]
-    return results_table.table(rows)
+        columns |= _columns(name, scored)
+    table = results_table.format_scores(classes.names, columns)
+    return f"{table}\n{which}: after {run.step} steps"
 
 
 def evaluate_weights(
@@ -55,7 +57,7 @@ def evaluate_weights(
       root: the data set's folder; None: as the config has it.
 
     Returns:
-      a table with a row per set.
+      a table with a column per set.
 
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
@@ -73,5 +75,14 @@ def evaluate_weights(
     variables = jax.device_put(variables, sharding.state_sharding(shapes, mesh))
     evaluate = build_evaluator(config, built, mesh)
     scored = score(evaluate, data, {"weights": variables}, 0)
-    row = {"file": scored, "class_names": data.class_names}
-    return results_table.table({pathlib.Path(source).name: [row]})
+    columns = _columns("weights", scored)
+    return results_table.format_scores(data.class_names, columns)
+
+
+def _columns(name: str, scored: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a table, one per set."""
+    return {
+        f"{name}, {subset}": scored[subset]
+        for subset in ("val", "test")
+        if subset in scored
+    }

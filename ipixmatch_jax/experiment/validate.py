@@ -52,7 +52,7 @@ def _check_images(config: ConfigDict) -> None:
             "are RGB: other numbers are for folder and tfds."
         )
     numbers = [
-        normalisation.parse(f"data.{field}", data[field], channels)
+        normalisation.parse_numbers(f"data.{field}", data[field], channels)
         for field in ("mean", "std")
     ]
     if data.normalisation == "imagenet":
@@ -81,7 +81,7 @@ def _check_class_weights(config: ConfigDict) -> None:
             f"set config.loss.labelled to {' or '.join(_weightable())}."
         )
     if weights != "balanced":
-        numbers = normalisation.parse("loss.class_weights", weights)
+        numbers = normalisation.parse_numbers("loss.class_weights", weights)
         if not any(numbers):
             raise ValueError(
                 f"config.loss.class_weights={weights!r} weights no class; it "

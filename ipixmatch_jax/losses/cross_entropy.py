@@ -1,16 +1,16 @@
-"""Losses that look at one pixel at a time: cross entropy and its kin."""
+"""Losses of single pixels: cross entropy, plain, weighted and masked."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-IGNORE = 255
+from ipixmatch_jax.utils.labels import IGNORE
 
 
 def _pixel_cross_entropy(logits: Array, labels: Array) -> Array:
     """-log softmax(logits)[labels], float32 [B, H, W]; labels in range."""
     logits = logits.astype(jnp.float32)
-    # A sum over a comparison: the gradient of a gather is a slow scatter.
+    # A sum over a comparison, since the gradient of a gather is a slow scatter.
     true = labels[..., None] == jnp.arange(logits.shape[-1])
     return jax.nn.logsumexp(logits, -1) - jnp.sum(
         jnp.where(true, logits, 0.0), -1
@@ -18,7 +18,7 @@ def _pixel_cross_entropy(logits: Array, labels: Array) -> Array:
 
 
 def _mean(values: Array, keep: Array) -> Array:
-    """Mean of values where keep; 0 where nothing is kept."""
+    """Mean of the values where keep is True; 0 if it is nowhere True."""
     return jnp.sum(jnp.where(keep, values, 0.0)) / jnp.maximum(keep.sum(), 1)
 
 
@@ -41,10 +41,11 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
 def weighted_cross_entropy(
     logits: Array, labels: Array, *, weights: tuple[float, ...]
 ) -> Array:
-    """Cross entropy of which some classes count more (torch's `weight`).
+    """Cross entropy in which some classes count more (torch's `weight`).
 
     The sum over the labelled pixels of the batch of w_y times the cross
-    entropy, over the sum of w_y: the weights' scale does not matter.
+    entropy is divided by the sum of w_y, so the scale of the weights does not
+    matter.
 
     Args:
       logits: [B, H, W, C], any float dtype.
@@ -66,13 +67,13 @@ def weighted_cross_entropy(
 def ohem_cross_entropy(
     logits: Array, labels: Array, *, threshold: float, min_kept: int
 ) -> Array:
-    """Cross entropy over the pixels the network finds hard (UniMatch v1).
+    """Cross entropy of the pixels that are hard for the network (UniMatch v1).
 
-    A pixel is kept when its true class has a probability of at most
-    max(threshold, the min_kept-th smallest such probability). With fewer
-    labelled pixels than min_kept, or with min_kept 0, all are kept. The
-    selection is over the whole batch, however many devices hold it; the
-    reference selects within each device's part.
+    A pixel is kept if the probability of its true class is at most
+    max(threshold, the min_kept-th smallest such probability). All are kept if
+    fewer than min_kept are labelled, or if min_kept is 0. The pixels of the
+    whole batch are ranked, however many devices hold it; the reference ranks
+    those of each device.
 
     Args:
       logits: [B, H, W, C], any float dtype.
@@ -88,7 +89,7 @@ def ohem_cross_entropy(
     loss = _pixel_cross_entropy(logits, jnp.where(valid, labels, 0))
     if not 0 < min_kept <= valid.size:
         return _mean(loss, valid)
-    # The order of the losses is that of the probabilities, turned round.
+    # Ranking by the loss is ranking by the probability, in reverse.
     hardest = jax.lax.stop_gradient(jnp.where(valid, loss, 0.0))
     probability = jnp.where(valid, jnp.exp(-hardest), 1.0)
     kth = jnp.sort(probability.ravel())[min_kept - 1]
@@ -100,13 +101,14 @@ def ohem_cross_entropy(
 def masked_cross_entropy(
     logits: Array, labels: Array, keep: Array, valid: Array
 ) -> Array:
-    """Cross entropy of kept pixels over the count of valid ones (UniMatch v1).
+    """Cross entropy of some pixels, averaged over more (UniMatch v1).
 
     Args:
       logits: [B, H, W, C], any float dtype.
       labels: integer [B, H, W], class ids.
-      keep: bool [B, H, W], pixels that are learned from.
-      valid: bool [B, H, W], pixels that are not padding: the divisor.
+      keep: bool [B, H, W], the pixels whose loss is summed.
+      valid: bool [B, H, W], the pixels that are not padding; the sum is
+        divided by their number.
 
     Returns:
       float32 scalar; 0 where nothing is valid.
@@ -122,7 +124,7 @@ def squared_difference(student: Array, teacher: Array, valid: Array) -> Array:
     Args:
       student: logits [B, H, W, C], any float dtype.
       teacher: logits [B, H, W, C], without gradient.
-      valid: bool [B, H, W]; other pixels are 0, and count in the mean.
+      valid: bool [B, H, W]; the other pixels count as 0 in the mean.
 
     Returns:
       float32 scalar, the mean over all pixels of the batch.

@@ -1,10 +1,10 @@
-"""Soft Dice: overlap class by class, so a rare class counts as a common one."""
+"""Soft Dice: the overlap of each class, so that rare classes count as much."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.cross_entropy import IGNORE
+from ipixmatch_jax.utils.labels import IGNORE
 
 
 def dice_loss(logits: Array, labels: Array) -> Array:
@@ -16,9 +16,9 @@ def dice_loss(logits: Array, labels: Array) -> Array:
     however many devices hold it, |P| sums its probability over all labelled
     pixels, and |P Y| over those of the class.
 
-    A class counts if a pixel of the batch has it; the background counts too,
-    so that a crop that shows nothing else teaches that (ours). Then |Y| is at
-    least 1 and no term smooths the quotient.
+    A class counts if a pixel of the batch has it. The background counts too,
+    so that a crop of background alone teaches that (ours). |Y| is then at
+    least 1, and the quotient needs no smoothing term.
 
     Args:
       logits: [B, H, W, C], any float dtype; computed in float32.
@@ -31,8 +31,8 @@ def dice_loss(logits: Array, labels: Array) -> Array:
     keep = (labels != IGNORE)[..., None]
     shares = jax.nn.softmax(logits.astype(jnp.float32), -1)
     true = labels[..., None] == jnp.arange(logits.shape[-1])
-    # 1 - 2PY / (P + Y) = sum |Y - P| / (P + Y), and 1 - P is the sum of the
-    # others: nothing cancels near 0.
+    # 1 - 2PY / (P + Y) = sum |Y - P| / (P + Y). With 1 - P as the sum of the
+    # other classes, nothing cancels near 0.
     others = jnp.sum(jnp.where(true, 0.0, shares), -1, keepdims=True)
     apart = jnp.where(keep, jnp.where(true, others, shares), 0.0)
     both = jnp.where(keep, shares + true, 0.0)

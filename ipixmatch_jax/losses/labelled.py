@@ -70,7 +70,7 @@ def _build_sum(settings: LossSettings) -> Loss:
 
 
 LABELLED_LOSSES: Registry[LabelledLoss] = Registry(
-    "labelled loss",
+    "loss of labelled images",
     {
         "ce": LabelledLoss(_build_cross_entropy, takes_class_weights=True),
         "ohem": LabelledLoss(_build_ohem),

@@ -17,6 +17,7 @@ from ipixmatch_jax.methods.base import (
     Variables,
     Views,
 )
+from ipixmatch_jax.utils.labels import IGNORE
 
 
 def augseg(
@@ -70,7 +71,7 @@ def augseg(
     loss_u = cross_entropy.masked_cross_entropy(
         logits,
         labels,
-        sure & (labels != cross_entropy.IGNORE),
+        sure & (labels != IGNORE),
         jnp.ones_like(sure),
     )
     metrics = {"loss_x": loss_x, "loss_u": loss_u}

@@ -79,22 +79,8 @@ def unimatch(
     weak = jax.lax.stop_gradient(weak)
     partner = partner or _neighbours(views, weak)
     partner = jax.lax.stop_gradient(partner)
-    mixed = [
-        pseudo_labels.paste_boxes(image, other, box)
-        for image, other, box in zip(
-            views.strong, partner.strong, views.box, strict=True
-        )
-    ]
     after = {**student, "batch_stats": stats}
-    strong_1, strong_2, stats = common.forward_two(forward, after, *mixed)
-    pairs = [
-        Consistency(
-            logits,
-            pseudo_labels.paste_boxes(weak, partner.logits, box),
-            pseudo_labels.paste_boxes(views.valid, partner.valid, box),
-        )
-        for logits, box in zip((strong_1, strong_2), views.box, strict=True)
-    ]
+    pairs, stats = _learn_mixed(forward, after, views, weak, partner)
     pairs.append(Consistency(perturbed, weak, views.valid))
 
     loss_x = labelled_loss(labelled, views.labels)
@@ -112,6 +98,32 @@ def unimatch(
     metrics |= common.confident_shares(weak, views.valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
+
+
+def _learn_mixed(
+    forward: Forward,
+    student: Variables,
+    views: Views,
+    weak: Array,
+    partner: Partner,
+) -> tuple[list[Consistency], dict]:
+    """The pairs of the CutMixed strong views, and new batch statistics."""
+    mixed = [
+        pseudo_labels.paste_boxes(image, other, box)
+        for image, other, box in zip(
+            views.strong, partner.strong, views.box, strict=True
+        )
+    ]
+    *strong, stats = common.forward_two(forward, student, *mixed)
+    pairs = [
+        Consistency(
+            logits,
+            pseudo_labels.paste_boxes(weak, partner.logits, box),
+            pseudo_labels.paste_boxes(views.valid, partner.valid, box),
+        )
+        for logits, box in zip(strong, views.box, strict=True)
+    ]
+    return pairs, stats
 
 
 def _neighbours(views: Views, weak: Array) -> Partner:

@@ -1,1 +1,1 @@
-"""Networks: encoders, heads, and the weights that others trained."""
+"""Networks: encoders, heads, and pretrained weights for them."""

@@ -1,4 +1,4 @@
-"""The command that turns weights of others into ours, and ours into theirs:
+"""Converts weights from other projects, and exports ours to PyTorch:
 
 python -m ipixmatch_jax.models.pretrained convert IN --to OUT.safetensors
 python -m ipixmatch_jax.models.pretrained export IN --to OUT.pth
@@ -19,12 +19,13 @@ _MODULE = "ipixmatch_jax.models.pretrained"
 def _parser() -> argparse.ArgumentParser:
     parser = arguments.parser(
         _MODULE,
-        description="Turns weights of others into ours, and ours into theirs.",
+        description="Converts weights from other projects into this project's "
+        "files, and exports this project's networks to PyTorch.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     here = commands.add_parser(
         "convert",
-        help="weights of others into ours",
+        help="convert weights from another project",
         **arguments.describe(_MODULE, ("convert",)),
     )
     here.add_argument("source", metavar="IN", help="a file, or a hub name")
@@ -32,39 +33,41 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-missing",
         default="",
         metavar="PREFIXES",
-        help="comma-separated beginnings of names that IN may lack",
+        help="beginnings of tensor names that IN may lack, with commas",
     )
     here.add_argument(
         "--network",
         choices=files.NETWORKS,
-        help="of a training checkpoint; default: the first that is there",
+        help="which network of a training checkpoint; default: the first of "
+        "these that it holds",
     )
     back = commands.add_parser(
         "export",
-        help="our weights into the reference's",
+        help="export a trained network to PyTorch",
         **arguments.describe(_MODULE, ("export",)),
     )
     back.add_argument(
-        "source", metavar="IN", help="a workdir, or a file of ours"
+        "source", metavar="IN", help="a workdir, or a file from convert"
     )
     back.add_argument(
         "--checkpoint",
         choices=("best", "last"),
         default="best",
-        help="of a workdir (default: %(default)s)",
+        help="which checkpoint of a workdir (default: %(default)s)",
     )
     back.add_argument(
         "--network",
-        help="student or teacher of a workdir, or with cps twin; default: "
-        "the one that scored best on val",
+        help="which network of a workdir, such as student or teacher; "
+        "default: the one that scored best on val",
     )
+    arguments.add_plugin_option(back)
     for command in (here, back):
         command.add_argument(
             "--to",
             required=True,
             type=pathlib.Path,
             metavar="OUT",
-            help="a .safetensors file, or with export a .pth file",
+            help="a .safetensors file; export also takes a .pth file",
         )
     return parser
 

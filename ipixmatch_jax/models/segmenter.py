@@ -1,6 +1,8 @@
 """A segmentation network: an encoder and a head behind one interface."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -139,11 +141,29 @@ class Segmenter(nn.Module):
         return self.decode(features, images.shape[1:3], train, sizes)
 
 
-def variable_shapes(network: Segmenter):
+def draw_variables(
+    network: Segmenter, side: int, key: jax.Array
+) -> dict[str, Any]:
+    """Random params and batch_stats of a network.
+
+    Args:
+      network: to be started.
+      side: of the images that trace it, in pixels; a multiple of its
+        side_multiple. The variables do not depend on it.
+      key: a JAX key.
+
+    Returns:
+      float32 {"params", "batch_stats"}; the latter is empty in a network
+      without batch norm.
+    """
+    images = jnp.zeros((1, side, side, network.channels), jnp.float32)
+    return {"batch_stats": {}, **network.init(key, images, False)}
+
+
+def variable_shapes(network: Segmenter) -> dict[str, Any]:
     """ShapeDtypeStructs of the network's params and batch_stats."""
     multiple = network.side_multiple
     side = -(-65 // multiple) * multiple
-    images = jnp.zeros((1, side, side, network.channels), jnp.float32)
     return jax.eval_shape(
-        lambda key: network.init(key, images, False), jax.random.key(0)
+        functools.partial(draw_variables, network, side), jax.random.key(0)
     )

@@ -1,4 +1,4 @@
-"""The command that predicts images, or writes a network for use elsewhere:
+"""Predicts images, or writes a network for use without this package:
 
 python -m ipixmatch_jax.predict --workdir DIR --images PATH --out DIR
 python -m ipixmatch_jax.predict --workdir DIR --export FILE
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.predict import predictor, workdir
+from ipixmatch_jax.predict import workdir
+from ipixmatch_jax.predict.averaging import Averaging
+from ipixmatch_jax.predict.windows import LARGE
 
 _SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
@@ -38,7 +40,7 @@ def run() -> None:
         args.images,
         args.out,
         kinds=_kinds(args),
-        averaging=predictor.Averaging(args.scales or (1.0,), bool(args.flip)),
+        averaging=Averaging(args.scales or (1.0,), bool(args.flip)),
         window=args.window,
         **which,
     )
@@ -62,10 +64,11 @@ _PREDICTING = ("out", "confidence", "overlay", "flip", "scales", "window")
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = arguments.parser(
         "ipixmatch_jax.predict",
-        description="Predicts images with a trained network, or writes it as "
-        "one file that runs with JAX alone.",
-        epilog="What is in --out already is left, so a stopped command "
-        "continues. Exit code 1: a file could not be read; it is named.",
+        description="Predicts images with a trained network, or writes the "
+        "network as one file that runs with JAX alone.",
+        epilog="Images whose outputs exist are skipped, so a command that was "
+        "stopped continues. Files that cannot be read are named, and the exit "
+        "code is then 1.",
     )
     parser.add_argument(
         "--workdir", type=pathlib.Path, required=True, help="a run's folder"
@@ -81,6 +84,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     _add_networks(parser)
     _add_predicting(parser)
+    arguments.add_plugin_option(parser)
     args = parser.parse_args(words)
     if args.export is not None:
         given = [n for n in _PREDICTING if getattr(args, n) is not None]
@@ -98,13 +102,13 @@ def _add_networks(parser) -> None:
         "--network",
         choices=("best", "student", "teacher", "twin"),
         default="best",
-        help="default: the one that scored best on val",
+        help="which network (default: the one that scored best on val)",
     )
     parser.add_argument(
         "--checkpoint",
         choices=("best", "last"),
         default="best",
-        help="default: %(default)s",
+        help="which checkpoint (default: %(default)s)",
     )
     parser.add_argument("--root", help="the data set's folder, if it moved")
     parser.add_argument(
@@ -112,23 +116,25 @@ def _add_networks(parser) -> None:
         type=pixels,
         metavar="PIXELS",
         help="side of the largest images that the exported network takes "
-        f"(default: {workdir.EXPORTED}, or that of the crops)",
+        f"(default: {workdir.EXPORTED}, or the side of the crops)",
     )
 
 
 def _add_predicting(parser) -> None:
     switch = argparse.BooleanOptionalAction
-    parser.add_argument("--out", type=pathlib.Path, help="gets the pictures")
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="the folder to write to"
+    )
     parser.add_argument(
         "--overlay",
         action=switch,
-        help="also the colours over the image (on by default)",
+        help="also write the colours over the image (on by default)",
     )
     parser.add_argument(
         "--confidence",
         action="store_true",
         default=None,
-        help="also the probability of each pixel's class, as grey",
+        help="also write the probability of each pixel's class, as grey",
     )
     parser.add_argument(
         "--flip",
@@ -146,13 +152,18 @@ def _add_predicting(parser) -> None:
         "--window",
         type=pixels_or_none,
         metavar="PIXELS",
-        help="cut every image into windows of that side; 0: none. By default "
-        f"images above {predictor.LARGE:,} pixels, or as the run was scored",
+        help="cut every image into windows of this side; 0: cut none. By "
+        f"default images above {LARGE:,} pixels are cut, or the images that "
+        "the run's evaluation cuts",
     )
 
 
 def pixels(word: str) -> int:
-    """The side of a window; argparse shows this name where it is none."""
+    """A side in pixels."""
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a whole number of pixels"
+        )
     side = int(word)
     if side < _SMALLEST:
         raise argparse.ArgumentTypeError(f"{side} is below {_SMALLEST} pixels")
@@ -160,15 +171,20 @@ def pixels(word: str) -> int:
 
 
 def pixels_or_none(word: str) -> int:
-    """`pixels`, or 0."""
+    """A side in pixels, or 0."""
     return 0 if word == "0" else pixels(word)
 
 
 def scales(word: str) -> tuple[float, ...]:
     """Factors between commas."""
-    factors = tuple(float(part) for part in word.split(","))
+    try:
+        factors = tuple(float(part) for part in word.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a list of numbers such as 0.75,1,1.25"
+        ) from None
     if not all(0.1 <= factor <= 4 for factor in factors):
-        raise argparse.ArgumentTypeError(f"{word} leaves 0.1 to 4")
+        raise argparse.ArgumentTypeError(f"{word}: give factors from 0.1 to 4")
     return factors
 
 

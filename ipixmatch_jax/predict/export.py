@@ -1,14 +1,17 @@
-"""A trained network as one file that runs with JAX alone.
+"""A trained network as one file that runs without this package.
 
-A zip of
-    model.bin           jax.export's serialised StableHLO, weights inside
+The file is a zip of
+
+    model.bin           the network as StableHLO of jax.export, with weights
     class_names.json    one name per class id
     palette.json        one [red, green, blue] per class id
-    preprocessing.json  what goes in and what comes out, in words and numbers
+    preprocessing.json  the inputs and outputs, in words and numbers
+    run.py              a program that predicts an image with the file
 
-docs/predict.md shows how it is read.
+and docs/predict.md shows how to use it.
 """
 
+import importlib.resources
 import json
 import pathlib
 import zipfile
@@ -19,7 +22,7 @@ import numpy as np
 
 from ipixmatch_jax.data import normalisation
 from ipixmatch_jax.models.segmenter import Segmenter
-from ipixmatch_jax.predict.predictor import probabilities
+from ipixmatch_jax.predict.averaging import probabilities
 from ipixmatch_jax.utils import atomic
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -31,18 +34,24 @@ _CHANNELS = {
     4: "RGB and one more channel",
 }
 
-# A zip's own date would make every file differ; this is its first.
+# The earliest date of a zip: with today's, every file would differ.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def serialise(
     network: Segmenter, variables: dict, size: tuple[int, int]
 ) -> bytes:
-    """The function `(images, sizes) -> (ids, confidence)`, weights inside.
+    """The function `(images, sizes) -> (ids, confidence)` with its weights.
 
-    images are uint8 [B, *size, C] of any B, sizes int32 [B, 2] the true
-    heights and widths inside them (the rest is not looked at); ids are uint8
-    and confidence float32 [B, *size].
+    Args:
+      network: a Segmenter.
+      variables: its params and batch_stats.
+      size: height and width of `images` in pixels.
+
+    Returns:
+      what jax.export serialises. images are uint8 [B, *size, C] for any B,
+      sizes int32 [B, 2] their true heights and widths (pixels beyond these
+      are ignored); ids are uint8 and confidence float32 [B, *size].
     """
     variables = jax.tree.map(np.asarray, variables)
 
@@ -60,27 +69,27 @@ def serialise(
 
 
 def preprocessing(network: Segmenter, size: tuple[int, int]) -> dict:
-    """What preprocessing.json says."""
+    """The contents of preprocessing.json."""
     height, width = size
     channels = network.channels
     return {
         "images": f"uint8 [B, {height}, {width}, {channels}], "
         f"{_CHANNELS[channels]}, each image in the upper left corner at its "
-        "own size, EXIF rotation applied; what lies beyond it is not looked "
-        "at",
+        "own size, turned upright as EXIF says; the rest is ignored",
         "sizes": "int32 [B, 2], height and width of each image",
         "returns": f"class ids uint8 and their probabilities float32, both "
         f"[B, {height}, {width}], without meaning beyond the sizes",
+        "channels": channels,
         "height": height,
         "width": width,
-        "inside": "division by 255, then minus mean and over std per channel",
+        "inside": "division by 255, then by channel minus mean, divided by std",
         "mean": list(network.mean or normalisation.MEAN),
         "std": list(network.std or normalisation.STD),
         "platforms": list(PLATFORMS),
     }
 
 
-def write(
+def write_export(
     to: pathlib.Path,
     network: Segmenter,
     variables: dict,
@@ -92,10 +101,10 @@ def write(
     """Writes the file, whole or not at all.
 
     Args:
-      to: the file; one that is there is replaced.
+      to: the file, which is replaced if it exists.
       network: a Segmenter.
       variables: its params and batch_stats.
-      size: height and width of the largest images it shall take, in pixels.
+      size: height and width in pixels of the largest images it takes.
       class_names: one per class id.
       palette: one (red, green, blue) in 0..255 per class id.
     """
@@ -104,14 +113,20 @@ def write(
         "class_names.json": _json(list(class_names)),
         "palette.json": _json([list(colour) for colour in palette]),
         "preprocessing.json": _json(preprocessing(network, size)),
+        "run.py": _program(),
     }
     to.parent.mkdir(parents=True, exist_ok=True)
     with (
-        atomic.replacing(to) as partial,
+        atomic.replace_file(to) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for name, data in contents.items():
             archive.writestr(zipfile.ZipInfo(name, _DATE), data)
+
+
+def _program() -> bytes:
+    place = importlib.resources.files("ipixmatch_jax.predict")
+    return place.joinpath("exported_run.py").read_bytes()
 
 
 def _json(value) -> bytes:

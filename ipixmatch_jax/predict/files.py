@@ -1,14 +1,16 @@
-"""Which images are predicted, and where what was predicted goes.
+"""Finds the images to predict and writes the predictions.
 
-    OUT/predictions/a/b.png   ids, in the colours of the classes
+For an image `a/b.jpg` in the folder that was named:
+
+    OUT/predictions/a/b.png   class ids, in the colours of the classes
     OUT/overlays/a/b.png      the colours over the image
     OUT/confidence/a/b.png    255 times the probability of the class
-    OUT/predictions.json      what they were made with, names and colours
-
-for an image `a/b.jpg` below the folder that was named.
+    OUT/legend.png            the names of the colours
+    OUT/predictions.json      what made the predictions, names and colours
 """
 
 import json
+import logging
 import os
 import pathlib
 from typing import NamedTuple
@@ -16,15 +18,20 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ipixmatch_jax.data.files.image_mask_pairs import ENDINGS
+from ipixmatch_jax.data.files import walk
+from ipixmatch_jax.data.files.walk import ENDINGS
 from ipixmatch_jax.predict.predictor import Prediction
-from ipixmatch_jax.utils import atomic, pictures
+from ipixmatch_jax.utils import atomic, captions, pictures
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.file_names import printable
 
+_LOGGER = logging.getLogger(__name__)
 KINDS = ("predictions", "overlays", "confidence")
 SETTINGS = "predictions.json"
+LEGEND = "legend.png"
+_LEGEND_WIDTH = 480  # pixels
 
-_FAST = 1  # Of zlib's nine: overlays are to look at, not to keep.
+_FAST = 1  # Lowest level of zlib: overlays are looked at, not kept.
 
 
 class Item(NamedTuple):
@@ -32,25 +39,25 @@ class Item(NamedTuple):
 
     Attributes:
       path: of the file.
-      name: below the output folders, without its ending, with slashes.
+      name: below the folders of the output, without ending, with slashes.
     """
 
     path: str
     name: str
 
 
-def find(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
+def find_images(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
     """The images that a path stands for, in order.
 
     Args:
       source: an image, a folder with sub-folders, or a text file with a path
-        per line, relative to where it lies.
-      out: the outputs' folder; what they are is not taken for images.
+        per line, relative to its own folder.
+      out: the folder of the outputs, which are not taken for images.
 
     Raises:
-      FileNotFoundError: nothing is there, or no image.
-      ValueError: two images would have one output, or an image lies where an
-        output goes.
+      FileNotFoundError: there is no such path, or no image in it.
+      ValueError: two images would have the same output, or an output would
+        overwrite an image.
     """
     if source.is_dir():
         paths, base = _walk(source, out), source
@@ -77,24 +84,14 @@ def find(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
 
 def _walk(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]:
     ours = {os.path.realpath(out / kind) for kind in KINDS}
-    # The folder that was asked for is looked into, whatever it is.
-    found, seen = [], ours - {os.path.realpath(folder)}
-    # Linked folders are followed, each once, so that a circle ends.
-    for path, below, names in os.walk(folder, followlinks=True):
-        below.sort()
-        if os.path.realpath(path) in seen:
-            below.clear()
-            continue
-        seen.add(os.path.realpath(path))
-        for name in sorted(names):
-            ending = os.path.splitext(name)[1].lower()
-            if ending in ENDINGS and not name.startswith("."):
-                found.append(pathlib.Path(path, name))
-    return found
+    walked = walk.walk_images(folder, exclude=ours)
+    for note in walked.notes(str(folder)):
+        _LOGGER.warning("%s", printable(note))
+    return [pathlib.Path(folder, name) for name in walked.images]
 
 
 def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
-    """The paths in a text file, and the folder that all lie below."""
+    """The paths in a text file, and a folder that contains all of them."""
     try:
         lines = source.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -103,7 +100,7 @@ def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
             "of paths in UTF-8."
         ) from error
     base = pathlib.Path(os.path.abspath(source.parent))
-    # A line twice is one image; `..` goes, as names are below a folder.
+    # A repeated line is one image; abspath resolves `..`.
     paths = dict.fromkeys(
         os.path.abspath(base / line.strip()) for line in lines if line.strip()
     )
@@ -113,11 +110,11 @@ def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
 
 
 def _check_names(paths, names) -> None:
-    seen = {}
+    seen: dict[str, pathlib.Path] = {}
     for path, name in zip(paths, names, strict=True):
         if name in seen:
             raise ValueError(
-                f"{seen[name]} and {path} differ in their endings alone, and "
+                f"{seen[name]} and {path} differ only in their endings, and "
                 f"both would be written to {name}.png: rename one of them."
             )
         seen[name] = path
@@ -127,7 +124,7 @@ def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
     inputs = {os.path.realpath(item.path) for item in items}
     for item in items:
         for kind in KINDS:
-            path = output(out, kind, item.name)
+            path = output_path(out, kind, item.name)
             if os.path.realpath(path) in inputs:
                 raise ValueError(
                     f"{path} is one of the images and would be overwritten: "
@@ -135,31 +132,33 @@ def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
                 )
 
 
-def output(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
-    """The file of one kind of output of an image."""
+def output_path(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
+    """The file for one kind of output of an image."""
     return out / kind / f"{name}.png"
 
 
-def missing(
+def find_missing(
     items: list[Item], out: pathlib.Path, kinds: tuple[str, ...]
 ) -> list[Item]:
-    """The images of which an output is not there; none is there in part."""
+    """The images that lack an output; outputs are whole or absent."""
     return [
         item
         for item in items
-        if not all(output(out, kind, item.name).is_file() for kind in kinds)
+        if not all(
+            output_path(out, kind, item.name).is_file() for kind in kinds
+        )
     ]
 
 
 def check_settings(out: pathlib.Path, settings: dict) -> None:
-    """Notes what predictions are made with, beside them.
+    """Writes down what makes the predictions, beside them.
 
     Args:
-      out: the outputs' folder, which may hold some already.
-      settings: what JSON can hold.
+      out: the folder of the outputs, which may already hold some.
+      settings: values that JSON can hold.
 
     Raises:
-      ValueError: those that are there were made with something else.
+      ValueError: the outputs in the folder were made with other settings.
     """
     path = out / SETTINGS
     if path.exists():
@@ -167,9 +166,9 @@ def check_settings(out: pathlib.Path, settings: dict) -> None:
         changed = [k for k in settings if there.get(k) != settings[k]]
         if changed:
             raise ValueError(
-                f"{out} holds predictions of another kind "
+                f"{out} holds predictions made with other settings "
                 f"({', '.join(_change(there, settings, k) for k in changed)}):"
-                " choose another --out, or delete it."
+                " choose another --out, or delete this folder."
             )
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, settings)
@@ -181,7 +180,21 @@ def _change(there: dict, here: dict, key: str) -> str:
     return f"{key.replace('_', ' ')} {there.get(key)} there, {here[key]} here"
 
 
-def write(
+def write_legend(out: pathlib.Path, class_names, palette) -> None:
+    """Writes the names of the colours as a picture.
+
+    Args:
+      out: the folder of the outputs.
+      class_names: one per class id.
+      palette: one (red, green, blue) in 0..255 per class id.
+    """
+    entries = list(zip(class_names, palette, strict=True))
+    legend = captions.draw_legend(entries, _LEGEND_WIDTH)
+    with atomic.replace_file(out / LEGEND) as partial:
+        Image.fromarray(legend).save(partial, format="PNG")
+
+
+def write_prediction(
     out: pathlib.Path,
     kinds: tuple[str, ...],
     name: str,
@@ -191,18 +204,18 @@ def write(
     """Writes the outputs of an image, each whole or not at all.
 
     Args:
-      out: the outputs' folder.
-      kinds: of KINDS.
+      out: the folder of the outputs.
+      kinds: some of KINDS.
       name: of the image, see Item.
-      prediction: its.
+      prediction: for this image.
       palette: one (red, green, blue) in 0..255 per class id.
     """
     for kind in kinds:
-        path = output(out, kind, name)
+        path = output_path(out, kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = _PICTURES[kind](prediction, palette)
         level = _FAST if kind == "overlays" else 6
-        with atomic.replacing(path) as partial:
+        with atomic.replace_file(path) as partial:
             picture.save(partial, format="PNG", compress_level=level)
 
 
@@ -213,11 +226,8 @@ def _indexed(prediction: Prediction, palette) -> Image.Image:
 
 
 def _overlay(prediction: Prediction, palette) -> Image.Image:
-    """Image and colours, half and half."""
-    colours = pictures.colour(prediction.ids, palette)
-    image = pictures.shown(prediction.image)
-    mixed = (image.astype(np.uint16) + colours) // 2
-    return Image.fromarray(mixed.astype(np.uint8))
+    mixed = pictures.overlay(prediction.image, prediction.ids, palette)
+    return Image.fromarray(mixed)
 
 
 def _confidence(prediction: Prediction, palette) -> Image.Image:

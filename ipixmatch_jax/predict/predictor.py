@@ -1,65 +1,43 @@
-"""Predicts image files with trained networks, exactly and in few shapes:
-
-python -m ipixmatch_jax.predict --workdir DIR --images PATH --out DIR
-"""
+"""Predicts images with a trained network, exactly and in few shapes."""
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.evaluate import evaluator
-from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
-from ipixmatch_jax.models.layers.resize import resize_align_corners
+from ipixmatch_jax.evaluate.image_batches import (
+    DECODERS,
+    Batch,
+    Item,
+    Size,
+    plan_batches,
+    return_errors,
+    run_batches,
+)
+from ipixmatch_jax.evaluate.padded_shapes import padded
 from ipixmatch_jax.models.segmenter import Segmenter
+from ipixmatch_jax.predict import averaging as averages
+from ipixmatch_jax.predict.averaging import PLAIN, Averaging
+from ipixmatch_jax.predict.windows import (
+    LARGE,
+    LARGE_ALONE,
+    Windows,
+    sum_windows,
+)
 
-# Images of more pixels are cut into windows (ours): what a forward of one
-# needs then no longer grows with the image.
-LARGE = 2048 * 2048
-WINDOW = 1024  # Side of these windows in pixels, unless crops are larger.
-
-THREADS = 4  # that decode
-
-
-class Averaging(NamedTuple):
-    """What is averaged: the softmax maps of every scale and mirror image.
-
-    Attributes:
-      scales: factors of height and width; bilinear with aligned corners.
-      flip: whether each is also seen mirrored left to right.
-    """
-
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
-
-
-class Windows(NamedTuple):
-    """Which images are cut into windows (as evaluate.class_scores does it).
-
-    Attributes:
-      side: of a window in pixels.
-      above: images of more pixels than this are cut.
-    """
-
-    side: int = WINDOW
-    above: int = LARGE
-
-
-PLAIN = Averaging()
-LARGE_ALONE = Windows()
+Read = Callable[[int], Item | BadFileError]
 
 
 class Prediction(NamedTuple):
-    """One image's.
+    """What is predicted for one image.
 
     Attributes:
       image: uint8 [H, W, C].
@@ -72,177 +50,187 @@ class Prediction(NamedTuple):
     confidence: np.ndarray
 
 
-def probabilities(
-    network: Segmenter,
-    variables: dict,
-    images: jax.Array,
-    sizes: jax.Array | None = None,
-    averaging: Averaging = PLAIN,
-) -> jax.Array:
-    """Class probabilities, averaged.
+class Predictor:
+    """Runs one network over images of any sizes.
 
-    Args:
-      network: a Segmenter.
-      variables: its params and batch_stats.
-      images: uint8 [B, H, W, C].
-      sizes: int32 [B, 2], true heights and widths; None: H and W.
-      averaging: over what; by default nothing.
-
-    Returns:
-      float32 [B, H, W, K]; without meaning outside the true sizes.
+    Images are padded to at most eight shapes, each of which compiles once;
+    the padding is masked and changes nothing.
     """
-    images = evaluator.normalised(network, images)
-    if averaging.scales == (1.0,):
-        return _shares(network, variables, images, sizes, averaging.flip)
-    shape, total = images.shape[1:3], 0.0
-    for scale in averaging.scales:
-        # The padded shape and the true sizes, rounded alike.
-        padded = _scaled(np.asarray(shape), scale, np).tolist()
-        scaled = None if sizes is None else _scaled(sizes, scale, jnp)
-        x = resize_align_corners(images, padded, sizes, scaled)
-        x = _shares(network, variables, x, scaled, averaging.flip)
-        total = total + resize_align_corners(x, shape, scaled, sizes)
-    return total / len(averaging.scales)
 
+    def __init__(
+        self,
+        network: Segmenter,
+        variables: dict,
+        *,
+        averaging: Averaging = PLAIN,
+        windows: Windows | None = LARGE_ALONE,
+        batch_size: int = 4,
+        mesh: Mesh | None = None,
+        value_range: Range | None = None,
+    ):
+        """Compiles nothing yet.
 
-def _shares(network, variables, images, sizes, flip):
-    """Softmax of normalised images, or its mean with the mirror images'."""
-    if flip:
-        # In one forward, which compiles once. Taking turns leaves each image
-        # on its device; see methods/passes.py.
-        images = jnp.stack([images, _mirror(images, sizes)], 1)
-        images = images.reshape(-1, *images.shape[2:])
-        twice = None if sizes is None else jnp.repeat(sizes, 2, axis=0)
-        both = evaluator.class_scores(network, variables, images, twice)
-        both = jax.nn.softmax(both)
-        return (both[::2] + _mirror(both[1::2], sizes)) / 2
-    scores = evaluator.class_scores(network, variables, images, sizes)
-    return jax.nn.softmax(scores)
+        Args:
+          network: a Segmenter.
+          variables: its params and batch_stats, on the mesh's devices.
+          averaging: see Averaging.
+          windows: see Windows; None: no image is cut, whatever memory it
+            takes.
+          batch_size: most images of a forward; of large ones there are fewer.
+          mesh: axes ('data', 'fsdp'), the batch over both; None: one device.
+          value_range: of images of more than 8 bits, see decode.read_image.
+        """
+        self._value_range = value_range
+        self._network = network
+        self._variables = variables
+        self._averaging = averaging
+        self._windows = windows
+        self._batch_size = batch_size
+        self._mesh = mesh
 
+    def predict(
+        self, sizes: dict[int, Size], read: Read
+    ) -> Iterator[tuple[int, Prediction | BadFileError]]:
+        """Predicts images.
 
-def _scaled(sizes, scale, xp):
-    """Sides times a scale, rounded; an empty slot stays one."""
-    # In whole thousandths, so that NumPy and XLA round alike.
-    scaled = (sizes * round(1000 * scale) + 500) // 1000
-    return xp.where(sizes > 0, xp.maximum(scaled, 1), 0)
+        Args:
+          sizes: their heights and widths by position.
+          read: position -> the image, or what is wrong with its file.
 
-
-def _mirror(x, sizes):
-    """Turns each image around within its true width."""
-    if sizes is None:
-        return x[:, :, ::-1]
-    at, width = jnp.arange(x.shape[2])[None], sizes[:, 1:]
-    at = jnp.where(at < width, width - 1 - at, at)
-    return jnp.take_along_axis(x, at[:, None, :, None], axis=2)
-
-
-# Kept by its arguments: it compiles once per shape, not more.
-@functools.lru_cache(maxsize=8)
-def _jit(network, averaging, mesh, whole):
-    """(variables, images, sizes) -> ids and confidence, or probabilities."""
-
-    def run(variables, images, sizes):
-        shares = probabilities(network, variables, images, sizes, averaging)
-        if not whole:
-            return shares
-        ids = jnp.argmax(shares, axis=-1).astype(jnp.uint8)
-        return ids, jnp.max(shares, axis=-1)
-
-    if mesh is None:
-        return jax.jit(run)
-    return jax.jit(run, out_shardings=sharding.batch_sharding(mesh))
-
-
-def predict_files(
-    network: Segmenter,
-    variables: dict,
-    paths: Sequence[str],
-    *,
-    averaging: Averaging = PLAIN,
-    windows: Windows | None = LARGE_ALONE,
-    batch_size: int = 4,
-    mesh: Mesh | None = None,
-) -> Iterator[tuple[int, Prediction | BadFileError]]:
-    """Predicts files of any sizes in at most eight shapes and a window's.
-
-    Args:
-      network: a Segmenter.
-      variables: its params and batch_stats, on the mesh's devices.
-      paths: image files, see data/decode.py.
-      averaging: see Averaging.
-      windows: see Windows; None: none is cut, whatever memory it takes.
-      batch_size: most images of a forward; of large ones there are fewer.
-      mesh: axes ('data', 'fsdp'), the batch over both; None: one device.
-
-    Yields:
-      for each path once, in any order, its position and the prediction, or
-      what is wrong with the file.
-    """
-    whole: dict[int, tuple[int, int]] = {}
-    cut = []
-    read = _try(functools.partial(_read, channels=network.channels))
-    with ThreadPoolExecutor(THREADS) as pool:
-        for i, size in enumerate(pool.map(_try(decode.read_size), paths)):
-            if isinstance(size, BadFileError):
-                yield i, size
-            elif windows is not None and math.prod(size) > windows.above:
-                cut.append(i)
+        Yields:
+          each position once, in any order, with the prediction or the error.
+        """
+        whole, cut, side = self._split(sizes)
+        program = averages.jit_predict(
+            self._network, self._averaging, self._mesh
+        )
+        for batch, result in self._run_whole(whole, read, program):
+            ids, confidence = map(np.asarray, result)
+            for slot, item in enumerate(batch.items):
+                yield (
+                    batch.indices[slot],
+                    _cropped(item, ids[slot], confidence[slot]),
+                )
+        for index in cut:
+            item = read(index)
+            if isinstance(item, BadFileError):
+                yield index, item
             else:
-                whole[i] = size
-        run = _bound(network, averaging, mesh, variables, True)
-        sharing = whole, batch_size, mesh, averaging
-        pending = None
-        for shape, indices, *how in _batches(*sharing):
-            names = [paths[i] for i in indices]
-            images = list(pool.map(read, names))
-            result = run(images, shape, *how)
-            # Read one batch late: the device works while others write.
-            yield from _finished(pending)
-            pending = indices, images, result
-        yield from _finished(pending)
-    run = _bound(network, averaging, mesh, variables, False)
-    for i in cut:
-        image = read(paths[i])
-        if not isinstance(image, BadFileError):
-            count = _count(windows.side**2, batch_size, mesh, averaging)
-            image = _windowed(run, image, windows.side, count)
-        yield i, image
+                yield index, self._predict_windows(item.image, side)
+
+    def predict_files(
+        self, paths: Sequence[str]
+    ) -> Iterator[tuple[int, Prediction | BadFileError]]:
+        """Predicts image files, see data/files/decode.py; else as `predict`."""
+        read_size = return_errors(decode.read_size)
+        sizes = {}
+        with ThreadPoolExecutor(DECODERS) as pool:
+            for i, size in enumerate(pool.map(read_size, paths)):
+                if isinstance(size, BadFileError):
+                    yield i, size
+                else:
+                    sizes[i] = size
+        channels = self._network.channels
+        read = functools.partial(_read_file, paths, channels, self._value_range)
+        yield from self.predict(sizes, return_errors(read))
+
+    def probabilities(
+        self, sizes: dict[int, Size], read: Read
+    ) -> Iterator[tuple[int, np.ndarray | BadFileError]]:
+        """Class probabilities float32 [H, W, K]; else as `predict`."""
+        whole, cut, side = self._split(sizes)
+        program = self._jit_probabilities()
+        for batch, result in self._run_whole(whole, read, program):
+            shares = np.asarray(result)
+            for slot, item in enumerate(batch.items):
+                if isinstance(item, BadFileError):
+                    yield batch.indices[slot], item
+                else:
+                    h, w = item.image.shape[:2]
+                    yield batch.indices[slot], shares[slot, :h, :w]
+        for index in cut:
+            item = read(index)
+            if isinstance(item, BadFileError):
+                yield index, item
+            else:
+                strips = [
+                    sums for _, sums in self._sum_windows(item.image, side)
+                ]
+                total = np.concatenate(strips)
+                yield index, total / total.sum(-1, keepdims=True)
+
+    def _split(
+        self, sizes: dict[int, Size]
+    ) -> tuple[dict[int, Size], list[int], int]:
+        """Images of one forward, those to cut, and the side of a window."""
+        windows = self._windows
+        if windows is None:
+            return sizes, [], 0
+        cut = [i for i, s in sizes.items() if math.prod(s) > windows.above]
+        whole = {i: s for i, s in sizes.items() if i not in set(cut)}
+        return whole, cut, windows.side
+
+    def _run_whole(self, sizes, read, program):
+        def count_slots(shape: Size, images: int) -> int:
+            # No more slots than there are images.
+            most = min(self._batch_size, images)
+            return count_per_forward(
+                math.prod(shape), most, self._mesh, self._averaging
+            )
+
+        def run(batch: Batch):
+            exact = batch.plan.exact
+            return self._start(program, batch.images, batch.sizes, exact)
+
+        channels = self._network.channels
+        plans = plan_batches(sizes, count_slots)
+        return run_batches(plans, read, run, channels=channels)
+
+    def _start(self, program, images, sizes, exact: bool):
+        if self._mesh is not None:
+            images, sizes = sharding.put_batch((images, sizes), self._mesh)
+        # Without sizes nothing is masked, at no cost.
+        return program(self._variables, images, None if exact else sizes)
+
+    def _jit_probabilities(self):
+        return averages.jit_probabilities(
+            self._network, self._averaging, self._mesh
+        )
+
+    def _sum_windows(
+        self, image: np.ndarray, side: int
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        program = self._jit_probabilities()
+        slots = count_per_forward(
+            side**2, self._batch_size, self._mesh, self._averaging
+        )
+
+        def run(parts, shape, count):
+            batch = padded(parts, shape, count, self._network.channels)
+            return self._start(program, *batch, False)
+
+        return sum_windows(run, image, side, slots)
+
+    def _predict_windows(self, image: np.ndarray, side: int) -> Prediction:
+        ids = np.empty(image.shape[:2], np.uint8)
+        confidence = np.empty(image.shape[:2], np.float32)
+        for top, sums in self._sum_windows(image, side):
+            rows = slice(top, top + len(sums))
+            ids[rows] = sums.argmax(-1)
+            confidence[rows] = sums.max(-1) / sums.sum(-1)
+        return Prediction(image, ids, confidence)
 
 
-def _try(read):
-    """`read`, with a file's fault returned: the others shall go on."""
-
-    def attempt(path):
-        try:
-            return read(path)
-        except BadFileError as error:
-            return error
-
-    return attempt
-
-
-def _read(path, channels):
-    return pixels(decode.read_image(path, channels=channels))
-
-
-def _bound(network, averaging, mesh, variables, whole):
-    """(images, padded shape, slots, exact) -> results on the devices."""
-    run = _jit(network, averaging, mesh, whole)
-
-    def place(images, shape, count, exact=False):
-        batch, sizes = padded(images, shape, count, network.channels)
-        if mesh is not None:
-            batch, sizes = sharding.put_batch((batch, sizes), mesh)
-        # Without sizes nothing is masked, at no cost; see Segmenter.
-        return run(variables, batch, None if exact else sizes)
-
-    return place
-
-
-def _count(pixels, batch_size, mesh, averaging):
+def count_per_forward(
+    pixels: int, batch_size: int, mesh: Mesh | None, averaging: Averaging
+) -> int:
     """Images of a forward: on each device at most LARGE pixels, or one image.
 
-    Pixels count as they are seen, scaled and twice if mirrored.
+    Args:
+      pixels: of one image; they count scaled, and twice if mirrored.
+      batch_size: the most images.
+      mesh: whose devices share a forward; None: one device.
+      averaging: see Averaging.
     """
     seen = pixels * max(averaging.scales) ** 2 * (1 + averaging.flip)
     devices = 1 if mesh is None else mesh.size
@@ -250,63 +238,23 @@ def _count(pixels, batch_size, mesh, averaging):
     return each * devices
 
 
-def _batches(sizes, batch_size, mesh, averaging):
-    """(padded shape, indices, slots, whether none is smaller) per batch."""
-    if not sizes:
-        return
-    shapes = bucket_shapes(list(sizes.values()))
-    for shape, indices in grouped(shapes, sizes):
-        # No more slots than there are images.
-        most = min(batch_size, len(indices))
-        count = _count(math.prod(shape), most, mesh, averaging)
-        exact = all(sizes[i] == shape for i in indices)
-        for start in range(0, len(indices), count):
-            yield shape, indices[start : start + count], count, exact
+def _read_file(
+    paths: Sequence[str],
+    channels: int,
+    value_range: Range | None,
+    index: int,
+) -> Item:
+    image = decode.read_image(
+        paths[index], channels=channels, value_range=value_range
+    )
+    return Item(pixels(image))
 
 
-def _finished(pending):
-    """(position, prediction or fault) of each image of a batch."""
-    if pending is None:
-        return
-    indices, images, result = pending
-    ids, confidence = map(np.asarray, result)
-    for slot, (i, image) in enumerate(zip(indices, images, strict=True)):
-        if isinstance(image, BadFileError):
-            yield i, image
-            continue
-        h, w = image.shape[:2]
-        found = ids[slot, :h, :w], confidence[slot, :h, :w]
-        yield i, Prediction(image, *found)
-
-
-def _windowed(run, image, side, count) -> Prediction:
-    """One image in windows; no more is held than one row of them."""
-    height, width = image.shape[:2]
-    ids = np.empty((height, width), np.uint8)
-    confidence = np.empty((height, width), np.float32)
-    rows = evaluator.window_starts(height, side)
-    rest = None
-    for top, end in zip(rows, [*rows[1:], height], strict=True):
-        total = _row(run, image[top : top + side], side, count)
-        if rest is not None:
-            total[: len(rest)] += rest
-        shares, rest = total[: end - top], total[end - top :]
-        ids[top:end] = shares.argmax(-1)
-        confidence[top:end] = shares.max(-1) / shares.sum(-1)
-    return Prediction(image, ids, confidence)
-
-
-def _row(run, strip, side, count):
-    """Sums [h, W, K] of the probabilities of a row of windows."""
-    width, total = strip.shape[1], None
-    columns = evaluator.window_starts(width, side)
-    for start in range(0, len(columns), count):
-        lefts = columns[start : start + count]
-        parts = [strip[:, left : left + side] for left in lefts]
-        shares = np.asarray(run(parts, (side, side), count))
-        if total is None:
-            total = np.zeros((*strip.shape[:2], shares.shape[-1]), np.float32)
-        for left, part, share in zip(lefts, parts, shares, strict=False):
-            h, w = part.shape[:2]
-            total[:, left : left + w] += share[:h, :w]
-    return total
+def _cropped(
+    item: Item | BadFileError, ids: np.ndarray, confidence: np.ndarray
+) -> Prediction | BadFileError:
+    """A slot's result without its padding."""
+    if isinstance(item, BadFileError):
+        return item
+    h, w = item.image.shape[:2]
+    return Prediction(item.image, ids[:h, :w], confidence[:h, :w])

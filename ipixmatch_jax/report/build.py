@@ -1,27 +1,27 @@
-"""The command that shows one run, or several, as one HTML page:
-
-python -m ipixmatch_jax.report --workdir DIR
-python -m ipixmatch_jax.report --workdir DIR --workdir OTHER
-"""
+"""Builds the page of one run, or the comparison of several."""
 
 import pathlib
 
 from tqdm import tqdm
 
+from ipixmatch_jax.configuration.saved import load_config
+from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.class_list import (
     check_same_classes,
     read_classes,
 )
-from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.report import comparison, single, val_images
-from ipixmatch_jax.report import run as report_run
+from ipixmatch_jax.report.comparison_page import build_comparison_page
+from ipixmatch_jax.report.run_files import read_runs
+from ipixmatch_jax.report.run_page import build_run_page
+from ipixmatch_jax.report.val_evaluation import ValResult, evaluate_val
+from ipixmatch_jax.utils import atomic
 
 IMAGES = 6
 _WITHOUT = "No confusion matrix and no images:"
 
 
-def page(
+def build_page(
     workdirs: list[pathlib.Path],
     *,
     images: int = IMAGES,
@@ -30,30 +30,29 @@ def page(
     """The page of one run, or the comparison of several, as HTML.
 
     Args:
-      workdirs: of the runs. A comparison reads what they logged; of a single
-        run the best checkpoint's networks are scored on val too.
-      images: how many of val to show, half the worst, half the best; 0 scores
-        nothing.
-      root: the data set's folder, if it is not where it was.
+      workdirs: of the runs. A comparison reads what they logged; the networks
+        of a single run's best checkpoint are also scored on val.
+      images: how many val images to show, half of them the worst, half the
+        best; 0: score nothing.
+      root: the data set's folder, if it moved.
 
     Raises:
       FileNotFoundError: a folder is not the workdir of a run.
-      ValueError: workdirs or images make no sense, or a file is broken.
+      ValueError: a workdir is given twice, images is below 0, or a file is
+        damaged.
     """
     if images < 0:
         raise ValueError(f"--images {images} is below 0.")
-    found = report_run.read(workdirs)
+    found = read_runs(workdirs)
     if len(found) > 1:
-        return comparison.page(found)
-    run, verdict, notes = found[0], None, []
+        return build_comparison_page(found)
+    run, result = found[0], None
+    notes: list[str] = []
     try:
         config = restore.load_checked_config(run.workdir, root)
-        data = open_data(config)
+        data = restore.reopen_data(config)
     except (ValueError, FileNotFoundError) as error:
-        notes.append(
-            f"{_WITHOUT} {error} If the data set moved, --root names its "
-            "folder."
-        )
+        notes.append(f"{_WITHOUT} {error} If the data set moved, give --root.")
     else:
         recorded = read_classes(run.workdir)
         classes = check_same_classes(recorded, data, run.workdir)
@@ -61,21 +60,73 @@ def page(
         if images == 0:
             notes.append(f"{_WITHOUT} --images 0.")
         else:
-            verdict = _judge(run.workdir, data, images, root, notes)
-    return single.page(run, verdict, notes)
+            result = _evaluate(run.workdir, data, images, root, notes)
+    return build_run_page(run, result, notes)
 
 
-def _judge(workdir, data, images, root, notes):
-    """What the networks make of val; None where a note says why not."""
+def write_report(
+    workdirs: list[pathlib.Path],
+    out: pathlib.Path | None = None,
+    *,
+    images: int = IMAGES,
+    root: str | None = None,
+) -> pathlib.Path:
+    """Writes the page of one run, or the comparison of several.
+
+    Args:
+      workdirs: see `build_page`.
+      out: the file; None: report.html, or comparison.html for several runs,
+        in the first workdir.
+      images: see `build_page`.
+      root: see `build_page`.
+
+    Returns:
+      the file.
+
+    Raises:
+      FileNotFoundError, ValueError: see `build_page`; or the file cannot be
+        written there. Nothing is scored then.
+    """
+    if out is None:
+        name = "report.html" if len(workdirs) == 1 else "comparison.html"
+        out = workdirs[0] / name
+    _check_out(out, workdirs[0])
+    text = build_page(workdirs, images=images, root=root)
+    with atomic.replace_file(out) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return out
+
+
+def _check_out(out: pathlib.Path, workdir: pathlib.Path) -> None:
+    folder = out.absolute().parent
+    if out.is_dir():
+        raise ValueError(f"--out {out} is a folder: name a file in it.")
+    if not folder.is_dir():
+        if folder == workdir.absolute():
+            load_config(workdir)  # Says that there is no such run.
+        raise ValueError(
+            f"The folder of --out {out} does not exist: make {folder}, or "
+            "name another file."
+        )
+
+
+def _evaluate(
+    workdir: pathlib.Path,
+    data: DataSet,
+    images: int,
+    root: str | None,
+    notes: list[str],
+) -> ValResult | None:
+    """Scores the networks on val; None where a note says why not."""
     try:
         trained = _restore(workdir, root)
     except (ValueError, FileNotFoundError) as error:
         notes.append(f"{_WITHOUT} {error}")
         return None
     with tqdm(total=len(data.val), unit="image", desc="scoring val") as bar:
-        verdict = val_images.judge(trained, data, images, bar.update)
-    notes += [f"Left out of val: {sentence}" for sentence in verdict.bad]
-    return verdict
+        result = evaluate_val(trained, data, images, bar.update)
+    notes += [f"Left out of val: {sentence}" for sentence in result.bad]
+    return result
 
 
 def _restore(workdir: pathlib.Path, root: str | None) -> restore.Trained:

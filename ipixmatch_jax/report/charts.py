@@ -1,26 +1,34 @@
-"""The charts of a report, as plotly figures; the page adds the colours.
+"""The charts of a report as plotly figures; the page adds the colours.
 
-A trace says in `meta` which colour it takes: {"slot": i}, the i-th of the
-page's, or {"scale": "share"}, the page's scale from 0 to 1. Names are escaped:
+The `meta` of a trace names its colour: {"slot": i} is the page's i-th colour,
+{"scale": "share"} the page's scale from 0 to 1. Names are escaped, because
 plotly reads HTML in them.
 """
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ipixmatch_jax.report.history import Series
-from ipixmatch_jax.report.run import Run
+from ipixmatch_jax.report.metrics_log import Series
+from ipixmatch_jax.report.run_files import Run
 
-_POINTS = 2000  # of a curve,
-_COLUMNS = 400  # and of a heat map; more cannot be seen.
-_NAMED = 60  # classes of an axis
-_LONG = 20  # letters of a name
+_POINTS = 2000  # of a curve; more cannot be seen
+_COLUMNS = 400  # of a heat map; more cannot be seen
+_NAMED = 60  # Axes of more classes have no names.
+_LONG = 20  # Letters of a name; what is longer is cut.
+_FEW = 4  # So many steps are all labelled, and no numbers between them.
 SLOTS = 8  # colours of the page
 _DASHES = ("solid", "dash", "dot")
+_LOSSES = {
+    "loss": "total",
+    "loss_x": "labelled",
+    "loss_u": "unlabelled",
+    "loss_ip": "inter-pixel",
+    "loss_fp": "unlabelled, feature perturbation",
+}
 
 
 class Chart(NamedTuple):
@@ -31,8 +39,8 @@ class Chart(NamedTuple):
       title: plain text.
       says: plain text below the title, or "".
       figure: plotly's {"data": [...], "layout": {...}}, without colours.
-      kind: "lines", "heat" or "matrix", for its height and colours.
-      can_log: whether a button offers a logarithmic axis.
+      kind: "lines", "heat" or "matrix"; decides height and colours.
+      can_log: whether a button switches to a logarithmic axis.
     """
 
     key: str
@@ -52,6 +60,16 @@ class Line(NamedTuple):
     dash: str = "solid"
 
 
+def loss_name(name: str) -> str:
+    """What a loss of metrics.jsonl is called on the page."""
+    if name in _LOSSES:
+        return _LOSSES[name]
+    whole, _, number = name.rpartition("_")
+    if whole in _LOSSES and number.isdecimal():
+        return f"{_LOSSES[whole]} {number}"
+    return name
+
+
 def lines(
     key: str,
     title: str,
@@ -61,9 +79,10 @@ def lines(
     percent: bool = False,
     can_log: bool = False,
 ) -> Chart:
-    """Curves over steps; single points where a curve has few of them."""
+    """Curves over steps, with a marker per point where there are few."""
     data = [_trace(curve, percent) for curve in curves]
-    layout = {"xaxis": {"title": {"text": "steps"}}, "yaxis": {}}
+    steps = {step for curve in curves for step in curve.series}
+    layout: dict[str, dict] = {"xaxis": _step_axis(steps), "yaxis": {}}
     if percent:
         layout["yaxis"] = {"ticksuffix": " %", "rangemode": "tozero"}
     figure = {"data": data, "layout": layout}
@@ -104,7 +123,7 @@ def share_by_class(
         "meta": {"scale": "share"},
     }
     layout = {
-        "xaxis": {"title": {"text": "steps"}},
+        "xaxis": _step_axis(steps),
         # The first class on top, as in the tables.
         "yaxis": {"autorange": "reversed", **_classes(names)},
     }
@@ -114,7 +133,7 @@ def share_by_class(
 def confusion(
     key: str, title: str, says: str, counts: np.ndarray, names: Sequence[str]
 ) -> Chart:
-    """A heat map of the rows' shares: what the pixels of a class are taken for.
+    """A heat map of what the pixels of each class are predicted as.
 
     Args:
       key: see Chart.
@@ -132,13 +151,15 @@ def confusion(
         "y": labels,
         "z": [[_number(value) for value in row] for row in shares.tolist()],
         "customdata": counts.tolist(),
-        "text": [[_seen(value) for value in row] for row in shares.tolist()],
+        "text": [
+            [_cell_text(value) for value in row] for row in shares.tolist()
+        ],
         "zmin": 0,
         "zmax": 1,
         "xgap": 1,
         "ygap": 1,
         "showscale": False,
-        "hovertemplate": "%{y} taken for %{x}: %{z:.1%}"
+        "hovertemplate": "%{y} predicted as %{x}: %{z:.1%}"
         "<br>%{customdata:,} pixels<extra></extra>",
         "meta": {"scale": "share"},
     }
@@ -157,7 +178,7 @@ def confusion(
 def overlaid(
     key: str, title: str, runs: Sequence[Run], measured: str, **options
 ) -> Chart | None:
-    """One measured value of several runs; None where no run has it."""
+    """One logged value of several runs; None if no run has it."""
     curves = [
         Line(run.name, run.history.series[measured], *style(i))
         for i, run in enumerate(runs)
@@ -167,29 +188,40 @@ def overlaid(
 
 
 def style(i: int) -> tuple[int, str]:
-    """Colour and dash of the i-th curve; no two of the first 24 are alike."""
+    """Colour and dash of the i-th curve; the first 24 are all different."""
     return i % SLOTS, _DASHES[i // SLOTS % len(_DASHES)]
 
 
+def _step_axis(steps: Collection[int]) -> dict:
+    """An axis of steps, which begins at 0 where there is a single one."""
+    axis: dict = {"title": {"text": "steps"}}
+    if len(steps) <= _FEW:
+        axis["tickvals"] = sorted(steps)
+    if len(steps) == 1:
+        (step,) = steps
+        axis["range"] = [0, 2 * max(step, 1)]
+    return axis
+
+
 def _thinned(steps: list[int], most: int) -> list[int]:
-    """At most so many of the steps, the first and the last among them."""
+    """At most `most` of the steps, with the first and the last."""
     if len(steps) <= most:
         return steps
     return [steps[i] for i in np.linspace(0, len(steps) - 1, most).astype(int)]
 
 
 def _number(value: float) -> float | None:
-    """Five digits are seen; what is not finite is a gap."""
+    """Five digits; what is not finite is a gap."""
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
-def _seen(share: float) -> str:
-    """Whole percent; what rounds to none is left out."""
+def _cell_text(share: float) -> str:
+    """Whole percent; nothing where that is 0."""
     return f"{share:.0%}" if share >= 0.005 else ""
 
 
 def _classes(names: Sequence[str]) -> dict:
-    """An axis of classes; each has its name, if there is room for all."""
+    """An axis of classes, with all names where there is room for them."""
     axis: dict = {"type": "category"}
     if len(names) <= _NAMED:
         axis["tickvals"] = _distinct(names)
@@ -201,7 +233,7 @@ def _classes(names: Sequence[str]) -> dict:
 
 
 def _plain(name: str) -> str:
-    # It would show the entities of quotes as they are written.
+    # Plotly shows the entities of quotes as they are written.
     return html.escape(name, quote=False)
 
 

@@ -1,4 +1,4 @@
-"""Says which unlabelled images to label next:
+"""Suggests which unlabelled images to label next:
 
 python -m ipixmatch_jax.suggest --workdir DIR -n 20
 """
@@ -8,33 +8,33 @@ import sys
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.suggest.workdir import (
+from ipixmatch_jax.suggest.suggestions import (
     SHOWN,
     Suggestions,
     suggest_images,
-    write,
+    write_suggestions,
 )
 
 
 @report_errors("ipixmatch_jax.suggest")
 def run() -> None:
-    """Suggests what the command line asks for."""
+    """Writes the suggestions that the command line asks for."""
     args = _arguments()
     out = args.out or args.workdir / "suggestions"
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; --out needs a folder.")
     suggestions = suggest_images(args.workdir, args.n, args.root)
-    paths = write(suggestions, out)
+    paths = write_suggestions(suggestions, out)
     for sentence in suggestions.bad:
         print(f"Skipped: {sentence}", file=sys.stderr)
-    print("\n".join([_words(suggestions, args.n), *map(str, paths)]))
+    print("\n".join([_summarise(suggestions, args.n), *map(str, paths)]))
 
 
-def _words(suggestions: Suggestions, asked: int) -> str:
+def _summarise(suggestions: Suggestions, asked: int) -> str:
     count = len(suggestions.names)
     total = len(suggestions.rows)
     if asked > total:
-        words = f"{asked} were asked for, and these are all there are: {count}"
+        words = f"All {count} unlabelled images; {asked} were asked for"
     else:
         words = f"{count} of {total} unlabelled images"
     if count > SHOWN:
@@ -45,16 +45,16 @@ def _words(suggestions: Suggestions, asked: int) -> str:
 def _arguments():
     parser = arguments.parser(
         "ipixmatch_jax.suggest",
-        description="Chooses the unlabelled images that a run's networks "
-        "know least of and that differ from one another and from the "
-        "labelled ones; writes a list, a table and a contact sheet.",
+        description="Chooses unlabelled images about which the networks of a "
+        "run are uncertain, and which differ from one another and from the "
+        "labelled images. Writes a list, a table and a contact sheet.",
     )
     parser.add_argument(
         "--workdir", type=pathlib.Path, required=True, help="a run's folder"
     )
     parser.add_argument(
         "-n",
-        type=int,
+        type=arguments.whole_number,
         default=20,
         help="how many to choose (default: %(default)s)",
     )
@@ -64,6 +64,7 @@ def _arguments():
         type=pathlib.Path,
         help="the folder to write to (default: suggestions, in the workdir)",
     )
+    arguments.add_plugin_option(parser)
     return parser.parse_args()
 
 

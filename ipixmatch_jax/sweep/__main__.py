@@ -13,16 +13,16 @@ from absl import app, flags
 from ipixmatch_jax.cli import arguments, config_flag
 from ipixmatch_jax.cli.report_errors import report_errors
 
-# Data workers import this file again: everything heavy waits for main().
+# Data workers import this file again, so main() imports what is slow.
 _GRID = flags.DEFINE_multi_string(
     "grid",
     [],
-    "An axis, FIELD=VALUE,VALUE, or FIELD+FIELD=VALUE+VALUE,VALUE+VALUE for "
-    "fields that change together. Give it once per axis; `seed` is averaged "
-    "over, the others make the rows.",
+    "An axis: FIELD=VALUE,VALUE, or FIELD+FIELD=VALUE+VALUE,VALUE+VALUE for "
+    "fields that change together. Give the flag once per axis. Results are "
+    "averaged over the axis `seed`; the other axes make the rows.",
 )
 _BASELINE = flags.DEFINE_string(
-    "baseline", None, "FIELD=VALUE of one more row, ahead of the others."
+    "baseline", None, "FIELD=VALUE of an additional first row."
 )
 
 
@@ -37,11 +37,11 @@ def main(argv: list[str]) -> None:
     folder = pathlib.Path(flags.FLAGS.workdir)
     config_flag.configure_logging()
     config = config_flag.read_config()
-    cells = grid.make(config, _GRID.value, _BASELINE.value, folder)
-    code = runner.run(cells, folder)
+    cells = grid.make_grid(config, _GRID.value, _BASELINE.value, folder)
+    code = runner.run_sweep(cells, folder)
     print((folder / "sweep.md").read_text(encoding="utf-8"), end="")
     if code:
-        print("Stopped on a signal; the same command continues.")
+        print("Stopped on a signal; repeat the command to continue.")
     sys.exit(code)
 
 
@@ -52,7 +52,7 @@ if __name__ == "__main__":
         flags_parser=functools.partial(
             config_flag.parse,
             module="ipixmatch_jax.sweep",
-            shown=("config", "workdir", "grid", "baseline", "debug"),
+            shown=("config", "workdir", "grid", "baseline", "plugin", "debug"),
             required=("config", "workdir"),
         ),
     )

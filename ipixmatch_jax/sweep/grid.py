@@ -1,4 +1,4 @@
-"""The cells of a sweep: every combination of its axes, checked, in a folder.
+"""The cells of a sweep: every combination of its axes, checked.
 
 An axis is `FIELD=VALUE,VALUE`, or `FIELD+FIELD=VALUE+VALUE,VALUE+VALUE` for
 fields that change together.
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.configuration.fields import find_field, get_value
 from ipixmatch_jax.configuration.files import change_fields
 from ipixmatch_jax.experiment.validate import check_config
 
-_BOOLS = {"true": True, "false": False}
 Setting = dict[str, Any]  # fields of a config and their values
 
 
@@ -25,9 +25,9 @@ class Cell(NamedTuple):
     """One run of a sweep.
 
     Attributes:
-      row: which row of the table it belongs to, from 0.
-      config: checked; what it leaves open is resolved when it runs.
-      workdir: an ordinary run's.
+      row: the row of the table that it belongs to, from 0.
+      config: checked; what it leaves open is resolved when the cell runs.
+      workdir: of this run.
     """
 
     row: int
@@ -36,12 +36,12 @@ class Cell(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A sweep's runs.
+    """The runs of a sweep.
 
     Attributes:
-      fields: what the rows set, in the order of the command line.
-      rows: the values of these fields, as text.
-      cells: row by row, seed by seed.
+      fields: those that the rows set, in the order of the command line.
+      rows: the values of these fields per row, as text.
+      cells: row by row, and seed by seed within a row.
     """
 
     fields: tuple[str, ...]
@@ -49,33 +49,33 @@ class Grid(NamedTuple):
     cells: list[Cell]
 
 
-def make(
+def make_grid(
     config: ConfigDict,
     axes: list[str],
     baseline: str | None,
     folder: pathlib.Path,
 ) -> Grid:
-    """Every row with every seed; no cell is left unchecked.
+    """Makes a cell for every row and seed, and checks all of them.
 
     Args:
-      config: what the cells start from.
-      axes: as in the module's first lines. The axis `seed` is averaged over;
-        the product of the others makes the rows.
-      baseline: an axis with one value; it becomes the first row.
+      config: the config that every cell changes.
+      axes: as the first lines of this module describe. Results are averaged
+        over the axis `seed`; the product of the others makes the rows.
+      baseline: an axis with one value, which becomes the first row.
       folder: of the whole sweep.
 
     Raises:
-      ValueError: one sentence on a field, a value, a config that cannot be,
-        on two cells that are one run, or on a folder that holds another run.
+      ValueError: a field or a value is wrong, a config is not possible, two
+        cells are the same run, or a folder holds another run.
     """
-    parsed = [_axis(config, text, "--grid") for text in axes]
+    parsed = [_axis(text, "--grid") for text in axes]
     _check_fields(parsed)
     seeds = [config.seed]
     for axis in parsed:
         if "seed" in axis[0]:
             seeds = [setting["seed"] for setting in axis]
     others = [axis for axis in parsed if "seed" not in axis[0]]
-    settings = _first(config, baseline) + _product(others)
+    settings = _first(baseline) + _product(others)
     fields = tuple(dict.fromkeys(f for setting in settings for f in setting))
     cells = [
         _cell(config, row, setting, seed, folder)
@@ -84,35 +84,35 @@ def make(
     ]
     _check_distinct(cells, folder)
     rows = [
-        tuple(str(_current(cell.config, field)) for field in fields)
+        tuple(str(get_value(cell.config, field)) for field in fields)
         for cell in cells[:: len(seeds)]
     ]
     return Grid(fields, rows, cells)
 
 
-def _first(config: ConfigDict, baseline: str | None) -> list[Setting]:
-    """The baseline as a list of no or one setting."""
+def _first(baseline: str | None) -> list[Setting]:
+    """The setting of the baseline in a list, which is empty without one."""
     if baseline is None:
         return []
-    settings = _axis(config, baseline, "--baseline")
+    settings = _axis(baseline, "--baseline")
     if len(settings) > 1 or "seed" in settings[0]:
         raise ValueError(
-            f"--baseline {baseline} is not one row: give every field but "
-            "seed one value; seeds are an axis of --grid."
+            f"--baseline {baseline} is not one row: give each field one "
+            "value, and give seeds with --grid."
         )
     return settings
 
 
 def _product(axes: list[list[Setting]]) -> list[Setting]:
-    """Every combination; without axes the one that sets nothing."""
+    """Every combination; without axes, one that sets nothing."""
     return [
         {field: v for setting in chosen for field, v in setting.items()}
         for chosen in itertools.product(*axes)
     ]
 
 
-def _axis(config: ConfigDict, text: str, flag: str) -> list[Setting]:
-    """The settings of one axis, their values typed as the config's."""
+def _axis(text: str, flag: str) -> list[Setting]:
+    """The settings of one axis, with values of the config's types."""
     left, equals, right = text.partition("=")
     if not equals or not left:
         raise ValueError(
@@ -121,65 +121,40 @@ def _axis(config: ConfigDict, text: str, flag: str) -> list[Setting]:
     fields = left.split("+")
     settings = []
     for choice in right.split(","):
-        # A lone field's value may hold a plus, as 1e+3 does.
+        # The value of a single field may hold a plus, as 1e+3 does.
         values = choice.split("+") if len(fields) > 1 else [choice]
         if len(values) != len(fields):
             raise ValueError(
                 f"{flag} {text}: {choice!r} has {len(values)} values and "
-                f"{left} has {len(fields)} fields; join both by a plus."
+                f"{left} has {len(fields)} fields; join both with a plus."
             )
         pairs = zip(fields, values, strict=True)
-        settings.append({f: _typed(config, f, v, flag) for f, v in pairs})
+        settings.append({f: _parse(f, v, flag) for f, v in pairs})
     return settings
 
 
-def _current(config: ConfigDict, field: str):
-    """A field's value; a sentence with the right names if there is none."""
-    value, path = config, "config"
-    for name in field.split("."):
-        if not isinstance(value, ConfigDict) or name not in value:
-            names = value.keys() if isinstance(value, ConfigDict) else ()
-            has = ", ".join(names) or "no fields of its own"
-            raise ValueError(
-                f"no such field: config.{field}; {path} has {has}."
-            )
-        value, path = value[name], f"{path}.{name}"
-    return value
-
-
-def _typed(config: ConfigDict, field: str, text: str, flag: str):
-    now = _current(config, field)
-    if isinstance(now, ConfigDict):
-        raise ValueError(
-            f"{flag} {field}={text}: that is a section; name one of its "
-            f"fields, {', '.join(f'{field}.{name}' for name in now)}."
-        )
+def _parse(field: str, text: str, flag: str) -> Any:
     try:
-        if isinstance(now, bool):
-            return _BOOLS[text.lower()]
-        return type(now)(text)
-    except (ValueError, KeyError):
-        raise ValueError(
-            f"{flag} {field}={text}: {text!r} is no {type(now).__name__}, "
-            f"which config.{field}={now!r} is."
-        ) from None
+        return find_field(field).parse(text)
+    except ValueError as error:
+        raise ValueError(f"{flag} {field}={text}: {error}") from None
 
 
 def _check_fields(axes: list[list[Setting]]) -> None:
-    """Each field in one axis; the seed in one of its own."""
+    """Refuses a field in two axes, and a seed beside other fields."""
     seen = set()
     for axis in axes:
         for field in axis[0]:
             if field in seen:
                 raise ValueError(
-                    f"{field} is in two axes: give all its values in one "
+                    f"{field} is in two axes: give all of its values in one "
                     "--grid."
                 )
             seen.add(field)
         if "seed" in axis[0] and len(axis[0]) > 1:
             raise ValueError(
-                "seed is an axis of its own: it is averaged over, and the "
-                f"fields beside it ({', '.join(axis[0])}) name rows."
+                "Give seed an axis of its own: results are averaged over it, "
+                f"but the other fields of {'+'.join(axis[0])} make rows."
             )
 
 
@@ -202,37 +177,37 @@ def _cell(
 
 
 def _name(setting: Setting) -> str:
-    """A folder's name: what is set, without what shells and tables split."""
+    """The name of a folder: what is set, without special characters."""
     text = "_".join(f"{f}_{v}" for f, v in setting.items()) or "config"
     safe = re.sub(r"[^\w.+-]", "_", text)
     if safe == text and len(safe) <= 200:
         return safe
-    # Two paths may differ in no more than what was replaced.
+    # Two settings may differ only in what was replaced.
     return f"{safe[:150]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def plain(config: ConfigDict) -> dict:
-    """A config as its JSON is read again."""
+def to_plain(config: ConfigDict) -> dict:
+    """A config as it is after being written and read as JSON."""
     return json.loads(json.dumps(config.to_dict()))
 
 
 def _check_distinct(cells: list[Cell], folder: pathlib.Path) -> None:
     seen: dict[str, Cell] = {}
     for cell in cells:
-        key = json.dumps(plain(cell.config), sort_keys=True)
+        key = json.dumps(to_plain(cell.config), sort_keys=True)
         if key in seen:
             one, two = (
                 c.workdir.relative_to(folder) for c in (seen[key], cell)
             )
             raise ValueError(
-                f"The cells {one} and {two} are the same run: leave one out."
+                f"The cells {one} and {two} are the same run: remove one."
             )
         seen[key] = cell
         _check_saved(cell)
 
 
 def _check_saved(cell: Cell) -> None:
-    """What a cell's folder holds was begun with the cell's own config."""
+    """Refuses a folder whose run was begun with another config."""
     if not (cell.workdir / saved.FILE).exists():
         return
     changed = [
@@ -245,5 +220,5 @@ def _check_saved(cell: Cell) -> None:
         raise ValueError(
             f"{cell.workdir} holds a run of another config "
             f"({'; '.join(changed)}): give these fields their old values, "
-            "choose another --workdir, or remove that folder."
+            "choose another --workdir, or remove this folder."
         )

@@ -11,15 +11,16 @@ from ipixmatch_jax.training import setup
 
 
 class Programs:
-    """Builds parts from the data set and the programs of the run before.
+    """Builds runs that share the compiled programs of the run before.
 
     Only the last programs are kept, so that a long sweep does not fill the
-    memory: run cells with equal programs in a row.
+    memory. Build runs with equal programs one after the other.
     """
 
     def __init__(self):
-        self._data = {}
-        self._key, self._parts = None, None
+        self._data: dict[tuple, DataSet] = {}
+        self._key: str | None = None
+        self._parts: setup.Parts | None = None
 
     def open_data(self, config: ConfigDict) -> DataSet:
         """The config's data set, opened and checked once."""
@@ -32,8 +33,8 @@ class Programs:
         """Raises what training would, without building or reading images."""
         if config.train.batch_size == 0:
             raise ValueError(
-                "A sweep compares runs of one batch, which "
-                "config.train.batch_size=0 does not promise: give a number."
+                "A sweep compares runs with the same batch size: give "
+                "config.train.batch_size a number instead of 0."
             )
         mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
         sharding.check_batch(
@@ -47,7 +48,8 @@ class Programs:
     ) -> setup.Parts:
         """See setup.build."""
         key = program_key(config)
-        if key != self._key:
+        if self._parts is None or key != self._key:
+            # The old programs are freed first, so that both need not fit.
             self._key, self._parts = None, None
             self._parts, self._key = setup.build(config, data, mesh), key
         return self._parts._replace(data=data)

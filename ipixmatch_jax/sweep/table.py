@@ -1,14 +1,13 @@
-"""The table of a sweep: mean, deviation and a paired test, CSV and Markdown."""
+"""The table of a sweep: means, deviations and a paired test."""
 
 import csv
 import io
-import math
 import pathlib
 import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jax.scipy.special import betainc
+import scipy.stats
 
 from ipixmatch_jax.utils import atomic
 
@@ -25,9 +24,9 @@ class Row(NamedTuple):
     """One row of a sweep.
 
     Attributes:
-      values: of the fields that name the row.
-      results: results.json by seed, of the runs that ended.
-      notes: why other seeds are not among them, a sentence each.
+      values: of the fields that the row sets, as text.
+      results: results.json of the finished runs, by seed.
+      notes: a sentence per run that is missing, which says why.
     """
 
     values: tuple[str, ...]
@@ -36,16 +35,16 @@ class Row(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One row's mIoU, in percent, and its distance to the first row's.
+    """The mIoU of one row in percent, and its difference to the first row.
 
     Attributes:
       by_seed: the mIoU of each seed.
       mean: over seeds; None without any.
       deviation: the sample standard deviation; None with fewer than 2 seeds.
-      difference: mean over the pairs, this row less the first; None without
-        a pair.
+      difference: this row minus the first, mean over the pairs; None
+        without a pair.
       pairs: seeds that both rows have.
-      p: of paired_p; None where there is none.
+      p: see paired_p.
     """
 
     by_seed: dict[int, float]
@@ -57,10 +56,10 @@ class Summary(NamedTuple):
 
 
 def paired_p(differences: Sequence[float]) -> float | None:
-    """Two-sided p of Student's paired t-test (Student, 1908).
+    """Two-sided p value of Student's paired t-test (Student, 1908).
 
-    The chance of a mean as far from 0 as that of the differences, were they
-    drawn from a normal distribution around 0.
+    If the differences came from a normal distribution with mean 0, this is
+    the probability of a mean at least as far from 0 as theirs.
 
     Args:
       differences: one per pair.
@@ -68,17 +67,13 @@ def paired_p(differences: Sequence[float]) -> float | None:
     Returns:
       p; None with fewer than two pairs, or if all are equal.
     """
-    n = len(differences)
-    if n < 2 or min(differences) == max(differences):
+    if len(differences) < 2 or min(differences) == max(differences):
         return None
-    error = statistics.stdev(differences) / math.sqrt(n)
-    t = statistics.fmean(differences) / error
-    # The tails of Student's t as an incomplete beta function.
-    return float(betainc((n - 1) / 2, 0.5, (n - 1) / (n - 1 + t * t)))
+    return float(scipy.stats.ttest_1samp(differences, 0).pvalue)
 
 
-def summary(scores: dict[int, float], first: dict[int, float]) -> Summary:
-    """What the table says of one row; both arguments are mIoU by seed."""
+def summarise(scores: dict[int, float], first: dict[int, float]) -> Summary:
+    """Summarises a row; both arguments are mIoU by seed."""
     values = list(scores.values())
     differences = [scores[s] - first[s] for s in scores if s in first]
     own = scores is first
@@ -94,8 +89,8 @@ def summary(scores: dict[int, float], first: dict[int, float]) -> Summary:
     )
 
 
-def summaries(rows: list[Row]) -> dict[tuple[str, str], list[Summary]]:
-    """(checkpoint, set) -> a summary per row; sets without scores are out."""
+def summarise_columns(rows: list[Row]) -> dict[tuple[str, str], list[Summary]]:
+    """(checkpoint, set) -> a summary per row, for sets with scores."""
     table = {}
     for which, subset in _COLUMNS:
         scores = [
@@ -107,14 +102,14 @@ def summaries(rows: list[Row]) -> dict[tuple[str, str], list[Summary]]:
             for row in rows
         ]
         if any(scores):
-            column = [summary(score, scores[0]) for score in scores]
+            column = [summarise(score, scores[0]) for score in scores]
             table[which, subset] = column
     return table
 
 
-def markdown(fields: Sequence[str], rows: list[Row]) -> str:
+def format_markdown(fields: Sequence[str], rows: list[Row]) -> str:
     """One line per row, `mean ± deviation (difference, p)`, then the notes."""
-    columns = summaries(rows)
+    columns = summarise_columns(rows)
     heads = [f"{which} on {subset}" for which, subset in columns]
     lines = [[*fields, "seeds", *heads]]
     for i, row in enumerate(rows):
@@ -149,9 +144,9 @@ def _cell(summary: Summary) -> str:
     return f"{text} ({summary.difference:+.1f}{p})"
 
 
-def comma_separated(fields: Sequence[str], rows: list[Row]) -> str:
-    """One line per row, checkpoint and set, the seeds' own mIoU last."""
-    columns = summaries(rows)
+def format_csv(fields: Sequence[str], rows: list[Row]) -> str:
+    """One line per row, checkpoint and set; each seed's mIoU comes last."""
+    columns = summarise_columns(rows)
     seeds = sorted({seed for row in rows for seed in row.results})
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -179,12 +174,14 @@ def _exact(number: float | None) -> str:
     return "" if number is None else f"{number:.7g}"
 
 
-def write(folder: pathlib.Path, fields: Sequence[str], rows: list[Row]) -> None:
-    """Writes sweep.csv and sweep.md; a reader finds old or new, whole."""
+def write_table(
+    folder: pathlib.Path, fields: Sequence[str], rows: list[Row]
+) -> None:
+    """Writes sweep.csv and sweep.md, each whole or not at all."""
     texts = {
-        "sweep.csv": comma_separated(fields, rows),
-        "sweep.md": markdown(fields, rows),
+        "sweep.csv": format_csv(fields, rows),
+        "sweep.md": format_markdown(fields, rows),
     }
     for name, text in texts.items():
-        with atomic.replacing(folder / name) as partial:
+        with atomic.replace_file(folder / name) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Gradients of a batch, in one piece or as the mean of micro-batches."""
+"""The gradient of a batch, at once or as the mean over micro-batches."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +11,13 @@ from jax.sharding import Mesh
 from ipixmatch_jax.distributed import mesh as sharding
 
 
-def split(batch: Any, count: int) -> Any:
-    """[B, ...] -> [count, B / count, ...]: pairs of images take turns.
+def split_batch(batch: Any, count: int) -> Any:
+    """Splits a batch into micro-batches: [B, ...] -> [count, B / count, ...].
 
-    Micro-batch m holds the images 2 (m + i count) and their neighbours
-    2 (m + i count) + 1. Every device thereby cuts its own images only, as
-    long as each has a pair for every micro-batch, and the micro-batches do
-    not depend on the number of devices.
+    Micro-batch m gets every count-th pair of neighbours: the images
+    2 (m + i count) and 2 (m + i count) + 1. So each device splits only its own
+    images, if it has a pair for every micro-batch, and the result does not
+    depend on the number of devices.
     """
 
     def one(x):
@@ -27,7 +27,7 @@ def split(batch: Any, count: int) -> Any:
     return jax.tree.map(one, batch)
 
 
-def gradients(
+def mean_gradients(
     loss_fn: Callable,
     params: Any,
     batch_stats: Any,
@@ -36,44 +36,48 @@ def gradients(
     count: int,
     mesh: Mesh | None,
 ) -> tuple[Any, Any, dict[str, Array]]:
-    """Gradient, new batch statistics and metrics of a batch.
+    """Computes the gradient, batch statistics and metrics of a batch.
 
-    With a count above 1 the micro-batches follow one another, the next one
-    starting from the statistics of the one before, and gradients and metrics
-    are the means of theirs. Only one micro-batch's activations exist at a
-    time.
+    With a count above 1 the micro-batches run one after another, each from
+    the batch statistics that the one before left, and the means of their
+    gradients and metrics are returned. Only the activations of one
+    micro-batch exist at a time.
 
     Args:
       loss_fn: (params, batch_stats, batch) -> (loss, (batch_stats, metrics)).
-      params: what the gradient is of, laid out by sharding.state_sharding.
-      batch_stats: before the step.
+      params: the parameters, laid out by sharding.state_sharding.
+      batch_stats: the statistics before the step.
       batch: arrays [B, ...], B a multiple of 2 * count.
-      count: of micro-batches.
-      mesh: over which the parameters lie; None: one device.
+      count: number of micro-batches.
+      mesh: of the devices that hold the parameters; None: one device.
+
+    Returns:
+      the gradient, laid out as the parameters; the new batch statistics; and
+      the metrics of loss_fn.
     """
-    # Gathered once for the step: sharded, a parameter would draw the
-    # activations it meets into its own layout.
+    # The parameters are gathered once per step. If they stayed sharded, XLA
+    # would lay out the activations like them.
     whole = sharding.whole(params, mesh)
     grad_fn = jax.grad(loss_fn, has_aux=True)
 
-    def one(batch_stats, part):
+    def gradient_of(batch_stats, part):
         grads, (batch_stats, metrics) = grad_fn(whole, batch_stats, part)
-        # Summed over the devices first, for the same reason.
+        # Gradients are summed over the devices first, for the same reason.
         grads = sharding.cut(sharding.whole(grads, mesh), mesh)
         return grads, batch_stats, metrics
 
     if count == 1:
-        return one(batch_stats, batch)
+        return gradient_of(batch_stats, batch)
 
     def add(carry, part):
         total, batch_stats = carry
-        grads, batch_stats, metrics = one(batch_stats, part)
+        grads, batch_stats, metrics = gradient_of(batch_stats, part)
         total = jax.tree.map(jnp.add, total, grads)
         return (total, batch_stats), metrics
 
     start = jax.tree.map(jnp.zeros_like, params), batch_stats
     (total, batch_stats), metrics = jax.lax.scan(
-        add, start, split(batch, count)
+        add, start, split_batch(batch, count)
     )
     grads = jax.tree.map(lambda x: x / count, total)
     return grads, batch_stats, jax.tree.map(lambda x: x.mean(0), metrics)

@@ -1,4 +1,4 @@
-"""Files that grow by whole pieces, and wait where a disk is full."""
+"""Appends whole pieces to a file, and waits where the disk is full."""
 
 import logging
 import os
@@ -7,23 +7,23 @@ import pathlib
 _LOGGER = logging.getLogger(__name__)
 
 
-class Appended:
-    """One growing file; nobody else may write into it.
+class AppendFile:
+    """A file that grows; nothing else may write into it.
 
-    A piece that the disk refuses is kept in memory and comes with the next,
-    so that a full disk neither ends a run nor leaves half a piece behind. The
-    first refusal of a row is told in a warning.
+    A piece that the disk refuses is kept in memory and written with the next,
+    so that a full disk neither ends a run nor leaves half a piece behind. A
+    warning reports the first of several refusals in a row.
     """
 
     def __init__(self, path: pathlib.Path):
-        """Takes the file's path; the file need not be there."""
+        """Takes the file's path; the file need not exist."""
         self._path = path
         self._size = path.stat().st_size if path.exists() else 0
         self._pending = b""
         self._warned = False
 
     def add(self, piece: bytes) -> None:
-        """Appends a piece, and those before it that have waited."""
+        """Appends a piece, after the pieces that have waited."""
         self._pending += piece
         try:
             with self._path.open("ab") as file:

@@ -1,4 +1,4 @@
-"""What a device can hold, and what a compiled program plans to hold there."""
+"""The memory of a device, and what a compiled program plans to take of it."""
 
 import pathlib
 
@@ -6,9 +6,9 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-# Shares of the memory that a plan may fill (ours). The rest of a device's is
+# The share of the memory that a plan may fill (ours). On a device the rest is
 # for batches that are read ahead, for evaluation and for what the allocator
-# cannot use; the host's is also for the data's readers and the page cache.
+# cannot use; on the host also for reading the data and for the page cache.
 DEVICE_SHARE = 0.9
 HOST_SHARE = 0.7
 
@@ -21,8 +21,8 @@ def available(meminfo: str, limit: str = "", used: str = "") -> int:
 
     Args:
       meminfo: the text of /proc/meminfo.
-      limit: of the cgroup's memory.max; "" or "max" is none.
-      used: of its memory.current.
+      limit: the text of the cgroup's memory.max; "" or "max" sets no limit.
+      used: the text of its memory.current.
     """
     fields = dict(line.split(":", 1) for line in meminfo.splitlines() if line)
     # Linux's own estimate; the unit is always kB.
@@ -33,15 +33,15 @@ def available(meminfo: str, limit: str = "", used: str = "") -> int:
 
 
 def limit(devices: int) -> int | None:
-    """Bytes that a plan may fill on one device; None where nobody tells.
+    """Bytes that a plan may fill on one device; None where it is not known.
 
-    A device that tells its memory gives DEVICE_SHARE of it. CPU devices
+    That is DEVICE_SHARE of the memory that a device reports. CPU devices
     share HOST_SHARE of what the host has available (MemAvailable, or less in
-    a container with a limit; one process a host). Over several processes the
-    least counts, so all must ask.
+    a container with a limit), with one process on each host. Over several
+    processes the smallest limit counts, so all must call this.
 
     Args:
-      devices: of this process, that a run uses.
+      devices: how many devices of this process a run uses.
     """
     device = jax.local_devices()[0]
     told = (device.memory_stats() or {}).get("bytes_limit")
@@ -66,8 +66,9 @@ def _read(path: pathlib.Path) -> str:
 def planned(compiled) -> int | None:
     """Bytes of one device that a compiled program takes while it runs.
 
-    Arguments, results that take no argument's place, and temporaries, as the
-    compiler lays them out; None where the backend does not tell.
+    That is arguments, results that do not reuse the memory of an argument,
+    and temporaries, as the compiler lays them out; None where the backend
+    does not report them.
     """
     memory = compiled.memory_analysis()
     if memory is None:
@@ -81,19 +82,19 @@ def planned(compiled) -> int | None:
 
 
 def agreed(value: int, choose) -> int:
-    """One number of bytes for all processes, all of which must ask.
+    """One number of bytes for all processes; all of them must call this.
 
     Args:
-      value: this process's; several agree on whole KiB.
+      value: of this process; several agree on whole KiB.
       choose: np.min or np.max.
     """
     if jax.process_count() == 1:
         return value
-    # jax's integers have 32 bits.
+    # The integers of jax have 32 bits.
     everyones = multihost_utils.process_allgather(np.int32(value // 1024))
     return int(choose(everyones)) * 1024
 
 
 def shown(size: int) -> str:
-    """Bytes for people: 1.5 GiB."""
+    """A number of bytes as text, such as "1.5 GiB"."""
     return f"{size / 2**30:.3g} GiB"

@@ -44,16 +44,16 @@ class Watch:
     ) -> None:
         """Ends a run whose last updates were all skipped.
 
-        Every process must call it; the first one writes FILE, with the step,
-        the terms that are not finite, the last checkpoint, and "inputs": for
-        each of the updates its "step", and under "labelled" and "unlabelled"
-        the "names" of its images over all processes, and their "index" in the
+        Every process must call it. The first one writes FILE, with the step,
+        the terms that are not finite, the last checkpoint, and "inputs": the
+        "step" of each of these updates, and under "labelled" and "unlabelled"
+        the "names" of its images over all processes and their "index" in the
         source.
 
         Args:
-          step: steps done, after the one that the metrics are of.
+          step: the step that gave the metrics.
           metrics: of step.train_step.
-          last: () -> path of the last checkpoint; None if there is none.
+          last: () -> path of the last checkpoint; None before the first.
 
         Raises:
           DivergenceError: PATIENCE updates in a row were not finite.
@@ -85,7 +85,7 @@ class Watch:
         )
 
     def _named(self, step: int, positions: dict[str, np.ndarray]) -> dict:
-        """One of the "inputs"; `positions` are this process's."""
+        """One of the "inputs", from the positions of this process."""
         named = {"step": step}
         for kind, index in positions.items():
             if jax.process_count() > 1:
@@ -97,7 +97,7 @@ class Watch:
         return named
 
     def _before(self, step: int, inputs: list[dict]) -> list[dict]:
-        """Those that an earlier process of this run wrote down."""
+        """The "inputs" that an earlier process of this run recorded."""
         if not self._path.exists():
             return []
         first = min((one["step"] for one in inputs), default=step + 1)

@@ -11,11 +11,13 @@ def decay_at(
     """The share of itself that the teacher keeps after step `step`.
 
     Args:
-      step: int32 scalar, 0 for the first update.
+      step: int32 scalar, 0 at the first update.
       decay: the final share, in [0, 1].
-      rampup: start as the plain mean, min(1 - 1/(step+1), decay), so that the
-        first update copies the student (UniMatch V2, AugSeg, PixelSSL).
-      copy_steps: so many first updates copy the student (AugSeg: an epoch).
+      rampup: keep min(1 - 1/(step+1), decay), which begins as the plain mean
+        of all students; the first update copies the student (UniMatch V2,
+        AugSeg, PixelSSL).
+      copy_steps: how many of the first updates copy the student (AugSeg: one
+        epoch of them).
 
     Returns:
       float32 scalar.
@@ -27,10 +29,11 @@ def decay_at(
     return jnp.where(step < copy_steps, 0, decay)
 
 
-def update(teacher, student, decay: Array):
-    """decay * teacher + (1 - decay) * student, leaf by leaf, in float32.
+def update_average(teacher, student, decay: Array):
+    """Moves the teacher to decay * teacher + (1 - decay) * student.
 
-    Parameters and batch statistics are averaged alike (UniMatch V2, AugSeg).
+    Leaf by leaf, in float32; parameters and batch statistics are averaged in
+    the same way (UniMatch V2, AugSeg).
     """
     return jax.tree.map(
         lambda t, s: t + (1 - decay) * (s - t), teacher, student

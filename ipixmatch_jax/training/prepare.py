@@ -10,7 +10,11 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.checkpoints import folders
-from ipixmatch_jax.configuration.saved import load_earlier
+from ipixmatch_jax.configuration.saved import (
+    FILE,
+    complete_config,
+    load_earlier,
+)
 from ipixmatch_jax.data import class_counts
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.data.registry import DataSet
@@ -22,6 +26,7 @@ from ipixmatch_jax.experiment.class_list import (
     classes_of,
     read_classes,
 )
+from ipixmatch_jax.experiment.data import keep_range
 from ipixmatch_jax.experiment.resolve import resolve, set_batch_size
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.methods.registry import METHODS
@@ -71,11 +76,11 @@ def prepare(
         workdir do not fit each other.
     """
     check_config(config)
-    earlier = load_earlier(workdir)
+    earlier = _load_earlier(workdir)
     trained = earlier is not None and _is_trained(workdir, earlier, config)
     if trained:
         config = resume.move(earlier, config)
-    data = open_data(config)
+    data = open_data(keep_range(config, earlier))
     classes = _choose_classes(data, workdir, earlier)
     resolved = resolve(config, data, earlier)
     mesh = sharding.make_mesh(resolved.mesh.data, resolved.mesh.fsdp)
@@ -93,6 +98,20 @@ def prepare(
     if jax.process_index() == 0:
         class_counts.report(data, resolved.data.on_error)
     return Prepared(resolved, classes, parts, trained)
+
+
+def _load_earlier(workdir: pathlib.Path) -> FrozenConfigDict | None:
+    """The config of the run in a workdir; None if there is no run."""
+    earlier = load_earlier(workdir)
+    fields = folders.newest_config(workdir) if earlier is None else None
+    if not fields:
+        return earlier
+    _LOGGER.warning(
+        "%s has checkpoints but no %s: the config in the newest is taken.",
+        workdir,
+        FILE,
+    )
+    return complete_config(fields)
 
 
 def _is_trained(
@@ -133,7 +152,7 @@ def _choose_classes(
 
 
 def _check_data(config: FrozenConfigDict, data: DataSet) -> None:
-    inspect.before_training(
+    inspect.check_before_training(
         data,
         crop_size=config.data.crop_size,
         uses_unlabelled=METHODS[config.method].uses_unlabelled,

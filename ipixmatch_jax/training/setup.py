@@ -27,7 +27,11 @@ from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models import freezing
 from ipixmatch_jax.models.registry import BACKBONES
-from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
+from ipixmatch_jax.models.segmenter import (
+    Segmenter,
+    draw_variables,
+    variable_shapes,
+)
 from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.optimisers.param_groups import Group, faster_head
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
@@ -49,7 +53,7 @@ class Parts(NamedTuple):
 
 
 def labelled_loss(config: FrozenConfigDict) -> Loss:
-    """The loss of labelled images that a config names."""
+    """Builds the loss of labelled images that a config names."""
     settings = LossSettings(
         parse_class_weights(config),
         config.loss.ohem_threshold,
@@ -66,7 +70,15 @@ def make_views(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
 ) -> Views:
-    """A batch of data/pipeline.py as normalised views; None: ImageNet's."""
+    """Turns a batch of data/pipeline.py into normalised views.
+
+    Args:
+      batch: arrays as the pipeline yields them.
+      recipe: the method's views; None if it uses the labelled images alone.
+      on_device: the views are still to be applied, see data.apply_views.
+      mean: one number per channel; None: ImageNet's.
+      std: as mean.
+    """
     normalise = functools.partial(
         normalisation.normalise, xp=jnp, mean=mean, std=std
     )
@@ -90,16 +102,13 @@ def make_views(
     )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _random_variables(network, size: int, key):
-    images = jnp.zeros((1, size, size, network.channels), jnp.float32)
-    return network.init(key, images, False)
+_draw_variables = jax.jit(draw_variables, static_argnums=(0, 1))
 
 
 def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
     names = METHODS[config.method].networks
     loaded = None
-    if config.model.pretrained:  # before the compilation: it may be refused
+    if config.model.pretrained:  # may be refused: before the compilation
         prefixes = tuple(filter(None, config.model.allow_missing.split(",")))
         load_weights = find_weights_loader(config)
         loaded = load_weights(
@@ -114,11 +123,11 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
     key = jax.random.key(seed)
     started = {}
     for number, name in enumerate(names):
-        # Several students share a file at most: their heads start different.
+        # Students share at most a file of a backbone; their heads differ.
         own = jax.random.fold_in(key, number) if number else key
-        started[name] = _random_variables(network, config.data.crop_size, own)
+        started[name] = _draw_variables(network, config.data.crop_size, own)
     if loaded is not None:
-        started = {k: load.merge(loaded, v) for k, v in started.items()}
+        started = {k: load.fill_unloaded(loaded, v) for k, v in started.items()}
     elif not BACKBONES[config.model.backbone].for_cpus:
         _LOGGER.warning(
             "RANDOM WEIGHTS: model.pretrained is empty, and the learning "
@@ -138,7 +147,7 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
 def forward(
     network, variables, images, train: bool, perturb=None, *, frozen=()
 ):
-    """The network as methods call it; see methods/base.py.
+    """Runs the network as methods call it; see methods/base.py.
 
     `frozen` are regular expressions for the paths of parameters that get no
     gradient; see models/freezing.py.
@@ -154,11 +163,12 @@ def forward(
     if not train:
         return apply(), None
     logits, updated = apply(mutable=["batch_stats"])
-    return logits, updated["batch_stats"]
+    # Flax leaves the collection out where no layer is a batch norm.
+    return logits, updated.get("batch_stats", {})
 
 
-def _optimiser(config: FrozenConfigDict):
-    """(transformation, schedule) as config.train says."""
+def _build_optimiser(config: FrozenConfigDict):
+    """The transformation of gradients and the learning rate of a config."""
     t = config.train
     schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
     frozen = [Group(pattern, None) for pattern in frozen_patterns(config)]
@@ -170,9 +180,9 @@ def _optimiser(config: FrozenConfigDict):
     return tx, schedule
 
 
-def _train_step(config: FrozenConfigDict, network, mesh: Mesh):
-    """The pure step with everything bound but state and batch."""
-    tx, schedule = _optimiser(config)
+def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
+    """The pure step with everything but state and batch bound, and its tx."""
+    tx, schedule = _build_optimiser(config)
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,
@@ -207,8 +217,8 @@ def _train_step(config: FrozenConfigDict, network, mesh: Mesh):
 def _compiler_options(
     config: FrozenConfigDict, mesh: Mesh
 ) -> dict[str, str] | None:
-    # XLA:CPU drops the barriers between a value and the same value computed
-    # again, and then computes it once: all would be kept in memory after all.
+    # XLA:CPU drops the barriers that keep a value and its recomputation apart.
+    # It would then compute the value once and keep it in memory.
     if config.model.remat and mesh.devices.flat[0].platform == "cpu":
         return {"xla_disable_hlo_passes": "cse_barrier_expander"}
     return None
@@ -232,7 +242,7 @@ def build(
     """
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
     network = build_network(config)
-    run_step, tx = _train_step(config, network, mesh)
+    run_step, tx = _bind_train_step(config, network, mesh)
     create = functools.partial(
         step.create_state,
         tx=tx,

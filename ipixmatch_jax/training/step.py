@@ -13,7 +13,13 @@ from jax.sharding import Mesh
 
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
-from ipixmatch_jax.methods.base import Consistency, Forward, Variables, Views
+from ipixmatch_jax.methods.base import (
+    Consistency,
+    Forward,
+    Outcome,
+    Variables,
+    Views,
+)
 from ipixmatch_jax.training import accumulation, ema
 
 
@@ -31,17 +37,17 @@ from ipixmatch_jax.training import accumulation, ema
 )
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """All that a step reads and writes.
+    """Everything that changes from step to step.
 
     Attributes:
       step: int32 scalar, steps done, skipped ones too.
-      student: {"params", "batch_stats"}, float32; of two networks where a
-        method trains two, see methods/twins.py.
-      teacher: the same, averaged; None when the student labels.
-      opt_state: the optimiser's.
-      skipped: int32 scalar, updates left out because of a value that is not
-        finite.
-      skipped_in_a_row: int32 scalar, the last ones of them.
+      student: {"params", "batch_stats"}, float32; of several networks if the
+        method trains several, see methods/networks.py.
+      teacher: the averaged student; None if the student labels for itself.
+      opt_state: state of the optimiser.
+      skipped: int32 scalar, how many updates were left out because a value
+        was not finite.
+      skipped_in_a_row: int32 scalar, how many of the latest updates were.
     """
 
     step: Array
@@ -54,13 +60,13 @@ class TrainState:
 
 @dataclasses.dataclass(frozen=True)
 class InterPixel:
-    """How the inter-pixel term enters; see losses/inter_pixel.py.
+    """The settings of the inter-pixel term; see inter_pixel_loss.
 
     Attributes:
-      weight: its factor; 0 leaves the term out of the program.
-      warmup_steps: the factor rises linearly over so many steps; 0: at once.
-      block: pixels at a time; see inter_pixel_loss.
-      stride: 1 compares every pixel; s every s-th row and column.
+      weight: factor of the term; 0 leaves the term out of the program.
+      warmup_steps: steps over which the factor rises linearly from 0.
+      relation, distance, temperature, threshold, block, stride: see
+        inter_pixel_loss.
     """
 
     relation: str
@@ -102,47 +108,40 @@ def train_step(
     accumulate: int = 1,
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, dict[str, Array]]:
-    """Views, losses, gradient, update, moving average.
+    """Computes the views, the losses and the gradient, and updates the state.
 
-    A loss or gradient that is not finite never reaches the state: everything
-    but the counters stays as it was.
+    If the loss or the gradient is not finite, only the counters of the state
+    change.
 
     Args:
       state: donated by the caller's jit.
       batch: arrays as data/pipeline.py yields them.
       forward: the network.
       make_views: batch -> normalised views.
-      method: one of methods/, its own settings bound.
+      method: the loss of a Method, its settings bound.
       tx: the optimiser.
-      schedule: its learning rate, to be logged.
+      schedule: the learning rate by step, for the log.
       inter_pixel: settings of the term.
       ema_decay: see ema.decay_at.
       ema_rampup: see ema.decay_at.
       ema_copy_steps: see ema.decay_at.
-      accumulate: micro-batches whose mean gradient makes the one update; see
-        accumulation.gradients. Losses are means over the pixels of a
-        micro-batch, and batch norm sees one of them at a time.
-      mesh: over which state and batch lie; None: one device.
+      accumulate: number of micro-batches, see accumulation.mean_gradients.
+        Losses are means over the pixels of a micro-batch, and batch norm sees
+        one micro-batch at a time.
+      mesh: of the devices that hold state and batch; None: one device.
 
     Returns:
-      the next state, and float32 metrics, the means of the micro-batches'.
+      the next state, and float32 metrics: means over the micro-batches.
     """
     labeller = sharding.whole(state.teacher, mesh)
 
     def loss_fn(params, batch_stats, batch):
         student = {"params": params, "batch_stats": batch_stats}
         outcome = method(forward, student, labeller, make_views(batch))
-        metrics = dict(outcome.metrics)
-        total = outcome.total
-        if inter_pixel.weight > 0:
-            term, share = _inter_pixel(outcome.consistency, inter_pixel)
-            metrics["loss_ip"] = term
-            metrics["inter_pixel_share"] = share
-            total += _weight(inter_pixel, state.step) * term
-        metrics["loss"] = total
+        total, metrics = _add_inter_pixel(outcome, inter_pixel, state.step)
         return total, (outcome.batch_stats, metrics)
 
-    grads, batch_stats, metrics = accumulation.gradients(
+    grads, batch_stats, metrics = accumulation.mean_gradients(
         loss_fn,
         state.student["params"],
         state.student["batch_stats"],
@@ -167,14 +166,28 @@ def train_step(
             rampup=ema_rampup,
             copy_steps=ema_copy_steps,
         )
-        teacher = ema.update(state.teacher, student, decay)
+        teacher = ema.update_average(state.teacher, student, decay)
+    state = _advance(state, finite, student, teacher, opt_state)
+    metrics["skipped"] = state.skipped
+    metrics["skipped_in_a_row"] = state.skipped_in_a_row
+    return state, metrics
+
+
+def _advance(
+    state: TrainState,
+    finite: Array,
+    student: Variables,
+    teacher: Variables | None,
+    opt_state: Any,
+) -> TrainState:
+    """The next state; only the counters change unless all was finite."""
     student, teacher, opt_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old),
         (student, teacher, opt_state),
         (state.student, state.teacher, state.opt_state),
     )
     bad = (~finite).astype(jnp.int32)
-    state = TrainState(
+    return TrainState(
         step=state.step + 1,
         student=student,
         teacher=teacher,
@@ -182,22 +195,34 @@ def train_step(
         skipped=state.skipped + bad,
         skipped_in_a_row=(state.skipped_in_a_row + bad) * bad,
     )
-    metrics["skipped"] = state.skipped
-    metrics["skipped_in_a_row"] = state.skipped_in_a_row
-    return state, metrics
 
 
-def _weight(settings: InterPixel, step: Array) -> Array:
+def _add_inter_pixel(
+    outcome: Outcome, settings: InterPixel, step: Array
+) -> tuple[Array, dict[str, Array]]:
+    """The total with the inter-pixel term, and the metrics of both."""
+    metrics = dict(outcome.metrics)
+    total = outcome.total
+    if settings.weight > 0:
+        term, share = _compare_pairs(outcome.consistency, settings)
+        metrics["loss_ip"] = term
+        metrics["inter_pixel_share"] = share
+        total += _weight_at(settings, step) * term
+    metrics["loss"] = total
+    return total, metrics
+
+
+def _weight_at(settings: InterPixel, step: Array) -> Array:
     if settings.warmup_steps <= 0:
         return jnp.float32(settings.weight)
     risen = (step + 1) / settings.warmup_steps
     return settings.weight * jnp.minimum(risen, 1.0).astype(jnp.float32)
 
 
-def _inter_pixel(
+def _compare_pairs(
     consistency: list[Consistency], settings: InterPixel
 ) -> tuple[Array, Array]:
-    """Mean over the list of the term and of its confident share."""
+    """Means over the pairs of the term and of its confident share."""
     terms = [
         inter_pixel_loss(
             *pair,

@@ -12,7 +12,7 @@ from ipixmatch_jax.evaluate import evaluator, results_table
 from ipixmatch_jax.evaluate.scores import score
 from ipixmatch_jax.training.setup import Parts
 from ipixmatch_jax.training.writer import Writer
-from ipixmatch_jax.utils import atomic, pictures, versions
+from ipixmatch_jax.utils import atomic, captions, pictures, versions
 from ipixmatch_jax.utils.atomic import write_json
 
 _PICTURES = 4  # validation images in the grid
@@ -60,17 +60,17 @@ def report(
     result["files"] = {
         "best checkpoint": str(checkpoints.path(step)),
         "metrics": str(workdir / "metrics.jsonl"),
-        "pictures (image, truth, prediction, teacher confidence)": str(
+        "pictures (image, truth, prediction, uncertainty)": str(
             workdir / "pictures.png"
         ),
     }
     # Every process scores its part; one of them writes.
     if jax.process_index() == 0:
-        with atomic.replacing(workdir / "pictures.png") as partial:
+        with atomic.replace_file(workdir / "pictures.png") as partial:
             Image.fromarray(picture).save(partial, format="PNG")
         write_json(workdir / "results.json", result)
     files = [f"{what}: {path}" for what, path in result["files"].items()]
-    return "\n".join([results_table.table({workdir.name: [result]}), *files])
+    return "\n".join([results_table.format_run(result), *files])
 
 
 def _like(array: jax.Array) -> jax.ShapeDtypeStruct:
@@ -80,12 +80,14 @@ def _like(array: jax.Array) -> jax.ShapeDtypeStruct:
 
 
 def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:
-    """uint8 [H, W, 3]: rows of image, truth, prediction, confidence.
+    """uint8 [H, W, 3]: rows of image, truth, prediction, uncertainty.
 
-    The prediction is the chosen network's; the confidence is that of the
-    network that labels: the teacher, or the student where there is none.
+    The prediction is the chosen network's; the uncertainty (1 - the largest
+    probability) is that of the network that labels: the teacher, or the chosen
+    network where there is none. A legend names the colours.
     """
-    teacher = networks.get("teacher", networks[chosen])
+    labeller = "teacher" if "teacher" in networks else chosen
+    teacher = networks[labeller]
     palette = parts.data.palette
     rows = []
     count = min(_PICTURES, len(parts.data.val))
@@ -103,7 +105,18 @@ def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:
                 pictures.shown(image),
                 pictures.colour(np.asarray(sample.mask), palette),
                 pictures.colour(np.asarray(prediction[0]), palette),
-                pictures.heat(np.asarray(confidence[0])),
+                pictures.heat(1 - np.asarray(confidence[0])),
             ]
         )
-    return pictures.grid(rows)
+    headings = (
+        "image",
+        "truth",
+        f"prediction of the {chosen}",
+        f"uncertainty of the {labeller} (white: unsure)",
+    )
+    widest = max(rows, key=lambda row: row[0].shape[1])
+    picture = captions.add_headings(
+        pictures.grid(rows), headings, pictures.column_starts(widest)
+    )
+    names = zip(parts.data.class_names, palette, strict=True)
+    return captions.add_legend(picture, list(names))

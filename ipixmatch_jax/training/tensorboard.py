@@ -1,7 +1,8 @@
-"""TensorBoard's file of a run: scalars and pictures.
+"""Writes a run's scalars and pictures for TensorBoard.
 
-Written in the loop's own thread. tensorboardX's writer has one of its own; a
-full disk ends that thread, and the eleventh value after it waits forever.
+The training loop's own thread writes them. tensorboardX's writer starts
+another thread; a full disk ends that thread, and the eleventh value after
+that waits for ever.
 """
 
 import pathlib
@@ -14,17 +15,17 @@ from tensorboardX import summary
 from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import masked_crc32c
 
-from ipixmatch_jax.training.append_file import Appended
+from ipixmatch_jax.training.append_file import AppendFile
 
 
 class Curves:
-    """A new event file in a folder, which TensorBoard reads with the others."""
+    """A new event file in a folder; TensorBoard reads all files there."""
 
     def __init__(self, folder: pathlib.Path):
-        """Begins the file; the folder is made."""
+        """Begins the file, and makes its folder."""
         folder.mkdir(parents=True, exist_ok=True)
         name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"
-        self._file = Appended(folder / name)
+        self._file = AppendFile(folder / name)
         self._add([event_pb2.Event(file_version="brain.Event:2")])
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
@@ -48,7 +49,7 @@ class Curves:
 
 
 def _record(data: bytes) -> bytes:
-    """A TFRecord: length, its checksum, data, their checksum."""
+    """A TFRecord: the length, its checksum, the data, their checksum."""
     length = struct.pack("<Q", len(data))
     sums = [struct.pack("<I", masked_crc32c(part)) for part in (length, data)]
     return length + sums[0] + data + sums[1]

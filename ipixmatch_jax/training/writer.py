@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar, log lines, metrics.jsonl, curves."""
+"""Shows and records a run: a bar, log lines, metrics.jsonl, TensorBoard."""
 
 import contextlib
 import json
@@ -11,19 +11,19 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ipixmatch_jax.training.append_file import Appended
+from ipixmatch_jax.training.append_file import AppendFile
 from ipixmatch_jax.training.tensorboard import Curves
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class Writer:
-    """Progress of one run; silent on every process but the first.
+    """Shows and records the progress of one run, on the first process alone.
 
-    `metrics.jsonl` gets one JSON object a line with its "step" (steps done)
-    and whatever was measured; TensorBoard gets the scalars and the pictures.
-    A resumed run appends: of lines with the same step the later one counts.
-    What a full disk refuses is written later, see appended.py.
+    `metrics.jsonl` gets one JSON object per line, with its "step" (steps
+    done) and what was measured; TensorBoard gets the scalars and the
+    pictures. A resumed run appends: of two lines with the same step the later
+    one counts. What a full disk refuses is written later, see append_file.py.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class Writer:
             initial=start,
             unit="step",
             dynamic_ncols=terminal,
-            # A log file needs a line now and then, not ten a second.
+            # In a log file ten lines a second would be too many.
             mininterval=0.2 if terminal else 15.0,
         )
         path = workdir / "metrics.jsonl"
         _cut_torn_line(path)
-        self._lines = Appended(path)
+        self._lines = AppendFile(path)
         self._curves = Curves(workdir / "tensorboard")
         self._close.callback(self._bar.close)
-        # Log lines go above the bar, not through it.
+        # Log lines are written above the bar.
         ours = [logging.getLogger("ipixmatch_jax")]
         self._close.enter_context(logging_redirect_tqdm(ours))
 
@@ -72,7 +72,7 @@ class Writer:
             self._bar.update(step - self._bar.n)
 
     def restart_clock(self, step: int) -> None:
-        """Leaves what happened since the last line out of the speed."""
+        """Leaves the time since the last line out of the speed."""
         self._since = (time.monotonic(), step)
 
     def train(self, step: int, metrics: dict) -> None:
@@ -133,7 +133,7 @@ class Writer:
 
 
 def _cut_torn_line(path: pathlib.Path) -> None:
-    """Takes away a last line that a killed run did not finish."""
+    """Removes a last line that a killed run did not finish."""
     if not path.exists():
         return
     with path.open("rb+") as file:

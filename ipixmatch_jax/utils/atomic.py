@@ -1,21 +1,27 @@
-"""Files that a reader finds as they were or as they shall be, whole."""
+"""Files that are replaced whole: a reader sees the old file or the new one."""
 
 import contextlib
 import json
 import os
 import pathlib
+import uuid
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yields a file beside `path` to write_file, which then takes its place.
+def replace_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields the path of a new file, which replaces `path` at the end.
 
-    Where the body fails, `path` stays as it was and that file is removed.
-    What is written is on the disk itself before it takes the place, so that
-    not even a host that stops leaves half of it.
+    Where the body fails, `path` stays as it was and the new file is removed.
+    The new file lies beside `path`, under a name of its own, so that several
+    processes may replace one file. It is on the disk before it takes the
+    place, so that a host that stops leaves the old file or the new one.
+
+    Args:
+      path: the file to replace or to make; its folder exists.
     """
-    partial = path.with_name(path.name + ".partial")
+    # Not made from the name of `path`, which may be as long as names can be.
+    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         yield partial
         with partial.open("rb") as file:
@@ -26,18 +32,14 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def write_file(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file whole or not at all, making its folders."""
+    """Replaces a file by bytes, making its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replace_file(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_json(path: pathlib.Path, value) -> None:
-    """Writes JSON so that a reader finds the old file or the new, whole."""
-    with replacing(path) as partial:
+    """Replaces a file by JSON; its folder exists."""
+    with replace_file(path) as partial:
         text = json.dumps(value, indent=1) + "\n"
         partial.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The picture grid: image, truth, prediction, teacher confidence."""
+"""Class ids, shares and images as RGB pictures, and grids of these."""
 
 import numpy as np
 
@@ -14,18 +14,35 @@ def colour(mask: np.ndarray, palette) -> np.ndarray:
 
 
 def shown(image: np.ndarray) -> np.ndarray:
-    """An image uint8 [H, W, C] as RGB: its first three channels, or grey.
+    """An image uint8 [H, W, C] as RGB.
 
-    Of one or two channels the first is the grey.
+    That is its first three channels, or its first as grey where there are
+    fewer.
     """
     channels = image.shape[-1]
     return image[..., :3] if channels >= 3 else image[..., [0, 0, 0]]
 
 
-def heat(confidence: np.ndarray) -> np.ndarray:
-    """Shares in [0, 1] as uint8 [H, W, 3], black over red to white."""
-    ramps = [np.clip(3 * confidence - i, 0, 1) for i in range(3)]
+def overlay(image: np.ndarray, ids: np.ndarray, palette) -> np.ndarray:
+    """The colours of class ids [H, W] half over an image, RGB [H, W, 3]."""
+    mixed = shown(image).astype(np.uint16) + colour(ids, palette)
+    return (mixed // 2).astype(np.uint8)
+
+
+def heat(uncertainty: np.ndarray) -> np.ndarray:
+    """A map of uncertainty in [0, 1] as RGB uint8 [H, W, 3].
+
+    Black is certain, white uncertain, with red and yellow between them. All
+    heat maps of the package have this meaning.
+    """
+    ramps = [np.clip(3 * uncertainty - i, 0, 1) for i in range(3)]
     return np.round(255 * np.stack(ramps, -1)).astype(np.uint8)
+
+
+def column_starts(row: list[np.ndarray]) -> list[int]:
+    """The first pixel of each column of a `grid` with such a row."""
+    widths = [picture.shape[1] + _GAP for picture in row]
+    return [_GAP + sum(widths[:i]) for i in range(len(row))]
 
 
 def grid(rows: list[list[np.ndarray]]) -> np.ndarray:

@@ -27,7 +27,7 @@ def lines():
         row("affinity", "0.1"),
         row("pixel", "1.0", 70.0, 40.0),
     ]
-    return table.comma_separated(FIELDS, rows).splitlines()
+    return table.format_csv(FIELDS, rows).splitlines()
 
 
 def test_the_best_rows_on_val_leave_the_baseline_out(lines):

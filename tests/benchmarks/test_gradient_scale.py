@@ -109,7 +109,7 @@ def test_the_table_shows_ratios_and_weights(results):
 def test_a_sweep_accepts_the_axis(results, tmp_path):
     config = shapes.get_config()
     axis = gradient_scale.axis(results, [0.1, 1.0])
-    cells = grid.make(config, [axis], None, tmp_path).cells
+    cells = grid.make_grid(config, [axis], None, tmp_path).cells
     assert len(cells) == 10  # five readings with a gradient, two weights each
     assert cells[1].config.inter_pixel.weight == 0.5
     assert cells[1].config.inter_pixel.threshold == 0.9

@@ -30,6 +30,11 @@ def indexed(mask, palette):
     return image
 
 
+def grey(mask):
+    """Ids as they are, as a grey image."""
+    return Image.fromarray(np.asarray(mask, np.uint8))
+
+
 def save(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
@@ -42,8 +47,10 @@ def photograph(seed, size=(48, 40)):
 
 def make(root, images=8, masks=5, draw=Image.fromarray, classes=None):
     """Writes images/0.jpg, ... and masks/0.png, ... with the ids `ids(i)`."""
+    # Val and test have photographs of their own.
+    first = {"val": 100, "test": 200}.get(root.name, 0)
     for i in range(images):
-        save(root / f"images/{i}.jpg", photograph(i))
+        save(root / f"images/{i}.jpg", photograph(first + i))
     for i in range(masks):
         save(root / f"masks/{i}.png", draw(ids(i)))
     if classes is not None:

@@ -115,7 +115,9 @@ def test_a_bad_labelled_image_stops_or_is_skipped():
 
 
 def test_a_source_without_a_usable_image_stops_the_run():
-    with pytest.raises(BadFileError, match=r"Of 100 .* none .*png is spoilt"):
+    with pytest.raises(
+        BadFileError, match=r"None of the images at 100 .*png is spoilt"
+    ):
         batches(unlabelled=range(9))[0]
 
 

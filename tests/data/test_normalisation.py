@@ -66,9 +66,9 @@ def test_the_sample_of_many_images_is_the_same_every_time():
 
 def test_numbers_are_the_same_after_the_text_of_a_config():
     found = normalisation.measure(Images(images(3, 4)), Images([]))
-    text = normalisation.text(found.mean)
-    assert normalisation.parse("data.mean", text, 4) == found.mean
-    assert normalisation.parse("data.mean", "", 4) == ()
+    text = normalisation.format_numbers(found.mean)
+    assert normalisation.parse_numbers("data.mean", text, 4) == found.mean
+    assert normalisation.parse_numbers("data.mean", "", 4) == ()
 
 
 def test_data_that_cannot_be_measured_is_refused():
@@ -84,4 +84,4 @@ def test_data_that_cannot_be_measured_is_refused():
 @pytest.mark.parametrize("text", ["a,b", "0.1", "0.1,nan", "0.1,-1", "1,,2"])
 def test_a_value_other_than_a_list_of_numbers_is_refused(text):
     with pytest.raises(ValueError, match=r"data.std='.*' is not 2 numbers"):
-        normalisation.parse("data.std", text, 2)
+        normalisation.parse_numbers("data.std", text, 2)

@@ -181,7 +181,8 @@ def test_host_views_are_the_device_views_applied():
     host, device = _batches(apply_views="host")[2], _batches()[2]
     _assert_same(host["labelled"], device["labelled"])
     _assert_same(
-        host["unlabelled"], weak_strong.apply(device["unlabelled"], np)
+        host["unlabelled"],
+        weak_strong.apply_strong_views(device["unlabelled"], np),
     )
 
 

@@ -4,7 +4,6 @@ import fractions
 import pathlib
 import re
 
-import own_folder as own
 import pytest
 
 import ipixmatch_jax.data
@@ -13,6 +12,7 @@ from ipixmatch_jax.data.datasets import folder
 from ipixmatch_jax.data.prepare.archives import packable, prepare
 from ipixmatch_jax.data.registry import DATASETS, open_data, options
 from ipixmatch_jax.data.splits import draw
+from tests.data import own_folder as own
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_registered_data_set_is_opened_packed_and_drawn_from(tmp_path):
     assert "pond.txt (Pond)" in draw.layouts()
     (root / "pond.txt").touch()
     share = fractions.Fraction(1, 4)
-    assert draw.make(root, share, 0, tmp_path / "lists") == (1, 3)
+    assert draw.draw_splits(root, share, 0, tmp_path / "lists") == (1, 3)
 
 
 def test_an_unknown_data_set_is_answered_with_the_known_ones():

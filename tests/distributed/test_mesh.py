@@ -70,7 +70,9 @@ def test_a_mesh_that_does_not_fit_is_refused_before_compilation(
 def test_fewer_than_one_micro_batch_is_refused(value):
     config = shapes.get_config()
     config.train.accumulate = value
-    with pytest.raises(ValueError, match=r"train\.accumulate.*at least 1"):
+    with pytest.raises(
+        ValueError, match=r"train\.accumulate.*too small; it is 1 to"
+    ):
         validate.check_config(config)
 
 

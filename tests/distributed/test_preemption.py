@@ -12,7 +12,8 @@ from ipixmatch_jax.distributed.preemption import StopRequest
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
 )
 def test_a_signal_is_remembered_with_its_exit_code(number, code):
     before = signal.getsignal(number)

@@ -184,3 +184,18 @@ def test_a_mesh_that_leaves_out_a_process_is_refused(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match="leaves out devices of the run's 2"):
         mesh.make_mesh(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "bind"),
+    [
+        ("127.0.0.1:8476", "127.0.0.1:8476"),
+        ("localhost:8476", "127.0.0.1:8476"),
+        ("[::1]:8476", "[::1]:8476"),
+        ("127.8.9.1:1", "127.8.9.1:1"),
+        ("node001:8476", None),
+        ("10.0.0.5:8476", None),
+    ],
+)
+def test_a_loopback_coordinator_listens_on_loopback_alone(coordinator, bind):
+    assert processes.loopback_bind(coordinator) == bind

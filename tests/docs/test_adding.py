@@ -1,4 +1,4 @@
-"""Follows docs/adding.md in a copy of the checkout."""
+"""Follows docs/adding.md, in a copy of the checkout and outside of it."""
 
 import os
 import pathlib
@@ -20,6 +20,8 @@ SECTIONS = {
         r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE
     )
 }
+OUTSIDE = "From outside the package"
+INSIDE = [title for title in SECTIONS if title != OUTSIDE]
 # The file named at the start of a paragraph, and the code block after it.
 PIECE = re.compile(
     r"^(?:`(?P<file>[\w/]+\.py)`[:,].*?\n\n)?"
@@ -46,47 +48,53 @@ def change(path, diff):
     path.write_text(text.replace(old + "\n", new + "\n"), "utf-8")
 
 
-@pytest.fixture
-def copy(tmp_path):
-    """A copy of the package and the configs, and an archive of a data set."""
-    leave = shutil.ignore_patterns("__pycache__")
-    for name in ("ipixmatch_jax", "configs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=leave)
+def write_archive(folder):
+    """The archive of the data set that the page adds."""
     scenes = [photos.photograph(i) for i in range(20)]
-    (tmp_path / "archive").mkdir()
+    (folder / "archive").mkdir()
     np.savez(
-        tmp_path / "archive/scans.npz",
+        folder / "archive/scans.npz",
         images=np.stack([np.asarray(image) for image, _ in scenes]),
         masks=np.stack([np.asarray(ids) % 2 for _, ids in scenes]),
         labelled=10,
     )
-    return tmp_path
 
 
-def test_the_page_has_three_parts():
-    assert list(SECTIONS) == ["A method", "A data set", "A backbone"]
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The package and its configs with everything that the page adds."""
+    folder = tmp_path_factory.mktemp("copy")
+    leave = shutil.ignore_patterns("__pycache__")
+    for name in ("ipixmatch_jax", "configs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=leave)
+    write_archive(folder)
+    for section in INSIDE:
+        for kind, file, code in pieces(section):
+            if kind == "python":
+                assert not (folder / file).exists()
+                (folder / file).write_text(code, "utf-8")
+            elif kind == "diff":
+                change(folder / file, code)
+    return folder
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_it_is_less_than_60_lines(section):
-    lines = 0
-    for kind, _, code in pieces(section):
-        if kind == "python":
-            lines += len(code.splitlines())
-        if kind == "diff":
-            lines += sum(line[0] == "+" for line in code.splitlines())
-    assert 0 < lines < 60
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory):
+    """A folder with the page's files and nothing of the package."""
+    folder = tmp_path_factory.mktemp("outside")
+    write_archive(folder)
+    for section in SECTIONS:
+        for kind, file, code in pieces(section):
+            if kind == "python":
+                name = pathlib.Path(file).name
+                if file.startswith("configs/"):
+                    name = name.replace(".py", "_config.py")
+                (folder / name).write_text(code, "utf-8")
+    return folder
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_the_added_members_train(section, copy):
-    for kind, file, code in pieces(section):
-        if kind == "python":
-            assert not (copy / file).exists()
-            (copy / file).write_text(code, "utf-8")
-        elif kind == "diff":
-            change(copy / file, code)
-    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": ""}
+def run_commands(section, folder, path=""):
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": path}
     # For two steps, compiling without optimisation is quicker overall.
     environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     for kind, _, code in pieces(section):
@@ -94,10 +102,47 @@ def test_the_added_members_train(section, copy):
             _, *words = line.split()
             subprocess.run(
                 [sys.executable, *words],
-                cwd=copy,
+                cwd=folder,
                 env=environment,
                 check=True,
                 timeout=500,
             )
-    (results,) = copy.glob("runs/*/results.json")
+
+
+def test_the_page_has_a_part_for_each_kind():
+    kinds = ["A method", "A data set", "A backbone", "A head"]
+    assert list(SECTIONS) == [*kinds, OUTSIDE]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_it_is_less_than_60_lines(section):
+    lines = 0
+    for kind, file, code in pieces(section):
+        if kind == "python" and not file.startswith("configs/"):
+            lines += len(code.splitlines())
+        if kind == "diff":
+            lines += sum(line[0] == "+" for line in code.splitlines())
+    assert 0 < lines < 60
+
+
+@pytest.mark.parametrize("section", ["A method", "A data set", "A head"])
+def test_the_added_members_train(section, copy):
+    run_commands(section, copy)
+    name = {
+        "A method": "shapes_tiny_1_16_method=pi_model",
+        "A data set": "scans_tiny_method=supervised",
+        "A head": "shapes_plain_1_16_method=supervised",
+    }[section]
+    results = copy / "runs" / name / "results.json"
     assert '"step": 2' in results.read_text()
+
+
+def test_everything_trains_and_is_scored_from_outside(outside):
+    run_commands(OUTSIDE, outside, path=str(ROOT))
+    results = outside / "runs/outside/results.json"
+    assert '"step": 2' in results.read_text()
+    recorded = (outside / "runs/outside/config.json").read_text()
+    assert (
+        '"plugins": "method=my_members,data.name=my_members,'
+        'model.backbone=my_members,model.head=my_members"'
+    ) in recorded

@@ -84,7 +84,7 @@ def test_the_check_and_the_run(work):
     assert results["class_names"] == list(photos.CLASSES)
     assert results["last"]["step"] == 40
     assert pixels(run / "pictures.png").shape[1] > 4 * 64
-    assert "| mine | last" in said(work, "train")
+    assert "| mean (mIoU)" in said(work, "train")
 
 
 def test_the_report_needs_no_network(work):
@@ -134,8 +134,8 @@ def test_each_fault_gets_the_message_of_the_table(name, tmp_path, monkeypatch):
     config.data.root = "photos"
     try:
         data = open_data(config)
-        report = inspect.check(data, crop_size=49)
-        text = "\n".join(inspect.lines(report))
+        report = inspect.check_data(data, crop_size=49)
+        text = "\n".join(inspect.report_lines(report))
     except (ValueError, FileNotFoundError) as error:
         text = str(error)
         assert "\n" not in text

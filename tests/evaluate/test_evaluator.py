@@ -8,7 +8,8 @@ from jax.sharding import AxisType
 from PIL import Image
 
 from ipixmatch_jax.data.source import Sample
-from ipixmatch_jax.evaluate import evaluator, metrics
+from ipixmatch_jax.evaluate import evaluator, image_batches, metrics
+from ipixmatch_jax.models import registry as model_registry
 from tests import golden
 
 
@@ -29,7 +30,7 @@ def _scores(predictions, labels, num_classes=19):
 
 
 def test_original_and_center_crop_in_one_padded_batch(numbers, street):
-    box = evaluator.center_box(90, 151, 65)
+    box = image_batches.center_box(90, 151, 65)
     assert box == (12, 43, 77, 108)
     crop = street[12:77, 43:108]
     batch = np.zeros((2, 97, 160, 3), np.float32)
@@ -125,7 +126,9 @@ def _expected(source, shift, crop=None):
     for i in range(len(source)):
         image, labels = source.arrays(i)
         if crop is not None:
-            top, left, bottom, right = evaluator.center_box(*labels.shape, crop)
+            top, left, bottom, right = image_batches.center_box(
+                *labels.shape, crop
+            )
             image = image[top:bottom, left:right]
             labels = labels[top:bottom, left:right]
         keep = labels != 255
@@ -203,7 +206,7 @@ def test_it_stops_between_batches():
 
 
 def test_predict_returns_classes_and_their_probability():
-    network = golden.DeepLabV3Plus(3, (1, 1, 1, 1), 8)
+    network = model_registry.build("tiny", 3)
     variables = golden.random_variables(network)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 40, 33, 3), np.uint8)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ipixmatch_jax.configs import folder
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.data import keep_range, open_data
 from ipixmatch_jax.experiment.resolve import program_key, resolve
 from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.experiment.validate import check_config
@@ -72,3 +72,22 @@ def test_a_sweep_opens_it_once_and_gives_every_cell_its_classes(config):
     third.data.holdout = 0.6
     assert len(shared.open_data(third).val) == 2
     assert "holdout" not in program_key(resolve(third, data))
+
+
+def test_a_measured_range_is_kept_with_the_run(config, tmp_path):
+    for i in range(4):
+        values = np.random.default_rng(i).integers(0, 4096, (40, 48))
+        image = Image.fromarray(values.astype(np.uint16))
+        image.save(tmp_path / f"images/{i}.png")
+    resolved = resolve(config, open_data(config))
+    low, high = map(float, resolved.data.range.split(","))
+    assert low < 50 and 4000 < high < 4096
+    # Brighter images have come since the run began.
+    Image.fromarray(np.full((40, 48), 60_000, np.uint16)).save(
+        tmp_path / "images/3.png"
+    )
+    again = open_data(keep_range(config, resolved))
+    assert again.value_range == resolved.data.range
+    assert open_data(config).value_range != resolved.data.range
+    config.data.range = "0,10"
+    assert keep_range(config, resolved) is config

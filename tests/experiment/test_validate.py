@@ -73,16 +73,16 @@ def test_a_sweep_continues_with_the_measured_values(tmp_path, monkeypatch):
     config = shapes_config.get_config()
     config.data.normalisation = "data"
     config.loss.class_weights = "balanced"
-    (cell,) = grid.make(config, ["seed=0"], None, tmp_path).cells
+    (cell,) = grid.make_grid(config, ["seed=0"], None, tmp_path).cells
     begun = resolve(cell.config, open_data(cell.config))
     assert begun.data.mean.count(",") == begun.data.std.count(",") == 2
     assert begun.loss.class_weights.count(",") == 5
     cell.workdir.mkdir(parents=True)
     configuration.save_config(begun, cell.workdir)
-    grid.make(config, ["seed=0"], None, tmp_path)
+    grid.make_grid(config, ["seed=0"], None, tmp_path)
     path = cell.workdir / configuration.FILE
     saved = json.loads(path.read_text())
     saved["data"]["crop_size"] = 65
     path.write_text(json.dumps(saved))
     with pytest.raises(ValueError, match=r"data.crop_size is 65 there"):
-        grid.make(config, ["seed=0"], None, tmp_path)
+        grid.make_grid(config, ["seed=0"], None, tmp_path)

@@ -1,9 +1,8 @@
-"""The exported file, read with the example code of the documentation."""
+"""The exported file, run by the program that it carries."""
 
+import functools
 import json
 import os
-import pathlib
-import re
 import subprocess
 import sys
 import zipfile
@@ -11,19 +10,19 @@ import zipfile
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.predict import export
 from tests import golden
 
-DOC = pathlib.Path(__file__).resolve().parents[2] / "docs" / "predict.md"
 NAMES = ("sky", "straße", "car")
 PALETTE = ((0, 0, 0), (1, 2, 3), (255, 0, 7))
 # Runs a script where our package cannot be imported.
 RUNNER = """
 import runpy, sys
-for name in ("ipixmatch_jax", "configs", "flax", "PIL"):
+for name in ("ipixmatch_jax", "configs", "flax"):
     sys.modules[name] = None
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
@@ -38,7 +37,7 @@ def network():
 @pytest.fixture(scope="module")
 def artifact(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "new" / "model.zip"
-    export.write(
+    export.write_export(
         path,
         network,
         golden.random_variables(network),
@@ -50,38 +49,29 @@ def artifact(network, tmp_path_factory):
     return path
 
 
-def example():
-    (lines,) = re.findall(
-        r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL
-    )
-    return lines
-
-
-def test_the_example_has_about_twenty_lines():
-    assert len(example().strip().splitlines()) <= 22
-
-
-def test_the_example_runs_it_without_our_package(artifact, network, tmp_path):
+@pytest.mark.parametrize("kind", ["npy", "png", "jpg"])
+def test_its_program_runs_without_our_package(
+    artifact, network, tmp_path, kind
+):
     image = shapes.draw_scene(0, 0)[0][:33, :45]
-    np.save(tmp_path / "image.npy", image)
-    (tmp_path / "run_model.py").write_text(example(), encoding="utf-8")
-    names = ["run_model.py", str(artifact), "image.npy", "ids.npy"]
-    drop = ("PYTHONPATH", "XLA_FLAGS")
-    result = subprocess.run(
-        [sys.executable, "-I", "-c", RUNNER, *names],
-        cwd=tmp_path,
-        env={k: v for k, v in os.environ.items() if k not in drop},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
+    name = f"image.{kind}"
+    if kind == "npy":
+        np.save(tmp_path / name, image)
+    else:
+        Image.fromarray(image).save(tmp_path / name, quality=95)
+        # A JPEG's pixels are those that Pillow decodes.
+        image = np.asarray(Image.open(tmp_path / name))
+    target = "ids.npy" if kind == "npy" else "labels.png"
+    result = run_exported(artifact, tmp_path, name, target)
     assert result.returncode == 0, result.stderr
-    ids = np.load(tmp_path / "ids.npy")
-    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    x = np.float32((image / 255 - mean) / std)[None]
-    variables = golden.random_variables(network)
-    logits = jax.jit(lambda x: network.apply(variables, x, False))(x)[0]
+    if kind == "npy":
+        ids = np.load(tmp_path / target)
+    else:
+        with Image.open(tmp_path / target) as labels:
+            ids = np.asarray(labels)
+            painted = np.asarray(labels.convert("RGB"))
+        np.testing.assert_array_equal(painted, np.array(PALETTE)[ids])
+    logits = forward(network, image)
     second, first = np.moveaxis(np.sort(logits, -1)[..., -2:], -1, 0)
     clear = first - second > 1e-3
     assert clear.mean() > 0.98
@@ -90,7 +80,45 @@ def test_the_example_runs_it_without_our_package(artifact, network, tmp_path):
         assert f"{NAMES[k]}: {100 * np.mean(ids == k):.1f} %" in result.stdout
 
 
-def test_the_file_describes_its_contents(artifact):
+def test_its_program_says_what_is_too_large(artifact, tmp_path):
+    np.save(tmp_path / "image.npy", np.zeros((49, 20, 3), np.uint8))
+    result = run_exported(artifact, tmp_path, "image.npy", "ids.npy")
+    assert result.returncode == 1
+    assert "has 20x49 pixels and the network takes at most 64x48" in (
+        result.stderr
+    )
+
+
+def run_exported(artifact, folder, *names):
+    """Runs the archive's own run.py as docs/predict.md says."""
+    with zipfile.ZipFile(artifact) as archive:
+        archive.extract("run.py", folder)
+    drop = ("PYTHONPATH", "XLA_FLAGS")
+    return subprocess.run(
+        [sys.executable, "-I", "-c", RUNNER, "run.py", str(artifact), *names],
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if k not in drop},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+@functools.cache
+def _jit_forward(network):
+    return jax.jit(lambda v, x: network.apply(v, x, False))
+
+
+def forward(network, image):
+    """Logits [H, W, K] of one image by the bare network."""
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    x = np.float32((image / 255 - mean) / std)[None]
+    variables = golden.random_variables(network)
+    return np.asarray(_jit_forward(network)(variables, x)[0])
+
+
+def test_it_says_what_it_holds(artifact):
     with zipfile.ZipFile(artifact) as archive:
         assert archive.testzip() is None
         contents = {
@@ -103,6 +131,7 @@ def test_the_file_describes_its_contents(artifact):
     assert contents["palette.json"] == [list(c) for c in PALETTE]
     about = contents["preprocessing.json"]
     assert (about["height"], about["width"]) == (48, 64)
+    assert about["channels"] == 3
     assert about["mean"] == [0.485, 0.456, 0.406]
     assert about["std"] == [0.229, 0.224, 0.225]
     exported = jax.export.deserialize(bytearray(model))

@@ -21,8 +21,10 @@ from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import evaluator
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.predict import __main__ as predict_command
-from ipixmatch_jax.predict import files, predictor
+from ipixmatch_jax.predict import classes, files, model, predictor
 from ipixmatch_jax.predict import workdir as predict_run
+from ipixmatch_jax.predict.averaging import PLAIN, Averaging
+from ipixmatch_jax.predict.windows import LARGE, Windows
 from tests import golden
 
 # The first four share a padded shape that is larger than each of them.
@@ -91,8 +93,8 @@ def paths(folder):
 
 def test_odd_sizes_are_predicted_as_the_unpadded_network_does(folder):
     found = dict(
-        predictor.predict_files(
-            network(), variables(), paths(folder), batch_size=3
+        predictor.Predictor(network(), variables(), batch_size=3).predict_files(
+            paths(folder)
         )
     )
     assert sorted(found) == [0, 1, 2, 3, 4]
@@ -131,11 +133,11 @@ class Neighbours:
     ("scales", "flip"), [((0.75, 1.5), True), ((1.0,), True), ((0.6,), False)]
 )
 def test_flip_and_scales_are_averaged_as_in_a_slow_loop(folder, scales, flip):
-    averaging = predictor.Averaging(scales, flip)
+    averaging = Averaging(scales, flip)
     found = dict(
-        predictor.predict_files(
-            Neighbours(), {}, paths(folder), averaging=averaging
-        )
+        predictor.Predictor(
+            Neighbours(), {}, averaging=averaging
+        ).predict_files(paths(folder))
     )
     for i, size in enumerate(SIZES):
         image, total = (picture(i, size) / 255 - MEAN) / STD, 0
@@ -152,37 +154,39 @@ def test_flip_and_scales_are_averaged_as_in_a_slow_loop(folder, scales, flip):
 
 
 def test_windows_are_those_of_evaluate(folder):
-    windows = predictor.Windows(33, above=0)
+    windows = Windows(33, above=0)
     path = paths(folder)[1]
-    found = predictor.predict_files(
-        network(), variables(), [path], windows=windows
-    )
+    found = predictor.Predictor(
+        network(), variables(), windows=windows
+    ).predict_files([path])
     ((_, prediction),) = found
     agree(prediction, np.float64(bare(picture(1, SIZES[1]), 33)))
 
 
 def test_only_large_images_are_cut_into_windows(folder):
     small, large = paths(folder)[4], paths(folder)[0]
-    windows = predictor.Windows(17, above=23 * 30)
+    windows = Windows(17, above=23 * 30)
     network = Neighbours()
-    both = predictor.predict_files(network, {}, [large, small], windows=windows)
+    cutting = predictor.Predictor(network, {}, windows=windows)
+    both = cutting.predict_files([large, small])
     assert dict(both)[0].ids.shape == SIZES[0]
     assert network.shapes == [SIZES[4], (17, 17)]
     network = Neighbours()
-    both = predictor.predict_files(network, {}, [large, small], windows=None)
+    whole = predictor.Predictor(network, {}, windows=None)
+    both = whole.predict_files([large, small])
     assert len(list(both)) == 2
     assert sorted(network.shapes) == [SIZES[4], SIZES[0]]
 
 
 def test_batches_of_large_images_are_smaller():
-    side = predictor.LARGE
-    assert predictor._count(side, 16, None, predictor.PLAIN) == 1
-    assert predictor._count(side // 4, 16, None, predictor.PLAIN) == 4
+    side = LARGE
+    assert predictor.count_per_forward(side, 16, None, PLAIN) == 1
+    assert predictor.count_per_forward(side // 4, 16, None, PLAIN) == 4
     mesh = sharding.make_mesh(8, 1)
-    assert predictor._count(side, 16, mesh, predictor.PLAIN) == 8
-    assert predictor._count(100, 17, mesh, predictor.PLAIN) == 24
-    averaging = predictor.Averaging((0.5, 2.0), True)
-    assert predictor._count(side // 16, 16, None, averaging) == 2
+    assert predictor.count_per_forward(side, 16, mesh, PLAIN) == 8
+    assert predictor.count_per_forward(100, 17, mesh, PLAIN) == 24
+    averaging = Averaging((0.5, 2.0), True)
+    assert predictor.count_per_forward(side // 16, 16, None, averaging) == 2
 
 
 def test_many_files_of_one_size_compile_once(folder):
@@ -193,7 +197,8 @@ def test_many_files_of_one_size_compile_once(folder):
     cut.write_bytes(cut.read_bytes()[:-60])
     network = Neighbours()
     same = [str(folder / f"same{i}.png") for i in range(7)]
-    found = dict(predictor.predict_files(network, {}, same, batch_size=4))
+    four = predictor.Predictor(network, {}, batch_size=4)
+    found = dict(four.predict_files(same))
     assert network.shapes == [(9, 11)]
     assert isinstance(found[3], BadFileError)
     x = (picture(5, (9, 11)) / 255 - MEAN) / STD * [1, 0.7, 1]
@@ -244,7 +249,9 @@ def test_a_folder_becomes_palette_pngs_and_continues(folder, workdir, tmp_path):
         mixed = (picture(i, size).astype(int) + painted) / 2
         np.testing.assert_allclose(overlay, mixed, atol=0.5)
     # No other files, such as partly written ones.
-    assert len([p for p in out.rglob("*") if p.is_file()]) == 3 * 5 + 1
+    assert len([p for p in out.rglob("*") if p.is_file()]) == 3 * 5 + 2
+    legend = np.asarray(Image.open(out / files.LEGEND)).reshape(-1, 3)
+    assert set(shapes.PALETTE) <= set(map(tuple, legend.tolist()))
 
     kept = out / "predictions/0.png"
     kept.write_bytes(b"mine")
@@ -259,21 +266,21 @@ def test_a_folder_becomes_palette_pngs_and_continues(folder, workdir, tmp_path):
 
 def test_without_the_data_the_run_gives_names_and_voc_the_colours(tmp_path):
     config = shapes_config.get_config()
-    assert predict_run.classes(config, tmp_path)[1:] == (shapes.PALETTE, "")
+    assert classes.find_classes(config, tmp_path)[1:] == (shapes.PALETTE, "")
     config.data.name, config.data.root = "camvid", "gone"
-    known = predict_run.classes(config, tmp_path)
+    known = classes.find_classes(config, tmp_path)
     assert known.names == tuple(f"class {k}" for k in range(6))
     assert known.palette == tuple(voc_colour(k) for k in range(6))
     assert "No data set at gone" in known.note
     names = ["a", "b", "c", "d", "e", "f"]
     text = json.dumps({"class_names": names})
     (tmp_path / "results.json").write_text(text)
-    assert predict_run.classes(config, tmp_path).names == tuple(names)
+    assert classes.find_classes(config, tmp_path).names == tuple(names)
 
 
 def test_windows_follow_the_run():
     config = shapes_config.get_config()
-    choose = predict_run.choose_windows
+    choose = model.choose_windows
     assert choose(config, None) == (1024, 2048 * 2048)
     assert choose(config, 0) is None
     assert choose(config, 65) == (65, 0)
@@ -284,24 +291,24 @@ def test_windows_follow_the_run():
 def test_lists_name_images_by_line(folder, tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_text("photos/0.png\n\nphotos/deep/er/1.png\nphotos/0.png\n")
-    items = files.find(listed, tmp_path / "out")
+    items = files.find_images(listed, tmp_path / "out")
     assert [i.name for i in items] == ["photos/0", "photos/deep/er/1"]
     inner = folder / "deep" / "list.txt"
     inner.write_text(f"{folder}/0.png\ner/1.png\n../a b.png\n")
-    items = files.find(inner, tmp_path / "out")
+    items = files.find_images(inner, tmp_path / "out")
     assert [i.name for i in items] == ["0", "deep/er/1", "a b"]
-    (one,) = files.find(folder / "deep/er/3.png", tmp_path / "out")
+    (one,) = files.find_images(folder / "deep/er/3.png", tmp_path / "out")
     assert one == (str(folder / "deep/er/3.png"), "3")
 
 
 def test_outputs_below_the_images_are_not_taken_for_images(folder):
-    before = files.find(folder, folder)
+    before = files.find_images(folder, folder)
     below = folder / "predictions"
     below.mkdir()
     Image.fromarray(picture(0, (9, 9))).save(below / "0.png")
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "deep" / "circle").symlink_to(folder)
-    assert files.find(folder, folder) == before
+    assert files.find_images(folder, folder) == before
     assert len(before) == 5
 
 
@@ -310,7 +317,11 @@ def test_outputs_below_the_images_are_not_taken_for_images(folder):
     [
         ([], "gone", "No images at .*gone: --images is an image, a folder"),
         ([], "photos/empty", "holds no images: they are files that end in"),
-        (["a.jpg", "a.PNG"], "photos", r"a\.PNG and .*a\.jpg differ in their"),
+        (
+            ["a.jpg", "a.PNG"],
+            "photos",
+            r"a\.PNG and .*a\.jpg differ only in their",
+        ),
         (["list.bin"], "photos/list.bin", "neither an image .* nor a list"),
         (["x.png"], "photos/empty/../x.png", "would be overwritten"),
     ],
@@ -324,7 +335,7 @@ def test_a_wrong_path_is_refused_in_one_sentence(
     for name in names:
         (tmp_path / "photos" / name).write_bytes(b"\xff\xd8")
     with pytest.raises((ValueError, FileNotFoundError), match=words):
-        files.find(tmp_path / source, tmp_path / "out")
+        files.find_images(tmp_path / source, tmp_path / "out")
 
 
 def test_an_unknown_network_is_named(folder, workdir, tmp_path):
@@ -342,9 +353,16 @@ def test_an_unknown_network_is_named(folder, workdir, tmp_path):
         (["--export=a", "--out=b"], "--out goes with --images"),
         (["--export=a", "--flip"], "--flip goes with --images"),
         (["--images=a", "--out=b", "--export-size=64"], "goes with --export"),
-        (["--images=a", "--out=b", "--scales=1,9"], "1,9 leaves 0.1 to 4"),
+        (
+            ["--images=a", "--out=b", "--scales=1,9"],
+            "1,9: give factors from 0.1 to 4",
+        ),
+        (["--images=a", "--out=b", "--scales=x"], "is not a list of numbers"),
         (["--images=a", "--out=b", "--window=5"], "5 is below 33 pixels"),
-        (["--images=a", "--out=b", "--window=x"], "invalid pixels"),
+        (
+            ["--images=a", "--out=b", "--window=x"],
+            "'x' is not a whole number of pixels",
+        ),
         (["--images=a", "--export=b"], "not allowed with"),
         ([], "one of the arguments --images --export is required"),
     ],
@@ -379,5 +397,6 @@ def test_the_command_skips_a_bad_file_and_says_so(folder, workdir, tmp_path):
 def test_a_folder_without_a_run_is_refused(tmp_path, capsys, monkeypatch):
     words = ["predict", f"--workdir={tmp_path}", "--images=a", "--out=b"]
     monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit, match="is not the --workdir of a run"):
+    with pytest.raises(SystemExit):
         predict_command.run()
+    assert "is not the --workdir of a run" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from ipixmatch_jax.configs import shapes as shapes_config
-from ipixmatch_jax.report import val_images
+from ipixmatch_jax.report import val_evaluation
 
 NAMES = ("sky", "road", "tree", "sign")
 # A hostile text for every place where a user can name something.
@@ -84,7 +84,7 @@ def write_run(workdir: pathlib.Path, *, names=NAMES, finished=True, **config):
     return workdir
 
 
-def verdict(names=NAMES, images=4, size=(60, 90), image_name="val/{}.jpg"):
+def val_result(names=NAMES, images=4, size=(60, 90), image_name="val/{}.jpg"):
     """Scores of two networks; the teacher is better, its images are striped."""
     rng = np.random.default_rng(0)
     shown = []
@@ -96,15 +96,15 @@ def verdict(names=NAMES, images=4, size=(60, 90), image_name="val/{}.jpg"):
         ids["student"][:3] = ids["teacher"][:3] = 0
         image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
         counts = {name: count(truth, x, len(names)) for name, x in ids.items()}
-        seen = val_images.Seen(i, image, truth, ids, counts)
+        seen = val_evaluation.ScoredImage(i, image, truth, ids, counts)
         name = image_name.format(i)
-        shown.append(val_images.Shown(name, 10.0 * i, seen))
+        shown.append(val_evaluation.ShownImage(name, 10.0 * i, seen))
     totals = {
-        name: sum(one.seen.confusions[name] for one in shown)
+        name: sum(one.scored.confusions[name] for one in shown)
         for name in ("student", "teacher")
     }
     half = -(-images // 2)
-    return val_images.Verdict(
+    return val_evaluation.ValResult(
         step=40,
         better="teacher",
         confusions=totals,

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 from playwright import sync_api
 
-from ipixmatch_jax.report import comparison, run, single
+from ipixmatch_jax.report.comparison_page import build_comparison_page
+from ipixmatch_jax.report.run_files import read_runs
+from ipixmatch_jax.report.run_page import build_run_page
 from tests.report import report_cases
 
 CHROMIUM = shutil.which("chromium")
@@ -48,13 +50,13 @@ def pages(tmp_path_factory):
         report_cases.write_run(root / "host", **{"inter_pixel.weight": 0.0}),
         report_cases.write_run(root / "<img src=x>", names=names),
     ]
-    ours, host, bad = run.read(paths)
+    ours, host, bad = read_runs(paths)
     texts = {
-        "one": single.page(ours, report_cases.verdict(), []),
-        "two": comparison.page([ours, host]),
-        "bad": single.page(
+        "one": build_run_page(ours, report_cases.val_result(), []),
+        "two": build_comparison_page([ours, host]),
+        "bad": build_run_page(
             bad,
-            report_cases.verdict(names, image_name=hostile + "{}"),
+            report_cases.val_result(names, image_name=hostile + "{}"),
             [hostile],
         ),
     }

@@ -4,6 +4,7 @@ import base64
 import html.parser
 import io
 import json
+import re
 import sys
 
 import numpy as np
@@ -16,10 +17,11 @@ from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.report import __main__ as report_main
-from ipixmatch_jax.report import build, comparison, gallery, single, tables
+from ipixmatch_jax.report import build, gallery, metrics_log, tables, templating
 from ipixmatch_jax.report import charts as report_charts
-from ipixmatch_jax.report import history as report_history
-from ipixmatch_jax.report import run as report_run
+from ipixmatch_jax.report.comparison_page import build_comparison_page
+from ipixmatch_jax.report.run_files import read_runs
+from ipixmatch_jax.report.run_page import build_run_page
 from tests import golden
 from tests.refusal import refusal
 from tests.report import report_cases
@@ -40,7 +42,7 @@ def test_the_later_value_counts_and_an_unfinished_line_is_ignored(tmp_path):
     )
     with path.open("a") as file:
         file.write('{"step": 6, "lo')
-    history = report_history.read(path)
+    history = metrics_log.read_metrics(path)
     assert history.series == {
         "loss": {2: 2.0, 4: 5.0},
         "shares": {4: [0.5, 1]},
@@ -54,12 +56,12 @@ def test_the_later_value_counts_and_an_unfinished_line_is_ignored(tmp_path):
 def test_unreadable_lines_are_left_out_and_named(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1, "a": 1}\n{"st\n[3]\n\n{"a": 1}\n\xff\xfe\n')
-    history = report_history.read(path)
+    history = metrics_log.read_metrics(path)
     assert history.series == {"a": {1: 1}}
     assert history.notes == (
         "metrics.jsonl: unreadable and left out: line 2, 3, 5, 6.",
     )
-    missing = report_history.read(tmp_path / "none.jsonl")
+    missing = metrics_log.read_metrics(tmp_path / "none.jsonl")
     assert missing.series == {}
     assert missing.last_step == 0
     assert missing.best() is None
@@ -67,7 +69,7 @@ def test_unreadable_lines_are_left_out_and_named(tmp_path):
 
 
 def test_the_best_is_the_first_of_the_highest():
-    history = report_history.History(
+    history = metrics_log.History(
         {
             "val_miou_student": {10: 5.0, 20: 9.0, 30: 9.0},
             "val_miou_teacher": {10: 6.0, 20: 8.0, 30: float("nan")},
@@ -77,7 +79,7 @@ def test_the_best_is_the_first_of_the_highest():
 
 
 def test_training_time_is_summed_over_the_logged_lines():
-    history = report_history.History(
+    history = metrics_log.History(
         {
             "steps_per_second": {10: 1.0, 30: 4.0, 40: 2.0},
             "images_per_second": {10: 8.0, 30: 32.0, 40: 16.0},
@@ -85,18 +87,18 @@ def test_training_time_is_summed_over_the_logged_lines():
     )
     # 10 / 1 + 20 / 4 + 10 / 2
     assert history.timing() == (20.0, 2.0, 16.0)
-    assert tables.duration(20) == "20 s"
-    assert tables.duration(125.4) == "2 min 05 s"
-    assert tables.duration(7260) == "2 h 01 min"
+    assert tables.format_duration(20) == "20 s"
+    assert tables.format_duration(125.4) == "2 min 05 s"
+    assert tables.format_duration(7260) == "2 h 01 min"
 
 
 def all_charts(tmp_path):
     """Every chart of a page, and of a comparison."""
     paths = [report_cases.write_run(tmp_path / name) for name in ("a", "b")]
-    found = report_run.read(paths)
+    found = read_runs(paths)
     pages = [
-        single.page(found[0], report_cases.verdict(), []),
-        comparison.page(found),
+        build_run_page(found[0], report_cases.val_result(), []),
+        build_comparison_page(found),
     ]
     charts = []
     for page in pages:
@@ -121,8 +123,52 @@ def test_rows_of_the_confusion_matrix_are_shares():
     assert trace["z"] == [[0.75, 0.25, 0], [None] * 3, [0.005, 0.005, 0.99]]
     assert trace["text"][0] == ["75%", "25%", ""]
     assert trace["x"] == trace["y"] == ["a (0)", "a (1)", "&lt;b&gt;"]
-    said = tables.mistakes(counts, ["a", "a", "<b>"], 2)
+    said = tables.list_mistakes(counts, ["a", "a", "<b>"], 2)
     assert "<b>25%</b> of a is taken for a" in said
+
+
+def test_losses_have_names():
+    assert report_charts.loss_name("loss") == "total"
+    assert report_charts.loss_name("loss_ip") == "inter-pixel"
+    assert report_charts.loss_name("loss_u_2") == "unlabelled 2"
+    assert report_charts.loss_name("loss_mine") == "loss_mine"
+
+
+def test_one_evaluation_has_an_axis_of_whole_steps():
+    line = report_charts.Line("student", {300: 41.5}, 0)
+    chart = report_charts.lines("k", "t", [line], percent=True)
+    axis = chart.figure["layout"]["xaxis"]
+    assert axis["range"] == [0, 600]
+    assert axis["tickvals"] == [300]
+    line = report_charts.Line("student", {300: 41.5, 301: 42.0}, 0)
+    chart = report_charts.lines("k", "t", [line], percent=True)
+    axis = chart.figure["layout"]["xaxis"]
+    assert axis["tickvals"] == [300, 301]
+    assert "range" not in axis
+
+
+def luminance(colour):
+    """Relative luminance of WCAG 2.2, of (red, green, blue) in 0..255."""
+    linear = np.asarray(colour, float) / 255
+    linear = np.where(
+        linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4
+    )
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_text_on_the_cells_of_a_matrix_can_be_read(scheme):
+    css = templating.read_asset("page.css")
+    colours = {}
+    for name in ("ink", "share0", "share1", "share2", "share3"):
+        text = re.findall(rf"--{name}: #(\w{{6}});", css)[scheme]
+        colours[name] = [int(text[i : i + 2], 16) for i in (0, 2, 4)]
+    stops = np.asarray([colours[f"share{i}"] for i in range(4)])
+    ink = luminance(colours["ink"])
+    for at in np.linspace(0, 3, 61):
+        cell = [np.interp(at, range(4), stops[:, c]) for c in range(3)]
+        low, high = sorted([ink, luminance(cell)])
+        assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_long_curves_are_thinned_and_keep_their_gaps():
@@ -146,7 +192,7 @@ def test_pictures_are_shrunk_and_keep_their_colours():
     ids = np.zeros((700, 1280), np.uint8)
     ids[:, 640:] = 2
     ids[:350] = 255
-    layer = picture(gallery.layer(ids, report_cases.PALETTE), "png")
+    layer = picture(gallery.encode_ids(ids, report_cases.PALETTE), "png")
     assert (layer.mode, layer.size) == ("P", (640, 350))
     colours = np.asarray(layer.convert("RGB"))
     assert tuple(colours[349, 0]) == report_cases.PALETTE[0]
@@ -154,7 +200,7 @@ def test_pictures_are_shrunk_and_keep_their_colours():
     assert tuple(colours[0, 0]) == (224, 224, 224)
     for channels in (1, 2, 3, 4):
         image = np.full((700, 1280, channels), 90, np.uint8)
-        photo = picture(gallery.photo(image), "jpeg")
+        photo = picture(gallery.encode_photo(image), "jpeg")
         assert (photo.mode, photo.size) == ("RGB", (640, 350))
         assert abs(np.asarray(photo).astype(int) - 90).max() <= 2
 
@@ -184,18 +230,18 @@ def test_names_given_by_a_user_stay_text(tmp_path):
         report_cases.write_run(tmp_path / folder, names=names, **config)
         for folder in ("<b>one", "<script>two")
     ]
-    found = report_run.read(paths)
-    verdict = report_cases.verdict(names, image_name=hostile + "{}")
-    plain = report_cases.verdict()
-    page = single.page(found[0], verdict, [f"note {hostile}"])
-    both = comparison.page(found)
+    found = read_runs(paths)
+    verdict = report_cases.val_result(names, image_name=hostile + "{}")
+    plain = report_cases.val_result()
+    page = build_run_page(found[0], verdict, [f"note {hostile}"])
+    both = build_comparison_page(found)
     for made, scripts in ((page, 3), (both, 3)):
         tags = _Tags(made)
         assert tags.tags.count("script") == scripts
         assert tags.tags.count("style") == 2
         assert hostile in " ".join(tags.text)
         assert all(v.startswith(("#", "data:")) for v in tags.links)
-    usual = _Tags(single.page(found[0], plain, []))
+    usual = _Tags(build_run_page(found[0], plain, []))
     # Only the four elements of a note are added: the names make no element.
     assert len(_Tags(page).tags) == len(usual.tags) + 4
     assert "<b>one" in " ".join(usual.text)
@@ -203,15 +249,15 @@ def test_names_given_by_a_user_stay_text(tmp_path):
 
 def test_a_run_without_data_or_results_says_so(tmp_path):
     path = report_cases.write_run(tmp_path / "run", finished=False)
-    text = " ".join(_Tags(build.page([path])).text)
+    text = " ".join(_Tags(build.build_page([path])).text)
     assert "logged 30 of 40 steps" in text
     assert "holds no checkpoint yet" in text
     config = {"data.name": "camvid", "data.root": str(tmp_path / "gone")}
     path = report_cases.write_run(tmp_path / "other", **config)
-    text = " ".join(_Tags(build.page([path])).text)
+    text = " ".join(_Tags(build.build_page([path])).text)
     assert "No confusion matrix and no images: " in text
     assert str(tmp_path / "gone") in text
-    assert "--root names its folder" in text
+    assert "name its folder with --root." in text
     assert "36.5" not in text
     assert "41.5 %" in text  # (40 + 41 + 42 + 43) / 4
 
@@ -219,18 +265,18 @@ def test_a_run_without_data_or_results_says_so(tmp_path):
 def test_a_run_without_any_log_has_a_page(tmp_path):
     path = report_cases.write_run(tmp_path / "run", finished=False)
     (path / "metrics.jsonl").unlink()
-    text = " ".join(_Tags(build.page([path])).text)
+    text = " ".join(_Tags(build.build_page([path])).text)
     assert "nothing was logged" in text
     assert "inter_pixel." in text
     other = report_cases.write_run(tmp_path / "other")
-    text = " ".join(_Tags(build.page([path, other])).text)
-    assert "run: metrics.jsonl is not there" in text
+    text = " ".join(_Tags(build.build_page([path, other])).text)
+    assert "run: metrics.jsonl is missing" in text
 
 
 def test_a_comparison_shows_the_fields_that_differ(tmp_path):
     one = report_cases.write_run(tmp_path / "x" / "run")
     two = report_cases.write_run(tmp_path / "y" / "run", seed=5)
-    page = build.page([one, two])
+    page = build.build_page([one, two])
     text = " ".join(_Tags(page).text)
     assert str(one) in text  # the folders share their name
     start = page.index('id="config"')
@@ -245,15 +291,15 @@ def test_a_comparison_shows_the_fields_that_differ(tmp_path):
 
 def test_wrong_workdirs_are_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not the --workdir of"):
-        build.page([tmp_path])
+        build.build_page([tmp_path])
     run = report_cases.write_run(tmp_path / "run")
     with pytest.raises(ValueError, match="given twice"):
-        build.page([run, tmp_path / "x" / ".." / "run"])
+        build.build_page([run, tmp_path / "x" / ".." / "run"])
     with pytest.raises(ValueError, match="--images -1 is below 0"):
-        build.page([run], images=-1)
+        build.build_page([run], images=-1)
     (run / "results.json").write_text('{"best"')
     with pytest.raises(ValueError, match=r"A JSON file in .*run cannot be"):
-        build.page([run])
+        build.build_page([run])
 
 
 @pytest.fixture
@@ -298,8 +344,23 @@ def test_the_command_end_to_end(tmp_path, monkeypatch, capsys):
     other = tmp_path / "small.html"
     command(monkeypatch, f"--workdir={workdir}", f"--out={other}", "--images=0")
     assert 'class="picture"' not in other.read_text(encoding="utf-8")
-    with pytest.raises(SystemExit, match="is not a file in a folder"):
-        command(monkeypatch, f"--workdir={workdir}", "--out=/gone/x.html")
+
+
+@pytest.mark.parametrize(
+    ("workdir", "out", "sentence"),
+    [
+        ("run", "gone/x.html", "does not exist: make"),
+        ("run", "run", "is a folder: name a file in it"),
+        ("none", None, "is not the --workdir of a run"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_one_sentence(
+    tmp_path, workdir, out, sentence
+):
+    report_cases.write_run(tmp_path / "run")
+    path = None if out is None else tmp_path / out
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+        build.write_report([tmp_path / workdir], path)
 
 
 def test_the_module_runs_the_command(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data import registry
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
@@ -18,8 +19,8 @@ from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.suggest import __main__ as suggest_main
-from ipixmatch_jax.suggest import contact_sheet, images
-from ipixmatch_jax.suggest import scores as suggest
+from ipixmatch_jax.suggest import contact_sheet, examination, selection
+from ipixmatch_jax.suggest.uncertainty import uncertainty
 from ipixmatch_jax.training import loop
 from tests import golden
 from tests.refusal import refusal
@@ -33,7 +34,7 @@ def _softmax(rng, *shape):
 @pytest.mark.parametrize("members", [1, 2, 3])
 def test_uncertainty_equals_its_formulas(members):
     p = _softmax(np.random.default_rng(0), members, 4, 5)
-    entropy, apart = suggest.uncertainty(jnp.asarray(p, jnp.float32))
+    entropy, apart = uncertainty(jnp.asarray(p, jnp.float32))
     for i in range(4):
         mean = [
             sum(p[m, i, k] for m in range(members)) / members for k in range(5)
@@ -54,33 +55,38 @@ def test_uncertainty_at_its_bounds():
         ((flat, flat), 1, 0),
     ]
     for pair, entropy, apart in cases:
-        found = suggest.uncertainty(jnp.stack(pair))
+        found = uncertainty(jnp.stack(pair))
         np.testing.assert_allclose(found, [[entropy], [apart]], atol=1e-6)
 
 
 def test_equal_networks_do_not_disagree_at_all():
     p = _softmax(np.random.default_rng(1), 1, 50, 7).astype(np.float32)
-    _, apart = suggest.uncertainty(jnp.concatenate([p, p]))
+    _, apart = uncertainty(jnp.concatenate([p, p]))
     assert not np.asarray(apart).any()
 
 
 def test_ranks_and_scores():
     values = np.asarray([3.0, 1.0, 3.0, 9.0])
-    assert suggest.ranks(values).tolist() == [0.625, 0.25, 0.625, 1]
-    assert suggest.ranks(np.ones(1)).tolist() == [1]
+    assert selection.rank(values).tolist() == [0.625, 0.25, 0.625, 1]
+    assert selection.rank(np.ones(1)).tolist() == [1]
     rng = np.random.default_rng(2)
     a, b = rng.normal(size=(2, 30))
     by_hand = [
         (sum(a <= x) / 30 + sum(b <= y) / 30) / 2
         for x, y in zip(a, b, strict=True)
     ]
-    np.testing.assert_allclose(suggest.score(a, b), by_hand)
+    np.testing.assert_allclose(selection.score_images(a, b), by_hand)
     np.testing.assert_array_equal(
-        suggest.score(a, b), suggest.score(1e-4 * a, 50 * b)
+        selection.score_images(a, b), selection.score_images(1e-4 * a, 50 * b)
     )
-    np.testing.assert_array_equal(suggest.score(a, None), suggest.ranks(a))
+    np.testing.assert_array_equal(
+        selection.score_images(a, None), selection.rank(a)
+    )
+    np.testing.assert_array_equal(
+        selection.score_images(a, None), selection.rank(a)
+    )
     # A copied teacher differs only by rounding, this must not change the order.
-    copy = suggest.score(a, np.float32(1e-8 * np.abs(b)))
+    copy = selection.score_images(a, np.float32(1e-8 * np.abs(b)))
     np.testing.assert_array_equal(np.argsort(copy), np.argsort(a))
 
 
@@ -111,8 +117,8 @@ def test_the_choice_equals_the_slow_loops(labelled):
     rng = np.random.default_rng(labelled)
     features = rng.normal(size=(40, 6)).astype(np.float32)
     taken = rng.normal(size=(labelled, 6)).astype(np.float32)
-    scores = suggest.ranks(rng.normal(size=40))
-    chosen, cluster = suggest.spread(features, scores, 15, taken)
+    scores = selection.rank(rng.normal(size=40))
+    chosen, cluster = selection.choose_spread(features, scores, 15, taken)
     slow = _slow_spread(features, scores, 15, taken)
     assert (chosen.tolist(), cluster.tolist()) == slow
 
@@ -128,7 +134,9 @@ def test_every_cluster_but_the_labelled_one_gets_a_suggestion():
     rng = np.random.default_rng(3)
     features, heap = _heaps(rng)
     scores = rng.uniform(0.4, 1, 60)
-    chosen, cluster = suggest.spread(features, scores, 5, features[heap == 2])
+    chosen, cluster = selection.choose_spread(
+        features, scores, 5, features[heap == 2]
+    )
     assert sorted(heap[chosen]) == [0, 1, 3, 4, 5]
     for i in range(60):
         expected = 0
@@ -144,7 +152,7 @@ def test_near_duplicates_come_last_in_the_order_of_their_scores():
     again = once * (1 + 1e-7 * rng.normal(size=once.shape)).astype(np.float32)
     features = np.concatenate([once, again])
     scores = np.tile(np.linspace(0.1, 1, 10), 2)
-    chosen, _ = suggest.spread(features, scores, 20, once[:2])
+    chosen, _ = selection.choose_spread(features, scores, 20, once[:2])
     assert sorted(chosen[:8] % 10) == [2, 3, 4, 5, 6, 7, 8, 9]
     assert sorted(chosen) == list(range(20))
     assert (np.diff(scores[chosen[8:]]) <= 0).all()
@@ -153,12 +161,12 @@ def test_near_duplicates_come_last_in_the_order_of_their_scores():
 def test_with_equal_distances_the_score_decides():
     features = np.eye(5)  # All distances are equal.
     scores = np.asarray([0.2, 0.9, 0.1, 1.0, 0.5])
-    chosen, _ = suggest.spread(features, scores, 3, np.zeros((1, 5)))
+    chosen, _ = selection.choose_spread(features, scores, 3, np.zeros((1, 5)))
     assert chosen.tolist() == [3, 1, 4]
 
 
 def test_of_equal_images_the_first_is_chosen():
-    chosen, cluster = suggest.spread(
+    chosen, cluster = selection.choose_spread(
         np.ones((6, 3)), np.ones(6), 3, np.zeros((0, 3))
     )
     assert chosen.tolist() == [0, 1, 2]
@@ -217,15 +225,17 @@ def test_an_image_gives_the_same_in_a_batch_as_alone(names):
     }
     config = shapes_config.get_config()
     mesh = sharding.make_mesh(1, 1)
-    run = restore.Trained(config, 1, names[-1], network, variables, mesh)
+    run = restore.Trained(
+        None, config, None, 1, names[-1], network, variables, mesh
+    )
     source = _Pictures()
-    plan = images.make_plan(source)
+    plan = examination.make_plan(source)
     done = []
-    seen = images.Looker(run).summarise(plan, done.append)
+    seen = examination.Examiner(run).summarise(plan, done.append)
     assert sum(done) == 3
     assert plan.shapes == [(40, 56)]
     assert plan.bad == ["three.jpg has no header.", "two.jpg is spoilt."]
-    assert seen.indices.tolist() == [0, 1]
+    assert seen.positions.tolist() == [0, 1]
     for i in range(2):
         alone = [
             _alone(network, variables[name], source[i].image) for name in names
@@ -241,9 +251,9 @@ def test_an_image_gives_the_same_in_a_batch_as_alone(names):
 
 
 def test_batches_of_large_images_are_smaller():
-    assert images.fitting((500, 500)) == 33
-    assert images.fitting((1024, 2048)) == 4
-    assert images.fitting((9000, 9000)) == 1
+    assert examination.count_fitting((500, 500)) == 33
+    assert examination.count_fitting((1024, 2048)) == 4
+    assert examination.count_fitting((9000, 9000)) == 1
 
 
 def _entropy(p):
@@ -254,12 +264,14 @@ def test_the_sheet_shows_the_image_beside_its_map():
     red = np.zeros((50, 400, 3), np.uint8)
     red[..., 0] = 255
     shares = np.tile(np.linspace(0, 1, 400), (50, 1))
-    pair = contact_sheet.pair(red, shares, "x" * 300 + "end", "2")
+    pair = contact_sheet.make_pair(red, shares, "x" * 300 + "end", "2")
     assert pair.image.size == pair.heat.size == (200, 25)
-    short = contact_sheet.pair(red[:, :9], shares[:, :9], "a", "b")
+    short = contact_sheet.make_pair(red[:, :9], shares[:, :9], "a", "b")
     assert short.image.size == (36, 200)
-    sheet = contact_sheet.sheet([pair, short, pair])
+    sheet = contact_sheet.draw_sheet([pair, short, pair])
     assert sheet.dtype == np.uint8
+    assert sheet[:24].min() < 60  # A line says what the colours mean.
+    sheet = sheet[24:]
     assert (sheet[190, 10] == [255, 0, 0]).all()
     assert sheet[190, 225].sum() < 90 < 700 < sheet[190, 405].sum()
     assert (sheet[10:150, 10:400] == 224).all()  # The image is low and wide.
@@ -339,18 +351,22 @@ def test_the_command_end_to_end(workdir, tmp_path, monkeypatch, capsys):
 @pytest.mark.usefixtures("few_scenes")
 def test_asking_for_too_many_gives_all(workdir, tmp_path, monkeypatch, capsys):
     command(monkeypatch, f"--workdir={workdir}", "-n99", f"--out={tmp_path}")
-    assert "99 were asked for, and these are all" in capsys.readouterr().out
+    assert (
+        "All 24 unlabelled images; 99 were asked for" in capsys.readouterr().out
+    )
     names = (tmp_path / "suggestions.txt").read_text().splitlines()
     assert len(names) == len(set(names)) == 24
 
 
 @pytest.mark.usefixtures("few_scenes")
-def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch):
-    with pytest.raises(SystemExit, match="asks for no image"):
+def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}", "-n0")
-    with pytest.raises(SystemExit, match=r"config.json is a file; --out"):
-        out = workdir / "config.json"
+    assert "asks for no image" in capsys.readouterr().err
+    out = workdir / "config.json"
+    with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}", f"--out={out}")
+    assert "config.json is a file; --out" in capsys.readouterr().err
     whole = shapes.open_set
     changed = shapes.KIND._replace(
         open=lambda *a: whole(*a)._replace(
@@ -358,10 +374,24 @@ def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch):
         )
     )
     monkeypatch.setitem(registry.DATASETS._members, "shapes", changed)
-    with pytest.raises(SystemExit, match="no unlabelled images to choose"):
+    with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}")
+    assert "no unlabelled images to choose" in capsys.readouterr().err
 
 
 def test_the_module_runs_the_command(tmp_path):
     line = refusal("suggest", f"--workdir={tmp_path}")
     assert "is not the --workdir of a run" in line
+
+
+def test_data_that_moved_are_asked_for_by_the_commands_own_flag(tmp_path):
+    config = saved.load_config(_saved(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"folder with --root\.$"):
+        restore.reopen_data(config)
+
+
+def _saved(workdir):
+    config = shapes_config.get_config()
+    config.data.name, config.data.root = "camvid", "gone"
+    saved.save_config(config, workdir)
+    return workdir

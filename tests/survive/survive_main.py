@@ -37,7 +37,7 @@ def hold_at(steps: list[int], folder: pathlib.Path) -> None:
 
 
 def kill_in(method: str, step: str) -> None:
-    summed = manager._Summed
+    summed = manager._ChecksummedPath
     usual = getattr(summed, method)
 
     async def killed(self):

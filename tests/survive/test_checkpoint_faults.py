@@ -269,7 +269,7 @@ def test_process_0_decides_for_all(workdir, monkeypatch):
     # The other processes check nothing themselves and follow process 0.
     flip_a_bit(workdir / "checkpoints/6")
     monkeypatch.setattr(manager.jax, "process_index", lambda: 1)
-    monkeypatch.setattr(manager.processes, "first_says", lambda yes: True)
+    monkeypatch.setattr(manager.processes, "ask_first", lambda yes: True)
     with pytest.raises(BrokenCheckpointError, match="None of the"):
         Checkpoints(workdir)
     assert checkpoints(workdir) == ["2", "4", "6"]
@@ -292,6 +292,32 @@ def test_a_run_continues_from_the_checkpoint_before_to_the_same_end(
     assert f"{path.name} differs from its checksum. It is now 6" in said
     assert "Continuing after step 4" in said
     assert_same(copied, whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "words"),
+    [
+        ("8", lambda p: p.write_text("a file"), "8 is broken: it is not a fol"),
+        ("²", lambda p: p.mkdir(), "² is broken: its name is not the number"),
+        ("06", lambda p: p.mkdir(), "06 is broken: its name is not the num"),
+        ("8", lambda p: (p / "checksums.json").mkdir(parents=True), "not JSON"),
+    ],
+)
+def test_what_is_not_a_checkpoint_is_set_aside(
+    workdir, caplog, name, damage, words
+):
+    damage(workdir / "checkpoints" / name)
+    with Checkpoints(workdir) as opened:
+        assert opened.steps() == [2, 4, 6]
+    assert words in caplog.text
+    assert f"{name}.broken" in checkpoints(workdir)
+
+
+def test_an_empty_list_of_checksums_is_not_a_whole_checkpoint(workdir, caplog):
+    (workdir / "checkpoints/6/checksums.json").write_text("{}")
+    with Checkpoints(workdir) as opened:
+        assert opened.steps() == [2, 4]
+    assert "checksums.json does not list the files" in caplog.text
 
 
 def test_a_run_without_a_whole_checkpoint_ends_with_a_sentence(copied):

@@ -1,9 +1,12 @@
 """A full disk loses only the saves that it refuses."""
 
+import errno
 import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import time
 
 import jax.numpy as jnp
@@ -11,9 +14,9 @@ import numpy as np
 import pytest
 from tensorboardX.proto import event_pb2
 
-from ipixmatch_jax.checkpoints import manager
+from ipixmatch_jax.checkpoints import refused_saves
 from ipixmatch_jax.checkpoints.manager import Checkpoints, NotSavedError, Saved
-from ipixmatch_jax.training.append_file import Appended
+from ipixmatch_jax.training.append_file import AppendFile
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils import atomic
 from tests.survive.disk import small_disk
@@ -60,7 +63,9 @@ def test_each_refused_save_is_told_and_the_next_one_works(
 ):
     if not seen:  # As with a quota that is smaller than the disk.
         huge = shutil.disk_usage("/")._replace(free=2**60)
-        monkeypatch.setattr(manager.shutil, "disk_usage", lambda path: huge)
+        monkeypatch.setattr(
+            refused_saves.shutil, "disk_usage", lambda path: huge
+        )
     with (
         caplog.at_level(logging.WARNING, "ipixmatch_jax"),
         Checkpoints(disk) as saved,
@@ -89,9 +94,104 @@ def test_each_refused_save_is_told_and_the_next_one_works(
         np.testing.assert_array_equal(restored, tree(4)["w"])
 
 
+def end_of_a_process(code, workdir):
+    """(seconds, what it said) of a process that saves and ends."""
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", f"{SAVING}{code}", str(workdir)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+        env={**os.environ, "XLA_FLAGS": ""},
+    )
+    return time.monotonic() - start, done.stdout + done.stderr
+
+
+SAVING = """
+import logging, pathlib, shutil, sys
+import jax.numpy as jnp
+from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
+logging.basicConfig(format="%(message)s")
+workdir = pathlib.Path(sys.argv[1])
+
+def save(step):
+    tree = {"w": jnp.zeros(500_000)}
+    saved.save(step, {"student": tree}, Saved(), {}, None)
+    saved.wait()
+
+with Checkpoints(workdir) as saved:
+    save(1)
+"""
+IN_THE_WAY = """
+    shutil.rmtree(workdir / "checkpoints")
+    (workdir / "checkpoints").write_text("a file in the way")
+    save(2)
+    save(3)
+"""
+# Enough for the folder of a save, and not for what is in it.
+FEW_INODES = """
+    left = []
+    try:
+        while True:
+            left.append(workdir / str(len(left)))
+            left[-1].touch()
+    except OSError:
+        for path in left[:3]:
+            path.unlink()
+    save(2)
+    save(3)
+"""
+
+
+def test_a_save_whose_folder_cannot_be_made_lets_the_process_end(tmp_path):
+    seconds, said = end_of_a_process(IN_THE_WAY, tmp_path)
+    assert seconds < 60  # orbax's threads would wait for 300
+    assert said.count("NOT SAVED") == 2
+    assert "(Not a directory)" in said
+    assert "move the file away that is in the place of a folder" in said
+    assert "Traceback" not in said
+
+
+def test_a_disk_without_inodes_lets_the_process_end(tmp_path):
+    folder = tmp_path / "run"
+    with small_disk(folder, options="nr_inodes=200"):
+        seconds, said = end_of_a_process(FEW_INODES, folder)
+    assert seconds < 60
+    assert said.count("NOT SAVED") == 2
+    assert "Traceback" not in said
+
+
+def test_a_folder_of_checkpoints_that_is_removed_is_made_again(
+    tmp_path, caplog
+):
+    with Checkpoints(tmp_path) as saved:
+        save(saved, 1, Saved(40.0, 1), 40.0)
+        shutil.rmtree(tmp_path / "checkpoints")
+        save(saved, 2)
+        saved.finish()
+        assert saved.steps() == [2]
+    assert "was removed while the run goes on" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "make room in"),
+        (errno.EROFS, "writable"),
+        (errno.EACCES, "let this user write into"),
+        (errno.EDQUOT, "quota"),
+        (errno.EMFILE, "ulimit"),
+        (errno.EBADF, "see to"),
+    ],
+)
+def test_the_help_fits_the_error(tmp_path, number, words):
+    assert words in refused_saves.suggest_help(number, tmp_path)
+
+
 def test_lines_are_kept_until_there_is_space(disk, caplog):
     path = disk / "lines"
-    file = Appended(path)
+    file = AppendFile(path)
     file.add(b"a" * 5000)
     fill(disk)
     file.add(b"b" * 5000)
@@ -108,7 +208,7 @@ def test_lines_are_kept_until_there_is_space(disk, caplog):
     assert len(caplog.messages) == 2
     # Another process continues the file where the first one ended.
     free(disk)
-    Appended(path).add(b"f")
+    AppendFile(path).add(b"f")
     assert path.read_bytes() == content + b"f"
 
 
@@ -159,7 +259,10 @@ def test_a_refused_file_does_not_change_the_old_one(disk):
     path = disk / "file"
     path.write_bytes(b"old")
     fill(disk)
-    with pytest.raises(OSError, match="No space"), atomic.replacing(path) as p:
+    with (
+        pytest.raises(OSError, match="No space"),
+        atomic.replace_file(path) as p,
+    ):
         p.write_bytes(b"new" * 5000)
     assert path.read_bytes() == b"old"
     assert sorted(p.name for p in disk.iterdir()) == ["file", "fill"]

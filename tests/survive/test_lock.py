@@ -3,8 +3,10 @@
 import errno
 import fcntl
 import logging
+import os
 import signal
 import socket
+import stat
 
 import pytest
 
@@ -56,11 +58,49 @@ def test_a_file_system_without_locks_gives_a_warning(
         lock_workdir(tmp_path),
     ):
         (line,) = caplog.messages
-        assert "without locks (No locks available)" in line
+        assert f"{tmp_path} is on a file system without locks" in line
+
+
+def test_the_lock_survives_its_file(tmp_path):
+    with lock_workdir(tmp_path):
+        (tmp_path / workdir_lock.FILE).unlink()
+        with pytest.raises(InUseError, match="in use by another process"):
+            lock_workdir(tmp_path).__enter__()
+        # The refused run has made the file anew, and does not hold it.
+        with pytest.raises(InUseError):
+            lock_workdir(tmp_path).__enter__()
+    with lock_workdir(tmp_path):
+        pass
+
+
+def test_where_folders_have_no_locks_the_file_is_locked(
+    tmp_path, monkeypatch, caplog
+):
+    usual = fcntl.flock
+
+    def refuse_folders(descriptor, operation):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        return usual(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", refuse_folders)
+    with lock_workdir(tmp_path), pytest.raises(InUseError, match="in use by"):
+        lock_workdir(tmp_path).__enter__()
+    assert not caplog.messages
+
+
+def test_another_error_of_the_lock_names_the_workdir(tmp_path, monkeypatch):
+    def fail(descriptor, operation):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="cannot be locked: Input") as error:
+        lock_workdir(tmp_path).__enter__()
+    assert error.value.filename == str(tmp_path)
 
 
 def test_the_first_process_decides_for_all(tmp_path, monkeypatch):
     monkeypatch.setattr(workdir_lock.jax, "process_index", lambda: 1)
-    monkeypatch.setattr(workdir_lock.processes, "first_says", lambda yes: True)
+    monkeypatch.setattr(workdir_lock.processes, "ask_first", lambda yes: True)
     with pytest.raises(InUseError, match="process 0 says by whom"):
         lock_workdir(tmp_path).__enter__()

@@ -84,18 +84,9 @@ def writes(node):
     return False
 
 
-# These write atomically without atomic.replacing: a temporary file or folder of
-# their own is renamed when it is complete.
-OTHERWISE = {
-    "data/prepare.py",
-    "data/splits.py",
-    "models/weight_files.py",
-}
-
-
-@pytest.mark.parametrize("name", [n for n in TREES if n not in OTHERWISE])
+@pytest.mark.parametrize("name", TREES)
 def test_files_are_written_to_a_temporary_name_first(name):
     for line, around in within(TREES[name], writes):
-        assert any("replacing(" in item for item in around), (
+        assert any("replace_file(" in item for item in around), (
             f"{name}:{line} writes a file that a reader may find half"
         )

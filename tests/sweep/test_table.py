@@ -56,7 +56,7 @@ def rows():
 
 
 def test_seeds_are_paired_and_the_first_row_is_compared_with_nothing():
-    first, second, third = table.summaries(rows())["best", "val"]
+    first, second, third = table.summarise_columns(rows())["best", "val"]
     assert (first.mean, first.difference, first.p) == (11, None, None)
     np.testing.assert_allclose(first.deviation, math.sqrt(2))
     # The third seed enters the mean but has no pair: differences 3, 1, t = 2.
@@ -68,7 +68,7 @@ def test_seeds_are_paired_and_the_first_row_is_compared_with_nothing():
 
 
 def test_markdown_has_a_line_per_row_and_the_notes():
-    lines = table.markdown(["inter_pixel.weight"], rows()).splitlines()
+    lines = table.format_markdown(["inter_pixel.weight"], rows()).splitlines()
     cells = [[c.strip() for c in x.strip("|").split("|")] for x in lines[:5]]
     assert cells[0][:4] == [
         "inter_pixel.weight",
@@ -83,7 +83,7 @@ def test_markdown_has_a_line_per_row_and_the_notes():
 
 
 def test_csv_has_a_line_per_row_checkpoint_and_set():
-    text = table.comma_separated(["inter_pixel.weight"], rows())
+    text = table.format_csv(["inter_pixel.weight"], rows())
     lines = list(csv.DictReader(io.StringIO(text)))
     assert len(lines) == 3 * 4
     line = lines[1]
@@ -100,6 +100,6 @@ def test_csv_has_a_line_per_row_checkpoint_and_set():
 
 def test_a_sweep_without_a_finished_run_has_a_table(tmp_path):
     unfinished = [table.Row((), {}, ["config/seed_0 has not finished."])]
-    table.write(tmp_path, [], unfinished)
+    table.write_table(tmp_path, [], unfinished)
     assert "has not finished" in (tmp_path / "sweep.md").read_text()
     assert (tmp_path / "sweep.csv").read_text().startswith("checkpoint,set")

@@ -69,7 +69,7 @@ def agree(given, expected, rtol=1e-5):
 
 def test_pairs_of_images_alternate_between_micro_batches():
     given = {"image": np.arange(12)[:, None], "index": np.arange(12)}
-    cut = accumulation.split(given, 3)
+    cut = accumulation.split_batch(given, 3)
     expected = [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]]
     np.testing.assert_array_equal(cut["index"], expected)
     np.testing.assert_array_equal(cut["image"][..., 0], expected)

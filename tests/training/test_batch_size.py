@@ -111,14 +111,13 @@ def test_the_free_memory_of_the_host():
 @pytest.mark.parametrize("module", [camvid, cityscapes, folder, shapes, voc])
 @pytest.mark.parametrize("method", ["supervised", "mean_teacher", "cps"])
 def test_every_recipe_has_a_reference_batch_for_its_rate(module, method):
-    words = f"{module.__name__}"
     default = {
-        "configs.camvid": "tiny_1_8",
-        "configs.cityscapes": "r101_1_16",
-        "configs.folder": "tiny",
-        "configs.shapes": "tiny_1_16",
-        "configs.voc": "r101_1_8",
-    }[words]
+        camvid: "tiny_1_8",
+        cityscapes: "r101_1_16",
+        folder: "tiny",
+        shapes: "tiny_1_16",
+        voc: "r101_1_8",
+    }[module]
     config = module.get_config(f"{default},method={method}")
     assert config.train.reference_batch_size == config.train.batch_size
     assert config.train.batch_size > 0

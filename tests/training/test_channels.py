@@ -17,7 +17,7 @@ from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.resolve import resolve
 from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.predict import workdir as predict_run
-from ipixmatch_jax.suggest import images as suggest_looks
+from ipixmatch_jax.suggest import examination
 from ipixmatch_jax.training import loop
 
 SIZE = (40, 48)
@@ -73,8 +73,8 @@ def test_the_run_keeps_what_it_measured(images, workdir):
     used = [i for i in range(6) if f"images/{i}.png" not in held_out(images)]
     assert len(used) == 5
     pixels = np.stack([drawn(i) for i in used]).reshape(-1, 4) / 255
-    mean = normalisation.parse("data.mean", saved.data.mean)
-    std = normalisation.parse("data.std", saved.data.std)
+    mean = normalisation.parse_numbers("data.mean", saved.data.mean)
+    std = normalisation.parse_numbers("data.std", saved.data.std)
     np.testing.assert_allclose(mean, pixels.mean(0), rtol=1e-5)
     np.testing.assert_allclose(std, pixels.std(0), rtol=1e-5)
     # 1920 pixels of which 120 are a crack: 1920 / (2 * 1800), and so on.
@@ -152,8 +152,8 @@ def test_the_exported_file_takes_four_channels(images, workdir, tmp_path):
         about = json.loads(archive.read("preprocessing.json"))
         model = jax.export.deserialize(bytearray(archive.read("model.bin")))
     saved = configuration.load_config(workdir).data
-    assert normalisation.text(about["mean"]) == saved.mean
-    assert normalisation.text(about["std"]) == saved.std
+    assert normalisation.format_numbers(about["mean"]) == saved.mean
+    assert normalisation.format_numbers(about["std"]) == saved.std
     assert "48, 4], RGB and one more channel, each image" in about["images"]
     batch = np.zeros((1, 48, 48, 4), np.uint8)
     batch[0, :40] = drawn(3)
@@ -163,12 +163,19 @@ def test_the_exported_file_takes_four_channels(images, workdir, tmp_path):
 
 
 def test_the_table_and_the_suggestions(images, workdir):
-    head = evaluate_command.evaluate_workdir(workdir, "best", None)
-    assert "| foreground | background | crack" in head.split("\n")[0]
+    table = evaluate_command.evaluate_workdir(workdir, "best", None)
+    rows = [line.split("|")[1].strip() for line in table.splitlines()[2:-1]]
+    assert rows == [
+        "mean (mIoU)",
+        "mean without background",
+        "background",
+        "crack",
+    ]
     run = restore.restore(workdir, "best")
     data = open_data(run.config)
-    plan = suggest_looks.make_plan(data.unlabelled)
-    (looks,) = suggest_looks.Looker(run).look(plan, list(plan.sizes))
+    plan = examination.make_plan(data.unlabelled)
+    examiner = examination.Examiner(run)
+    (looks,) = examiner.examine_images(plan, list(plan.sizes))
     assert not plan.bad and looks[0].image.shape == (*SIZE, 4)
     values = source.pixels(data.unlabelled[0].image)
     np.testing.assert_array_equal(looks[0].image, values)

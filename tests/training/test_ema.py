@@ -36,6 +36,8 @@ def test_the_teacher_is_the_weighted_sum_of_its_students():
     decays = [0.0, 0.5, 0.7, 0.9, 0.9]
     teacher = {"w": jnp.zeros(3)}
     for student, decay in zip(students, decays, strict=True):
-        teacher = ema.update(teacher, {"w": jnp.asarray(student)}, decay)
+        teacher = ema.update_average(
+            teacher, {"w": jnp.asarray(student)}, decay
+        )
     weights = [(1 - d) * np.prod(decays[i + 1 :]) for i, d in enumerate(decays)]
     np.testing.assert_allclose(teacher["w"], weights @ students, rtol=1e-5)

@@ -95,9 +95,11 @@ def test_evaluate_repeats_the_results_of_a_finished_run(whole, capsys):
         last["val"]["miou"], np.mean(last["val"]["iou"]), rtol=1e-9
     )
     table = evaluate_command.evaluate_workdir(whole, "last", None)
-    mine = f"last ({last['network']}, 4)"
-    row = next(r for r in table.splitlines() if mine in r and "| test" in r)
-    assert f"{last['test']['miou']:.1f}" in row
+    head, _, mean = table.splitlines()[:3]
+    column = head.split("|").index(f" {last['network']}, test ")
+    found = mean.split("|")[column].strip()
+    assert found == f"{last['test']['miou']:.1f}"
+    assert table.endswith("last: after 4 steps")
     with Image.open(whole / "pictures.png") as picture:
         assert picture.width == 4 * shapes.SIZE + 5 * 4
     lines = [
@@ -111,10 +113,29 @@ def test_evaluate_repeats_the_results_of_a_finished_run(whole, capsys):
     assert {"val_miou_student", "val_miou_teacher"} <= set(lines[1])
 
 
-def test_repeating_a_finished_run_trains_nothing(whole):
-    before = (whole / "metrics.jsonl").read_text()
+RECORD = ("config.json", "classes.json", "metrics.jsonl")
+
+
+def test_repeating_a_finished_run_trains_nothing(whole, caplog):
+    before = [(whole / name).read_text() for name in RECORD]
+    caplog.set_level("INFO", "ipixmatch_jax")
     assert loop.train(tiny(), whole) == 0
-    assert (whole / "metrics.jsonl").read_text() == before
+    assert "NOTHING WAS TRAINED" not in caplog.text
+    assert [(whole / name).read_text() for name in RECORD] == before
+
+
+def test_a_finished_run_keeps_its_record_when_other_fields_are_given(
+    whole, caplog
+):
+    before = [(whole / name).read_text() for name in RECORD]
+    others = {"data.crop_size": 65, "train.learning_rate": 0.5}
+    assert loop.train(tiny(**others), whole) == 0
+    assert [(whole / name).read_text() for name in RECORD] == before
+    (said,) = [r.message for r in caplog.records if "TRAINED" in r.message]
+    assert "NOTHING WAS TRAINED" in said
+    assert "data.crop_size is 33 there and 65 here" in said
+    assert "train.learning_rate is 0.03 there and 0.5 here" in said
+    assert "choose another --workdir" in said
 
 
 def test_a_shape_changing_field_is_refused_on_resume(whole):
@@ -189,8 +210,7 @@ def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
     assert set(whole) == {"student", "twin", "optimiser"}
     jax.tree.map(np.testing.assert_array_equal, cut, whole)
     table = evaluate_command.evaluate_workdir(tmp_path / "whole", "last", None)
-    assert "last (student, 2)" in table
-    assert "last (twin, 2)" in table
+    assert "| student, val | student, test | twin, val | twin, test |" in table
     with pytest.raises(ValueError, match="method is 'cps' there"):
         loop.train(tiny(teacher="shared"), tmp_path / "whole")
 
@@ -199,7 +219,7 @@ def test_two_students_refuse_a_file_with_a_head(tmp_path):
     config = tiny(method="cps", teacher="shared")
     whole = golden.random_variables(build_network(config))
     path = tmp_path / "whole.safetensors"
-    files.write(path, torch_names.to_torch_names(whole))
+    files.write_tensors(path, torch_names.to_torch_names(whole))
     config.model.pretrained = str(path)
     with pytest.raises(ValueError, match="holds a head too"):
         build(config).init(0)

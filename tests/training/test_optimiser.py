@@ -6,7 +6,7 @@ import optax
 import pytest
 
 from ipixmatch_jax.optimisers.adam import adam
-from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.param_groups import Group, faster_head
 from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.optimisers.sgd import sgd
 
@@ -100,3 +100,20 @@ def test_two_networks_have_the_groups_of_one():
     for network in updates.values():
         np.testing.assert_array_equal(network["backbone"]["w"], [-1, -1])
         np.testing.assert_array_equal(network["head"]["b"], [-3, -3])
+
+
+def test_the_first_pattern_decides_and_a_frozen_group_stays_as_it_is():
+    groups = (Group(r"(^|/)backbone/stem_", None), *faster_head(3.0))
+    tx = sgd(lambda _: 1.0, groups=groups, weight_decay=0.5)
+    one = {
+        "backbone": {"stem_1": jnp.ones(2), "layer1_0": jnp.ones(2)},
+        "head": {"b": jnp.ones(2)},
+    }
+    params = {"student": one, "twin": one}
+    nan = {"backbone": {**one["backbone"], "stem_1": jnp.full(2, jnp.nan)}}
+    grads = {"student": one | nan, "twin": one}
+    updates, _ = tx.update(grads, tx.init(params), params)
+    for network in updates.values():
+        np.testing.assert_array_equal(network["backbone"]["stem_1"], [0, 0])
+        np.testing.assert_array_equal(network["backbone"]["layer1_0"], -1.5)
+        np.testing.assert_array_equal(network["head"]["b"], -4.5)

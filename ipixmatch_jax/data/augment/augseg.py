@@ -1,12 +1,12 @@
-"""AugSeg's strong view: what is drawn, and what it does to pixels.
+"""AugSeg's strong view: drawing its parameters, and applying them.
 
 One to three of eleven operations, drawn with replacement, with the ranges of
 AugSeg's published code, whose ceilings make posterize keep 4 to 7 bits. As
-in data/views.py, parameters are drawn on the host and applied by one function
+in weak_strong.py, parameters are drawn on the host and applied by one function
 of an array namespace `xp`, numpy or jax.numpy, to floats on [0, 1]. Pillow
 rounds to 8 bits after every operation; here only equalize and posterize do.
-A channel that is not red, green or blue (data/views.py) is its own luma, and
-its hue stays.
+A channel other than red, green and blue (weak_strong.py) is its own luma, and
+hue leaves it unchanged.
 """
 
 import functools
@@ -42,7 +42,7 @@ class Intensity(NamedTuple):
     magnitudes: Array
 
 
-def draw(rng: np.random.Generator, crop_size: int) -> dict[str, Any]:
+def draw_view(rng: np.random.Generator, crop_size: int) -> dict[str, Any]:
     """Draws a strong view and what its CutMix needs.
 
     AugSeg draws the size of a box once a batch and its place for each image;
@@ -103,7 +103,7 @@ def _draw_box(
     return np.clip(corners, 0, crop_size).astype(np.int32)
 
 
-def apply(batch: dict[str, Any], xp: Any) -> dict[str, Array]:
+def apply_view(batch: dict[str, Any], xp: Any) -> dict[str, Array]:
     """The views of an unlabelled batch; CutMix is the step's.
 
     Args:
@@ -303,4 +303,4 @@ OPERATIONS = (
     _hue,  # Turns.
 )
 
-RECIPE = Recipe(draw, apply)
+RECIPE = Recipe(draw_view, apply_view)

@@ -3,22 +3,23 @@
 import numpy as np
 
 
-def draw(
+def draw_boxes(
     rng: np.random.Generator,
     crop_size: int,
     area: tuple[float, float],
     count: int = 1,
 ) -> np.ndarray:
-    """Boxes inside the crop, their areas the given share of it together.
+    """Draws boxes inside the crop that together cover a share of it.
 
-    Each box takes 1/count of an area of its own. Its height is a power of
-    the area, uniform in the exponent, so that tall and wide boxes are alike.
+    For each box an area is drawn, and the box gets 1/count of it. Its height is
+    a power of the area with a uniform exponent, so that tall and wide boxes
+    are equally likely.
 
     Args:
       rng: a generator; the draws advance it.
       crop_size: side of the crop in pixels.
       area: least and greatest share of the crop; uniform between them.
-      count: boxes; where two overlap nothing is pasted.
+      count: number of boxes; nothing is pasted where two overlap.
 
     Returns:
       int32 [count, 4], (y0, x0, y1, x1), sides rounded to pixels.

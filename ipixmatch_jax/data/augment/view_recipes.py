@@ -41,15 +41,17 @@ def _two_and_dropout(rng, crop_size):
 
 
 def _apply_two_and_dropout(batch, xp):
-    return weak_strong.apply(batch, xp) | {"dropout": batch["dropout"]}
+    return weak_strong.apply_strong_views(batch, xp) | {
+        "dropout": batch["dropout"]
+    }
 
 
 def _half(rng, crop_size):
-    return {"box_1": cutmix_boxes.draw(rng, crop_size, (0.5, 0.5))[0]}
+    return {"box_1": cutmix_boxes.draw_boxes(rng, crop_size, (0.5, 0.5))[0]}
 
 
 def _three_boxes(rng, crop_size):
-    return {"box_1": cutmix_boxes.draw(rng, crop_size, (0.25, 0.5), 3)}
+    return {"box_1": cutmix_boxes.draw_boxes(rng, crop_size, (0.25, 0.5), 3)}
 
 
 def _apply_boxes(batch, xp):
@@ -59,7 +61,7 @@ def _apply_boxes(batch, xp):
 
 
 # Two strong views, each with a CutMix box (UniMatch v1).
-STRONG = Recipe(_two, weak_strong.apply)
+STRONG = Recipe(_two, weak_strong.apply_strong_views)
 # The same, and seeds of the channel dropout.
 UNIMATCH = Recipe(_two_and_dropout, _apply_two_and_dropout)
 # CutMix alone: one box of half the crop (French et al.).

@@ -1,4 +1,4 @@
-"""Weak and strong views: what is drawn, and what it does to pixels.
+"""Weak and strong views: drawing their parameters, and applying them.
 
 Parameters are drawn on the host from a NumPy generator. Applying them is one
 function of an array namespace `xp`, which is numpy or jax.numpy. The
@@ -8,8 +8,8 @@ differ from torchvision's on PIL images by up to 3 levels of 255, and by up to
 16 (below 2 on average) where hue is turned, which Pillow cuts to 256 steps.
 
 Images have C channels. Red, green and blue are the first three of 3 or 4. A
-channel that is none of them (all of 1 or 2, the last of 4) takes brightness,
-contrast about its own mean, and blur; saturation, hue and grey leave it (ours).
+other channel (all of 1 or 2, the last of 4) takes brightness, contrast about
+its own mean, and blur, but not saturation, hue and grey (ours).
 """
 
 import math
@@ -189,7 +189,7 @@ def weak(image: Array, xp: Any) -> Array:
     return image.astype(xp.float32) / np.float32(255)
 
 
-def apply(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
+def apply_strong_views(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
     """The views of an unlabelled batch, finished.
 
     Args:

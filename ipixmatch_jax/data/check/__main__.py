@@ -26,8 +26,10 @@ def run() -> None:
     validate.check_config(config)
     data = open_data(config)
     check_classes(config, data)
-    with tqdm(total=inspect.count(data), unit="file", desc="looking") as bar:
-        report = inspect.check(
+    with tqdm(
+        total=inspect.count_files(data), unit="file", desc="looking"
+    ) as bar:
+        report = inspect.check_data(
             data,
             crop_size=config.data.crop_size,
             uses_unlabelled=METHODS[config.method].uses_unlabelled,
@@ -35,7 +37,7 @@ def run() -> None:
             threads=args.threads,
             advance=bar.update,
         )
-    print("\n".join(inspect.lines(report)))
+    print("\n".join(inspect.report_lines(report)))
     sys.exit(int(report.fails))
 
 
@@ -60,6 +62,7 @@ def _arguments():
         default=inspect.THREADS,
         help="that read and decode (default: %(default)s)",
     )
+    arguments.add_plugin_option(parser)
     return parser.parse_known_args()
 
 

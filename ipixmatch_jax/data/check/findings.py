@@ -1,4 +1,4 @@
-"""What there is to say about a data set that was looked at, in sentences."""
+"""Sentences about what a check of a data set found."""
 
 import collections
 import itertools
@@ -12,7 +12,7 @@ from ipixmatch_jax.data.source import IGNORE
 LOGGER = logging.getLogger(__name__)
 
 Size = tuple[int, int]
-LARGE = 8000  # Pixels along a side; beyond them an image is spoken of.
+LARGE = 8000  # Pixels along a side; larger images get a note.
 
 
 class Part(NamedTuple):
@@ -41,13 +41,13 @@ class Part(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One thing to look at; fatal if training would fail of it."""
+    """One thing to look at; fatal if training does not start with it."""
 
     fatal: bool
     text: str
 
 
-def facts(parts: dict[str, Part]) -> list[str]:
+def describe_parts(parts: dict[str, Part]) -> list[str]:
     """A line on each part: how many images, and their sizes."""
     lines = []
     for name, part in parts.items():
@@ -58,14 +58,14 @@ def facts(parts: dict[str, Part]) -> list[str]:
     return lines
 
 
-def find(
+def all_findings(
     parts: dict[str, Part],
     *,
     crop_size: int,
     uses_unlabelled: bool,
     on_error: str,
 ) -> list[Finding]:
-    """Everything that is wrong or that surprises; arguments as `check`'s."""
+    """Everything that is wrong or unexpected; arguments as of `check`."""
     found = []
     for name, part in parts.items():
         used = uses_unlabelled or name != "unlabelled"
@@ -86,7 +86,7 @@ def find(
         text = (
             f"{small} of the training images looked at are smaller than "
             f"data.crop_size={crop_size} on both sides; crops of them are "
-            "padded, and the padding teaches nothing. A smaller crop is "
+            "padded, and nothing is learned from padding. A smaller crop is "
             "faster."
         )
         found.append(Finding(False, text))
@@ -94,7 +94,7 @@ def find(
 
 
 def _large(parts: dict[str, Part]) -> list[Finding]:
-    """What images of a very long side cost, and how to do better."""
+    """Warns of images with very long sides, and says what to do."""
     found = []
     for name, part in parts.items():
         if not part.large:
@@ -106,8 +106,7 @@ def _large(parts: dict[str, Part]) -> list[Finding]:
         if name in ("labelled", "unlabelled"):
             text += (
                 "They can be used, but each is decoded whole for every crop "
-                "that is taken of it: cut into tiles they train faster, and "
-                "are seen more evenly."
+                "of it: tiles train faster, and are seen more evenly."
             )
         else:
             text += (
@@ -134,7 +133,7 @@ def _sizes(sizes: collections.Counter) -> str:
 
 
 def _usable(name: str, part: Part, used: bool, skips: bool) -> list[Finding]:
-    """What becomes of a part with bad files, or with none at all."""
+    """Findings on a part that has bad files or is empty."""
     if not part.names:
         ways = {
             "unlabelled": "add photographs without masks, or train on the "
@@ -172,7 +171,7 @@ def _repeated(name: str, part: Part) -> list[Finding]:
 
 
 def _labels(part: Part) -> list[Finding]:
-    """Masks without a single label; told where every mask was looked at."""
+    """Masks without a label; reported if every mask was looked at."""
     if not part.whole or not len(part.counts):
         return []
     blank = int((~part.counts[:, :IGNORE].any(1)).sum())
@@ -194,18 +193,41 @@ def _labels(part: Part) -> list[Finding]:
 def _overlaps(parts: dict[str, Part]) -> list[Finding]:
     found = []
     for one, other in itertools.combinations(parts, 2):
-        both = set(parts[one].names) & set(parts[other].names)
-        if not both:
-            continue
-        text = f"{len(both)} images are both in {one} and in {other}"
-        if (one, other) == ("labelled", "unlabelled"):
-            text += ", and are trained on in both ways"
-        elif one == "unlabelled":
-            text += ", so scores are of images that training saw"
-        else:
-            text += ", so scores are too good: take them out of one"
-        found.append(Finding(False, f"{text}: {_first(sorted(both))}."))
+        both = sorted(set(parts[one].names) & set(parts[other].names))
+        if both:
+            found.append(_overlap(one, other, len(both), _first(both)))
     return found
+
+
+def describe_copies(groups: list[list[tuple[str, str]]]) -> list[Finding]:
+    """What to say of (part, name) of images that are copies of another."""
+    pairs: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
+    for group in groups:
+        for (one, name), (other, twin) in itertools.combinations(group, 2):
+            if name != twin:  # `_overlaps` has found the same name.
+                pairs[one, other].append(f"{name} and {twin}")
+    return [
+        _overlap(one, other, len(same), _first(same))
+        for (one, other), same in pairs.items()
+    ]
+
+
+def _overlap(one: str, other: str, count: int, names: str) -> Finding:
+    """Images of two parts that are the same; fatal if training sees val."""
+    if one == other:
+        text = f"{count} images of {one} are copies, which count several times"
+        return Finding(False, f"{text}: {names}.")
+    text = f"{count} images are both in {one} and in {other}"
+    trained = {"labelled", "unlabelled"}
+    if {one, other} == trained:
+        text += ", and are trained on in both ways"
+    elif {one, other} & trained:
+        text += (
+            ", so scores are of images that training saw: take them out of one"
+        )
+    else:
+        text += ", so the two scores are not independent"
+    return Finding(len({one, other} & trained) == 1, f"{text}: {names}.")
 
 
 def _first(names: list[str]) -> str:

@@ -15,10 +15,12 @@ import numpy as np
 from ipixmatch_jax.data import class_counts
 from ipixmatch_jax.data.check import findings
 from ipixmatch_jax.data.check.findings import Finding, Part
+from ipixmatch_jax.data.files.same_images import find_copies
 from ipixmatch_jax.data.source import BadFileError, DataSet, Source
+from ipixmatch_jax.utils.file_names import printable
 
 THREADS = 8
-# What is looked at before every training: files of each part, and for so long.
+# Before every training so many files of each part are checked, for so long.
 SAMPLE = 16
 SECONDS = 5.0
 
@@ -43,7 +45,7 @@ class Report(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """One image: (height, width) and pixels per id, or a sentence; its name."""
+    """One image: (height, width), pixels per id, or why it is bad; its name."""
 
     size: tuple[int, int] | None
     counts: np.ndarray | None
@@ -51,7 +53,7 @@ class _Seen(NamedTuple):
     name: str = ""
 
 
-def check(
+def check_data(
     data: DataSet,
     *,
     crop_size: int,
@@ -75,6 +77,35 @@ def check(
       advance: called once per file.
     """
     until = None if seconds is None else time.monotonic() + seconds
+    parts = _look_at_parts(data, sample, until, threads, advance)
+    found = findings.all_findings(
+        parts,
+        crop_size=crop_size,
+        uses_unlabelled=uses_unlabelled,
+        on_error=on_error,
+    )
+    facts = [*findings.describe_parts(parts), *data.notes]
+    if sample is None:
+        found += findings.describe_copies(_copies(data))
+        if all(parts[name].whole for name in ("labelled", "val")):
+            table, missing = _classes(data, parts)
+            facts += table
+            found += [Finding(False, text) for text in missing]
+    return Report(
+        tuple(facts),
+        tuple(sorted(found, key=lambda one: not one.fatal)),
+        {name: part.bad for name, part in parts.items()},
+    )
+
+
+def _look_at_parts(
+    data: DataSet,
+    sample: int | None,
+    until: float | None,
+    threads: int,
+    advance: Callable[[], None],
+) -> dict[str, Part]:
+    """What was seen of each part; `until` is a time of `time.monotonic`."""
 
     def look(at: tuple[Source, int]) -> _Seen | None:
         if until is not None and time.monotonic() > until:
@@ -93,29 +124,21 @@ def check(
             parts[name] = _part(source, seen)
     finally:
         pool.shutdown(cancel_futures=True)
-    found = findings.find(
-        parts,
-        crop_size=crop_size,
-        uses_unlabelled=uses_unlabelled,
-        on_error=on_error,
-    )
-    facts = findings.facts(parts)
-    if sample is None and all(parts[n].whole for n in ("labelled", "val")):
-        tallies = [
-            class_counts.tally(parts[name].counts, len(data.class_names))
-            for name in ("labelled", "val")
-        ]
-        table, missing = class_counts.describe(data, *tallies)
-        facts += table
-        found += [Finding(False, text) for text in missing]
-    return Report(
-        tuple(facts),
-        tuple(sorted(found, key=lambda one: not one.fatal)),
-        {name: part.bad for name, part in parts.items()},
-    )
+    return parts
 
 
-def before_training(
+def _classes(
+    data: DataSet, parts: dict[str, Part]
+) -> tuple[list[str], list[str]]:
+    """The table of classes, and warnings."""
+    tallies = [
+        class_counts.tally(parts[name].counts, len(data.class_names))
+        for name in ("labelled", "val")
+    ]
+    return class_counts.describe(data, *tallies)
+
+
+def check_before_training(
     data: DataSet, *, crop_size: int, uses_unlabelled: bool, on_error: str
 ) -> None:
     """A check of a few files of each part, bounded in time; logs what it saw.
@@ -123,7 +146,7 @@ def before_training(
     Raises:
       ValueError: training would fail; the first reason, and how to see all.
     """
-    report = check(
+    report = check_data(
         data,
         crop_size=crop_size,
         uses_unlabelled=uses_unlabelled,
@@ -140,18 +163,19 @@ def before_training(
         findings.LOGGER.warning("%s", finding.text)
 
 
-def count(data: DataSet) -> int:
+def count_files(data: DataSet) -> int:
     """Files that a whole check looks at."""
     return sum(len(source) for source in _sources(data).values())
 
 
-def lines(report: Report) -> list[str]:
+def report_lines(report: Report) -> list[str]:
     """The report as a person reads it."""
     text = [*report.facts, ""]
     for name, sentences in report.bad.items():
         text += [f"{name}: {sentence}" for sentence in sentences]
     for finding in report.findings:
         text.append(f"{'FIX' if finding.fatal else 'Note'}: {finding.text}")
+    text = [printable(line) for line in text]
     if report.fails:
         text.append("Training would fail on this data.")
     else:
@@ -167,6 +191,18 @@ def _sources(data: DataSet) -> dict[str, Source]:
         "test": data.test,
     }
     return {name: s for name, s in sources.items() if s is not None}
+
+
+def _copies(data: DataSet) -> list[list[tuple[str, str]]]:
+    """Groups of (part, name) of images that are the same file or a copy."""
+    every = [
+        (name, source.name(i), source.path(i))
+        for name, source in _sources(data).items()
+        for i in range(len(source))
+    ]
+    every = [one for one in every if one[2] is not None]
+    groups = find_copies([path for _, _, path in every])
+    return [[every[i][:2] for i in group] for group in groups]
 
 
 def _positions(length: int, sample: int | None) -> Sequence[int]:

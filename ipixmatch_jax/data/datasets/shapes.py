@@ -1,8 +1,8 @@
 """Scenes drawn from a seed: five shapes on textured grounds. No download.
 
-An object's outline and its texture tell its class. Its colour tells nothing
-and the light differs from scene to scene, so a network with few labels is
-tempted to learn colours that do not hold up.
+An object's outline and its texture tell its class; its colour does not. The
+light differs from scene to scene, so a network with few labels is tempted to
+learn colours that do not generalise.
 Ours, written for this project.
 """
 

@@ -6,11 +6,13 @@ import pathlib
 from ipixmatch_jax.data.data_set_kind import DataSetKind
 from ipixmatch_jax.data.files import class_list, masks
 from ipixmatch_jax.data.files.mask_contents import Content, all_contents
-from ipixmatch_jax.data.files.mask_reading import Reading, choose_reading
+from ipixmatch_jax.data.files.mask_reading import choose_reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry
 from ipixmatch_jax.data.source import DataSet
+from ipixmatch_jax.data.value_range import resolve_range
 
 # What the values of masks mean where the set itself does not say.
 KNOWN = {
@@ -35,6 +37,7 @@ def open_set(
     image_feature: str = "",
     mask_feature: str = "",
     channels: int = 3,
+    range: str = "",  # the field's name
 ) -> DataSet:
     """Any TFDS data set with an image and a mask, prepared as array_record.
 
@@ -49,6 +52,7 @@ def open_set(
       image_feature: "" finds it.
       mask_feature: "" finds it.
       channels: of the images, see decode.read_image.
+      range: of values, see data/value_range.py.
 
     Raises:
       FileNotFoundError: it is not prepared, or files are absent.
@@ -56,15 +60,21 @@ def open_set(
     """
     del splits_dir
     path = _folder(pathlib.Path(root or "~/tensorflow_datasets"), tfds)
-    found = array_record.read(path, image_feature, mask_feature)
+    found = array_record.read_set(path, image_feature, mask_feature)
     train, unlabelled, val, test = _parts(found, split, holdout)
-    with_masks = array_record.RecordSource(found, [*train, *val, *test], None)
-    contents = all_contents(with_masks.mask_content, len(with_masks))
-    classes = _classes(path, tfds, found.mask, contents)
-    reading = choose_reading(contents, classes)
+    reading = _reading(found, [*train, *val, *test], tfds)
+    classes = reading.classes
+
+    training = [
+        array_record.RecordSource(found, entries, None)
+        for entries in (train, unlabelled)
+    ]
+    scale = resolve_range(range, training)
 
     def source(entries: list[Entry], how: Reading | None):
-        return array_record.RecordSource(found, entries, how, channels)
+        return array_record.RecordSource(
+            found, entries, how, channels, scale.range
+        )
 
     return DataSet(
         labelled=source(train, reading),
@@ -73,7 +83,19 @@ def open_set(
         test=source(test, reading) if test else None,
         class_names=classes.names,
         palette=classes.palette,
+        notes=(reading.said, *scale.notes),
+        value_range=scale.text,
     )
+
+
+def _reading(
+    found: array_record.RecordSet, entries: list[Entry], name: str
+) -> Reading:
+    """How the masks of some records are read; every mask is looked at."""
+    source = array_record.RecordSource(found, entries, None)
+    contents = all_contents(source.mask_content, len(source))
+    classes = _classes(found.folder, name, found.mask, contents)
+    return choose_reading(contents, classes)
 
 
 def _folder(root: pathlib.Path, name: str) -> pathlib.Path:
@@ -142,18 +164,18 @@ def _classes(
     path: pathlib.Path, name: str, mask: str, contents: list[Content]
 ) -> class_list.ClassList:
     """From a class list in the set's folder, its labels, or its masks."""
-    written = class_list.find(path)
+    written = class_list.find_class_list(path)
     if written is not None:
-        return class_list.read(written)
+        return class_list.read_class_list(written)
     base = name.partition(":")[0]
     if base in KNOWN:
-        return class_list.make(list(KNOWN[base]), base)
+        return class_list.without_colours(list(KNOWN[base]), base)
     labels = path / f"{mask}.labels.txt"  # as TFDS keeps names of labels
     if labels.is_file():
         names = labels.read_text(encoding="utf-8").split("\n")
         names = [name for name in names if name]
         colours = [class_list.voc_colour(k) for k in range(len(names))]
-        return class_list.make(
+        return class_list.without_colours(
             list(zip(names, colours, strict=True)), str(labels)
         )
     return masks.classes_of_ids(contents, path)
@@ -161,5 +183,12 @@ def _classes(
 
 KIND = DataSetKind(
     open=open_set,
-    options=("holdout", "channels", "tfds", "image_feature", "mask_feature"),
+    options=(
+        "holdout",
+        "channels",
+        "range",
+        "tfds",
+        "image_feature",
+        "mask_feature",
+    ),
 )

@@ -4,16 +4,25 @@ JSON: `{"name": [red, green, blue], ...}`. CSV: `name,red,green,blue` per line,
 with or without a header. The order is that of the ids in the masks. A class
 called void, ignore or unlabelled is left out of training: its pixels become
 255, and the classes after it move up by one.
+
+Names alone are accepted too (files/class_rows.py); such classes are shown in
+VOC's colours, and masks can only hold their ids.
 """
 
-import csv
-import json
 import pathlib
 from typing import NamedTuple
 
+from ipixmatch_jax.data.files import class_rows
 from ipixmatch_jax.data.source import IGNORE
 
 FILES = ("classes.json", "classes.csv")
+# Other names under which tools write class lists; none of them is read.
+NEARLY = (
+    *("class.json", "labels.json", "label_map.json", "labelmap.json"),
+    *("categories.json", "id2label.json", "class_names.json"),
+    *("_classes.csv", "class.csv", "labels.csv", "class_dict.csv"),
+    *("classes.txt", "labels.txt", "class_names.txt", "labelmap.txt"),
+)
 LEFT_OUT = ("void", "ignore", "ignored", "unlabelled", "unlabeled")
 MOST = 254  # 254 marks what is unlisted and 255 what is ignored.
 UNLISTED = 254
@@ -38,12 +47,14 @@ class ClassList(NamedTuple):
       listed: every (name, colour) of the file in its order, those that are
         left out of training included.
       where: the file, for messages.
+      coloured: whether the file gives the colours.
     """
 
     names: tuple[str, ...]
     palette: tuple[Colour, ...]
     listed: tuple[tuple[str, Colour], ...]
     where: str
+    coloured: bool = True
 
     def of_ids(self) -> bytes:
         """256 bytes: the class of each id in a file, 254 where unlisted."""
@@ -54,6 +65,8 @@ class ClassList(NamedTuple):
 
     def of_colours(self) -> dict[Colour, int]:
         """The class of each listed colour; 255 where it is left out."""
+        if not self.coloured:
+            return {}
         colours = [colour for _, colour in self.listed]
         return dict(zip(colours, self._classes(), strict=True))
 
@@ -62,7 +75,7 @@ class ClassList(NamedTuple):
         return [classes.get(name, IGNORE) for name, _ in self.listed]
 
 
-def make(listed: list[tuple[str, Colour]], where: str) -> ClassList:
+def make_class_list(listed: list[tuple[str, Colour]], where: str) -> ClassList:
     """A class list of (name, colour) in the order of the ids.
 
     Raises:
@@ -89,65 +102,67 @@ def make(listed: list[tuple[str, Colour]], where: str) -> ClassList:
     return ClassList(names, palette, tuple(listed), where)
 
 
-def numbered(count: int, palette: list[Colour], where: str) -> ClassList:
-    """`class 0`, `class 1`, ... for masks of ids without a file of names."""
+def numbered_classes(
+    count: int, palette: list[Colour], where: str
+) -> ClassList:
+    """`class 0`, `class 1`, ... for masks of ids without a class list."""
     names = [f"class {k}" for k in range(count)]
-    return make(list(zip(names, palette, strict=True)), where)
+    return without_colours(list(zip(names, palette, strict=True)), where)
 
 
-def find(root: pathlib.Path) -> pathlib.Path | None:
+def without_colours(listed: list[tuple[str, Colour]], where: str) -> ClassList:
+    """`make_class_list` of colours that are for pictures only."""
+    return make_class_list(listed, where)._replace(coloured=False)
+
+
+def find_class_list(root: pathlib.Path) -> pathlib.Path | None:
     """classes.json or classes.csv of a folder, or None.
 
     Raises:
-      ValueError: it holds both.
+      ValueError: it holds both, or a class list under another name.
     """
-    found = [root / name for name in FILES if (root / name).is_file()]
+    names = {p.name.lower(): p for p in sorted(root.iterdir()) if p.is_file()}
+    found = [names[name] for name in FILES if name in names]
     if len(found) == 2:
         raise ValueError(
             f"{root} holds classes.json and classes.csv; keep one of them."
         )
+    if not found:
+        _refuse_nearly(names)
     return found[0] if found else None
 
 
-def read(path: pathlib.Path) -> ClassList:
+def _refuse_nearly(names: dict[str, pathlib.Path]) -> None:
+    """Names a class list that would be passed over for its name."""
+    for name in NEARLY:
+        if name not in names:
+            continue
+        try:
+            class_rows.read_rows(names[name])
+        except ValueError:
+            continue  # Something else under that name.
+        raise ValueError(
+            f"{names[name]} looks like a class list, and is not read under "
+            'that name: write it as classes.json, such as {"background": '
+            '[0, 0, 0], "crack": [255, 0, 0]}, in the order of the ids.'
+        )
+
+
+def read_class_list(path: pathlib.Path) -> ClassList:
     """Reads a class list by the ending of its name.
 
     Raises:
       FileNotFoundError: there is none.
-      ValueError: the file, a name or a colour is malformed; see `make`.
+      ValueError: the file, a name or a colour is malformed; or the list is
+        refused by `make_class_list`.
     """
     if not path.is_file():
         raise FileNotFoundError(f"No class list at {path}.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = _csv(text) if path.suffix == ".csv" else _json(text)
-    except ValueError as error:  # JSON's and Unicode's errors are such
-        raise ValueError(
-            f"{path} is not a class list ({error}); it reads like "
-            '{"background": [0, 0, 0], "crack": [255, 0, 0]}, or as CSV like '
-            "background,0,0,0."
-        ) from error
-    return make([_entry(*row, path) for row in rows], str(path))
-
-
-def _json(text: str) -> list[tuple]:
-    # Pairs, since a dict would drop a name that is given twice.
-    rows = json.loads(text, object_pairs_hook=tuple)
-    if not isinstance(rows, tuple) or not rows:
-        raise ValueError("it is no object of names and colours")
-    return list(rows)
-
-
-def _csv(text: str) -> list[tuple]:
-    rows = [row for row in csv.reader(text.splitlines()) if any(row)]
-    if rows and not any(cell.strip().isdigit() for cell in rows[0][1:]):
-        rows = rows[1:]  # the header
-    if not rows:
-        raise ValueError("it has no lines")
-    return [
-        (name, [int(c) if c.strip().isdigit() else c for c in cells])
-        for name, *cells in rows
-    ]
+    rows = class_rows.read_rows(path)
+    if all(colour is None for _, colour in rows):
+        listed = [(n, voc_colour(k)) for k, (n, _) in enumerate(rows)]
+        return without_colours(listed, str(path))
+    return make_class_list([_entry(*row, path) for row in rows], str(path))
 
 
 def _entry(name: str, colour, path: pathlib.Path) -> tuple[str, Colour]:

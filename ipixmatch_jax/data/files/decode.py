@@ -53,8 +53,24 @@ def read_image(
     return image
 
 
-def read_deep(path: str, data: bytes | None = None) -> Bands | None:
-    """The bands of a file of more than 8 bits; None if it has no more.
+def is_deep(path: str, data: bytes | None = None) -> bool:
+    """Whether a file holds more than 8 bits per channel, from its header.
+
+    Arguments as of `read_image`.
+
+    Raises:
+      BadFileError: names the file and the reason.
+    """
+    with open_file.open_binary(path, data) as file:
+        head = file.read(pillow_reader.HEAD)
+        file.seek(0)
+        if tiff_reader.is_tiff(head):
+            return tiff_reader.is_deep_tiff(file, path)
+        return pillow_reader.is_deep_png(head)
+
+
+def read_bands(path: str, data: bytes | None = None) -> Bands:
+    """The bands of a file for which `is_deep` is true.
 
     Arguments as of `read_image`.
 
@@ -62,9 +78,12 @@ def read_deep(path: str, data: bytes | None = None) -> Bands | None:
       BadFileError: names the file and the reason.
     """
     data = open_file.read_bytes(path) if data is None else data
-    bands = _bands(path, data)
-    deep = isinstance(bands, Bands) and bands.deep
-    return bands if deep else None
+    try:
+        return _bands(path, data)
+    except BadFileError:
+        raise
+    except open_file.MALFORMED as error:
+        raise open_file.undecodable(path, error) from error
 
 
 def read_size(path: str, data: bytes | None = None) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from PIL import Image
 
 from ipixmatch_jax.data.files import decode, stored_masks
+from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.split_list import Entry, read_list
 from ipixmatch_jax.data.source import (
     IGNORE,
@@ -20,11 +21,11 @@ from ipixmatch_jax.data.source import (
 class FileSource(Source):
     """A list of image files and, for labelled sources, their mask files.
 
-    Names lie below the root. A link there is followed wherever it leads: the
-    root is its owner's, the lists may be anyone's. data/decode.py says what
-    becomes of each kind of file. Masks are indexed or grey PNGs that hold
-    ids; `table` maps the ids of the files (0..255) to those of the classes
-    where they differ.
+    Names are paths below the root. Links are followed wherever they lead, since
+    the root belongs to the user, while lists may come from anyone.
+    files/decode.py says how each kind of file is read. Masks are indexed or
+    grey PNGs that hold ids; `table` maps the ids of the files (0..255) to
+    those of the classes where they differ.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class FileSource(Source):
         num_classes: int,
         table: dict[str, bytes] | None = None,
         channels: int = 3,
+        value_range: Range | None = None,
     ):
         """Takes entries as they are; `open_lists` has checked them.
 
@@ -44,12 +46,14 @@ class FileSource(Source):
           table: how a mask's name ends -> 256 bytes, the id that each id
             in the file stands for.
           channels: of the images, see decode.read_image.
+          value_range: of images of more than 8 bits, see the same.
         """
         self._root = os.fspath(root)
         self._entries = tuple(entries)
         self._num_classes = num_classes
         self._table = table or {}
         self._channels = channels
+        self._range = value_range
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -57,7 +61,9 @@ class FileSource(Source):
     def __getitem__(self, i: int) -> Sample:
         image_name, mask_name = self._entries[i]
         path = self._path(image_name)
-        image = decode.read_image(path, channels=self._channels)
+        image = decode.read_image(
+            path, channels=self._channels, value_range=self._range
+        )
         if mask_name is None:
             return Sample(image, None)
         return Sample(image, self._mask(mask_name, image.size))
@@ -72,9 +78,21 @@ class FileSource(Source):
         """See `Source.name`."""
         return self._entries[i][0]
 
+    def path(self, i: int) -> str:
+        """See `Source.path`."""
+        return self._path(self.name(i))
+
     def size(self, i: int) -> tuple[int, int]:
         """See `Source.size`; reads the header only."""
         return decode.read_size(self._path(self.name(i)))
+
+    def is_deep(self, i: int) -> bool:
+        """Whether an image has more than 8 bits per channel."""
+        return decode.is_deep(self._path(self.name(i)))
+
+    def deep_bands(self, i: int) -> Bands:
+        """The pixels of an image for which `is_deep` is true, as stored."""
+        return decode.read_bands(self._path(self.name(i)))
 
     def _path(self, name: str) -> str:
         return os.path.join(self._root, name)
@@ -113,7 +131,7 @@ def _hint(mask: tuple[int, int], image: tuple[int, int]) -> str:
 
 
 def absent(root: pathlib.Path, names: Iterable[str]) -> set[str]:
-    """Those of `names` (relative to root) that are no files there.
+    """The names (relative to root) that do not exist there.
 
     Lists each folder once, since one call per file is slow on network disks.
 

@@ -1,22 +1,23 @@
 """Refuses masks of which too much, or all that matters, would be left out."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ipixmatch_jax.data.files.class_list import ClassList
 from ipixmatch_jax.data.files.mask_contents import Content, names
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.source import IGNORE
-
-if TYPE_CHECKING:
-    from ipixmatch_jax.data.files.mask_reading import Reading
 
 # Ours: bounds beyond which 255 is more likely white than "left out".
 MOST_PER_ID = 10  # pixels of 255 to one of an id above 0,
 MOST_PER_ID_LISTED = 1000  # where the class list has a class like void;
-MOST_SHARE = 0.5  # of all pixels, where it has none.
+MOST_SHARE = 0.5  # of all pixels, where it has none;
+# where black and white masks are more than others and the list has void.
+MOST_PER_ID_MIXED = 100
+
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
-def check_left_out(contents: Sequence[Content], reading: "Reading") -> None:
+def check_left_out(contents: Sequence[Content], reading: Reading) -> None:
     """Looks at what a reading leaves out.
 
     Raises:
@@ -36,23 +37,25 @@ def check_left_out(contents: Sequence[Content], reading: "Reading") -> None:
         raise ValueError(_one_class(contents, reading.classes, shown))
 
 
-def _check_white(contents: Sequence[Content], reading: "Reading") -> None:
-    """The value 255 of grey masks that are read as ids."""
-    by_id = [c for c in contents if c.kind not in reading.by_colour]
-    drawn = [c for c in by_id if _drawn(c)]
-    whites = [c for c in by_id if c.black_and_white]
-    mixed = [c for c in drawn if IGNORE in c.values and c.kind != "indexed"]
+def _check_white(contents: Sequence[Content], reading: Reading) -> None:
+    """The value 255 of grey masks, where it is left out."""
+    grey = [
+        c
+        for c in contents
+        if c.kind in ("grey", "grey RGB")
+        and reading.class_of(c.kind, IGNORE, _WHITE) == IGNORE
+    ]
+    whites = [c for c in grey if c.black_and_white]
+    mixed = [c for c in grey if IGNORE in c.values and _drawn(c)]
+    drawn = [c for c in contents if _drawn(c)]
     listed = len(reading.classes.names) < len(reading.classes.listed)
-    if (
-        whites
-        and drawn
-        and (not mixed or (not listed and len(whites) > len(mixed)))
-    ):
-        raise ValueError(_two_tools(whites, drawn, reading.classes))
-    grey = [c for c in by_id if c.kind != "indexed"]
     white = sum(c.count(IGNORE) for c in grey)
-    ids = sum(_drawn(c) for c in by_id)
+    ids = sum(_drawn(c) for c in drawn)
     pixels = sum(sum(c.pixels.values()) for c in grey)
+    more = len(whites) > len(drawn if listed else mixed)
+    rare = not listed or white > MOST_PER_ID_MIXED * ids
+    if whites and drawn and (not mixed or (more and rare)):
+        raise ValueError(_two_tools(whites, drawn, reading.classes))
     most = MOST_PER_ID_LISTED if listed else MOST_PER_ID
     if ids and white > most * ids:
         raise ValueError(_much(white, ids, grey, reading.classes))
@@ -61,8 +64,16 @@ def _check_white(contents: Sequence[Content], reading: "Reading") -> None:
 
 
 def _drawn(content: Content) -> int:
-    """Pixels of ids above 0."""
-    return sum(n for (v, _), n in content.pixels.items() if 0 < v < IGNORE)
+    """Pixels that are neither black nor white: of ids above 0, or colours."""
+    return sum(
+        number
+        for (value, colour), number in content.pixels.items()
+        if (colour not in (_BLACK, _WHITE) if value is None else _is_id(value))
+    )
+
+
+def _is_id(value: int) -> bool:
+    return 0 < value < IGNORE
 
 
 def _two_tools(
@@ -71,15 +82,16 @@ def _two_tools(
     return (
         f"The masks disagree: {len(whites)} ({names(whites)}) hold the values "
         f"0 and 255 alone, as black and white masks do, and {len(drawn)} "
-        f"({names(drawn)}) hold ids such as {_example(drawn)}. As ids, 255 "
-        "would be left out of training. Save all masks in one way; where 255 "
-        f"does mean left out, give these pixels the id of a class called "
-        f"void in {classes.where}."
+        f"({names(drawn)}) hold {_example(drawn[0])}. So 255 would be left "
+        "out of training. Save all masks in one way; where 255 does mean left "
+        f"out, give these pixels the id of a class called void in "
+        f"{classes.where}."
     )
 
 
-def _example(drawn: list[Content]) -> int:
-    return min(v for v in drawn[0].values if 0 < v < IGNORE)
+def _example(content: Content) -> str:
+    values = [value for value in content.values if _is_id(value)]
+    return f"ids such as {min(values)}" if values else "colours"
 
 
 def _much(white: int, ids: int, grey: list[Content], classes: ClassList) -> str:
@@ -110,9 +122,15 @@ def _one_class(
     )
     white = [c for c in contents if c.black_and_white or c.kind == "bits"]
     if white:
+        void = [n for n, colour in classes.listed if colour == (255, 255, 255)]
+        void = (
+            f"says that white is {void[0]!r}"
+            if void
+            else ("does not say which class is white")
+        )
         return (
-            f"{sentence}: they are black and white, and {classes.where} does "
-            "not say which class is white. Give that class the colour "
+            f"{sentence}: they are black and white, and {classes.where} "
+            f"{void}. Give the class that is drawn in white the colour "
             "[255, 255, 255] there."
         )
     return (

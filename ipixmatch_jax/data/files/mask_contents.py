@@ -1,4 +1,4 @@
-"""What the masks of a data set hold, before it is decided what they mean."""
+"""Counts values and colours in masks, before their meaning is decided."""
 
 import concurrent.futures
 import os

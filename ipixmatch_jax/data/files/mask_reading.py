@@ -12,7 +12,6 @@ of what is drawn would be left out, `choose_reading` names the files.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ipixmatch_jax.data.files import left_out, mask_refusals
 from ipixmatch_jax.data.files.class_list import (
@@ -22,33 +21,10 @@ from ipixmatch_jax.data.files.class_list import (
     voc_colour,
 )
 from ipixmatch_jax.data.files.mask_contents import Content
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.source import IGNORE
 
 GREY = ("grey", "bits", "grey RGB")  # The kinds that are decided together.
-
-
-class Reading(NamedTuple):
-    """How to turn the masks of a data set into class ids.
-
-    Attributes:
-      classes: the names, and what ids and colours stand for.
-      by_colour: the kinds of masks that hold colours, not ids.
-      said: how masks are read and why, in one line; "" if nothing was
-        decided.
-    """
-
-    classes: ClassList
-    by_colour: tuple[str, ...]
-    said: str = ""
-
-    def class_of(self, kind: str, value: int | None, colour: Colour) -> int:
-        """The class of a pixel, 255 if left out, 254 if not listed."""
-        if kind not in self.by_colour:
-            return self.classes.of_ids()[value]
-        listed = self.classes.of_colours()
-        if (kind, value) == ("indexed", IGNORE):
-            return listed.get(colour, IGNORE)
-        return listed.get(colour, UNLISTED)
 
 
 def choose_reading(contents: Sequence[Content], classes: ClassList) -> Reading:
@@ -61,12 +37,13 @@ def choose_reading(contents: Sequence[Content], classes: ClassList) -> Reading:
     grey = [c for c in contents if c.kind in GREY]
     indexed = [c for c in contents if c.kind == "indexed"]
     rgb = [c for c in contents if c.kind == "RGB"]
+    # RGB masks of greys alone are read as the grey masks are.
     by_colour, said = ["RGB"] if rgb or not grey else [], []
     if rgb:
         said.append(f"{_masks(rgb)} as the colours of the class list")
     if grey:
         as_colours, why = _read_grey(grey, classes)
-        by_colour += GREY if as_colours else []
+        by_colour += [*GREY, "RGB"] if as_colours else []
         said.append(why)
     if indexed:
         as_colours, why = _read_indexed(indexed, classes)
@@ -116,10 +93,13 @@ def _read_grey(
     ]
     if speaking:
         raise ValueError(mask_refusals.grey_disagree(speaking, other, classes))
-    return False, (
-        f"{_masks(contents)} as ids, because the values found ({values}) are "
-        "not all greys of listed classes"
+    why = (
+        f"the values found ({values}) are ids of classes, and not all of them "
+        "the grey of one"
+        if classes.coloured
+        else f"no colours are listed (values found: {values})"
     )
+    return False, f"{_masks(contents)} as ids, because {why}"
 
 
 def _read_indexed(

@@ -3,19 +3,16 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from ipixmatch_jax.data.files.class_list import UNLISTED, ClassList, Colour
 from ipixmatch_jax.data.files.mask_contents import Content, names
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.source import IGNORE
-
-if TYPE_CHECKING:
-    from ipixmatch_jax.data.files.mask_reading import Reading
 
 _NEAR = 10  # Levels per channel within which a colour is called close.
 
 
-def check_listed(contents: Sequence[Content], reading: "Reading") -> None:
+def check_listed(contents: Sequence[Content], reading: Reading) -> None:
     """Raises ValueError naming the first mask with an unlisted id or colour."""
     wrong = [(c, unlisted(c, reading)) for c in contents]
     wrong = [(content, pixels) for content, pixels in wrong if pixels]
@@ -30,7 +27,7 @@ def check_listed(contents: Sequence[Content], reading: "Reading") -> None:
     )
 
 
-def unlisted(content: Content, reading: "Reading") -> Counter:
+def unlisted(content: Content, reading: Reading) -> Counter:
     """Pixels per id or colour of a mask that the class list does not have."""
     pixels = Counter()
     for (value, colour), count in content.pixels.items():
@@ -41,13 +38,19 @@ def unlisted(content: Content, reading: "Reading") -> Counter:
 
 
 def unlisted_words(
-    content: Content, pixels: Counter, reading: "Reading", more: int
+    content: Content, pixels: Counter, reading: Reading, more: int
 ) -> str:
     """The sentence about what `unlisted` found, `more` masks beside it."""
     what, count = pixels.most_common(1)[0]
     others = f" and {len(pixels) - 1} more" if len(pixels) > 1 else ""
     files = f" (and {more} more masks)" if more else ""
     classes = reading.classes
+    if content.kind == "RGB" and not classes.coloured:
+        return (
+            f"The mask {content.path}{files} holds colours, but "
+            f"{classes.where} gives names alone: give each class its colour, "
+            'such as {"background": [0, 0, 0], "crack": [255, 0, 0]}.'
+        )
     if content.kind not in reading.by_colour:
         return (
             f"The mask {content.path}{files} has {count} pixels of the id "
@@ -77,7 +80,7 @@ def _closest(colour: Colour, classes: ClassList) -> str:
     return ""
 
 
-def _reversed(wrong: list, reading: "Reading") -> str:
+def _reversed(wrong: list, reading: Reading) -> str:
     """A hint where every colour would be listed as blue, green, red."""
     colours = reading.classes.of_colours()
     found = {c for content, _ in wrong for _, c in content.pixels}
@@ -120,10 +123,10 @@ def grey_disagree(
     )
     white = [n for n, colour in classes.listed if colour == (255, 255, 255)]
     white = f" White is {white[0]!r} in {classes.where}." if white else ""
-    both = [c for c in colours if c not in ids] or list(colours)
+    only = [c for c in colours if c not in ids] or list(colours)
     return (
-        f"The grey masks disagree: {len(colours)} of them, such as "
-        f"{both[0].path}, hold greys of listed classes, while {len(ids)} "
+        f"The grey masks disagree: {len(only)} of them, such as "
+        f"{only[0].path}, hold greys of listed classes, while {len(ids)} "
         f"({names(ids)}) hold other values ({counts}), which are ids or stray "
         f"pixels.{white} Save all masks in one way: change the stray pixels "
         "to the grey of a class, or save every mask as ids 0 to "

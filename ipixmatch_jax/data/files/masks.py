@@ -12,7 +12,7 @@ from ipixmatch_jax.data.files.class_list import (
     UNLISTED,
     ClassList,
     Colour,
-    numbered,
+    numbered_classes,
     voc_colour,
 )
 from ipixmatch_jax.data.files.mask_contents import (
@@ -20,7 +20,7 @@ from ipixmatch_jax.data.files.mask_contents import (
     colour_of,
     mask_content,
 )
-from ipixmatch_jax.data.files.mask_reading import Reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.stored_masks import StoredMask
 from ipixmatch_jax.data.source import IGNORE, BadFileError
 
@@ -98,7 +98,7 @@ def classes_of_ids(
     )
     smooth = [content for content in contents if content.smoothed]
     if smooth:
-        raise ValueError(f"{mask_refusals.smoothed(smooth)} {how}.")
+        raise ValueError(mask_refusals.smoothed(smooth))
     for content in contents:
         if content.kind == "RGB":
             raise ValueError(
@@ -117,7 +117,9 @@ def classes_of_ids(
     colours = [palette.get(k) for k in range(count)]
     if None in colours or len(set(colours)) < count:
         colours = [voc_colour(k) for k in range(count)]
-    return numbered(count, colours, f"{root} (without classes.json)")
+    return numbered_classes(
+        count, colours, f"{root}/classes.json (not there yet)"
+    )
 
 
 def _palette(contents: Sequence[Content], how: str) -> dict[int, Colour]:

@@ -24,6 +24,8 @@ MASK_FORMATS = ("PNG", "BMP")  # Those that keep ids exactly.
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _ORIENTATION = 0x0112  # The EXIF tag.
 _PNG = b"\x89PNG\r\n\x1a\n"
+_LFS = b"version https://git-lfs"
+HEAD = 25  # Bytes at the beginning that tell a PNG's depth.
 _COLOUR = {1: ("grey", ""), 2: ("grey", "alpha"), 3: ("RGB", "")}
 _COLOUR[4] = ("RGB", "alpha")
 
@@ -44,10 +46,7 @@ def open_header(
     try:
         image = Image.open(file, formats=IMAGE_FORMATS)
     except UnidentifiedImageError as error:
-        raise BadFileError(
-            f"{path} is not a readable image: it is none of "
-            f"{', '.join((*formats, 'TIFF'))}, or its head is damaged."
-        ) from error
+        raise _unknown_format(file, path, formats) from error
     except _BOMBS as error:
         raise open_file.too_large(path) from error
     except open_file.MALFORMED as error:
@@ -61,6 +60,20 @@ def open_header(
             "changes ids; save masks as PNG."
         )
     return image
+
+
+def _unknown_format(
+    file: BinaryIO, path: str, formats: tuple[str, ...]
+) -> BadFileError:
+    file.seek(0)
+    head = file.read(64).lstrip().lower()
+    why = f"it is none of {', '.join((*formats, 'TIFF'))}, or its head is "
+    why += "damaged"
+    if head.startswith(_LFS):
+        why = "it is a pointer of Git LFS, so run `git lfs pull`"
+    elif head.startswith((b"<!doctype html", b"<html")):
+        why = "it is a web page, as a failed download leaves it"
+    return BadFileError(f"{path} is not a readable image: {why}.")
 
 
 def decode_image(

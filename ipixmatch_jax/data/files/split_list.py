@@ -1,7 +1,12 @@
-"""Split lists: `image mask` per line, relative to the data set's root."""
+"""Split lists: `image mask` per line, relative to the data set's root.
+
+A comma between the columns, backslashes in paths, `./` before them and lines
+that begin with # are taken as they are meant.
+"""
 
 import os
 import pathlib
+import posixpath
 import unicodedata
 
 Entry = tuple[str, str | None]
@@ -19,7 +24,7 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     Raises:
       FileNotFoundError: no such list; says how to get one.
       ValueError: the list is not readable as text, a line has more than two
-        columns, a path leaves the root or is none, or the list is empty;
+        columns, a path leaves the root or is malformed, or the list is empty;
         names the list and the first such line.
     """
     path = pathlib.Path(path)
@@ -29,7 +34,7 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     entries = [
         _entry(line, f"{path}, line {number}")
         for number, line in enumerate(lines, 1)
-        if line.strip()
+        if line.strip() and not line.lstrip().startswith("#")
     ]
     if not entries:
         raise ValueError(f"The list {path} names no images.")
@@ -51,15 +56,22 @@ def _text(path: pathlib.Path) -> str:
 
 def _entry(line: str, where: str) -> Entry:
     columns = line.split()
+    if len(columns) == 1 and columns[0].count(",") == 1:
+        columns = columns[0].split(",")
     if len(columns) > 2:
         raise ValueError(
             f"{where}: expected `image mask`, got {len(columns)} columns; "
             "names cannot hold spaces."
         )
-    for column in columns:
-        if any(unicodedata.category(letter) == "Cc" for letter in column):
-            raise ValueError(f"{where}: {column!r} is not a path.")
-        if column.startswith("/") or ".." in column.split("/"):
-            raise ValueError(f"{where}: {column} leads out of the root.")
-    mask = columns[1] if len(columns) == 2 else None
-    return columns[0], None if mask == "None" else mask
+    paths = [_path(column, where) for column in columns]
+    mask = paths[1] if len(paths) == 2 else None
+    return paths[0], None if mask == "None" else mask
+
+
+def _path(column: str, where: str) -> str:
+    if any(unicodedata.category(letter) == "Cc" for letter in column):
+        raise ValueError(f"{where}: {column!r} is not a path.")
+    column = column.replace("\\", "/")
+    if column.startswith("/") or ".." in column.split("/"):
+        raise ValueError(f"{where}: {column} leads out of the root.")
+    return posixpath.normpath(column)

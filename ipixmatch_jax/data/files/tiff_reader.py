@@ -24,7 +24,7 @@ _HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF
 _MAX_BANDS = 16
 _ORIENTATION = 274  # Tags of a page.
 _NODATA = 42113  # GDAL's
-_REDUCED, _MASK = 1, 4  # Bits of NewSubfileType: pages that are no image.
+_REDUCED, _MASK = 1, 4  # Bits of NewSubfileType for overviews and masks.
 _FIRST_PAGES = 8  # that are looked at to tell a stack
 _COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3, "SEPARATED": 4}
 # Codecs that change values.
@@ -69,7 +69,7 @@ def read_tiff(
                 f"The mask {path} is packed with {codec}, whose compression "
                 "changes ids; save masks as PNG."
             )
-        values = page.asarray()
+        values = page.asarray(maxworkers=1)  # Callers have threads.
         # Bands that lie plane by plane come first.
         values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else values
         values = upright(values, _orientation(page))
@@ -87,6 +87,16 @@ def read_tiff_size(file: BinaryIO, path: str) -> tuple[int, int]:
     with _first_page(file, path) as page:
         height, width = page.imagelength, page.imagewidth
         return (width, height) if _orientation(page) >= 5 else (height, width)
+
+
+def is_deep_tiff(file: BinaryIO, path: str) -> bool:
+    """Whether the first page holds more than 8 bits per band.
+
+    Raises:
+      BadFileError: the header is damaged, or the page is too large.
+    """
+    with _first_page(file, path) as page:
+        return int(np.max(page.bitspersample)) > 8
 
 
 @contextlib.contextmanager

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from PIL import Image
 
 from ipixmatch_jax.data.files import decode, masks, stored_masks
+from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.mask_contents import Content, mask_content
-from ipixmatch_jax.data.files.mask_reading import Reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
 INFO, FEATURES, NAMES = "dataset_info.json", "features.json", "names.json"
@@ -52,7 +53,7 @@ class RecordSet(NamedTuple):
 
 
 class RecordSource(Source):
-    """Some records of a set; opens its files where it is first used."""
+    """Some records of a set; its files are opened on first use."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class RecordSource(Source):
         entries: Sequence[Entry],
         reading: Reading | None,
         channels: int = 3,
+        value_range: Range | None = None,
     ):
         """Takes checked positions.
 
@@ -68,11 +70,13 @@ class RecordSource(Source):
           entries: (split, position) of each image.
           reading: of the masks; None where the source is unlabelled.
           channels: of the images, see decode.read_image.
+          value_range: of images of more than 8 bits, see the same.
         """
         self._set = records
         self._entries = tuple(entries)
         self._reading = reading
         self._channels = channels
+        self._range = value_range
         splits = {split for split, _ in entries}
         names = {split: records.names(split) for split in splits}
         self._names = tuple(names[split][i] for split, i in entries)
@@ -87,7 +91,9 @@ class RecordSource(Source):
     def __getitem__(self, i: int) -> Sample:
         features = self._features(i)
         data = self._image(i, features)
-        image = decode.read_image(self._where(i), data, self._channels)
+        image = decode.read_image(
+            self._where(i), data, self._channels, self._range
+        )
         if self._reading is None:
             return Sample(image, None)
         mask = self._mask(i, features)
@@ -113,6 +119,16 @@ class RecordSource(Source):
         data = self._image(i, self._features(i))
         return decode.read_size(self._where(i), data)
 
+    def is_deep(self, i: int) -> bool:
+        """Whether an image has more than 8 bits per channel."""
+        data = self._image(i, self._features(i))
+        return decode.is_deep(self._where(i), data)
+
+    def deep_bands(self, i: int) -> Bands:
+        """The pixels of an image for which `is_deep` is true, as stored."""
+        data = self._image(i, self._features(i))
+        return decode.read_bands(self._where(i), data)
+
     def _where(self, i: int) -> str:
         return f"{self._names[i]} in {self._set.folder}"
 
@@ -137,7 +153,7 @@ class RecordSource(Source):
         return masks.to_ids(mask, where, self._reading)
 
     def mask_content(self, i: int) -> Content:
-        """What the mask holds, whatever the reading.
+        """What the mask file holds, before it is decided how it is read.
 
         Raises:
           BadFileError: it cannot be decoded.
@@ -168,13 +184,15 @@ def is_set(folder: pathlib.Path) -> bool:
     return (folder / INFO).is_file()
 
 
-def read(folder: pathlib.Path, image: str = "", mask: str = "") -> RecordSet:
-    """Reads what a set says of itself.
+def read_set(
+    folder: pathlib.Path, image: str = "", mask: str = ""
+) -> RecordSet:
+    """Reads the description of a set.
 
     Args:
       folder: that holds dataset_info.json.
       image: the feature of the images; "" means the only one that can be.
-      mask: the feature of the masks, likewise.
+      mask: the feature of the masks; "" means the only one that can be.
 
     Raises:
       FileNotFoundError: files of the set are absent.

@@ -3,38 +3,50 @@
 import pathlib
 
 from ipixmatch_jax.data.files import class_list
-from ipixmatch_jax.data.files.mask_reading import Reading
+from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.source import DataSet
+from ipixmatch_jax.data.value_range import resolve_range
 
 
-def open_parts(path: pathlib.Path, channels: int = 3) -> DataSet:
+def open_parts(
+    path: pathlib.Path, channels: int = 3, value_range: str = ""
+) -> DataSet:
     """A packed folder of one's own data, with the parts that it had.
 
     Args:
       path: the set's folder.
       channels: of the images, see decode.read_image.
+      value_range: see data/value_range.py.
 
     Raises:
-      FileNotFoundError, ValueError: see `array_record.read`.
+      FileNotFoundError, ValueError: see `array_record.read_set`.
     """
-    found = array_record.read(path, "image", "mask")
-    classes = class_list.read(path / "classes.json")
+    found = array_record.read_set(path, "image", "mask")
+    classes = class_list.read_class_list(path / "classes.json")
     reading = _ids(classes)
 
-    def source(split: str, how: Reading | None = reading):
+    def source(split: str, how: Reading | None = reading, limits=None):
         return array_record.RecordSource(
-            found, found.entries(split), how, channels
+            found, found.entries(split), how, channels, limits
         )
 
+    training = [source("train"), source("unlabelled", None)]
+    scale = resolve_range(value_range, training)
     return DataSet(
-        labelled=source("train"),
-        unlabelled=source("unlabelled", None),
-        val=source("val"),
-        test=source("test") if "test" in found.lengths else None,
+        labelled=source("train", limits=scale.range),
+        unlabelled=source("unlabelled", None, scale.range),
+        val=source("val", limits=scale.range),
+        test=(
+            source("test", limits=scale.range)
+            if "test" in found.lengths
+            else None
+        ),
         class_names=classes.names,
         palette=classes.palette,
+        notes=scale.notes,
+        value_range=scale.text,
     )
 
 
@@ -48,10 +60,10 @@ def open_lists(path: pathlib.Path, lists: tuple[pathlib.Path, ...]) -> DataSet:
 
     Raises:
       FileNotFoundError: a list is absent, or names images that are not there.
-      ValueError: see `array_record.read`.
+      ValueError: see `array_record.read_set`.
     """
-    found = array_record.read(path, "image", "mask")
-    classes = class_list.read(path / "classes.json")
+    found = array_record.read_set(path, "image", "mask")
+    classes = class_list.read_class_list(path / "classes.json")
     places = {
         name: (split, i)
         for split in found.lengths

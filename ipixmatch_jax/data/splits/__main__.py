@@ -7,7 +7,7 @@ import pathlib
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.splits.download import download
-from ipixmatch_jax.data.splits.draw import layouts, make
+from ipixmatch_jax.data.splits.draw import draw_splits, layouts
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         paths = download(args.out)
         print(f"{len(paths)} lists are in {args.out}.")
         return
-    counts = make(args.root, args.labelled, args.seed, args.out)
+    counts = draw_splits(args.root, args.labelled, args.seed, args.out)
     print(
         f"{counts[0]} labelled and {counts[1]} unlabelled images are listed "
         f"in {args.out}."

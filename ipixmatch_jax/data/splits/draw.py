@@ -11,7 +11,7 @@ from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
 
 
-def make(
+def draw_splits(
     root: pathlib.Path,
     labelled: fractions.Fraction,
     seed: int,

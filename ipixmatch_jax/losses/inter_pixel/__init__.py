@@ -1,4 +1,4 @@
-"""The inter-pixel consistency loss, one file per reading."""
+"""The inter-pixel consistency loss, with one file for each reading."""
 
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 

@@ -1,19 +1,20 @@
 """Correlation of the rows of two N x N similarity matrices, by moments.
 
-With z the unit features about their mean over Omega, unit length makes
-mean(f) . z_j equal to h_j = (mean |z|^2 - |z_j|^2) / 2, so row i of A about its
-mean over j is A_ij - mean = z_i . z_j + h_j = c_i . Phi_j with c = (z, 1) and
-Phi = (z, h): nothing is lost where all the features are alike, as a new
-network's are.
+Let z be the unit features minus their mean over Omega. Because features have
+unit length, mean(f) . z_j equals h_j = (mean |z|^2 - |z_j|^2) / 2. So row i of
+A minus its mean over j is z_i . z_j + h_j = c_i . Phi_j, with c = (z, 1) and
+Phi = (z, h). No digits are lost where all the features are alike, as those of
+a new network are.
 
-Row i of the student is u = Phi^q c^q_i, of the teacher v likewise. As for the
-channels, 1 - r is half the squared distance of the unit vectors, and with
+Row i of the student is u = Phi^q c^q_i, that of the teacher v = Phi^p c^p_i. As
+for the channels, 1 - r is half the squared distance of the unit vectors. With
 e = c^q_i / |u| - c^p_i / |v| that distance is
-|Phi^q e + (Phi^q - Phi^p) c^p_i / |v||^2: three small covariances.
+|Phi^q e + (Phi^q - Phi^p) c^p_i / |v||^2, a sum of three small covariances.
 
-A row's variance is a quadratic form of a covariance: below some 1e-7 of the
-covariance's largest value it is rounding. Only pixels that are as similar to
-all others come there (midway between two classes, say).
+The variance of a row is a quadratic form of a covariance. Below about 1e-7 of
+the covariance's largest value it consists of rounding; that happens only to
+pixels that are equally similar to all others, such as those midway between two
+classes.
 """
 
 from typing import NamedTuple
@@ -44,7 +45,7 @@ from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
 
 class _Spread(NamedTuple):
-    """Of features: count, mean [1, C], and the sum of |f - mean|^2."""
+    """Spread of features: count, mean [1, C], and the sum of |f - mean|^2."""
 
     count: Array
     mean: Array
@@ -61,13 +62,13 @@ class _Moments(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Of some pixels, as rows i of the matrices.
+    """Rows i of the matrices, for some pixels.
 
     Attributes:
       distance: 1 - r, [..., 1].
-      varies: bool [..., 1], rows that count.
-      x: [..., C + 1], x_i . Phi^q_j + t_i . A_j is the slope of distance i by
-        A^q_ij.
+      varies: bool [..., 1], the rows that count.
+      x: [..., C + 1]; the slope of distance i by A^q_ij is
+        x_i . Phi^q_j + t_i . A_j.
       t: [..., C + 1].
     """
 
@@ -169,7 +170,7 @@ def _rows(cq, cp, keep, moments: _Moments, n: Array) -> _Rows:
 
 
 def _spreads(image: Image, size: int) -> tuple[_Spread, _Spread]:
-    """Of the student's and of the teacher's features."""
+    """The spreads of the student's and of the teacher's features."""
 
     def add(spreads, q, p, keep):
         units = (features(x, keep).unit for x in (q, p))
@@ -192,7 +193,7 @@ def _spread(unit: Array, keep: Array) -> _Spread:
 
 
 def _join(a: _Spread, b: _Spread) -> _Spread:
-    """Of two sets of pixels (Chan et al., 1979)."""
+    """The spread of two sets of pixels together (Chan et al., 1979)."""
     count = a.count + b.count
     part = b.count / jnp.maximum(count, 1)
     apart = b.mean - a.mean

@@ -1,14 +1,14 @@
 """KL between the rows of two N x N similarity matrices, tile by tile.
 
-As memory-efficient attention does it (Rabe and Staats, 2021): tiles of
-size x size pixels are made, summed and forgotten, once for the value and again
-for the slope, which is written by hand. An online softmax carries the largest
-entry so far; here it is known before, since f_i . f_j <= 1 = f_i . f_i for unit
-vectors. The similarities are symmetric, so a tile serves its rows and its
+The method is that of memory-efficient attention (Rabe and Staats, 2021). Tiles
+of size x size pixels are computed, summed and dropped: once for the value, and
+again for the slope, which is written by hand. An online softmax tracks the
+largest entry so far; here it is known, since f_i . f_j <= 1 = f_i . f_i for
+unit vectors. The similarities are symmetric, so a tile serves its rows and its
 columns, and half of the tiles are enough.
 
-Near q = p nothing cancels: the difference of two similarities is made of the
-difference of the features, and exp(x) - 1 and what follows it by their series.
+Near q = p nothing cancels: the difference of two similarities is computed from
+the difference of the features, and exp(x) - 1 and exp(x) - 1 - x from series.
 """
 
 import jax
@@ -61,10 +61,10 @@ def affinity_kl(
 def divergence(
     sums: Array, keep: Array, temperature: Array
 ) -> tuple[Array, Array, Array]:
-    """The loss from sums over its rows, and what weighs its slope.
+    """The loss from sums over its rows, and the factors of its slope.
 
-    With P~ = exp((A^p - 1) / T), Q~ of A^q and delta = (A^q - A^p) / T, a row's
-    KL is log(sum Q~ / sum P~) - mean_P(delta). With x the mean under P of
+    With P~ = exp((A^p - 1) / T), Q~ of A^q and delta = (A^q - A^p) / T, the KL
+    of a row is log(sum Q~ / sum P~) - mean_P(delta). With x the mean under P of
     exp(delta) - 1 it is also log(1 + x) - x + mean_P(exp(delta) - 1 - delta),
     small numbers near q = p.
 
@@ -78,10 +78,10 @@ def divergence(
       temperature: float32 scalar, T.
 
     Returns:
-      float32 scalar, and float32 [N] twice: T / n over the sum of Q~, and x
-      times that; 0 outside Omega.
+      float32 scalar, and two float32 [N], 0 outside Omega: T / n divided by
+      the sum of Q~, and x times that.
     """
-    # A pixel outside Omega has empty sums; a row of Omega sums to 1 at least.
+    # Outside Omega the sums are empty; a row of Omega sums to at least 1.
     teacher, student, delta, curved = (
         jnp.where(keep, x, empty)
         for x, empty in zip(sums.T, (1.0, 1.0, 0.0, 0.0), strict=True)
@@ -99,7 +99,10 @@ def divergence(
 
 
 def _row_sums(f, g, keep, temperature) -> Array:
-    """What `divergence` needs; f, g [blocks, size, C] -> [blocks, size, 4]."""
+    """The sums that `divergence` takes, [blocks, size, 4].
+
+    f and g are [blocks, size, C].
+    """
     d = f - g
 
     def add(sums, pair):
@@ -109,7 +112,7 @@ def _row_sums(f, g, keep, temperature) -> Array:
         rows, columns = (
             jnp.stack([x.sum(axis) for x in terms], -1) for axis in (1, 0)
         )
-        # A tile on the diagonal has done its work already.
+        # On the diagonal, rows and columns are the same pixels.
         return sums.at[i].add(rows).at[j].add(columns * (i != j)), None
 
     start = jnp.zeros((*keep.shape, 4))
@@ -117,7 +120,7 @@ def _row_sums(f, g, keep, temperature) -> Array:
 
 
 def _feature_slope(f, g, keep, temperature, share, x_share) -> Array:
-    """Sum over j of W_ij f_j, [blocks, size, C]; W as `divergence` says."""
+    """Sum over j of W_ij f_j, [blocks, size, C]; for W see `divergence`."""
     d = f - g
 
     def add(total, pair):
@@ -132,7 +135,7 @@ def _feature_slope(f, g, keep, temperature, share, x_share) -> Array:
 
 
 def _padded(x: Array, size: int) -> Array:
-    """Zeros, or False, up to a multiple of size."""
+    """Pads x with zeros, or with False, to a multiple of size."""
     return jnp.pad(x, ((0, -len(x) % size), *[(0, 0)] * (x.ndim - 1)))
 
 

@@ -1,10 +1,10 @@
 """Correlation of class maps, from sums and differences of one pass.
 
-A class's maps, u of the student and v of the teacher, are class probabilities
-about their means over Omega. 1 - r is half the squared distance of the unit
-vectors u / |u| and v / |v|, and with w = u - v, taken pixel by pixel, that
-distance is (|w|^2 + 2 w.v (|v| - |u|) / |v| + (|v| - |u|)^2) / |u|^2: where
-the student is close to the teacher every term is as small as the result.
+The maps of a class, u of the student and v of the teacher, are its
+probabilities minus their means over Omega. 1 - r is half the squared distance
+of the unit vectors u / |u| and v / |v|. With w = u - v, taken pixel by pixel,
+that distance is (|w|^2 + 2 w.v (|v| - |u|) / |v| + (|v| - |u|)^2) / |u|^2.
+Where the student is close to the teacher every term is as small as the result.
 """
 
 from typing import NamedTuple
@@ -30,10 +30,10 @@ from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
 
 class _Origin(NamedTuple):
-    """One pixel's class probabilities, which a map is measured from.
+    """The class probabilities of one pixel, subtracted from every pixel's.
 
     Attributes:
-      sure: bool [1, C], at most one class, above 1/2.
+      sure: bool [1, C], the class with a probability above 1/2, if any.
       at: float32 [1, C].
     """
 
@@ -42,10 +42,10 @@ class _Origin(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Of the pixels so far, each float32 [1, C] but the count.
+    """Sums over the pixels so far, float32 [1, C] except the count.
 
-    Means of u, v and w before they are centred, and the sums of products
-    about those means.
+    They are the means of u, v and w before they are centred, and the sums of
+    products after subtracting those means.
     """
 
     count: Array
@@ -64,7 +64,7 @@ def channel_correlation(
 ) -> tuple[Array, Array]:
     """Mean over classes of 1 - Pearson's r over the pixels (DIST, 2022).
 
-    A class that the student holds exactly constant has r = 0 and no slope.
+    A class map that the student keeps exactly constant has r = 0 and slope 0.
 
     Args:
       image: of C classes.
@@ -76,7 +76,7 @@ def channel_correlation(
     """
     del temperature
     n = image.count()
-    # From a pixel of Omega on, a constant map is 0 without any rounding.
+    # Minus one of its own pixels, a constant map is 0 without any rounding.
     first = jnp.unravel_index(jnp.argmax(image.keep), image.keep.shape)
     from_q, from_p = (_origin(x[first][None]) for x in (image.q, image.p))
     zero = jnp.zeros((1, image.q.shape[-1]))
@@ -144,13 +144,13 @@ def _map(y: Array, origin: _Origin) -> Array:
 
 
 def _from_zero(y: Array, sure: Array) -> Array:
-    """y, or y - 1 of the classes that are sure, with all its digits."""
+    """y, or y - 1 for the class that is sure, without rounding 1 - y."""
     others = jnp.sum(jnp.where(y > 0.5, 0.0, y), -1, keepdims=True)
     return jnp.where(sure, jnp.where(y > 0.5, -others, y - 1), y)
 
 
 def _sums(u: Array, v: Array, keep: Array) -> _Sums:
-    """Of one block."""
+    """The sums of one block."""
     axes = pixel_axes(u)
     count = keep.sum().astype(jnp.float32)
     n = jnp.maximum(count, 1)
@@ -174,7 +174,7 @@ def _sums(u: Array, v: Array, keep: Array) -> _Sums:
 
 
 def _join(a: _Sums, b: _Sums) -> _Sums:
-    """Of two sets of pixels (Chan et al., 1979)."""
+    """The sums of two sets of pixels together (Chan et al., 1979)."""
     count = a.count + b.count
     part = b.count / jnp.maximum(count, 1)
     u, v, w = (

@@ -68,10 +68,10 @@ def channel_kl(
 
 
 def _kept(q: Array, p: Array, keep: Array) -> tuple[Array, Array]:
-    """Logits with which all the others have probability 0.
+    """Logits in which the pixels that are not kept have probability 0.
 
-    Where there are no others, the sums are finite, and 0 once they are joined
-    to those of a pixel that is kept.
+    The sums of a block without kept pixels are finite, and become 0 when they
+    are joined to those of a block with one.
     """
     return tuple(jnp.where(keep, x, NEVER) for x in (q, p))
 

@@ -1,10 +1,10 @@
-"""The inter-pixel consistency loss: what IPixMatch adds to its host.
+"""The inter-pixel consistency loss, which IPixMatch adds to its host.
 
-Known of the method (arXiv 2404.18891): it compares the soft predictions of
+The paper (arXiv 2404.18891) says that it compares the soft predictions of
 teacher and student over the teacher's confident pixels, with a KL divergence
-or a correlation, and changes no model. The relation, softmax axis,
-temperature, form of the threshold, reduction and weight are our reading,
-offered side by side; see docs/inter_pixel_loss.md.
+or a correlation, and changes no network. The relation, softmax axis,
+temperature, form of the threshold, reduction and weight are our readings of
+the paper; see docs/inter_pixel_loss.md.
 """
 
 import functools
@@ -24,11 +24,11 @@ _BLOCKS = 8
 
 
 class Aux(NamedTuple):
-    """What the loss saw.
+    """Statistics of the loss.
 
     Attributes:
-      confident_share: float32 scalar, confident pixels over valid ones, of
-        the pixels that the stride leaves.
+      confident_share: float32 scalar, the share of the valid pixels that are
+        confident, among those that the stride keeps.
       per_image: float32 [B], the loss of each image.
     """
 
@@ -70,12 +70,12 @@ def inter_pixel_loss(
     - pixel, kl: T^2 times the mean over Omega of KL between class
       distributions: the control with no relation between pixels.
 
-    All are exact at every resolution, in memory linear in the pixels; only
-    affinity, kl takes time quadratic in them. Near q = p each is built of
-    differences of q and p taken pixel by pixel, never of a difference of two
-    sums over the image, so value and gradient are as exact as those small
-    differences are in float32 (see the modules). The gradient is written by
-    hand and made with the value, so there are no derivatives beyond the first.
+    All are exact at every resolution, with memory linear in the number of
+    pixels; only affinity, kl takes quadratic time. They are computed from
+    differences of q and p taken pixel by pixel, never from a difference of
+    two sums over the image, so near q = p value and gradient are as exact as
+    those small differences are in float32. The gradient is written by hand
+    and computed with the value; second derivatives are not available.
 
     An image with fewer than two pixels in Omega gives 0 and still counts.
 
@@ -86,21 +86,21 @@ def inter_pixel_loss(
       relation: "channel", "affinity" or "pixel".
       distance: "kl", for the channels and affinities also "correlation", for
         the affinities also "mse".
-      temperature: above 0, divides what the kl distances compare, only there;
-        no gradient flows into it.
+      temperature: above 0; divides the logits or similarities in the kl
+        distances. No gradient flows into it.
       threshold: least teacher probability, at temperature 1.
-      block: pixels along a side of the tiles of affinity, kl, with whose
-        square its memory grows. On a CPU the other readings take eight times
-        as many pixels at a time, elsewhere all of them.
-      stride: 1 takes every pixel; s takes every s-th row and column, an
+      block: pixels along a side of the tiles of affinity, kl; its memory
+        grows with the square. On a CPU the other readings process eight times
+        as many pixels at a time, elsewhere all of them at once.
+      stride: 1 compares every pixel; s every s-th row and column, which is an
         approximation.
 
     Returns:
       float32 scalar and Aux.
 
     Raises:
-      ValueError: relation and distance are not a pair above, or block or
-        stride is below 1.
+      ValueError: relation and distance are not one of the pairs above, or
+        block or stride is below 1.
     """
     check_reading(relation, distance)
     if block < 1 or stride < 1:
@@ -132,7 +132,7 @@ def inter_pixel_loss(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _image_loss(pair, block, q, p, keep, temperature) -> Array:
-    """One image's value, whose slope by q comes with it."""
+    """The loss of one image; its slope by q is computed with it."""
     return _forward(pair, block, q, p, keep, temperature)[0]
 
 
@@ -141,7 +141,7 @@ def _forward(pair, block, q, p, keep, temperature) -> tuple[Array, Array]:
 
 
 def _backward(pair, block, slope, cotangent):
-    # The teacher gets no gradient; a mask and a setting have none.
+    # No gradient for the teacher, the mask and the temperature.
     return cotangent * slope, None, None, None
 
 
@@ -149,7 +149,7 @@ _image_loss.defvjp(_forward, _backward)
 
 
 def _compare(pair: tuple[str, str], block: int) -> Callable:
-    """(image, temperature) -> value, slope."""
+    """The function (image, temperature) -> value, slope of a reading."""
     reading = READINGS[pair]
 
     def in_blocks(image, temperature, size):
@@ -173,7 +173,7 @@ def _compare(pair: tuple[str, str], block: int) -> Callable:
 
 
 def check_reading(relation: str, distance: str) -> None:
-    """Raises ValueError, naming the right pairs, for an unknown one."""
+    """Raises ValueError for an unknown pair; lists the known ones."""
     if (relation, distance) not in READINGS:
         pairs = ", ".join("/".join(pair) for pair in READINGS)
         raise ValueError(
@@ -183,6 +183,6 @@ def check_reading(relation: str, distance: str) -> None:
 
 
 def _confidence(logits: Array) -> Array:
-    """The largest softmax probability of every pixel, without the others."""
+    """The largest softmax probability of every pixel."""
     top = logits.max(-1, keepdims=True)
     return 1 / jnp.exp(logits - top).sum(-1)

@@ -79,8 +79,8 @@ class ResNet(nn.Module):
       stem: "deep" (three 3x3, UniMatch's) or "7x7" (torchvision's).
       output_stride: 16 or 8, of the last features.
       dtype: compute dtype.
-      remat: keep each block's input alone for the gradient, and compute the
-        rest a second time; the same variables and numbers.
+      remat: keep only the input of each block for the gradient and compute
+        the rest again; variables and numbers stay the same.
       frozen: stages whose batch norms normalise with the running statistics,
         and leave these alone, in training too; see models/freezing.py.
     """
@@ -138,7 +138,7 @@ class ResNet(nn.Module):
         strides = _STRIDES[self.output_stride]
         dilations = _DILATIONS[self.output_stride]
         previous = 1
-        # Of (self, x, train, sizes), train decides what is traced.
+        # train, argument 2 of (self, x, train, sizes), is static.
         block = Bottleneck
         if self.remat:
             block = nn.remat(Bottleneck, static_argnums=(2,))
@@ -148,8 +148,8 @@ class ResNet(nn.Module):
                 x = block(
                     self.width * 2**stage,
                     strides[stage] if first else 1,
-                    # torchvision's rule: a dilated stage's first block
-                    # still has the previous stage's dilation.
+                    # torchvision's rule: the first block of a dilated stage
+                    # keeps the dilation of the stage before.
                     previous if first else dilations[stage],
                     dtype=self.dtype,
                     name=f"layer{stage + 1}_{index}",
@@ -175,8 +175,8 @@ class ResNet(nn.Module):
                 dtype=self.dtype,
                 name=f"stem_{index + 1}",
             )(x, train, half)
-        # Everything is >= 0 after ReLU, so the zeros outside the true size
-        # do as well as torch's padding of minus infinity.
+        # After ReLU nothing is negative, so padding with zeros equals
+        # torch's padding with minus infinity.
         return max_pool(x)
 
 
@@ -216,7 +216,7 @@ def _entry(size: str, **more) -> Backbone:
         head="deeplabv3plus",
         stages={name: rf"{name}_\d+/" for name in names},
         fields=("stem", "output_stride", "remat", "freeze"),
-        load_weights=load.load,
+        load_weights=load.load_weights,
         **more,
     )
 

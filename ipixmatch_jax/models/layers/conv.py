@@ -37,8 +37,8 @@ class Conv(nn.Module):
         kernel = self.param("kernel", self.init, shape).astype(self.dtype)
         x = x.astype(self.dtype)
         if self.kernel == 1:
-            # As a matrix product: XLA:CPU takes five times as long for the
-            # kernel's gradient of a 1x1 convolution.
+            # A matrix product: as a convolution, the gradient of the kernel
+            # takes XLA:CPU five times as long.
             x = x[:, :: self.stride, :: self.stride]
             return _store_gradient(x @ kernel[0, 0])
         if self.stride == 1 and _mostly_padding(x.shape, self.dilation):
@@ -56,7 +56,7 @@ class Conv(nn.Module):
 
 @jax.custom_vjp
 def _store_gradient(x):
-    """x, whose gradient XLA computes once instead of inside a transpose."""
+    """Returns x; XLA computes its gradient once, not inside a transpose."""
     return x
 
 
@@ -73,10 +73,11 @@ def _mostly_padding(shape, dilation):
 
 
 def _by_taps(x, kernel, dilation):
-    """The sum of one matrix product per tap, over what it reads of x.
+    """A dilated 3x3 convolution as one matrix product per tap of the kernel.
 
-    A dilation of 18 on 13x13 features leaves the centre tap alone; a
-    convolution would multiply eight times as many zeros.
+    Each product covers only the part of x that its tap reads. With a dilation
+    of 18 on 13x13 features that is the centre tap alone, and a convolution
+    would multiply eight times as many zeros.
     """
     _, h, w, _ = x.shape
     total = x @ kernel[1, 1]
@@ -91,7 +92,7 @@ def _by_taps(x, kernel, dilation):
 
 
 def _shifted(x, offset, axis):
-    """The part of x that outputs read at that offset."""
+    """The part of x that is read at an offset along an axis."""
     size = x.shape[axis]
     low, high = max(offset, 0), size + min(offset, 0)
     return lax.slice_in_dim(x, low, high, axis=axis)
@@ -104,14 +105,14 @@ def _pads(offset):
 def max_pool(x: jax.Array) -> jax.Array:
     """3x3 maximum at stride 2, padding 1, of x [B, H, W, C] >= 0.
 
-    Two separable maxima over strided slices: on XLA:CPU the gradient of a
-    windowed reduction takes ten times as long.
+    It is computed as two separable maxima over strided slices, because the
+    gradient of a windowed reduction takes XLA:CPU ten times as long.
     """
     return _max_of_three(_max_of_three(x, 1), 2)
 
 
 def _max_of_three(x, axis):
-    # Zeros are neutral, since x is the output of a ReLU.
+    # Padding with zeros changes no maximum, since x is the output of a ReLU.
     pads = [(0, 0)] * x.ndim
     pads[axis] = (1, 1)
     x = jnp.pad(x, pads)
@@ -119,7 +120,7 @@ def _max_of_three(x, axis):
     left, middle, right = (
         lax.slice_in_dim(x, i, i + 2 * count - 1, 2, axis) for i in range(3)
     )
-    # The first of equal values takes the gradient, as in torch.
+    # Of equal values the first gets the gradient, as in torch.
     x = jnp.where(left >= middle, left, middle)
     return jnp.where(x >= right, x, right)
 
@@ -148,7 +149,7 @@ class ConvNorm(nn.Module):
           x: the input.
           train: batch statistics instead of running ones.
           sizes: int32 [B, 2], true height and width of each image in the
-            unit's output, zeroed outside; None: all of it is true.
+            unit's output, which is 0 outside; None: without padding.
 
         Returns:
           [B, ceil(H / stride), ceil(W / stride), features] in `dtype`.

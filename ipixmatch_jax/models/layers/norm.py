@@ -12,8 +12,8 @@ class BatchNorm(nn.Module):
     Torch's semantics (UniMatch v1): epsilon 1e-5, running = 0.9 old +
     0.1 new, and the running variance takes the unbiased batch variance while
     the normalisation takes the biased one. Statistics are float32 whatever
-    the compute dtype. Under `jit` with a sharded batch the mean is over the
-    global batch, as SyncBN's.
+    the compute dtype. Under `jit` with a sharded batch they are taken over the
+    global batch, as in SyncBN.
 
     Attributes:
       dtype: dtype of the output.
@@ -41,7 +41,7 @@ class BatchNorm(nn.Module):
         else:
             mean, var = _moments(x)
             count = x.size // x.shape[-1]
-            # One value has no variance: keep it 0 instead of 0 / 0.
+            # The variance of a single value stays 0 instead of 0 / 0.
             unbiased = var * (count / max(count - 1, 1))
             if not self.is_initializing():
                 running_mean.value = _blend(running_mean.value, mean)
@@ -51,7 +51,7 @@ class BatchNorm(nn.Module):
 
 
 def _moments(x):
-    # Two passes: E[x^2] - E[x]^2 loses the variance of a large mean.
+    # In two passes, since E[x^2] - E[x]^2 loses digits if the mean is large.
     axes = tuple(range(x.ndim - 1))
     mean = x.mean(axes)
     return mean, jnp.square(x - mean).mean(axes)

@@ -21,8 +21,8 @@ def resize_align_corners(
       size_hw: height and width of the output.
       sizes_in: int32 [B, 2], true height and width of each image inside x,
         whose values outside are 0. None: the whole of x.
-      sizes_out: int32 [B, 2], true height and width inside the output; what
-        lies outside becomes 0. Given together with `sizes_in`.
+      sizes_out: int32 [B, 2], true height and width inside the output, which
+        is 0 outside. Given together with `sizes_in`.
 
     Returns:
       float32 [B, H, W, C].
@@ -39,7 +39,7 @@ def resize_align_corners(
 
 
 def _tent(size_out, size_in, true_out, true_in):
-    """Interpolation matrices float32 [B or 1, size_out, size_in]."""
+    """Interpolation weights, float32 [B or 1, size_out, size_in]."""
     i = jnp.arange(size_out, dtype=jnp.float32)
     last_out = jnp.maximum(true_out - 1, 1).astype(jnp.float32)[:, None]
     last_in = jnp.maximum(true_in - 1, 0).astype(jnp.float32)[:, None]

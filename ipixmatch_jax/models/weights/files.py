@@ -1,9 +1,8 @@
-"""Tensors in files: safetensors, and torch's own where torch is installed.
+"""Reads and writes files of tensors: safetensors, and torch's with torch.
 
-What a file is, its first bytes say; its name does not matter.
+The first bytes of a file say which kind it is; its name does not matter.
 """
 
-import os
 import pathlib
 import pickle
 import re
@@ -16,20 +15,22 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ipixmatch_jax.utils.atomic import replace_file
+
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 # The networks of one training checkpoint, the preferred first: UniMatch V2
 # reports its averaged one; UniMatch v1 has `model` alone.
 NETWORKS = ("model_ema", "model", "state_dict")
 
 _LONGEST_HEADER = 100_000_000  # bytes; the safetensors format's own limit
-# NumPy scalars, such as a best score, lie in UniMatch's checkpoints.
+# UniMatch's checkpoints hold NumPy scalars, such as the best score.
 _NUMPY_NAMES = (
     "numpy.dtype",
     "numpy.core.multiarray.scalar",
     "numpy._core.multiarray.scalar",
     "_codecs.encode",
 )
-# What torch lets through from bytes that break off or were changed.
+# What torch raises for a file that was cut off or changed.
 _DAMAGE = (
     RuntimeError,
     EOFError,
@@ -43,7 +44,7 @@ _DAMAGE = (
 
 
 class _Dropped:
-    """Stands for whatever is read and not needed; computes nothing."""
+    """A placeholder for objects in a file that are not needed."""
 
     def __init__(self, *_):
         pass
@@ -52,25 +53,25 @@ class _Dropped:
         pass
 
 
-def read(
+def read_tensors(
     path: pathlib.Path, network: str | None = None
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Reads the tensors of a file; runs none of the code it may carry.
+    """Reads the tensors of a file without running any code in it.
 
     Args:
-      path: a safetensors file; a torch file, of a state dict or of a whole
-        training checkpoint.
+      path: a safetensors file; or a torch file, which holds a state dict or
+        a training checkpoint.
       network: which of NETWORKS to take from a training checkpoint; None:
-        the first that is there.
+        the first that the checkpoint holds.
 
     Returns:
       arrays by name, of any dtype, and the name of the network that was
-      taken, "" if the file is a plain one.
+      taken, "" if the file holds one network without a name.
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it is another kind of file, damaged, wants to run code,
-        lacks that network, or torch (at least 2.6) is not installed.
+      ValueError: the file is of another kind, is damaged, wants to run code
+        or lacks that network; or torch (at least 2.6) is not installed.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file.")
@@ -88,43 +89,41 @@ def read(
         raise ValueError(f"{path} is empty: fetch it again.")
     raise ValueError(
         f"{path} is neither a safetensors nor a torch file: it begins with "
-        f"{start[:24]!r}, as web pages and pointers do that were saved in a "
-        "file's place; fetch the file itself."
+        f"{start[:24]!r}. If a web page or a pointer was saved instead of the "
+        "file, fetch the file itself."
     )
 
 
-def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes .safetensors, or .pth with torch, whole or not at all.
+def write_tensors(
+    path: pathlib.Path, tensors: Mapping[str, np.ndarray]
+) -> None:
+    """Writes a .safetensors file, or with torch a .pth file, atomically.
 
     Raises:
-      ValueError: another suffix, or torch is needed and not installed.
+      ValueError: the suffix is another one, or torch is not installed.
     """
     check_suffix(path)
     # safetensors writes a transposed view's memory as it lies.
     tensors = {k: np.asarray(v, order="C") for k, v in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with replace_file(path) as partial:
         if path.suffix == ".safetensors":
-            part.write_bytes(save(tensors, metadata={"format": "pt"}))
+            partial.write_bytes(save(tensors, metadata={"format": "pt"}))
         else:
             torch = _torch(path)
             torch.save(
-                {name: torch.tensor(v) for name, v in tensors.items()}, part
+                {name: torch.tensor(v) for name, v in tensors.items()}, partial
             )
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def check_suffix(path: pathlib.Path) -> None:
-    """Raises ValueError unless `write` could write this path."""
+    """Raises ValueError if `write_tensors` cannot write this path."""
     if path.suffix == ".pth":
         _torch(path)
     elif path.suffix != ".safetensors":
         raise ValueError(
-            f"{path} would be of no known kind: let it end in .safetensors, "
-            "or in .pth where torch is installed."
+            f"{path} has an unknown suffix: use .safetensors, or .pth if torch "
+            "is installed."
         )
 
 
@@ -140,7 +139,7 @@ def _read_safetensors(path):
 
 
 def _torch(path):
-    """The torch package, new enough that weights_only keeps its word."""
+    """The torch package, of a version whose weights_only is safe."""
     way_out = (
         "pip install 'torch>=2.6', or use a safetensors file, which needs no "
         "torch"
@@ -154,21 +153,21 @@ def _torch(path):
     version = tuple(map(int, torch.__version__.split(".")[:2]))
     if version < (2, 6):
         raise ValueError(
-            f"{path} needs a torch that reads such files safely, and "
+            f"{path} needs a torch that reads such files safely; "
             f"{torch.__version__} does not: {way_out}."
         )
     return torch
 
 
 def _read_torch(path):
-    """The object of a torch file, tensors and plain containers only."""
+    """The object in a torch file, if it is tensors and plain containers."""
     torch = _torch(path)
     dropped = [(_Dropped, name) for name in _NUMPY_NAMES]
     try:
         with (
             warnings.catch_warnings(action="ignore"),
             torch.serialization.safe_globals(dropped),
-            path.open("rb") as file,  # by its path torch trusts the suffix
+            path.open("rb") as file,  # given a path, torch trusts its suffix
         ):
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -177,9 +176,9 @@ def _read_torch(path):
             f"to call {found[1].rstrip('.')}" if found else "more than tensors"
         )
         raise ValueError(
-            f"{path} is refused: it wants {wish}, which could run code, or is "
-            "damaged; nothing of it was run or loaded. Take a file that holds "
-            "tensors alone."
+            f"{path} is refused: it wants {wish}, which could run code, or it "
+            "is damaged. Nothing in it was run or loaded. Use a file that "
+            "holds only tensors."
         ) from error
     except _DAMAGE as error:
         raise ValueError(
@@ -188,10 +187,11 @@ def _read_torch(path):
 
 
 def _choose(loaded, path, network):
-    """One network's tensors and its name in a checkpoint, "" if flat."""
+    """The tensors of one network, and its name in the checkpoint or ""."""
     if not isinstance(loaded, Mapping):
         raise ValueError(
-            f"{path} holds a {type(loaded).__name__} and no tensors by name."
+            f"{path} holds a {type(loaded).__name__} instead of tensors by "
+            "name."
         )
     present = [n for n in NETWORKS if isinstance(loaded.get(n), Mapping)]
     if network is not None and network not in present:
@@ -201,7 +201,7 @@ def _choose(loaded, path, network):
     others = [str(k) for k, v in tensors.items() if not hasattr(v, "detach")]
     if others or not tensors:
         raise ValueError(
-            f"{path} holds no plain tensors by name: look at "
+            f"{path} does not hold tensors by name: look at "
             f"{', '.join(sorted(others)[:5]) or 'its empty dictionary'}."
         )
     return {key: _array(value) for key, value in tensors.items()}, name

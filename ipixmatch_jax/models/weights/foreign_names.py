@@ -1,4 +1,4 @@
-"""Other people's names of a ResNet's tensors as the reference's names."""
+"""Translates other projects' names of a ResNet's tensors."""
 
 import logging
 import re
@@ -18,8 +18,8 @@ from ipixmatch_jax.models.weights.torch_names import (
 
 _LOGGER = logging.getLogger(__name__)
 
-# Hugging Face transformers' ResNet: a unit is `convolution` and
-# `normalization`; a block's units are layer.0 .. layer.2.
+# Hugging Face transformers' ResNet: each unit has a `convolution` and a
+# `normalization`; the units of a block are layer.0 .. layer.2.
 _TRANSFORMERS = "embedder.embedder."
 _UNITS = (
     (r"embedder\.embedder\.convolution", r"conv1"),
@@ -39,12 +39,12 @@ _CLASSIFIER = f"{BACKBONE}fc."
 
 
 class Layout(NamedTuple):
-    """The network that a set of tensors is of.
+    """The network that a set of tensors belongs to.
 
     Attributes:
       backbone: a key of resnet_sizes.SIZES.
       stem: "deep" or "7x7".
-      num_classes: of the head; None if there is no head.
+      num_classes: of the head; None without a head.
     """
 
     backbone: str
@@ -55,19 +55,20 @@ class Layout(NamedTuple):
 def translate(
     tensors: Mapping[str, np.ndarray], source: str
 ) -> dict[str, np.ndarray]:
-    """Tensors under the reference's names, `backbone.` before a ResNet's.
+    """Renames tensors to the reference's names.
 
-    Understood are the names of UniMatch and PyTorch-Encoding, torchvision,
-    timm and Hugging Face transformers. Counters of batches are left out; so
-    is the ImageNet classifier, which the log says.
+    Knows the names of UniMatch and PyTorch-Encoding, torchvision, timm and
+    Hugging Face transformers. A ResNet's names get `backbone.` before them.
+    Counters of batches are dropped, and so is the ImageNet classifier, which
+    the log says.
 
     Args:
-      tensors: arrays by the names of the file.
-      source: names the file in sentences.
+      tensors: arrays by the names in the file.
+      source: the file's name, for messages.
 
     Raises:
-      ValueError: two names are one, a tensor is not of floats, or the
-        network is timm's ResNet-D.
+      ValueError: two tensors get the same name, a tensor does not hold
+        floats, or the network is timm's ResNet-D.
     """
     translated: dict[str, np.ndarray] = {}
     transformers = any(_TRANSFORMERS in name for name in tensors)
@@ -90,15 +91,15 @@ def translate(
 
 
 def has_head(tensors: Mapping[str, np.ndarray]) -> bool:
-    """Whether translated tensors reach beyond the backbone."""
+    """Whether translated tensors hold more than the backbone."""
     return any(name.startswith(HEAD) for name in tensors)
 
 
 def layout(tensors: Mapping[str, np.ndarray], source: str) -> Layout:
-    """The network that translated tensors are of.
+    """Finds out which network translated tensors belong to.
 
     Raises:
-      ValueError: none of ours, judged by the number of blocks of layer3.
+      ValueError: layer3 has another number of blocks than every backbone.
     """
     found = re.compile(rf"{re.escape(BACKBONE)}(layer\d)\.(\d+)\.")
     matches = [m for name in tensors if (m := found.match(name))]
@@ -109,8 +110,8 @@ def layout(tensors: Mapping[str, np.ndarray], source: str) -> Layout:
     if not fitting:
         names = ", ".join(f"{name} ({n[2]})" for name, n in known.items())
         raise ValueError(
-            f"{source} is no backbone of ours: layer3 has {len(blocks)} "
-            f"blocks, and known are {names}; its tensors are "
+            f"{source} fits none of the backbones: layer3 has {len(blocks)} "
+            f"blocks, and theirs have {names}; its tensors are "
             f"{shortened(tensors)}."
         )
     # Two may differ in the number of their stages alone.
@@ -139,7 +140,7 @@ def _name(name, transformers):
 
 
 def _refuse(tensors, source):
-    """Raises ValueError on what no other shape would make fit."""
+    """Raises ValueError for networks and types that can never fit."""
     pooled = f"{BACKBONE}layer1.0.downsample.1.weight"
     if pooled in tensors and tensors[pooled].ndim == 4:
         raise ValueError(
@@ -156,5 +157,6 @@ def _refuse(tensors, source):
     ]
     if others:
         raise ValueError(
-            f"{source} has tensors not of floats: {shortened(others)}."
+            f"{source} has tensors that do not hold floats: "
+            f"{shortened(others)}."
         )

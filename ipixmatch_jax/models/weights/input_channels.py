@@ -1,4 +1,4 @@
-"""Weights of a network of RGB images for images of other channels."""
+"""Adapts weights for RGB images to other numbers of channels."""
 
 import logging
 from collections.abc import Mapping
@@ -9,15 +9,16 @@ from ipixmatch_jax.models.weights.torch_names import BACKBONE, Entry
 
 _LOGGER = logging.getLogger(__name__)
 
-# Under the reference's names: with a 7x7 stem, and with a deep one.
+# The first convolution in the reference: of a 7x7 stem, and of a deep one.
 _NAMES = (f"{BACKBONE}conv1.weight", f"{BACKBONE}conv1.0.weight")
 
 
-def adapted(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """A first convolution of RGB for another number of channels (as timm).
+def adapt_kernel(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """Adapts a first convolution to another number of channels (as timm).
 
-    One channel: the sum over the three, so a grey image gives what it gave
-    as RGB of equal channels. More: the three in turn, times 3 / channels.
+    For one channel the three are summed, so that a grey image gives what it
+    gave as RGB with equal channels. For more, the three are repeated in turn
+    and multiplied by 3 / channels.
 
     Args:
       kernel: float [out, 3, k, k].
@@ -33,18 +34,19 @@ def adapted(kernel: np.ndarray, channels: int) -> np.ndarray:
     return taken * np.float32(3 / channels)
 
 
-def fitted(
+def fit_first_kernel(
     tensors: Mapping[str, np.ndarray], wanted: list[Entry], source: str
 ) -> Mapping[str, np.ndarray]:
-    """Tensors with the first convolution `adapted` where it must be.
+    """Adapts the first convolution if the network takes other channels.
 
     Args:
       tensors: under the reference's names.
-      wanted: what the network has.
-      source: names the file in the log.
+      wanted: the network's entries.
+      source: the file's name, for the log.
 
     Returns:
-      the same tensors where the channels fit, or are not RGB's.
+      the tensors, unchanged if the channels fit already or the file is not
+      for RGB.
     """
     for entry in wanted:
         kernel = tensors.get(entry.name)
@@ -53,10 +55,10 @@ def fitted(
         channels = entry.shape[1]
         if kernel.shape[1] == 3 and channels != 3:
             _LOGGER.info(
-                "%s is of RGB images: %s is fitted to %d channel(s)",
+                "%s is for RGB images: %s is adapted to %d channel(s)",
                 source,
                 entry.name,
                 channels,
             )
-            return {**tensors, entry.name: adapted(kernel, channels)}
+            return {**tensors, entry.name: adapt_kernel(kernel, channels)}
     return tensors

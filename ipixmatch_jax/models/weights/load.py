@@ -1,4 +1,4 @@
-"""Other people's weights in our networks:
+"""Loads weights from other projects into this project's networks:
 
 python -m ipixmatch_jax.models.pretrained convert IN --to OUT
 python -m ipixmatch_jax.models.pretrained export IN --to OUT
@@ -28,28 +28,29 @@ from ipixmatch_jax.models.weights.torch_names import (
 )
 
 __all__ = [
-    "find",
+    "fill_unloaded",
+    "find_file",
     "from_torch_names",
     "has_head",
-    "load",
-    "merge",
-    "read",
-    "select",
+    "load_weights",
+    "read_reference_tensors",
+    "select_entries",
     "to_torch_names",
 ]
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def find(source: str | pathlib.Path) -> pathlib.Path:
-    """The file that a path or a name of the hub means.
+def find_file(source: str | pathlib.Path) -> pathlib.Path:
+    """The local file of a path or of a name of the hub.
 
-    A path is what exists or ends as files of weights do; anything else of
-    the form owner/repository or owner/repository:file is looked for in the
-    cache, then on the hub.
+    A text that exists as a path, or ends in a suffix of weight files, is a
+    path. Any other text of the form owner/repository or
+    owner/repository:file is a name of the hub, which is looked for in the
+    cache first.
 
     Raises:
-      FileNotFoundError: there is no such file; says where to put it.
+      FileNotFoundError: the file does not exist, or cannot be downloaded.
     """
     path = pathlib.Path(source).expanduser()
     if path.exists():
@@ -58,56 +59,56 @@ def find(source: str | pathlib.Path) -> pathlib.Path:
     is_file = path.suffix in files.SUFFIXES and ":" not in str(source)
     if name is None or is_file:
         raise FileNotFoundError(
-            f"{source}: there is no such file, and it is no name of the hub, "
-            "which is owner/repository or owner/repository:file."
+            f"{source}: this file does not exist, and a name of the hub has "
+            "the form owner/repository or owner/repository:file."
         )
     return hub.download_file(name)
 
 
-def read(
+def read_reference_tensors(
     source: str | pathlib.Path, network: str | None = None
 ) -> dict[str, np.ndarray]:
-    """The tensors of a file under the reference's names.
+    """Reads the tensors of a file, under the reference's names.
 
     Args:
-      source: a path or a name of the hub, see `find`.
-      network: which of weight_files.NETWORKS to take from a training
+      source: a path or a name of the hub, see `find_file`.
+      network: which of files.NETWORKS to take from a training
         checkpoint that holds several; None: the averaged one, `model_ema`,
         if there is one.
 
     Returns:
-      arrays by name, those of the backbone with `backbone.` before them.
+      arrays by name; those of the backbone begin with `backbone.`.
 
     Raises:
-      FileNotFoundError, ValueError: see weight_files.read and
+      FileNotFoundError, ValueError: see files.read_tensors and
         foreign_names.translate.
     """
-    tensors, taken = files.read(find(source), network)
+    tensors, taken = files.read_tensors(find_file(source), network)
     if taken:
-        _LOGGER.info("%s: a checkpoint, of which %s is taken", source, taken)
+        _LOGGER.info("%s: takes %s of this checkpoint", source, taken)
     return foreign_names.translate(tensors, str(source))
 
 
-def select(
+def select_entries(
     wanted: list[Entry],
     tensors: Mapping[str, np.ndarray],
     source: str,
     allow_missing: tuple[str, ...] = (),
     hint: str = "",
 ) -> list[Entry]:
-    """The wanted entries that are there, after a strict comparison.
+    """Compares a file with a network; returns the entries that it can fill.
 
     Args:
-      wanted: what the network has.
-      tensors: what the file has, under the reference's names.
-      source: names the file in sentences.
-      allow_missing: beginnings of names, such as "layer4", whose tensors
-        may be absent; the log lists those that are.
-      hint: begins the sentence on a misfit.
+      wanted: the network's entries.
+      tensors: the file's tensors, under the reference's names.
+      source: the file's name, for messages.
+      allow_missing: beginnings of names, such as "layer4". Tensors with
+        such names may be absent; the log lists those that are.
+      hint: goes before the list of what does not fit.
 
     Raises:
-      ValueError: lists missing, extra and misshapen tensors, or a beginning
-        that no tensor has.
+      ValueError: lists missing, extra and misshapen tensors; or a beginning
+        that no tensor's name has.
     """
     allowed = {
         prefix: {e.name for e in wanted if _begins(e.name, prefix)}
@@ -116,17 +117,18 @@ def select(
     for prefix, names in allowed.items():
         if not names:
             raise ValueError(
-                f"no tensor's name begins with {prefix!r}, which is allowed "
-                "to be missing; names are like layer4.2.conv3.weight."
+                f"No tensor's name begins with {prefix!r}, which is allowed "
+                "to be missing: names look like layer4.2.conv3.weight."
             )
     absent = set().union(*allowed.values()) - set(tensors)
     present = [entry for entry in wanted if entry.name not in absent]
     if {entry.name for entry in present} > set(tensors):
-        hint = hint or "what may be absent goes into allow_missing; "
-    torch_names.check(present, tensors, source, hint)
+        hint = hint or "name what may be absent in allow_missing; "
+    torch_names.check_tensors(present, tensors, source, hint)
     if absent:
         _LOGGER.warning(
-            "%s lacks %d tensors, as allowed; they start at random: %s",
+            "%s lacks %d tensors, which is allowed; they start from random "
+            "values: %s",
             source,
             len(absent),
             shortened(absent),
@@ -134,7 +136,7 @@ def select(
     return present
 
 
-def load(
+def load_weights(
     source: str | pathlib.Path,
     variables: Mapping,
     allow_missing: tuple[str, ...] = (),
@@ -142,42 +144,43 @@ def load(
     whole: bool = False,
     network: str | None = None,
 ) -> dict:
-    """Variables with the weights of a file or of the hub.
+    """Reads a file of weights into variables.
 
     Args:
-      source: a path or a name of the hub, see `find`. A file of a backbone
-        fills the backbone, and may have further stages; a file that reaches
-        beyond it must be of the whole network, and fills it. One of three
-        channels fits images of another number too, see input_channels.py.
+      source: a path or a name of the hub, see `find_file`. A file of a
+        backbone fills the backbone, and may have further stages. A file with
+        more than that must hold the whole network, and fills it. Weights for
+        RGB images are adapted to other numbers of channels, see
+        input_channels.py.
       variables: params and batch_stats; ShapeDtypeStructs do.
       allow_missing: beginnings of names, such as "layer4", whose tensors
-        may be absent: those stay as they are in `variables`.
-      whole: a backbone alone is not enough, nor are three channels where
-        the network has others: it is to be used as it is.
-      network: see `read`.
+        may be absent; those leaves stay as they are in `variables`.
+      whole: require a whole network with the right number of channels,
+        which can be used without training.
+      network: see `read_reference_tensors`.
 
     Returns:
-      new variables; what was read is float32 NumPy.
+      new variables; the leaves that were read are float32 NumPy arrays.
 
     Raises:
-      FileNotFoundError: there is no such file, or the hub is out of reach.
-      ValueError: it is no file of weights, damaged, wants to run code, or
-        does not fit: lists missing, extra and misshapen tensors.
+      FileNotFoundError: the file does not exist or cannot be downloaded.
+      ValueError: the file does not hold weights, is damaged, wants to run
+        code, or does not fit: lists missing, extra and misshapen tensors.
     """
-    tensors = read(source, network)
+    tensors = read_reference_tensors(source, network)
     wanted = list(torch_names.entries(variables))
     if not whole and not foreign_names.has_head(tensors):
         wanted = [e for e in wanted if e.name.startswith(BACKBONE)]
         tensors = _without_further_stages(tensors, wanted, str(source))
     if not whole:
-        tensors = input_channels.fitted(tensors, wanted, str(source))
+        tensors = input_channels.fit_first_kernel(tensors, wanted, str(source))
     hint = _hint(wanted, tensors, str(source))
-    present = select(wanted, tensors, str(source), allow_missing, hint)
-    return torch_names.fill(variables, present, tensors)
+    present = select_entries(wanted, tensors, str(source), allow_missing, hint)
+    return torch_names.fill_variables(variables, present, tensors)
 
 
-def merge(loaded: Mapping, variables: Mapping) -> dict:
-    """`loaded` with its ShapeDtypeStructs replaced by `variables`."""
+def fill_unloaded(loaded: Mapping, variables: Mapping) -> dict:
+    """`loaded`, with the leaves of `variables` where nothing was read."""
     return jax.tree.map(
         lambda new, old: old if isinstance(new, jax.ShapeDtypeStruct) else new,
         loaded,
@@ -186,7 +189,7 @@ def merge(loaded: Mapping, variables: Mapping) -> dict:
 
 
 def has_head(loaded: Mapping) -> bool:
-    """Whether `load` filled more than the backbone."""
+    """Whether `load_weights` filled more than the backbone."""
     return not any(
         isinstance(leaf, jax.ShapeDtypeStruct)
         for leaf in jax.tree.leaves(loaded["params"]["head"])
@@ -215,7 +218,7 @@ def _begins(name, prefix):
 
 
 def _hint(wanted, tensors, source):
-    """What to change if a file is of another network than the wanted."""
+    """Which fields to change if a file holds another network."""
     theirs = foreign_names.layout(tensors, source)
     ours = foreign_names.layout(
         {e.name: np.broadcast_to(np.float32(0), e.shape) for e in wanted},
@@ -231,7 +234,7 @@ def _hint(wanted, tensors, source):
     ]
     there, here = theirs.num_classes, ours.num_classes
     if there is None and here is not None:
-        hints.append("it has no head, and a whole network is wanted; ")
+        hints.append("it lacks the head, and a whole network is needed; ")
     elif there is not None and there != here:
         hints.append(f"it has {there} classes, not {here}; ")
     return "".join(hints)

@@ -1,4 +1,4 @@
-"""Our tree of variables under the reference's torch names, and back."""
+"""The reference's names for the leaves of our variables, and back."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,8 +11,8 @@ BACKBONE = "backbone."
 HEAD = ("head.", "reduce.", "fuse.", "classifier.")
 COUNTER = "num_batches_tracked"
 
-# Names of the convolution and the batch norm of each unit in the reference
-# (UniMatch v1); a block's `conv1` pairs with `bn1`.
+# What the reference (UniMatch v1) calls the convolution and the batch norm of
+# each unit; a block's `conv1` goes with `bn1`.
 _DEEP_STEM = {
     "stem_1": ("conv1.0", "conv1.1"),
     "stem_2": ("conv1.3", "conv1.4"),
@@ -43,11 +43,11 @@ _LEAVES = {
     "mean": "running_mean",
     "var": "running_var",
 }
-_LISTED = 10  # names of one kind of misfit, before only their count
+_LISTED = 10  # names in a list, before the rest is only counted
 
 
 class Entry(NamedTuple):
-    """A leaf of our tree: its path, torch's name and shape for it."""
+    """A leaf of our variables: its path, and torch's name and shape for it."""
 
     path: tuple[str, ...]
     name: str
@@ -75,7 +75,7 @@ def has_reference_head(variables: Mapping) -> bool:
 
 
 def to_torch_names(variables: Mapping) -> dict[str, np.ndarray]:
-    """Our variables as a state dict of the reference.
+    """Turns our variables into a state dict of the reference.
 
     Args:
       variables: params and batch_stats of a ResNet with the reference's head.
@@ -102,12 +102,12 @@ def to_torch_names(variables: Mapping) -> dict[str, np.ndarray]:
 def from_torch_names(
     tensors: Mapping[str, np.ndarray], variables: Mapping
 ) -> dict:
-    """Variables with the values of a reference state dict.
+    """Turns a state dict of the reference into our variables.
 
     Args:
-      tensors: arrays by the reference's names; `module.` may precede every
-        name, and `num_batches_tracked` is ignored.
-      variables: gives the structure and shapes; ShapeDtypeStructs do.
+      tensors: arrays by the reference's names, with or without `module.`
+        before each; `num_batches_tracked` is ignored.
+      variables: gives structure and shapes, as arrays or ShapeDtypeStructs.
 
     Returns:
       variables of float32 NumPy arrays.
@@ -121,12 +121,12 @@ def from_torch_names(
         if not name.endswith(COUNTER)
     }
     wanted = list(entries(variables))
-    check(wanted, tensors, "the state dict")
-    return fill(variables, wanted, tensors)
+    check_tensors(wanted, tensors, "the state dict")
+    return fill_variables(variables, wanted, tensors)
 
 
 def with_counters(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A state dict with the int64 counter 0 that torch keeps per batch norm."""
+    """Adds torch's counter of batches, int64 0, for every batch norm."""
     ends = "running_mean"
     counters = {
         name.removesuffix(ends) + COUNTER: np.zeros((), np.int64)
@@ -136,7 +136,7 @@ def with_counters(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {**tensors, **counters}
 
 
-def check(
+def check_tensors(
     wanted: Iterable[Entry],
     tensors: Mapping[str, np.ndarray],
     source: str,
@@ -144,9 +144,9 @@ def check(
 ) -> None:
     """Raises ValueError if `tensors` are not exactly the wanted ones.
 
-    The sentence names the `source`, the `hint`, which should end in "; ", and
-    at most ten tensors of each kind of misfit with their shapes; three where
-    it is another network, as the hint then says.
+    The message names the `source`, then the `hint`, which should end in "; ",
+    then up to ten tensors of each kind that does not fit, with their shapes;
+    only three where the hint says that it is another network.
     """
     ours = {entry.name: entry.shape for entry in wanted}
     misfits = {
@@ -178,19 +178,19 @@ def check(
 
 
 def shortened(names: Iterable[str], listed: int = _LISTED) -> str:
-    """The first names in order, then how many more there are."""
+    """The first names in alphabetical order, then the number of the rest."""
     names = sorted(names)
     text = ", ".join(names[:listed])
     more = len(names) - listed
     return f"{text} and {more} more" if more > 0 else text
 
 
-def fill(
+def fill_variables(
     variables: Mapping,
     wanted: Iterable[Entry],
     tensors: Mapping[str, np.ndarray],
 ) -> dict:
-    """Variables whose wanted leaves are float32 copies of the tensors."""
+    """Replaces the wanted leaves by float32 copies of the tensors."""
     flat = traverse_util.flatten_dict(dict(variables))
     for entry in wanted:
         shape = flat[entry.path].shape
@@ -199,7 +199,7 @@ def fill(
 
 
 def _unit_name(path, stem):
-    """Torch's name of a module of ours, such as (head, fuse_1, bn)."""
+    """The reference's name for one of our modules, as (head, fuse_1, bn)."""
     part, unit = path[:2]
     if part == "head":
         if unit == "classifier":

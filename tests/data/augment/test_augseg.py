@@ -63,7 +63,7 @@ def _apply(image, *steps, xp=np):
 @pytest.fixture(scope="module")
 def drawn():
     rng = np.random.default_rng(1)
-    images = [augseg.draw(rng, 513) for _ in range(20000)]
+    images = [augseg.draw_view(rng, 513) for _ in range(20000)]
     result = {
         name: np.stack([image[name] for image in images])
         for name in ("inject", "labelled_box", "box_1")
@@ -246,7 +246,7 @@ def test_numpy_equals_jax_and_stays_on_the_unit_interval():
     count = 48
     image = np.stack([_photograph(i, 24, 24) for i in range(count)])
     image[:6, 16:] = 0  # Padding.
-    drawn = [augseg.draw(rng, 24) for _ in range(count)]
+    drawn = [augseg.draw_view(rng, 24) for _ in range(count)]
     parts = zip(*(one.pop("intensity") for one in drawn), strict=True)
     batch = {name: np.stack([one[name] for one in drawn]) for name in drawn[0]}
     batch["intensity"] = augseg.Intensity(*map(np.stack, parts))
@@ -256,8 +256,8 @@ def test_numpy_equals_jax_and_stays_on_the_unit_interval():
         *(0, 0, 0, 1.3, 0.4, 0.5, 0.6, 0.7, 5, 90, -0.3)
     ]
     batch |= {"image": image, "valid": image[..., 0] > 0}
-    host = augseg.apply(batch, np)
-    device = jax.jit(lambda b: augseg.apply(b, jnp))(batch)
+    host = augseg.apply_view(batch, np)
+    device = jax.jit(lambda b: augseg.apply_view(b, jnp))(batch)
     assert set(host) == set(device)
     for name in ("weak", "strong_1"):
         assert host[name].dtype == device[name].dtype == np.float32

@@ -10,7 +10,7 @@ def many(count, area, boxes_each, crop_size=321):
     rng = np.random.default_rng(0)
     return np.stack(
         [
-            cutmix_boxes.draw(rng, crop_size, area, boxes_each)
+            cutmix_boxes.draw_boxes(rng, crop_size, area, boxes_each)
             for _ in range(count)
         ]
     )

@@ -232,8 +232,8 @@ def test_apply_gives_the_host_form_under_numpy_and_jax():
         "strong_2": _draw(rng, 4, 17),
         "index": np.arange(4, dtype=np.int32),
     }
-    host = weak_strong.apply(batch, np)
-    device = jax.jit(lambda b: weak_strong.apply(b, jnp))(batch)
+    host = weak_strong.apply_strong_views(batch, np)
+    device = jax.jit(lambda b: weak_strong.apply_strong_views(b, jnp))(batch)
     assert set(host) == set(device)
     for name in ("weak", "strong_1", "strong_2"):
         assert host[name].dtype == device[name].dtype == np.float32

@@ -44,7 +44,7 @@ def write(root, labelled, unlabelled, val):
 
 def look(root, **how):
     data = open_data("voc", str(root), "", "1_2")
-    return inspect.check(data, **{"crop_size": 8} | how)
+    return inspect.check_data(data, **{"crop_size": 8} | how)
 
 
 def texts(report, fatal):
@@ -67,7 +67,7 @@ def test_good_data_is_counted(root):
     missing, other = texts(report, fatal=False)
     assert "No labelled training image shows 'bird', 'boat'" in missing
     assert "No val image shows 'background', 'bird'" in other
-    assert inspect.lines(report)[-1] == "Nothing here stops training."
+    assert inspect.report_lines(report)[-1] == "Nothing here stops training."
 
 
 def test_every_bad_file_is_named_with_its_reason(root):
@@ -86,7 +86,9 @@ def test_every_bad_file_is_named_with_its_reason(root):
     assert "--config.data.on_error=skip" in labelled
     assert "1 of the 2 val images" in val and "on_error" not in val
     assert any("1 of the 4 unlabelled" in t for t in texts(report, False))
-    assert inspect.lines(report)[-1] == "Training would fail on this data."
+    assert (
+        inspect.report_lines(report)[-1] == "Training would fail on this data."
+    )
     (val,) = texts(look(root, on_error="skip"), fatal=True)
     assert "val images" in val
 
@@ -104,19 +106,37 @@ def test_lists_that_overlap_or_repeat_are_reported(root):
     twice = "JPEGImages/./1.jpg SegmentationClass/1.png"
     write(root, [*lines[:3], twice], lines[2:7], lines[1:2] + lines[6:])
     report = look(root)
-    assert not report.fails
+    assert texts(report, fatal=True) == [
+        f"1 images are both in {part} and in val, so scores are of images "
+        f"that training saw: take them out of one: JPEGImages/{i}.jpg."
+        for part, i in (("labelled", 1), ("unlabelled", 6))
+    ]
     found = "\n".join(texts(report, fatal=False))
     for sentence in (
         "The labelled list repeats 1 images, which then count more than "
         "others: JPEGImages/1.jpg.",
         "1 images are both in labelled and in unlabelled, and are trained on "
         "in both ways: JPEGImages/2.jpg.",
-        "1 images are both in labelled and in val, so scores are too good: "
-        "take them out of one: JPEGImages/1.jpg.",
-        "1 images are both in unlabelled and in val, so scores are of images "
-        "that training saw: JPEGImages/6.jpg.",
     ):
         assert sentence in found
+
+
+def test_copies_and_links_under_other_names_are_found(root):
+    images = root / "JPEGImages"
+    (images / "8.jpg").unlink()
+    (images / "8.jpg").symlink_to(images / "0.jpg")
+    (images / "4.jpg").write_bytes((images / "3.jpg").read_bytes())
+    report = look(root)
+    assert texts(report, fatal=True) == [
+        "1 images are both in labelled and in val, so scores are of images "
+        "that training saw: take them out of one: JPEGImages/0.jpg and "
+        "JPEGImages/8.jpg."
+    ]
+    assert any(
+        "1 images of unlabelled are copies" in text
+        and "JPEGImages/3.jpg and JPEGImages/4.jpg" in text
+        for text in texts(report, fatal=False)
+    )
 
 
 def test_masks_without_labels_and_small_images_are_reported(root):
@@ -133,11 +153,11 @@ def test_masks_without_labels_and_small_images_are_reported(root):
 def test_empty_parts_say_what_to_do():
     data = open_data("shapes", "", "", "1_64")
     data = data._replace(unlabelled=shapes.Scenes(1, 0, 0, labelled=False))
-    report = inspect.check(data, crop_size=33, sample=2)
+    report = inspect.check_data(data, crop_size=33, sample=2)
     (found,) = texts(report, fatal=True)
     assert "no unlabelled images" in found
     assert "--config.method=supervised" in found
-    assert not inspect.check(
+    assert not inspect.check_data(
         data, crop_size=33, sample=2, uses_unlabelled=False
     ).fails
 
@@ -159,7 +179,7 @@ def test_before_training_a_few_files_of_each_part_are_checked():
     data = data._replace(unlabelled=Watched(1, 64, 192, labelled=False))
     how = {"crop_size": 33, "uses_unlabelled": True, "on_error": "stop"}
     data.unlabelled.seen = []
-    inspect.before_training(data, **how)
+    inspect.check_before_training(data, **how)
     seen = data.unlabelled.seen
     assert len(seen) == inspect.SAMPLE
     assert min(seen) == 0 and max(seen) == 191
@@ -168,13 +188,13 @@ def test_before_training_a_few_files_of_each_part_are_checked():
     with pytest.raises(
         ValueError, match=r"1 of the 16 labelled .*0063.png is spoilt.*check"
     ):
-        inspect.before_training(data, **how)
-    inspect.before_training(data, **how | {"on_error": "skip"})
+        inspect.check_before_training(data, **how)
+    inspect.check_before_training(data, **how | {"on_error": "skip"})
 
 
 def test_the_check_ends_when_its_time_is_over():
     data = open_data("shapes", "", "", "1_4")
-    report = inspect.check(data, crop_size=33, seconds=0)
+    report = inspect.check_data(data, crop_size=33, seconds=0)
     assert "labelled: 64 images, 0 of them looked at" in report.facts[0]
     assert not report.findings
 

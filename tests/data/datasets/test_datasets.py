@@ -60,7 +60,7 @@ def test_camvid_pixels_per_class_of_one_set(camvid):
 @pytest.mark.parametrize("parents", [0, 2])
 def test_voc_palette_masks_give_ids(voc_mini, tmp_path, parents):
     root = voc_mini if parents == 0 else voc_mini.parents[parents - 1]
-    draw.make(root, draw.fractions.Fraction(1, 4), 0, tmp_path)
+    draw.draw_splits(root, draw.fractions.Fraction(1, 4), 0, tmp_path)
     data = open_data("voc", str(root), str(tmp_path), "1_4")
     assert [len(data.labelled), len(data.unlabelled)] == [5, 15]
     assert len(data.val) == 12 and data.test is None

@@ -287,7 +287,7 @@ def test_a_photograph_as_mask(tmp_path):
 def test_a_mask_of_another_size(tmp_path):
     own.make(tmp_path, masks=3)
     for i in range(3):
-        own.save(tmp_path / f"images/{i}.jpg", own.photograph(0, (50, 40)))
+        own.save(tmp_path / f"images/{i}.jpg", own.photograph(i, (50, 40)))
     with pytest.raises(ValueError, match=r"0.png is 48x40 .* image is 50x40"):
         masks(opened(tmp_path))
 

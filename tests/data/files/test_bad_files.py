@@ -338,3 +338,18 @@ def test_masks_without_class_ids_are_refused(tmp_path):
         path.write_bytes(encoded(image, format=how))
         with pytest.raises(BadFileError, match=f"{path} {reason}"):
             stored_masks.read_mask(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html>404</html>", "a web page"),
+        (b"nothing of the kind", "none of JPEG, PNG, WEBP, BMP, TIFF"),
+    ],
+)
+def test_text_under_an_images_name_is_recognised(content, words, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(content)
+    for read in decode.read_image, decode.read_size:
+        with pytest.raises(BadFileError, match=f"a.jpg .*{words}"):
+            read(str(tmp_path / "a.jpg"))

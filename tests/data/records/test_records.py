@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import sys
 import tarfile
 import zipfile
@@ -166,10 +167,15 @@ def test_cityscapes_masks_become_train_ids(tmp_path):
 
 
 def test_the_command_names_what_is_missing(tmp_path, capsys):
-    with pytest.raises(SystemExit, match=r"train_aug.txt.*host.robots"):
-        prepare_main.main(["voc", "--source", str(tmp_path), "--out", "o"])
-    with pytest.raises(SystemExit, match="No folder at"):
-        prepare_main.main(["voc", "--source", "gone", "--out", str(tmp_path)])
+    def refused(source, words):
+        with pytest.raises(SystemExit):
+            prepare_main.main(
+                ["voc", "--source", source, "--out", str(tmp_path / "out")]
+            )
+        assert re.search(words, capsys.readouterr().err)
+
+    refused(str(tmp_path), r"train_aug.txt.*host.robots")
+    refused("gone", "No folder at")
 
 
 def test_names_are_read_once_per_split(tmp_path, monkeypatch):

@@ -123,13 +123,15 @@ def test_download_refuses_a_changed_list_and_writes_nothing(
     assert not out.exists()
 
 
-def test_download_offline_is_one_sentence(tmp_path, monkeypatch):
+def test_download_offline_is_one_sentence(tmp_path, monkeypatch, capsys):
     def offline(*_, **__):
         raise requests.ConnectionError("no route")
 
     monkeypatch.setattr(requests, "get", offline)
-    with pytest.raises(SystemExit, match=r"Cannot fetch \S+ .*no route"):
+    with pytest.raises(SystemExit):
         splits_main.main(["download", "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert "Cannot fetch" in said and "no route" in said
     assert not (tmp_path / "out").exists()
 
 
@@ -157,7 +159,10 @@ def test_make_rounds_to_nearest_half_up_at_least_one(
     root = _root(tmp_path / "root", images)
     out = tmp_path / "out"
     share = fractions.Fraction(share)
-    assert draw.make(root, share, 0, out) == (labelled, images - labelled)
+    assert draw.draw_splits(root, share, 0, out) == (
+        labelled,
+        images - labelled,
+    )
     folder = out / f"1_{share.denominator}"
     some = read_list(folder / "labeled.txt")
     rest = read_list(folder / "unlabeled.txt")
@@ -170,7 +175,7 @@ def test_make_is_deterministic_and_nested(tmp_path):
     root = _root(tmp_path / "root", 100)
 
     def drawn(share, seed, out):
-        draw.make(root, fractions.Fraction(share), seed, tmp_path / out)
+        draw.draw_splits(root, fractions.Fraction(share), seed, tmp_path / out)
         name = share.replace("/", "_")
         return set(read_list(tmp_path / out / name / "labeled.txt"))
 
@@ -203,7 +208,7 @@ def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
         folder.mkdir(parents=True)
         for i in range(4):
             (folder / f"ulm_{i}_leftImg8bit.png").touch()
-    draw.make(root, fractions.Fraction(1, 2), 0, tmp_path / "out")
+    draw.draw_splits(root, fractions.Fraction(1, 2), 0, tmp_path / "out")
     assert read_list(tmp_path / "out/val.txt")[1] == (
         "leftImg8bit/val/ulm/ulm_1_leftImg8bit.png",
         "gtFine/val/ulm/ulm_1_gtFine_labelTrainIds.png",
@@ -211,10 +216,10 @@ def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
     assert len(read_list(tmp_path / "out/1_2/labeled.txt")) == 2
 
 
-def test_make_refuses_bad_roots_and_shares(tmp_path):
+def test_make_refuses_bad_roots_and_shares(tmp_path, capsys):
     root = _root(tmp_path / "root", 3)
     for share, message in (("3/2", "between 0 and 1"), ("9/10", "leaves none")):
-        with pytest.raises(SystemExit, match=message):
+        with pytest.raises(SystemExit):
             splits_main.main(
                 [
                     "make",
@@ -226,6 +231,9 @@ def test_make_refuses_bad_roots_and_shares(tmp_path):
                     str(tmp_path / "out"),
                 ]
             )
+        assert message in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match=r"train.txt \(CamVid\)"):
-        draw.make(tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out")
+        draw.draw_splits(
+            tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out"
+        )
     assert not (tmp_path / "out").exists()

@@ -116,7 +116,9 @@ def test_a_resnet_of_another_depth_is_named():
 def test_another_network_is_refused_by_its_names():
     vit = {"blocks.0.attn.qkv.weight": np.zeros((6, 2), np.float32)}
     vit = foreign_names.translate(vit, "FILE")
-    with pytest.raises(ValueError, match=r"^FILE is no backbone.*attn\.qkv"):
+    with pytest.raises(
+        ValueError, match=r"^FILE fits none of the backbones.*attn\.qkv"
+    ):
         foreign_names.layout(vit, "FILE")
 
 
@@ -140,7 +142,7 @@ def test_resnet_d_is_refused_by_name():
         ),
         (
             {"conv1.weight": np.zeros(1, np.int8)},
-            r"not of floats: backbone\.conv1\.weight int8",
+            r"do not hold floats: backbone\.conv1\.weight int8",
         ),
     ],
 )

@@ -82,15 +82,15 @@ def test_which_texts_are_names_of_the_hub(text, expected):
 
 def test_a_file_is_downloaded_once_and_its_checksum_logged(server, caplog):
     caplog.set_level(logging.INFO, "ipixmatch_jax")
-    path = load.find("timm/net")
+    path = load.find_file("timm/net")
     assert path.read_bytes() == CONTENT
     assert f"model.safetensors is {path}, sha256 {DIGEST}" in caplog.text
-    assert load.find("timm/net") == path
+    assert load.find_file("timm/net") == path
     assert Handler.sent == ["/timm/net/resolve/main/model.safetensors"]
 
 
 def test_a_file_of_the_repository_can_be_named(server):
-    path = load.find("timm/net:a/b.pth")
+    path = load.find_file("timm/net:a/b.pth")
     assert path.read_bytes() == CONTENT
     assert path.parts[-2:] == ("a", "b.pth")
 
@@ -104,28 +104,30 @@ def test_a_file_of_the_repository_can_be_named(server):
 )
 def test_a_refusal_of_the_hub_says_the_way_out(server, cache, name, words):
     with pytest.raises(FileNotFoundError, match=words):
-        load.find(name)
+        load.find_file(name)
 
 
 def test_without_a_network_the_cache_serves_or_the_sentence_says_so(
     monkeypatch, server
 ):
-    path = load.find("timm/net")
+    path = load.find_file("timm/net")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert load.find("timm/net") == path
+    assert load.find_file("timm/net") == path
     with pytest.raises(FileNotFoundError, match=r"cannot be reached.*by hand"):
-        load.find("timm/other")
+        load.find_file("timm/other")
 
 
 def test_without_the_extra_the_sentence_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(FileNotFoundError, match=r"ipixmatch_jax\[hub\]"):
-        load.find("timm/net")
+        load.find_file("timm/net")
 
 
 @pytest.mark.parametrize(
     "source", ["weights/resnet50.pth", "resnet50", "/no/such/file.safetensors"]
 )
 def test_a_missing_path_is_not_looked_for_on_the_hub(source):
-    with pytest.raises(FileNotFoundError, match=f"^{source}: there is no such"):
-        load.find(source)
+    with pytest.raises(
+        FileNotFoundError, match=f"^{source}: this file does not exist"
+    ):
+        load.find_file(source)

@@ -19,7 +19,7 @@ def test_adapted_kernels_calculated_by_hand():
         4: [[0.75, 1.5, 3, 0.75], [6, 12, 24, 6]],
     }
     for channels, values in expected.items():
-        found = input_channels.adapted(kernel, channels)
+        found = input_channels.adapt_kernel(kernel, channels)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found[:, :, 0, 0], values)
 
@@ -62,7 +62,7 @@ def backbone(stem, tmp_path):
 def test_a_grey_image_gives_the_features_it_had_as_rgb(backbone, stem):
     path, variables = backbone
     shapes = wanted(network(1, stem))
-    loaded = load.load(path, shapes)
+    loaded = load.load_weights(path, shapes)
     x = np.random.default_rng(0).standard_normal((1, 33, 33, 1))
     x = jnp.float32(x)
     rgb = model_registry.build("tiny", 4, stem=stem)
@@ -74,7 +74,7 @@ def test_a_grey_image_gives_the_features_it_had_as_rgb(backbone, stem):
 
 def test_a_fourth_channel_is_filled_and_other_tensors_stay(backbone, stem):
     path, variables = backbone
-    loaded = load.load(path, wanted(network(4, stem)))
+    loaded = load.load_weights(path, wanted(network(4, stem)))
     kernels = [
         np.asarray(v["params"]["backbone"]["stem_1"]["conv"]["kernel"])
         for v in (variables, loaded)
@@ -98,6 +98,6 @@ def test_a_file_that_is_used_as_it_is_must_fit(tmp_path, stem):
     tensors = torch_names.to_torch_names(variables)
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, path)
     with pytest.raises(ValueError, match=r"misshapen: backbone.conv1"):
-        load.load(path, wanted(network(1, stem)), whole=True)
+        load.load_weights(path, wanted(network(1, stem)), whole=True)
     two = wanted(network(2, stem))
-    assert load.has_head(load.load(path, two))
+    assert load.has_head(load.load_weights(path, two))

@@ -58,27 +58,29 @@ def test_a_file_of_a_backbone_does_not_change_the_head(tiny, tmp_path, prefix):
     tensors[prefix + "fc.weight"] = np.zeros((10, 512), np.float16)
     path = tmp_path / "tiny.safetensors"
     save_file(tensors, path)
-    loaded = load.load(path, golden.zeros(tiny))
+    loaded = load.load_weights(path, golden.zeros(tiny))
     for name, value in _backbone(loaded).items():
         assert value.dtype == np.float32
         np.testing.assert_array_equal(value, tensors[prefix + name])
     head = loaded["params"]["head"]["classifier"]["kernel"]
     assert not head.any()
-    assert not load.has_head(load.load(path, golden.shapes(TINY)))
-    with pytest.raises(ValueError, match="it has no head, and a whole network"):
-        load.load(path, tiny, whole=True)
+    assert not load.has_head(load.load_weights(path, golden.shapes(TINY)))
+    with pytest.raises(
+        ValueError, match="it lacks the head, and a whole network"
+    ):
+        load.load_weights(path, tiny, whole=True)
 
 
 def test_a_file_of_a_whole_network_fills_it(tiny, tmp_path):
     path = tmp_path / "whole.safetensors"
     save_file({f"module.{k}": v for k, v in _named(tiny).items()}, path)
     for whole in (True, False):
-        loaded = load.load(path, golden.zeros(tiny), whole=whole)
+        loaded = load.load_weights(path, golden.zeros(tiny), whole=whole)
         jax.tree.map(np.testing.assert_array_equal, loaded, tiny)
-    assert load.has_head(load.load(path, golden.shapes(TINY)))
+    assert load.has_head(load.load_weights(path, golden.shapes(TINY)))
     other = golden.zeros(golden.shapes(model_registry.build("tiny", 7)))
     with pytest.raises(ValueError, match="it has 5 classes, not 7"):
-        load.load(path, other)
+        load.load_weights(path, other)
 
 
 def test_the_wrong_stem_is_named(tiny, tiny_plain, tmp_path):
@@ -87,13 +89,13 @@ def test_the_wrong_stem_is_named(tiny, tiny_plain, tmp_path):
     with pytest.raises(
         ValueError, match=r"is 7x7, not deep: set --config\.model\.stem=7x7; "
     ):
-        load.load(path, tiny)
-    load.load(path, tiny_plain)
+        load.load_weights(path, tiny)
+    load.load_weights(path, tiny_plain)
     save_file(_backbone(tiny), path)
     with pytest.raises(
         ValueError, match=r"is deep, not 7x7: set --config\.model\.stem=deep; "
     ):
-        load.load(path, tiny_plain)
+        load.load_weights(path, tiny_plain)
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [("r50", "r101"), ("r101", "r50")])
@@ -112,7 +114,7 @@ def test_the_wrong_backbone_is_named(tmp_path, theirs, ours):
     other = golden.shapes(model_registry.build(ours, 2))
     words = rf"not {ours}: set --config\.model\.backbone={theirs}; .* more"
     with pytest.raises(ValueError, match=words) as caught:
-        load.load(path, other)
+        load.load_weights(path, other)
     assert len(str(caught.value)) < 1000
 
 
@@ -121,12 +123,12 @@ def test_one_tensor_too_many_or_misshapen_loads_nothing(tiny, tmp_path):
     tensors = _backbone(tiny)
     save_file({**tensors, "layer1.0.se.fc1.weight": np.zeros((2, 2))}, path)
     with pytest.raises(ValueError, match=r"extra: .*se\.fc1\.weight \(2, 2\)"):
-        load.load(path, tiny)
+        load.load_weights(path, tiny)
     save_file({**tensors, "bn1.bias": np.zeros(3, np.float32)}, path)
     with pytest.raises(
         ValueError, match=r"bn1\.bias \(3,\) instead of \(32,\)"
     ):
-        load.load(path, tiny, ("bn1",))
+        load.load_weights(path, tiny, ("bn1",))
 
 
 def test_allowed_missing_tensors_are_listed(tiny, tmp_path, caplog):
@@ -135,19 +137,19 @@ def test_allowed_missing_tensors_are_listed(tiny, tmp_path, caplog):
     tensors = _backbone(tiny)
     del tensors["layer4.0.bn2.bias"], tensors["layer4.0.bn2.weight"]
     save_file(tensors, path)
-    words = r"into allow_missing; missing: backbone\.layer4\.0\.bn2\.bias \(128"
+    words = r"in allow_missing; missing: backbone\.layer4\.0\.bn2\.bias \(128"
     with pytest.raises(ValueError, match=words):
-        load.load(path, tiny)
+        load.load_weights(path, tiny)
     with pytest.raises(ValueError, match="missing: "):
-        load.load(path, tiny, ("layer3",))
+        load.load_weights(path, tiny, ("layer3",))
     with pytest.raises(ValueError, match=r"begins with 'layr4'"):
-        load.load(path, tiny, ("layer4", "layr4"))
+        load.load_weights(path, tiny, ("layer4", "layr4"))
     for prefix in ("layer4", "backbone.layer4.0.bn2"):
         caplog.clear()
         shapes = golden.shapes(model_registry.build("tiny", 5))
-        loaded = load.load(path, shapes, (prefix,))
-        assert "lacks 2 tensors, as allowed" in caplog.text
-        merged = load.merge(loaded, golden.zeros(tiny))
+        loaded = load.load_weights(path, shapes, (prefix,))
+        assert "lacks 2 tensors, which is allowed" in caplog.text
+        merged = load.fill_unloaded(loaded, golden.zeros(tiny))
         block = merged["params"]["backbone"]["layer4_0"]
         assert not block["conv2"]["bn"]["bias"].any()
         np.testing.assert_array_equal(
@@ -159,7 +161,7 @@ def test_allowed_missing_tensors_are_listed(tiny, tmp_path, caplog):
 def test_a_network_without_layer4_skips_the_files(imagenet, caplog):
     caplog.set_level(logging.INFO, "ipixmatch_jax")
     network = model_registry.build("r50c4", 7, stem="7x7")
-    loaded = load.load(imagenet, golden.shapes(network))
+    loaded = load.load_weights(imagenet, golden.shapes(network))
     assert not load.has_head(loaded)
     for kind in ("params", "batch_stats"):
         for leaf in jax.tree.leaves(loaded[kind]["backbone"]):
@@ -178,11 +180,11 @@ def test_a_real_file_without_layer4(imagenet):
     with pytest.raises(
         ValueError, match=r"missing: .*layer4\.0\.conv2\.weight"
     ):
-        load.load(imagenet, start)
+        load.load_weights(imagenet, start)
     deep = golden.shapes(model_registry.build("r50", 21))
     with pytest.raises(ValueError, match=r"set --config\.model\.stem=7x7"):
-        load.load(imagenet, deep, ("layer4",))
-    loaded = load.load(imagenet, start, ("layer4",))
+        load.load_weights(imagenet, deep, ("layer4",))
+    loaded = load.load_weights(imagenet, start, ("layer4",))
     backbone = loaded["params"]["backbone"]
     stats = loaded["batch_stats"]["backbone"]
     with safe_open(imagenet, "numpy") as file:

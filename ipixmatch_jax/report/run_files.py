@@ -1,4 +1,4 @@
-"""What a workdir says of its run, without its networks or its data."""
+"""Reads what a run wrote: its config, metrics and results."""
 
 import json
 import pathlib
@@ -6,33 +6,33 @@ from typing import Any, NamedTuple
 
 from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.evaluate import results_table
-from ipixmatch_jax.report import history as report_history
+from ipixmatch_jax.report.metrics_log import History, read_metrics
 
 
 class Run(NamedTuple):
-    """One workdir, read.
+    """What the files of one workdir hold.
 
     Attributes:
-      name: for a person; no two of one report share it.
-      workdir: the folder.
+      name: shown on the page; unique among the runs of a page.
+      workdir: its folder.
       config: dotted field -> value.
       history: of metrics.jsonl.
       results: results.json, or None while the run is not finished.
-      class_names: of results.json, or () where it is not there.
-      notes: sentences on what is missing and why.
+      class_names: of results.json; () without one.
+      notes: sentences that say what is missing and why.
     """
 
     name: str
     workdir: pathlib.Path
     config: dict[str, Any]
-    history: report_history.History
+    history: History
     results: dict | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
     def steps(self) -> int:
-        """The steps that were asked for."""
+        """The steps of the whole run."""
         return self.config.get("train.steps", 0)
 
     @property
@@ -43,13 +43,13 @@ class Run(NamedTuple):
         )
 
     def names(self, count: int) -> tuple[str, ...]:
-        """`count` class names: those that are known, or numbers."""
+        """`count` class names, or numbers where the names are unknown."""
         if len(self.class_names) == count:
             return self.class_names
         return tuple(f"class {k}" for k in range(count))
 
 
-def read(workdirs: list[pathlib.Path]) -> list[Run]:
+def read_runs(workdirs: list[pathlib.Path]) -> list[Run]:
     """Reads the runs of some workdirs.
 
     Raises:
@@ -61,40 +61,40 @@ def read(workdirs: list[pathlib.Path]) -> list[Run]:
     names = [w.resolve().name for w in workdirs]
     if len(set(names)) < len(names):
         names = [str(w) for w in workdirs]
-    return [_read(*pair) for pair in zip(workdirs, names, strict=True)]
+    return [_read_run(*pair) for pair in zip(workdirs, names, strict=True)]
 
 
-def _read(workdir, name) -> Run:
+def _read_run(workdir, name) -> Run:
     try:
         config = saved.load_config(workdir).to_dict()
-        results = _results(workdir)
+        results = _read_results(workdir)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"A JSON file in {workdir} cannot be read ({error}); restore it, "
             "or start the run again in another --workdir."
         ) from error
-    history = report_history.read(workdir / "metrics.jsonl")
+    history = read_metrics(workdir / "metrics.jsonl")
     run = Run(
         name=name,
         workdir=workdir,
-        config=flat(config),
+        config=flatten(config),
         history=history,
         results=results,
         class_names=tuple((results or {}).get("class_names", ())),
         notes=history.notes,
     )
-    return run._replace(notes=run.notes + _missing(run))
+    return run._replace(notes=run.notes + _list_missing(run))
 
 
-def _results(workdir) -> dict | None:
+def _read_results(workdir) -> dict | None:
     try:
-        return results_table.read(workdir)
-    except FileNotFoundError:  # It is not finished.
+        return results_table.read_results(workdir)
+    except FileNotFoundError:  # The run has not finished.
         return None
 
 
-def _missing(run: Run) -> tuple[str, ...]:
-    if run.finished and "made_with" in run.results:
+def _list_missing(run: Run) -> tuple[str, ...]:
+    if run.finished and "made_with" in (run.results or {}):
         return ()
     if run.finished:
         return (
@@ -115,12 +115,12 @@ def _missing(run: Run) -> tuple[str, ...]:
     )
 
 
-def flat(config: dict, prefix: str = "") -> dict[str, Any]:
-    """Nested fields by their dotted names, in alphabetic order."""
-    fields = {}
+def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
+    """The fields of nested sections by dotted names, sorted."""
+    fields: dict[str, Any] = {}
     for name, value in sorted(config.items()):
         if isinstance(value, dict):
-            fields |= flat(value, f"{prefix}{name}.")
+            fields |= flatten(value, f"{prefix}{name}.")
         else:
             fields[prefix + name] = value
     return fields

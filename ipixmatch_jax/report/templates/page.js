@@ -1,5 +1,5 @@
 "use strict";
-// What moves on the page of a report: charts, sorting, the dividing line.
+// The moving parts of a report: charts, sorting, the dividing line.
 (() => {
   const charts = JSON.parse(document.getElementById("charts").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -19,8 +19,13 @@
   function coloured(trace, kind, wide) {
     if ("scale" in trace.meta) {
       const shown = { ...trace, colorscale: scale() };
-      if (kind === "matrix" && trace.y.length <= (wide ? 14 : 6)) {
+      if (kind === "matrix" && trace.y.length <= (wide ? 14 : 10)) {
         shown.texttemplate = "%{text}";
+        // All colours of the scale contrast with the text of the page.
+        shown.textfont = {
+          color: colour("--ink"),
+          size: wide || trace.y.length <= 6 ? 12 : 9,
+        };
       }
       if (shown.colorbar) {
         shown.colorbar = {
@@ -162,6 +167,20 @@
     }
   }
 
+  function watchScrolling() {
+    const places = [...document.querySelectorAll(".scroll")];
+    const mark = (place) => {
+      const left = place.scrollWidth - place.clientWidth - place.scrollLeft;
+      place.toggleAttribute("data-more", left > 2);
+    };
+    const seen = new ResizeObserver(() => places.forEach(mark));
+    for (const place of places) {
+      seen.observe(place);
+      place.addEventListener("scroll", () => mark(place));
+      mark(place);
+    }
+  }
+
   function showLayers(form) {
     const chosen = new FormData(form);
     for (const side of ["left", "right"]) {
@@ -207,6 +226,7 @@
   }
 
   watchTables();
+  watchScrolling();
   watchPictures();
   watchCharts();
   drawAll().then(() => document.body.setAttribute("data-drawn", ""));

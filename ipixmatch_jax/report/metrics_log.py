@@ -1,17 +1,18 @@
-"""What metrics.jsonl tells of a run: series over steps, best score, speed."""
+"""Reads metrics.jsonl: values over steps, the best score, the speed."""
 
 import itertools
 import json
 import math
 import pathlib
 import statistics
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _MIOU = "val_miou_"
 _IOU = "val_iou_"
 _FOREGROUND = "val_foreground_iou_"
+_LOSSES = ("loss", "loss_x", "loss_u", "loss_ip")
 
-Series = dict[int, float | list[float]]
+Series = dict[int, Any]  # step -> number, or list of numbers
 
 
 class Best(NamedTuple):
@@ -29,12 +30,12 @@ class Best(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """How long training took; evaluations and saves are left out.
+    """How long training took, without evaluations and saves.
 
     Attributes:
-      seconds: of all steps that were logged, compilation included.
+      seconds: of all logged steps, with compilation.
       steps_per_second: median over the log lines.
-      images_per_second: median, labelled and unlabelled ones.
+      images_per_second: median, of labelled and unlabelled images.
     """
 
     seconds: float
@@ -43,7 +44,7 @@ class Timing(NamedTuple):
 
 
 class History(NamedTuple):
-    """The lines of metrics.jsonl by the name of what was measured.
+    """The values of metrics.jsonl by name.
 
     Attributes:
       series: name -> step -> number, or list of numbers.
@@ -60,7 +61,7 @@ class History(NamedTuple):
 
     @property
     def networks(self) -> list[str]:
-        """Those that were evaluated, the student first."""
+        """The networks that were evaluated, the student first."""
         return [
             name.removeprefix(_MIOU)
             for name in self.series
@@ -69,20 +70,21 @@ class History(NamedTuple):
 
     @property
     def losses(self) -> list[str]:
-        """The names of the loss terms, the total first."""
-        names = [n for n in self.series if n.startswith("loss")]
-        return sorted(names, key=lambda name: (name != "loss", name))
+        """The names of the losses: the total, its terms, their parts."""
+        names = sorted(n for n in self.series if n.startswith("loss"))
+        first = [name for name in _LOSSES if name in names]
+        return first + [name for name in names if name not in _LOSSES]
 
     def miou(self, network: str) -> Series:
         """mIoU on val in percent."""
         return self.series[_MIOU + network]
 
     def iou(self, network: str, step: int) -> list[float]:
-        """IoU on val per class in percent; empty where it is not known."""
+        """IoU on val per class in percent; empty where it was not logged."""
         return self.series.get(_IOU + network, {}).get(step, [])
 
     def foreground(self, network: str) -> Series:
-        """Mean IoU on val without the background; {} where it has none."""
+        """Mean IoU on val without the background; {} where there is none."""
         return self.series.get(_FOREGROUND + network, {})
 
     def best(self) -> Best | None:
@@ -114,28 +116,29 @@ class History(NamedTuple):
         )
 
 
-def read(path: pathlib.Path) -> History:
-    """Reads a metrics.jsonl, which a run may be writing.
+def read_metrics(path: pathlib.Path) -> History:
+    """Reads a metrics.jsonl, to which a run may still be writing.
 
-    Of values of one name and step the later counts. A last line without its
-    end is left for the next reading; other lines that cannot be read are
-    counted in the notes. A file that is not there yet has no lines.
+    If a name has two values at one step, the later one counts. A last line
+    that is not finished is ignored; the notes name other lines that cannot
+    be read. A missing file counts as an empty one.
     """
     if not path.exists():
-        return History({}, (f"{path.name} is not there: nothing was logged.",))
+        return History({}, (f"{path.name} is missing: nothing was logged.",))
     whole, _, _ = path.read_bytes().rpartition(b"\n")
     series: dict[str, Series] = {}
     bad = []
     for number, line in enumerate(whole.split(b"\n"), 1):
         values = _parse(line)
         if values is None:
-            bad += [number] if line.strip() else []
+            if line.strip():
+                bad.append(number)
             continue
         step = values.pop("step")
         for name, value in values.items():
-            if _is_measured(value):
+            if _is_numeric(value):
                 series.setdefault(name, {})[step] = value
-    notes = ()
+    notes: tuple[str, ...] = ()
     if bad:
         where = ", ".join(map(str, bad[:5])) + (", ..." if bad[5:] else "")
         notes = (f"{path.name}: unreadable and left out: line {where}.",)
@@ -146,14 +149,14 @@ def read(path: pathlib.Path) -> History:
 def _parse(line: bytes) -> dict | None:
     try:
         values = json.loads(line)
-    except ValueError:  # also of bytes that are no UTF-8
+    except ValueError:  # of bytes that are not UTF-8 too
         return None
     if not isinstance(values, dict) or not isinstance(values.get("step"), int):
         return None
     return values
 
 
-def _is_measured(value) -> bool:
+def _is_numeric(value) -> bool:
     if isinstance(value, list):
         return all(isinstance(v, int | float) for v in value)
     return isinstance(value, int | float)

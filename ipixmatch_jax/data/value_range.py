@@ -1,0 +1,191 @@
+"""Which values of deep images become black and white: `config.data.range`.
+
+  ""            measured where images hold more than 8 bits, else nothing
+  "dtype"       the range of the file's type: 0 to 65535, 0 to 4095 of 12 bits
+  "percentile"  measured: from the 0.1th to the 99.9th percentile
+  "low,high"    given
+
+Images of 8 bits stay as they are. One range serves all bands, so that their
+relation is kept. What was measured is kept in the config of the run as
+"low,high", so that predictions scale as training did.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ipixmatch_jax.data.files.bands import Bands, Range, type_range
+from ipixmatch_jax.data.source import BadFileError, Source
+
+TYPE, PERCENTILE = "dtype", "percentile"
+PERCENTILES = (0.1, 99.9)
+LOOKED_AT = 500  # images of which the depth is looked up
+MEASURED = 100  # deep images that are read
+_PIXELS = 20_000  # of each that count
+_USED = 0.5  # A smaller part of the type's range in use is worth a note.
+
+
+class Resolved(NamedTuple):
+    """What `resolve_range` found.
+
+    Attributes:
+      range: the values that become 0 and 255; None: those of the type.
+      text: what `config.data.range` becomes, so that a run keeps it.
+      notes: sentences about it, for the person who trains.
+    """
+
+    range: Range | None
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def parse_range(text: str) -> Range | None:
+    """The two numbers of a field; None for a word.
+
+    Raises:
+      ValueError: it is neither one of the words nor two rising numbers.
+    """
+    if text in ("", TYPE, PERCENTILE):
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError(
+            f"config.data.range={text!r} is not understood: it is {TYPE}, "
+            f"{PERCENTILE}, or two numbers LOW,HIGH of which the second is "
+            'larger; "" measures images of more than 8 bits.'
+        )
+    return low, high
+
+
+def format_range(value_range: Range) -> str:
+    """A range as the field of a config holds it."""
+    return ",".join(f"{value:.6g}" for value in value_range)
+
+
+def resolve_range(text: str, sources: Sequence[Source]) -> Resolved:
+    """Looks at training images and decides on their range.
+
+    Args:
+      text: `config.data.range`.
+      sources: of the training images; each gives `is_deep(i)` and
+        `deep_bands(i)`. Files that cannot be used are passed over.
+
+    Raises:
+      ValueError: the text is not understood, or a measured image has one
+        value everywhere.
+    """
+    given = parse_range(text)
+    places = [(s, i) for s in sources for i in range(len(s))]
+    places = _evenly(places, LOOKED_AT)
+    deep = [place for place in places if _is_deep(*place)]
+    if not deep:
+        note = () if text in ("", TYPE) else (_no_effect(text),)
+        return Resolved(given, text, note)
+    count = f"{len(deep)} of {len(places)} training images looked at hold"
+    count += " more than 8 bits per channel"
+    if given:
+        note = (
+            f"{count}; the values {format_range(given)} become black and white"
+        )
+        return Resolved(given, text, (f"{note} (data.range).",))
+    bands = _read(_evenly(deep, MEASURED))
+    if not bands:
+        return Resolved(None, text)
+    measured = measure_range(bands)
+    if text == TYPE:
+        return Resolved(None, text, _of_type(count, bands, measured))
+    note = (
+        f"{count}; the values {format_range(measured)}, their percentiles "
+        f"{PERCENTILES[0]} and {PERCENTILES[1]}, become black and white: "
+        f"data.range={format_range(measured)} is kept with the run."
+    )
+    return Resolved(measured, format_range(measured), (note,))
+
+
+def measure_range(bands: Sequence[Bands]) -> Range:
+    """The percentiles of all bands together, without missing data.
+
+    Raises:
+      ValueError: there is one value only.
+    """
+    rng = np.random.default_rng(0)
+    kept = []
+    for one in bands:
+        values = one.values[..., : _named(one)].reshape(-1)
+        there = np.isfinite(values)
+        if one.nodata is not None:
+            there &= values != one.nodata
+        values = values[there].astype(np.float64)
+        if len(values) > _PIXELS:
+            values = rng.choice(values, _PIXELS, replace=False)
+        kept.append(values)
+    together = np.concatenate(kept)
+    if not len(together) or together.min() == together.max():
+        raise ValueError(
+            f"The {len(bands)} images of more than 8 bits that were looked at "
+            "hold one value everywhere, so no range can be measured: look at "
+            "the files, or give --config.data.range=LOW,HIGH."
+        )
+    low, high = np.percentile(together, PERCENTILES)
+    if low == high:  # Almost all pixels are the same.
+        low, high = together.min(), together.max()
+    return parse_range(format_range((low, high)))
+
+
+def _named(bands: Bands) -> int:
+    """How many bands count: alpha says nothing about the colours."""
+    return bands.values.shape[-1] - bool(bands.alpha)
+
+
+def _of_type(
+    count: str, bands: Sequence[Bands], measured: Range
+) -> tuple[str, ...]:
+    of_type = type_range(bands[0])
+    if of_type is None:
+        return (f"{count}, as floats, which have no range of their own.",)
+    low, high = (int(value) for value in of_type)
+    note = f"{count}; {low} and {high}, the ends of their type, become black "
+    note += "and white (data.range=dtype)."
+    used = (measured[1] - measured[0]) / (high - low)
+    if used < _USED:
+        levels = max(1, round(256 * used))
+        note += (
+            f" Their values go from {format_range(measured)} only, so about "
+            f"{levels} of 256 levels are used: data.range=percentile uses all."
+        )
+    return (note,)
+
+
+def _no_effect(text: str) -> str:
+    return (
+        f"data.range={text} has no effect: none of the training images looked "
+        "at holds more than 8 bits per channel."
+    )
+
+
+def _evenly(items: list, most: int) -> list:
+    """All items, or `most` of them at even distances."""
+    if len(items) <= most:
+        return items
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).astype(int)]
+
+
+def _is_deep(source: Source, i: int) -> bool:
+    try:
+        return source.is_deep(i)
+    except BadFileError:
+        return False
+
+
+def _read(places: list[tuple[Source, int]]) -> list[Bands]:
+    found = []
+    for source, i in places:
+        try:
+            found.append(source.deep_bands(i))
+        except BadFileError:  # The check of the data names it.
+            continue
+    return found

@@ -1,0 +1,453 @@
+"""What mask values mean: right labels, or a refusal that names the files."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ipixmatch_jax.data.registry import open_data
+from tests.data import own_folder as own
+from tests.data.mask_files import (
+    BLACK_WHITE,
+    COUNT,
+    RED,
+    RGB3,
+    VOID,
+    drawn,
+    folder,
+    grey,
+    palette,
+    three,
+    white,
+)
+
+
+def opened(root):
+    return open_data("folder", str(root), "", "")
+
+
+def labels(root):
+    """File number -> array, over the labelled part and val."""
+    data = opened(root)
+    return {
+        int(part.name(i).split("/")[1].split(".")[0]): np.asarray(part[i].mask)
+        for part in (data.labelled, data.val)
+        for i in range(len(part))
+    }
+
+
+def said(root):
+    (line,) = [n for n in opened(root).notes if n.startswith("Masks are read")]
+    return line
+
+
+def refused(root):
+    """The one sentence; no absolute path but that of the folder."""
+    with pytest.raises(ValueError) as error:
+        opened(root)
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    return sentence.replace(f"{root}/", "")
+
+
+SQUARES = {
+    # How one mask is drawn, the class list, and how masks are said to be read.
+    "ids": (grey, RED, "6 grey masks as ids"),
+    "black and white": (white, BLACK_WHITE, "6 grey masks as colours"),
+    "1 bit, ids": (lambda m: white(m, "1"), RED, "6 1-bit masks as ids"),
+    "1 bit": (lambda m: white(m, "1"), BLACK_WHITE, "1-bit masks as colours"),
+    "RGB": (lambda m: own.rgb(m, RED), RED, "RGB masks as the colours"),
+    "RGB, white": (lambda m: white(m, "RGB"), BLACK_WHITE, "as colours"),
+    "RGB that holds ids": (lambda m: grey(m, "RGB"), RED, "as ids"),
+    "grey and alpha": (lambda m: grey(m, "LA"), RED, "as ids"),
+    "white and alpha": (lambda m: white(m, "LA"), BLACK_WHITE, "as colours"),
+    "16 bits": (
+        lambda m: Image.fromarray(m.astype(np.uint16) * 65535),
+        BLACK_WHITE,
+        "as colours",
+    ),
+    "palette": (lambda m: palette(m, RED.values()), RED, "palette indices"),
+    "palette of another program": (
+        lambda m: palette(m, [(9, 9, 9), (200, 1, 1)]),
+        RED,
+        "palette indices",
+    ),
+    "palette of black and white": (
+        lambda m: palette(m, [(0, 0, 0), (255, 255, 255)]),
+        BLACK_WHITE,
+        "palette indices",
+    ),
+    "palette in another order": (
+        lambda m: palette(1 - m, [(255, 0, 0), (0, 0, 0)]),
+        RED,
+        "colours of their palettes",
+    ),
+    "palette with 255 in white": (
+        lambda m: palette(m * 255, [(0, 0, 0)] + [(255, 255, 255)] * 255),
+        RED,
+        None,
+    ),
+    "ids, the list's first class is not black": (
+        grey,
+        {"crack": [255, 0, 0], "background": [0, 0, 0]},
+        "as ids",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", [k for k, v in SQUARES.items() if v[2]])
+def test_squares_are_read_right_and_it_is_said(kind, tmp_path):
+    draw, classes, words = SQUARES[kind]
+    folder(tmp_path, lambda i: draw(drawn(i)), classes)
+    for i, mask in labels(tmp_path).items():
+        np.testing.assert_array_equal(mask, drawn(i))
+    line = said(tmp_path)
+    assert words in line and ("because" in line or "RGB masks" in line)
+
+
+# Some masks saved in another way than the others.
+
+
+@pytest.mark.parametrize("classes", [BLACK_WHITE])
+def test_one_bit_beside_eight_bits_in_black_and_white(classes, tmp_path):
+    folder(tmp_path, lambda i: white(drawn(i), "1" if i % 2 else None), classes)
+    for i, mask in labels(tmp_path).items():
+        np.testing.assert_array_equal(mask, drawn(i))
+
+
+def test_empty_masks_of_one_bit_beside_black_and_white(tmp_path):
+    folder(
+        tmp_path,
+        lambda i: white(drawn(i) * (1 - i % 2), "1" if i % 2 else None),
+        BLACK_WHITE,
+    )
+    for i, mask in labels(tmp_path).items():
+        np.testing.assert_array_equal(mask, drawn(i) * (1 - i % 2))
+
+
+def test_a_palette_of_an_optimiser_beside_black_and_white(tmp_path):
+    two = [(255, 255, 255), (0, 0, 0)]  # White first.
+    folder(
+        tmp_path,
+        lambda i: palette(1 - drawn(i), two) if i % 2 else white(drawn(i)),
+        BLACK_WHITE,
+    )
+    for i, mask in labels(tmp_path).items():
+        np.testing.assert_array_equal(mask, drawn(i))
+
+
+def stray(i):
+    values = drawn(i) * np.uint8(255)
+    if i == 2:
+        values[39, :3] = 1
+    return grey(values)
+
+
+@pytest.mark.parametrize("classes", [BLACK_WHITE, RED, VOID, None])
+def test_three_stray_pixels_of_one_mask_do_not_turn_the_others(
+    classes, tmp_path
+):
+    sentence = refused(folder(tmp_path, stray, classes))
+    assert "masks/2.png" in sentence
+    if classes is BLACK_WHITE:
+        assert (
+            "1 (masks/2.png) hold other values (3 pixels of the value 1)"
+            in (sentence)
+        )
+
+
+@pytest.mark.parametrize("classes", [BLACK_WHITE, RED, VOID, None])
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda m: grey(m),
+        lambda m: white(m, "1"),
+        lambda m: grey(m, "RGB"),
+        lambda m: grey(m, "LA"),
+        lambda m: palette(m, [(0, 0, 0), (255, 0, 0)]),
+        lambda m: own.rgb(m, RED),
+    ],
+    ids=["grey", "bits", "RGB", "LA", "palette", "colours"],
+)
+def test_masks_of_two_tools_are_read_right_or_refused(classes, other, tmp_path):
+    """Half 0/255, half as another tool saves the same ids."""
+    folder(
+        tmp_path,
+        lambda i: other(drawn(i)) if i % 2 else white(drawn(i)),
+        classes,
+    )
+    try:
+        found = labels(tmp_path)
+    except ValueError as error:
+        assert "/masks/" in str(error) and ".png" in str(error)
+        return
+    assert classes is BLACK_WHITE
+    for i, mask in found.items():
+        np.testing.assert_array_equal(mask, drawn(i))
+
+
+@pytest.mark.parametrize("classes", [RED, VOID])
+@pytest.mark.parametrize("mode", [None, "RGB", "LA"])
+def test_black_and_white_beside_a_list_of_another_colour(
+    classes, mode, tmp_path
+):
+    folder(tmp_path, lambda i: white(drawn(i), mode), classes)
+    sentence = refused(tmp_path)
+    assert "masks/1.png" in sentence and "[255, 255, 255]" in sentence
+    assert "'crack'" in sentence
+
+
+def test_white_bits_that_the_list_calls_void_are_not_guessed(tmp_path):
+    folder(tmp_path, lambda i: white(drawn(i), "1"), VOID)
+    sentence = refused(tmp_path)
+    assert "two ways" in sentence and "masks/1.png" in sentence
+
+
+def smoothed(values):
+    image = grey(values)
+    return image.resize((24, 20), Image.BILINEAR).resize(
+        image.size, Image.BILINEAR
+    )
+
+
+def through_jpeg(values):
+    file = io.BytesIO()
+    grey(values).save(file, "JPEG", quality=90)
+    return Image.open(file)
+
+
+@pytest.mark.parametrize("spoil", [smoothed, through_jpeg])
+@pytest.mark.parametrize("classes", [BLACK_WHITE, RED, VOID, None])
+@pytest.mark.parametrize("which", [range(6), [3]], ids=["all", "one"])
+def test_smoothed_black_and_white(spoil, classes, which, tmp_path):
+    folder(
+        tmp_path,
+        lambda i: (spoil if i in which else grey)(drawn(i) * np.uint8(255)),
+        classes,
+    )
+    sentence = refused(tmp_path)
+    assert "smoothed edges" in sentence
+    assert f"masks/{min(which)}.png" in sentence
+
+
+# The value 255.
+
+
+def with_border(i):
+    """Ids with 255 around the square, as VOC draws it."""
+    ids = drawn(i)
+    ids[i, :] = ids[:, i] = 255
+    return ids
+
+
+@pytest.mark.parametrize("classes", [RED, VOID, None])
+def test_255_beside_ids_is_left_out(classes, tmp_path):
+    folder(tmp_path, lambda i: grey(with_border(i)), classes)
+    for i, mask in labels(tmp_path).items():
+        np.testing.assert_array_equal(mask, with_border(i))
+
+
+def test_an_image_without_a_class_may_still_have_a_border(tmp_path):
+    def draw(i):
+        return grey(
+            with_border(i) * (with_border(i) != 1)
+            if i == 2
+            else (with_border(i))
+        )
+
+    folder(tmp_path, draw, RED)
+    assert set(np.unique(labels(tmp_path)[2])) == {0, 255}
+
+
+@pytest.mark.parametrize("classes", [RED, None])
+def test_most_of_the_pixels_left_out_stops(classes, tmp_path):
+    def draw(i):
+        ids = np.full((40, 48), 255, np.uint8)
+        ids[:5, :5], ids[10:13, :9] = 0, 1
+        return grey(ids)
+
+    sentence = refused(folder(tmp_path, draw, classes))
+    assert "of the value 255 would be left out" in sentence
+    assert "masks/1.png" in sentence
+    # Scribbles, where the list says so.
+    (tmp_path / "classes.json").write_text(json.dumps(VOID))
+    for mask in labels(tmp_path).values():
+        assert [int((mask == k).sum()) for k in (0, 1)] == [25, 27]
+
+
+def test_one_class_alone_teaches_nothing(tmp_path):
+    folder(tmp_path, lambda i: grey(drawn(i) * 0), RED)
+    assert "'background' alone, and no pixel of 'crack'" in refused(tmp_path)
+
+
+# Palettes.
+
+
+def padded(colours, length=256, fill=(0, 0, 0)):
+    return [*colours, *[fill] * (length - len(colours))]
+
+
+@pytest.mark.parametrize("fill", [(0, 0, 0), (255, 255, 255), (0, 255, 0)])
+@pytest.mark.parametrize("where", [range(6), [4]], ids=["all", "one"])
+def test_an_unlisted_id_does_not_take_the_class_of_the_padding(
+    fill, where, tmp_path
+):
+    """Ids 0 to 3 in masks, 0 to 2 listed; the palette ends after 2."""
+
+    def draw(i):
+        ids = three(i)
+        if i in where:
+            ids[:4, :4] = 3
+        return palette(ids, padded(RGB3.values(), fill=fill))
+
+    classes = RGB3
+    if fill == (255, 255, 255):
+        # White is listed too, as the padding's colour.
+        classes = {**RGB3, "snow": [255, 255, 255]}
+        sentence_or_labels = folder(tmp_path, draw, classes)
+        for i, mask in labels(sentence_or_labels).items():
+            assert (mask[:4, :4] == 3).all() == (i in where)
+        return
+    sentence = refused(folder(tmp_path, draw, classes))
+    assert "16 pixels of the id 3" in sentence and "0 to 2" in sentence
+
+
+@pytest.mark.parametrize("classes", [RGB3, None])
+def test_padded_palettes_of_listed_ids_are_ids(classes, tmp_path):
+    folder(
+        tmp_path, lambda i: palette(three(i), padded(RGB3.values())), classes
+    )
+    for i, mask in labels(tmp_path).items():
+        np.testing.assert_array_equal(mask, three(i))
+
+
+SWAP = np.array([0, 2, 1], np.uint8)
+
+
+def swapped(i, colours):
+    """The same picture; in odd files with the palette in another order."""
+    if i % 2:
+        return palette(SWAP[three(i)], [colours[k] for k in SWAP])
+    return palette(three(i), colours)
+
+
+def test_palettes_in_two_orders_are_read_by_the_listed_colours(tmp_path):
+    folder(tmp_path, lambda i: swapped(i, list(RGB3.values())), RGB3)
+    for i, mask in labels(tmp_path).items():
+        np.testing.assert_array_equal(mask, three(i))
+    assert "masks/1.png has them at other indices" in said(tmp_path)
+
+
+@pytest.mark.parametrize("classes", [None, RGB3])
+def test_palettes_in_two_orders_of_unlisted_colours_are_refused(
+    classes, tmp_path
+):
+    """With a list and without: the indices cannot be trusted."""
+    colours = [(0, 0, 0), (200, 0, 0), (0, 200, 0)]
+    folder(tmp_path, lambda i: swapped(i, colours), classes)
+    sentence = refused(tmp_path)
+    assert "palettes of the masks differ: index 1" in sentence
+    for name in ("masks/0.png", "masks/1.png", "[200, 0, 0]", "[0, 200, 0]"):
+        assert name in sentence
+
+
+@pytest.mark.parametrize("first", ["grey", "duplicate"])
+def test_palettes_in_two_orders_beside_odd_masks(first, tmp_path):
+    def draw(i):
+        if i == 0 and first == "grey":
+            return grey(three(i) * 0)
+        if i == 0:
+            colours = [(0, 0, 0), (255, 0, 0), (255, 0, 0)]
+            return palette(three(i), colours)
+        return swapped(i, list(RGB3.values()))
+
+    sentence = refused(folder(tmp_path, draw, None))
+    assert "palettes of the masks differ" in sentence
+    draft = json.loads(sentence[sentence.index("{") : -1])
+    assert sorted(draft.values()) == sorted(RGB3.values())
+
+
+def test_each_file_with_a_palette_of_its_own_is_refused(tmp_path):
+    """Every mask has index 1 only, for red or for green."""
+    colours = [(200, 0, 0), (0, 200, 0)]
+    for classes in (None, RGB3):
+        root = tmp_path / str(classes is None)
+        folder(
+            root,
+            lambda i: palette(drawn(i), [(0, 0, 0), colours[i % 2]]),
+            classes,
+        )
+        assert "palettes of the masks differ" in refused(root)
+
+
+def test_one_mask_with_the_palette_of_voc_is_read_by_its_ids(tmp_path):
+    voc = [(0, 0, 0), (128, 0, 0), (0, 128, 0)]
+    folder(
+        tmp_path,
+        lambda i: palette(three(i), voc if i == 3 else list(RGB3.values())),
+        RGB3,
+    )
+    for i, mask in labels(tmp_path).items():
+        np.testing.assert_array_equal(mask, three(i))
+
+
+def test_one_mask_in_another_palette_is_named_and_not_the_folder(tmp_path):
+    """All but one hold ids in colours that the list does not have."""
+    others = [(0, 0, 0), (200, 0, 0), (0, 200, 0)]
+
+    def draw(i):
+        if i == 4:
+            return palette(
+                SWAP[three(i)], [list(RGB3.values())[k] for k in SWAP]
+            )
+        return palette(three(i), others)
+
+    sentence = refused(folder(tmp_path, draw, RGB3))
+    assert "1 (masks/4.png) have listed colours" in sentence
+
+
+# The class list does not fit.
+
+
+def test_colours_in_the_order_of_opencv_are_recognised(tmp_path):
+    classes = {"sea": [0, 0, 255], "land": [10, 90, 30]}
+    turned = {name: colour[::-1] for name, colour in classes.items()}
+    folder(tmp_path, lambda i: own.rgb(drawn(i), turned), classes)
+    assert "if red and blue were exchanged" in refused(tmp_path)
+
+
+def test_a_colour_that_is_nearly_listed_is_answered_with_the_listed(tmp_path):
+    near = {"background": [0, 0, 0], "crack": [254, 0, 2]}
+    folder(tmp_path, lambda i: own.rgb(drawn(i), near), RED)
+    assert "close to 'crack', [255, 0, 0]" in refused(tmp_path)
+
+
+def test_a_list_of_names_alone_takes_ids_and_no_colours(tmp_path):
+    names = ["background", "crack"]
+    folder(tmp_path / "ids", lambda i: grey(drawn(i)), names)
+    data = opened(tmp_path / "ids")
+    assert data.class_names == ("background", "crack")
+    folder(tmp_path / "rgb", lambda i: own.rgb(drawn(i), RED), names)
+    assert "gives names alone" in refused(tmp_path / "rgb")
+    folder(tmp_path / "bw", lambda i: white(drawn(i)), names)
+    assert "does not say which class is white" in refused(tmp_path / "bw")
+
+
+def test_transparent_pixels_are_refused_and_a_transparent_entry_is_not(
+    tmp_path,
+):
+    def see_through(i):
+        values = np.zeros((40, 48, 4), np.uint8)
+        values[drawn(i) == 1] = (255, 0, 0, 255)
+        return Image.fromarray(values)
+
+    folder(tmp_path / "rgba", see_through, RED)
+    assert "transparent pixels" in refused(tmp_path / "rgba")
+    root = folder(tmp_path / "p", lambda i: grey(drawn(i)), RED)
+    for i in range(COUNT):
+        mask = palette(drawn(i), RED.values())
+        mask.save(root / f"masks/{i}.png", transparency=bytes([0, 255]))
+    for i, mask in labels(root).items():
+        np.testing.assert_array_equal(mask, drawn(i))

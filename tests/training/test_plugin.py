@@ -1,0 +1,66 @@
+"""A method of a module outside the package: trained, resumed, scored."""
+
+import json
+
+import pytest
+
+from ipixmatch_jax.configuration.plugins import load_plugins
+from ipixmatch_jax.experiment.score import evaluate_workdir
+from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.training import loop
+from tests.tiny_run import few_scenes, tiny
+
+# Data workers import it too: they unpickle its function.
+MODULE = '''"""FixMatch with a function of views of its own."""
+
+from ipixmatch_jax.data.augment import view_recipes
+from ipixmatch_jax.methods.base import Method
+from ipixmatch_jax.methods.fixmatch import fixmatch
+from ipixmatch_jax.methods.registry import METHODS
+
+
+def draw(rng, crop_size):
+    return view_recipes.STRONG.draw(rng, crop_size)
+
+
+VIEWS = view_recipes.Recipe(draw, view_recipes.STRONG.apply)
+METHODS.register("of_mine", Method(fixmatch, views=VIEWS))
+'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "module_of_mine.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    # What the module adds is gone after the test.
+    monkeypatch.setattr(METHODS, "_members", {**METHODS._members})
+    monkeypatch.setattr(METHODS, "_modules", {**METHODS._modules})
+    return "module_of_mine"
+
+
+def test_a_method_from_outside_is_refused_until_its_module_is_named(
+    module, tmp_path, monkeypatch
+):
+    few_scenes(monkeypatch)
+    config = tiny(**{"train.steps": 2, "data.num_workers": 1})
+    config.method = "of_mine"
+    workdir = tmp_path / "run"
+    with pytest.raises(ValueError, match=r"config\.method='of_mine' is unkn"):
+        loop.train(config, workdir)
+    known = METHODS._members, METHODS._modules
+    for name in ("_members", "_modules"):
+        monkeypatch.setattr(METHODS, name, {**getattr(METHODS, name)})
+    load_plugins([module])
+    assert loop.train(config, workdir) == 0
+    recorded = json.loads((workdir / "config.json").read_text())
+    assert recorded["plugins"] == "method=module_of_mine"
+
+    config.train.steps = 3
+    assert loop.train(config, workdir) == 0
+    assert json.loads((workdir / "results.json").read_text())["last"]["step"]
+    assert "student" in evaluate_workdir(workdir, "best", None)
+
+    for name, value in zip(("_members", "_modules"), known, strict=True):
+        monkeypatch.setattr(METHODS, name, value)
+    with pytest.raises(ValueError, match="add --plugin module_of_mine"):
+        evaluate_workdir(workdir, "best", None)

@@ -1,0 +1,45 @@
+"""Files are replaced whole or not at all."""
+
+import json
+import os
+
+import pytest
+
+from ipixmatch_jax.utils import atomic
+
+
+def test_a_failed_body_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with (
+        pytest.raises(ZeroDivisionError),
+        atomic.replace_file(path) as partial,
+    ):
+        partial.write_text("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_of_one_file_have_files_of_their_own(tmp_path):
+    path = tmp_path / "a.txt"
+    with atomic.replace_file(path) as one, atomic.replace_file(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+        assert one != other
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
+    path = tmp_path / ("n" * os.pathconf(tmp_path, "PC_NAME_MAX"))
+    atomic.write_file(path, b"whole")
+    assert path.read_bytes() == b"whole"
+
+
+def test_write_json_and_write_file(tmp_path):
+    path = tmp_path / "a.json"
+    atomic.write_json(path, {"a": [1, 2.5]})
+    assert json.loads(path.read_text()) == {"a": [1, 2.5]}
+    atomic.write_file(tmp_path / "new/folder/b", b"\x00\xff")
+    assert (tmp_path / "new/folder/b").read_bytes() == b"\x00\xff"
