@@ -40,7 +40,7 @@ _HEARTBEAT = flags.DEFINE_integer(
 
 
 def _default_workdir() -> pathlib.Path:
-    file, _, argument = config_flag.CONFIG.value.partition(":")
+    file, _, argument = str(config_flag.CONFIG.value).partition(":")
     words = [pathlib.Path(file).stem, *argument.replace(",", "_").split("_")]
     return pathlib.Path("runs") / "_".join(filter(None, words))
 

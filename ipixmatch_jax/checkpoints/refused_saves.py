@@ -48,7 +48,7 @@ def find_lack_of_space(
     try:
         free = shutil.disk_usage(directory).free
     except OSError as error:
-        return error.errno, os.strerror(error.errno)
+        return error.errno or 0, error.strerror or str(error)
     if free >= needed:
         return None
     words = f"{free / 1e6:.1f} MB are free of {needed / 1e6:.1f} MB"

@@ -89,7 +89,7 @@ def parse(
     except (flags.Error, ValueError) as error:
         arguments.end_with(module, str(error).replace("\n", " "), 2)
     try:
-        files.load_file(CONFIG.value, changes)
+        files.load_file(str(CONFIG.value), changes)
     except (OSError, ValueError) as error:
         arguments.end_with(module, str(error), 1)
     return left
@@ -116,7 +116,7 @@ def read_config() -> ConfigDict:
     Raises:
       FileNotFoundError, ValueError: see files.load_file.
     """
-    return files.load_file(CONFIG.value, _changes())
+    return files.load_file(str(CONFIG.value), _changes())
 
 
 def _changes() -> dict[str, Any]:

@@ -113,15 +113,15 @@ class Field:
                     f"config.{self.path}={value!r} is unknown; it is one of "
                     f"{', '.join(map(str, choices))}.{hint}"
                 )
-        elif self.least is not None:
-            self._check_range(value)
+        elif self.least is not None and self.most is not None:
+            self._check_range(value, self.least, self.most)
 
-    def _check_range(self, value: float) -> None:
-        low = value > self.least if self.above_least else value >= self.least
-        if low and value <= self.most and math.isfinite(value):
+    def _check_range(self, value: float, least: float, most: float) -> None:
+        low = value > least if self.above_least else value >= least
+        if low and value <= most and math.isfinite(value):
             return
-        too = "too small" if value < self.least or value == self.least else ""
-        too = too or ("too large" if value > self.most else "not a number")
+        too = "too small" if value <= least else ""
+        too = too or ("too large" if value > most else "not a number")
         raise ValueError(
             f"config.{self.path}={value} is {too}; it is {self.range_words()}."
         )

@@ -137,6 +137,8 @@ def _call_get_config(path: pathlib.Path, argument: str | None) -> ConfigDict:
 
 def _run_file(path: pathlib.Path) -> types.ModuleType:
     spec = importlib.util.spec_from_file_location("config_file", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file: its name ends in .py.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -164,7 +166,7 @@ def _describe_refused_field(path: pathlib.Path, error: Exception) -> str | None:
         return None
     files = [f for f in frames if not f.filename.startswith(_LIBRARY)]
     at = files[-1]
-    line = linecache.getline(at.filename, at.lineno).strip()
+    line = linecache.getline(at.filename, at.lineno or 0).strip()
     where = f"{at.filename}, line {at.lineno} ({line})"
     if isinstance(error, TypeError):
         return f"{where}: {_describe_type(line, error)}"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ipixmatch_jax.utils.registry import Registry, show
+from ipixmatch_jax.utils.registry import Name, Registry, show
 
 # What a script or a notebook is called, which no command can import.
 _SCRIPT = "__main__"
@@ -28,7 +28,7 @@ class Member(NamedTuple):
     """
 
     field: str
-    name: object
+    name: Name
     registry: Registry
 
 

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from ml_collections import FrozenConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.configuration.base import base
 from ipixmatch_jax.configuration.check import flatten
@@ -15,7 +15,7 @@ from ipixmatch_jax.utils.atomic import write_json
 FILE = "config.json"
 
 
-def save_config(config: Mapping[str, Any], workdir: pathlib.Path) -> None:
+def save_config(config: ConfigDict, workdir: pathlib.Path) -> None:
     """Writes a resolved config into a workdir as JSON."""
     write_json(workdir / FILE, config.to_dict())
 

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -52,7 +52,7 @@ def from_flags(
       ValueError: one is missing, or they do not fit each other.
     """
     given = (coordinator, num_processes, process_id)
-    if None in given:
+    if coordinator is None or num_processes is None or process_id is None:
         raise ValueError(
             "--coordinator, --num_processes and --process_id belong together: "
             f"they are {', '.join(map(str, given))}; give all three, or none "
@@ -71,7 +71,7 @@ def from_flags(
             f"--process_id={process_id} is not one of the {num_processes} "
             f"processes, 0 to {num_processes - 1}."
         )
-    return Place(*given)
+    return Place(coordinator, num_processes, process_id)
 
 
 def from_slurm(environment: Mapping[str, str]) -> Place | None:
@@ -99,9 +99,10 @@ def from_slurm(environment: Mapping[str, str]) -> Place | None:
 
 def _first_host(nodes: str) -> str:
     """The first of `a`, `a,b`, `n[01-03,07],c` or `rack[1-2]n`."""
-    start, number, rest = re.match(
-        r"([^,\[]+)(?:\[(\d+)[^\]]*\]([^,\[]*))?", nodes
-    ).groups(default="")
+    found = re.match(r"([^,\[]+)(?:\[(\d+)[^\]]*\]([^,\[]*))?", nodes)
+    if found is None:
+        raise ValueError(f"SLURM_STEP_NODELIST={nodes} names no host.")
+    start, number, rest = found.groups(default="")
     return start + number + rest
 
 
@@ -150,7 +151,7 @@ def initialise(
         place = from_flags(*given)
     if place is None and not on_tpu(os.environ):
         return
-    timeouts = {
+    timeouts: dict[str, Any] = {
         "initialization_timeout": _START_TIMEOUT,
         "heartbeat_timeout_seconds": heartbeat_seconds,
         "shutdown_timeout_seconds": _END_TIMEOUT,
@@ -184,7 +185,7 @@ def loopback_bind(coordinator: str) -> str | None:
     return f"{host}:{port}" if loopback else None
 
 
-def _initialise_tpu(timeouts: dict[str, int]) -> None:
+def _initialise_tpu(timeouts: dict[str, Any]) -> None:
     try:
         jax.distributed.initialize(**timeouts)
     except ValueError as error:
@@ -227,7 +228,7 @@ def report_lost_process() -> Iterator[None]:
         raise lost from error
 
 
-def compile_together(function: Callable) -> Callable:
+def compile_together(function: Any) -> Callable:
     """Makes all processes compile a jitted function before one runs it.
 
     One process may compile minutes longer than another, and gloo allows the

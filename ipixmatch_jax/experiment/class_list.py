@@ -56,8 +56,8 @@ def classes_of(data: DataSet) -> RunClasses:
     pairs = zip(data.class_names, data.palette, strict=True)
     listed = data.listed or tuple(pairs)
     every = [
-        RunClass(str(name), tuple(map(int, colour)), k)
-        for k, (name, colour) in enumerate(listed)
+        RunClass(str(name), (int(red), int(green), int(blue)), k)
+        for k, (name, (red, green, blue)) in enumerate(listed)
     ]
     return RunClasses(
         tuple(c for c in every if c.name in data.class_names),

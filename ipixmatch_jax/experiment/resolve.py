@@ -68,7 +68,7 @@ def resolve(
 
 
 def change_fields(
-    config: Mapping[str, Any], changes: Mapping[str, Any]
+    config: ConfigDict, changes: Mapping[str, Any]
 ) -> FrozenConfigDict:
     """A frozen copy of a config with other values, by paths of fields."""
     copy = ConfigDict(config.to_dict())

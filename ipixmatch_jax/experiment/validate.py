@@ -102,4 +102,4 @@ def _check_teacher(config: ConfigDict) -> None:
 
 
 def _weightable() -> list[str]:
-    return [k for k, v in LABELLED_LOSSES.items() if v.takes_class_weights]
+    return [str(k) for k, v in LABELLED_LOSSES.items() if v.takes_class_weights]

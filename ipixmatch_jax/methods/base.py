@@ -63,6 +63,9 @@ class Consistency(NamedTuple):
 class Views(NamedTuple):
     """One step's images, normalised.
 
+    The fields of the unlabelled images are None for a method that uses none.
+    They have the type Any, so that the other methods need not check that.
+
     Attributes:
       labelled: float32 [B, H, W, 3].
       labels: integer [B, H, W], 255 where unlabelled.
@@ -76,11 +79,11 @@ class Views(NamedTuple):
 
     labelled: Array
     labels: Array
-    weak: Array | None = None
+    weak: Any = None
     strong: tuple[Array, ...] = ()
     box: tuple[Array, ...] = ()
-    valid: Array | None = None
-    drawn: dict[str, Any] | None = None
+    valid: Any = None
+    drawn: Any = None
 
 
 class Outcome(NamedTuple):

@@ -29,7 +29,7 @@ class Partner(NamedTuple):
       valid: bool [B, H, W].
     """
 
-    strong: tuple[Array, Array]
+    strong: tuple[Array, ...]
     logits: Array
     valid: Array
 

@@ -76,7 +76,7 @@ class Segmenter(nn.Module):
     def decode(
         self,
         features: tuple[jax.Array, ...],
-        size: tuple[int, int],
+        size: tuple[int, ...],
         train: bool,
         sizes: jax.Array | None = None,
     ) -> jax.Array:

@@ -11,6 +11,7 @@ from ml_collections import FrozenConfigDict
 from PIL import Image
 
 from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.data.augment import view_recipes
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.data.source import MODES, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding
@@ -160,7 +161,7 @@ def abstract_batch(config: FrozenConfigDict, mesh: Mesh) -> dict:
         batch_size=2,
         crop_size=config.data.crop_size,
         seed=0,
-        recipe=method.views,
+        recipe=method.views or view_recipes.STRONG,
         apply_views=config.data.apply_views,
     )[0]
     del batch["bad"]

@@ -4,6 +4,7 @@ import grain
 from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.data import pipeline
+from ipixmatch_jax.data.augment import view_recipes
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.methods.registry import METHODS
 
@@ -29,7 +30,7 @@ def make_batches(
         batch_size=config.train.batch_size,
         crop_size=config.data.crop_size,
         seed=config.seed,
-        recipe=method.views,
+        recipe=method.views or view_recipes.STRONG,
         apply_views=config.data.apply_views,
         on_error=config.data.on_error,
         process_index=process_index,

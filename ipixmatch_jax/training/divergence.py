@@ -32,7 +32,9 @@ class Watch:
         self._data = data
         self._path = workdir / FILE
         # The metrics of a step are read one step late.
-        self._batches = collections.deque(maxlen=PATIENCE + 1)
+        self._batches: collections.deque[tuple[int, dict]] = collections.deque(
+            maxlen=PATIENCE + 1
+        )
 
     def note_batch(self, step: int, batch: dict[str, Any]) -> None:
         """Remembers which images a batch of data/pipeline.py holds."""
@@ -71,22 +73,22 @@ class Watch:
             for of, positions in self._batches
             if step - PATIENCE < of <= step
         ]
-        last = str(last() or "none was saved yet")
+        newest = str(last() or "none was saved yet")
         if jax.process_index() == 0:
             inputs = self._before(step, inputs) + inputs
-            what = {"step": step, "not_finite": terms, "checkpoint": last}
+            what = {"step": step, "not_finite": terms, "checkpoint": newest}
             write_json(self._path, what | {"inputs": inputs})
         raise DivergenceError(
             f"{PATIENCE} updates in a row were not finite, the last at step "
             f"{step} ({', '.join(terms)}); the weights are those before them. "
-            f"Last good checkpoint: {last}. The images of these updates: "
+            f"Last good checkpoint: {newest}. The images of these updates: "
             f"{self._path}. A lower --config.train.learning_rate is the usual "
             "way out."
         )
 
     def _named(self, step: int, positions: dict[str, np.ndarray]) -> dict:
         """One of the "inputs", from the positions of this process."""
-        named = {"step": step}
+        named: dict[str, Any] = {"step": step}
         for kind, index in positions.items():
             if jax.process_count() > 1:
                 index = multihost_utils.process_allgather(index, tiled=True)

@@ -22,11 +22,11 @@ def decay_at(
     Returns:
       float32 scalar.
     """
-    decay = jnp.float32(decay)
+    share = jnp.float32(decay)
     if rampup:
         mean = 1 - 1 / (step.astype(jnp.float32) + 1)
-        decay = jnp.minimum(mean, decay)
-    return jnp.where(step < copy_steps, 0, decay)
+        share = jnp.minimum(mean, share)
+    return jnp.where(step < copy_steps, 0, share)
 
 
 def update_average(teacher, student, decay: Array):

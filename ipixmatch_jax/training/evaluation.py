@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def score_on_val(
         return best, None, None
     scores = {name: metrics.mean_iou(c) for name, c in confusion.items()}
     _log_scores(parts, writer, step, confusion, scores)
-    network = max(scores, key=scores.get)
+    network = max(scores, key=lambda name: scores[name])
     score = float(scores[network])
     if score > best.score:
         best = Saved(score, step, network)
@@ -59,7 +60,7 @@ def _log_scores(
     confusion: dict[str, np.ndarray],
     scores: dict[str, float],
 ) -> None:
-    values = {f"val_miou_{k}": v for k, v in scores.items()}
+    values: dict[str, Any] = {f"val_miou_{k}": v for k, v in scores.items()}
     values |= {f"val_iou_{k}": metrics.iou(v) for k, v in confusion.items()}
     shown = {k: f"{k} {v:.2f}" for k, v in scores.items()}
     for name, matrix in confusion.items():

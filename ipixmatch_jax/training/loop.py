@@ -181,7 +181,20 @@ def _read_ahead(run: Run, start: int) -> workers.Batches:
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    return workers.Batches(stream, start, run.config.data.num_workers)
+    # Several processes may only ask together, at the end of a step.
+    alone = jax.process_count() == 1
+    should_stop = (lambda: run.stop.asked(start)) if alone else (lambda: False)
+    return workers.Batches(
+        stream, start, run.config.data.num_workers, should_stop
+    )
+
+
+def _next_batch(stream: workers.Batches) -> dict | None:
+    """The next batch; None where a signal came while it was waited for."""
+    try:
+        return next(stream)
+    except workers.StoppedWaitingError:
+        return None
 
 
 def _train_steps(run: Run, start: Progress) -> Progress:
@@ -195,10 +208,13 @@ def _train_steps(run: Run, start: Progress) -> Progress:
     skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
     watch = divergence.Watch(data, run.workdir)
     train_step = processes.compile_together(run.parts.train_step)
-    stopped, saved, pending = False, done, None
+    stopped, saved = False, done
+    pending: tuple[int, dict] | None = None
     try:
         while done < config.steps and not stopped:
-            batch = next(stream)
+            batch = _next_batch(stream)
+            if batch is None:
+                break
             skipped.note(batch.pop("bad"))
             watch.note_batch(done + 1, batch)
             batch = mesh.put_batch(batch, run.parts.mesh)
@@ -218,10 +234,14 @@ def _train_steps(run: Run, start: Progress) -> Progress:
                 _save(run, Progress(state, done, best), score)
                 saved = done
         _stop_if_diverged(run, watch, pending)
+        if saved < done:
+            _save(run, Progress(state, done, best), None)
+            saved = done
     finally:
         stream.close()
     run.checkpoints.finish()
-    _LOGGER.info("Saved %s", run.checkpoints.path(saved))
+    if saved:
+        _LOGGER.info("Saved %s", run.checkpoints.path(saved))
     best = run.checkpoints.best_on_disk(best)
     return Progress(state, done, best, on_val)
 
@@ -254,7 +274,9 @@ def _evaluate(
     )
 
 
-def _stop_if_diverged(run: Run, watch: divergence.Watch, pending) -> None:
+def _stop_if_diverged(
+    run: Run, watch: divergence.Watch, pending: tuple[int, dict] | None
+) -> None:
     """Ends a run whose last updates were all skipped."""
 
     def newest_checkpoint():
@@ -263,4 +285,5 @@ def _stop_if_diverged(run: Run, watch: divergence.Watch, pending) -> None:
         return run.checkpoints.path(steps[-1]) if steps else None
 
     if pending is not None:
-        watch.stop_if_diverged(*pending, newest_checkpoint)
+        step, metrics = pending
+        watch.stop_if_diverged(step, metrics, newest_checkpoint)

@@ -2,7 +2,8 @@
 
 import functools
 import logging
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,9 +48,9 @@ class Parts(NamedTuple):
     mesh: Mesh
     network: Segmenter
     like: step.TrainState  # shapes and shardings
-    init: object  # (seed) -> TrainState
-    train_step: object  # (state, batch) -> (state, metrics)
-    evaluate: object  # see evaluate.make_evaluator
+    init: Callable  # (seed) -> TrainState
+    train_step: Any  # jitted: (state, batch) -> (state, metrics)
+    evaluate: Callable  # see evaluate.make_evaluator
 
 
 def labelled_loss(config: FrozenConfigDict) -> Loss:
@@ -87,7 +88,7 @@ def make_views(
     if "unlabelled" not in batch:
         return Views(images, labelled["mask"])
     finished = dict(batch["unlabelled"])
-    if on_device:
+    if on_device and recipe is not None:
         finished = recipe.apply(finished, jnp)
     numbers = [k for k in (1, 2) if f"strong_{k}" in finished]
     strong = [finished.pop(f"strong_{k}") for k in numbers]

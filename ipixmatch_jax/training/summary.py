@@ -1,6 +1,7 @@
 """What a finished run leaves: results.json, pictures.png, a table."""
 
 import pathlib
+from typing import Any
 
 import jax
 import numpy as np
@@ -46,7 +47,7 @@ def report(
       a table and the paths of what was written, for a person.
     """
     last = score(parts.evaluate, parts.data, networks, step, on_val)
-    result = {"best": last, "last": last}
+    result: dict[str, Any] = {"best": last, "last": last}
     if best.step != step and best.score >= last["val"]["miou"]:
         step = best.step
         like = jax.tree.map(_like, networks)

@@ -45,9 +45,9 @@ from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
 
 class _Spread(NamedTuple):
-    """Spread of features: count, mean [1, C], and the sum of |f - mean|^2."""
+    """Spread of features: number of them, mean [1, C], sum of |f - mean|^2."""
 
-    count: Array
+    number: Array
     mean: Array
     squares: Array
 
@@ -94,7 +94,7 @@ def affinity_correlation(
       float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
     del temperature
-    n = image.count()
+    n = image.count_kept()
     classes = image.q.shape[-1]
     spread_q, spread_p = _spreads(image, size)
 
@@ -169,7 +169,7 @@ def _rows(cq, cp, keep, moments: _Moments, n: Array) -> _Rows:
     return _Rows(one_minus_pearson(squared, *norms), varies, x, along * cp)
 
 
-def _spreads(image: Image, size: int) -> tuple[_Spread, _Spread]:
+def _spreads(image: Image, size: int | None) -> tuple[_Spread, _Spread]:
     """The spreads of the student's and of the teacher's features."""
 
     def add(spreads, q, p, keep):
@@ -194,17 +194,17 @@ def _spread(unit: Array, keep: Array) -> _Spread:
 
 def _join(a: _Spread, b: _Spread) -> _Spread:
     """The spread of two sets of pixels together (Chan et al., 1979)."""
-    count = a.count + b.count
-    part = b.count / jnp.maximum(count, 1)
+    count = a.number + b.number
+    part = b.number / jnp.maximum(count, 1)
     apart = b.mean - a.mean
-    squares = a.squares + b.squares + a.count * part * jnp.sum(apart * apart)
+    squares = a.squares + b.squares + a.number * part * jnp.sum(apart * apart)
     return _Spread(count, a.mean + part * apart, squares)
 
 
 def _factors(unit: Array, keep: Array, spread: _Spread) -> tuple[Array, Array]:
     """Phi and c, both [..., C + 1]; 0 outside Omega."""
     z = jnp.where(keep, unit - spread.mean, 0.0)
-    mean = spread.squares / jnp.maximum(spread.count, 1)
+    mean = spread.squares / jnp.maximum(spread.number, 1)
     h = (mean - jnp.sum(z * z, -1, keepdims=True)) / 2
     h = jnp.where(keep, h, 0.0)
     one = keep.astype(z.dtype)

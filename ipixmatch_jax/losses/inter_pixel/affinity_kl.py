@@ -31,7 +31,7 @@ _LOGARITHM = 0.5
 
 
 def affinity_kl(
-    image: Image, temperature: Array, size: int
+    image: Image, temperature: Array, size: int | None
 ) -> tuple[Array, Array]:
     """T^2 mean over i of KL(softmax_j(A^p_ij / T) || softmax_j(A^q_ij / T)).
 
@@ -46,15 +46,19 @@ def affinity_kl(
       float32 scalar, and its slope by the student's logits, float32 [N, C].
     """
     n = len(image.keep)
-    size = min(size, n)
+    size = n if size is None else min(size, n)
     image = Image(*(_padded(x, size) for x in image))
     keep = image.keep
     f, g = (features(x, keep[:, None]) for x in (image.q, image.p))
-    tiles = [x.reshape(-1, size, *x.shape[1:]) for x in (f.unit, g.unit, keep)]
-    sums = _row_sums(*tiles, temperature).reshape(-1, 4)
-    value, *shares = divergence(sums, keep, temperature)
-    shares = (x.reshape(-1, size) for x in shares)
-    slope = _feature_slope(*tiles, temperature, *shares).reshape(f.unit.shape)
+    f_tiles, g_tiles, keep_tiles = (
+        x.reshape(-1, size, *x.shape[1:]) for x in (f.unit, g.unit, keep)
+    )
+    sums = _row_sums(f_tiles, g_tiles, keep_tiles, temperature).reshape(-1, 4)
+    value, *rows = divergence(sums, keep, temperature)
+    shares = [x.reshape(-1, size) for x in rows]
+    slope = _feature_slope(
+        f_tiles, g_tiles, keep_tiles, temperature, *shares
+    ).reshape(f.unit.shape)
     return value, slope_by_logits(f, slope)[:n]
 
 
@@ -141,7 +145,8 @@ def _padded(x: Array, size: int) -> Array:
 
 def _pairs(blocks: int) -> tuple[np.ndarray, np.ndarray]:
     """Block indices of the tiles on and below the diagonal, int32 [pairs]."""
-    return tuple(x.astype(np.int32) for x in np.tril_indices(blocks))
+    rows, columns = np.tril_indices(blocks)
+    return rows.astype(np.int32), columns.astype(np.int32)
 
 
 def _tile(g, d, keep, temperature, i, j) -> tuple[Array, ...]:

@@ -41,7 +41,7 @@ def affinity_mse(
       float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
     del temperature
-    n = image.count()
+    n = image.count_kept()
     classes = image.q.shape[-1]
 
     def parts(q, p, keep):

@@ -27,7 +27,7 @@ class Image(NamedTuple):
     p: Array
     keep: Array
 
-    def count(self) -> Array:
+    def count_kept(self) -> Array:
         """Number of pixels in Omega, float32; at least 1, to divide by."""
         return jnp.maximum(self.keep.sum(), 1).astype(jnp.float32)
 

@@ -42,13 +42,13 @@ class _Origin(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Sums over the pixels so far, float32 [1, C] except the count.
+    """Sums over the pixels so far, float32 [1, C] except their number.
 
     They are the means of u, v and w before they are centred, and the sums of
     products after subtracting those means.
     """
 
-    count: Array
+    number: Array
     mean_u: Array
     mean_v: Array
     mean_w: Array
@@ -75,7 +75,7 @@ def channel_correlation(
       float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
     del temperature
-    n = image.count()
+    n = image.count_kept()
     # Minus one of its own pixels, a constant map is 0 without any rounding.
     first = jnp.unravel_index(jnp.argmax(image.keep), image.keep.shape)
     from_q, from_p = (_origin(x[first][None]) for x in (image.q, image.p))
@@ -175,8 +175,8 @@ def _sums(u: Array, v: Array, keep: Array) -> _Sums:
 
 def _join(a: _Sums, b: _Sums) -> _Sums:
     """The sums of two sets of pixels together (Chan et al., 1979)."""
-    count = a.count + b.count
-    part = b.count / jnp.maximum(count, 1)
+    count = a.number + b.number
+    part = b.number / jnp.maximum(count, 1)
     u, v, w = (
         b.mean_u - a.mean_u,
         b.mean_v - a.mean_v,
@@ -187,11 +187,11 @@ def _join(a: _Sums, b: _Sums) -> _Sums:
         a.mean_u + part * u,
         a.mean_v + part * v,
         a.mean_w + part * w,
-        a.uu + b.uu + a.count * part * u * u,
-        a.vv + b.vv + a.count * part * v * v,
-        a.uv + b.uv + a.count * part * u * v,
-        a.ww + b.ww + a.count * part * w * w,
-        a.wv + b.wv + a.count * part * w * v,
+        a.uu + b.uu + a.number * part * u * u,
+        a.vv + b.vv + a.number * part * v * v,
+        a.uv + b.uv + a.number * part * u * v,
+        a.ww + b.ww + a.number * part * w * w,
+        a.wv + b.wv + a.number * part * w * v,
     )
 
 

@@ -73,7 +73,7 @@ def _kept(q: Array, p: Array, keep: Array) -> tuple[Array, Array]:
     The sums of a block without kept pixels are finite, and become 0 when they
     are joined to those of a block with one.
     """
-    return tuple(jnp.where(keep, x, NEVER) for x in (q, p))
+    return jnp.where(keep, q, NEVER), jnp.where(keep, p, NEVER)
 
 
 READING = Reading(channel_kl)

@@ -97,7 +97,11 @@ def sum_gaps(
     # exp(t) P is at most exp of the divergence.
     apart = jnp.exp(jnp.minimum(log_q, 1.0)) - teacher * (1 + t)
     gap = jnp.where(jnp.abs(t) < _SERIES, teacher * _remainder(t), apart)
-    return tuple(jnp.sum(x, axes, keepdims=True) for x in (gap, teacher * t))
+    moved = teacher * t
+    return (
+        jnp.sum(gap, axes, keepdims=True),
+        jnp.sum(moved, axes, keepdims=True),
+    )
 
 
 def with_gaps(fit: Fit, gaps: Array, drift: Array) -> Fit:

@@ -166,7 +166,7 @@ def _compare(pair: tuple[str, str], block: int) -> Callable:
             image,
             temperature,
             cpu=functools.partial(in_blocks, size=_BLOCKS * block),
-            default=functools.partial(reading.compare, size=None),
+            default=lambda x, t: reading.compare(x, t, None),
         )
 
     return choose_by_platform

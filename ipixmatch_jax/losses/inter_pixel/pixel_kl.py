@@ -30,7 +30,7 @@ def pixel_kl(
     Returns:
       float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
-    n = image.count()
+    n = image.count_kept()
     rate = 1 / temperature
 
     def make(total, q, p, keep, fresh):

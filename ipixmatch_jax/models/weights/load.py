@@ -167,6 +167,7 @@ def load_weights(
       ValueError: the file does not hold weights, is damaged, wants to run
         code, or does not fit: lists missing, extra and misshapen tensors.
     """
+    tensors: Mapping[str, np.ndarray]
     tensors = read_reference_tensors(source, network)
     wanted = list(torch_names.entries(variables))
     if not whole and not foreign_names.has_head(tensors):

@@ -207,7 +207,9 @@ def _unit_name(path, stem):
         return _HEAD[unit][path[2] == "bn"]
     if unit in stem:
         return f"{BACKBONE}{stem[unit][path[2] == 'bn']}"
-    layer, block = re.fullmatch(r"(layer\d)_(\d+)", unit).groups()
+    found = re.fullmatch(r"(layer\d)_(\d+)", unit)
+    assert found is not None, unit
+    layer, block = found.groups()
     return f"{BACKBONE}{layer}.{block}.{_BLOCK[path[2]][path[3] == 'bn']}"
 
 
