@@ -10,7 +10,12 @@ from ipixmatch_jax.utils.registry import Registry
 
 BACKBONES: Registry[Backbone] = Registry(
     "backbone",
-    {"r50": resnet.R50, "r101": resnet.R101, "tiny": resnet.TINY},
+    {
+        "r50": resnet.R50,
+        "r101": resnet.R101,
+        "tiny": resnet.TINY,
+        "r50c4": resnet.R50C4,
+    },
 )
 HEADS: Registry[Head] = Registry("head", {"deeplabv3plus": deeplab.HEAD})
 

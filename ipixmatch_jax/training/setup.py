@@ -18,6 +18,7 @@ from ipixmatch_jax.experiment.evaluator import build_evaluator
 from ipixmatch_jax.experiment.network import (
     build_network,
     find_weights_loader,
+    frozen_patterns,
     network_names,
 )
 from ipixmatch_jax.experiment.resolve import parse_class_weights
@@ -25,6 +26,7 @@ from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, Loss, LossSettings
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models import freezing
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.segmenter import (
     Segmenter,
@@ -32,7 +34,7 @@ from ipixmatch_jax.models.segmenter import (
     variable_shapes,
 )
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.param_groups import Group, faster_head
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
 from ipixmatch_jax.training import step
 
@@ -134,11 +136,26 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
             "lower scores than any published table; give a file with "
             "--config.model.pretrained=FILE.safetensors."
         )
+    if loaded is None and config.model.freeze:
+        _LOGGER.warning(
+            "FROZEN RANDOM WEIGHTS: model.freeze=%s keeps these stages as they "
+            "are, and model.pretrained is empty.",
+            config.model.freeze,
+        )
     return join_networks(started)
 
 
-def forward(network, variables, images, train: bool, perturb=None):
-    """Runs the network as methods call it; see methods/base.py."""
+def forward(
+    network, variables, images, train: bool, perturb=None, *, frozen=()
+):
+    """Runs the network as methods call it; see methods/base.py.
+
+    `frozen` are regular expressions for the paths of parameters that get no
+    gradient; see models/freezing.py.
+    """
+    if train:
+        params = freezing.stop_gradients(variables["params"], frozen)
+        variables = {**variables, "params": params}
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
         apply = functools.partial(
@@ -155,9 +172,10 @@ def _build_optimiser(config: FrozenConfigDict):
     """The transformation of gradients and the learning rate of a config."""
     t = config.train
     schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
+    frozen = [Group(pattern, None) for pattern in frozen_patterns(config)]
     tx = OPTIMISERS[t.optimiser].build(
         schedule,
-        groups=faster_head(t.head_multiplier),
+        groups=(*frozen, *faster_head(t.head_multiplier)),
         weight_decay=t.weight_decay,
     )
     return tx, schedule
@@ -169,7 +187,9 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,
-        forward=functools.partial(forward, network),
+        forward=functools.partial(
+            forward, network, frozen=frozen_patterns(config)
+        ),
         make_views=functools.partial(
             make_views,
             recipe=METHODS[config.method].views,
