@@ -23,6 +23,8 @@ class Reading(NamedTuple):
     def class_of(self, kind: str, value: int | None, colour: Colour) -> int:
         """The class of a pixel, 255 if left out, 254 if not listed."""
         if kind not in self.by_colour:
+            # Colours without values are "RGB", which by_colour then holds.
+            assert value is not None
             return self.classes.of_ids()[value]
         listed = self.classes.of_colours()
         if (kind, value) == ("indexed", IGNORE):

@@ -17,7 +17,7 @@ from ipixmatch_jax.utils.atomic import write_file
 
 def packable() -> tuple[str, ...]:
     """The names of the data sets that can be packed."""
-    return tuple(name for name, kind in DATASETS.items() if kind.pack)
+    return tuple(str(name) for name, kind in DATASETS.items() if kind.pack)
 
 
 def prepare(
@@ -44,6 +44,10 @@ def prepare(
         raise ValueError(f"{target} is there already: remove it to pack anew.")
     out.mkdir(parents=True, exist_ok=True)
     pack = DATASETS[name].pack
+    if pack is None:
+        raise ValueError(
+            f"{name} cannot be packed; choose one of {', '.join(packable())}."
+        )
     with tempfile.TemporaryDirectory(dir=out, prefix=".unpacked") as temporary:
         found = [a for a in pack.archives if (source / a).is_file()]
         for archive in found:
