@@ -1,10 +1,16 @@
 """Batches read ahead, by threads or by processes that may be killed."""
 
+import concurrent.futures
+import errno
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import grain
 
@@ -14,12 +20,21 @@ _LOGGER = logging.getLogger(__name__)
 
 # How often in a row workers are restarted for one batch.
 RESTARTS = 2
+# Seconds without a batch after which a warning says so, and how often a wait
+# for a batch is interrupted to look for a signal.
+PATIENCE = 120.0
+_GLANCE = 0.5
+_SHARED = "/dev/shm"
 # The message by which grain says that a worker process has died.
 _GONE = "Worker process was terminated unexpectedly"
 
 
 class WorkersLostError(RunError):
     """Data workers were killed RESTARTS + 1 times for one batch."""
+
+
+class StoppedWaitingError(Exception):
+    """A signal came while a batch was waited for."""
 
 
 class Batches:
@@ -30,7 +45,11 @@ class Batches:
     """
 
     def __init__(
-        self, batches: grain.MapDataset, start_step: int, num_workers: int
+        self,
+        batches: grain.MapDataset,
+        start_step: int,
+        num_workers: int,
+        should_stop: Callable[[], bool] = lambda: False,
     ):
         """Starts reading ahead.
 
@@ -38,7 +57,10 @@ class Batches:
           batches: of `pipeline.train_batches`.
           start_step: the first batch; a resumed run continues exactly.
           num_workers: processes that read ahead; 0 reads ahead in threads.
+          should_stop: () -> whether to give up waiting for a batch.
         """
+        self._should_stop = should_stop
+        self._waiter = ThreadPoolExecutor(1)
         self._batches = batches
         self._step = start_step
         self._num_workers = num_workers
@@ -51,12 +73,18 @@ class Batches:
         """The next batch.
 
         Raises:
+          StoppedWaitingError: `should_stop` said so before the batch came.
           BadFileError: see `pipeline.train_batches`.
           WorkersLostError: workers were killed again after RESTARTS restarts.
         """
         for left in range(RESTARTS, -1, -1):
             try:
-                batch = next(self._iterator)
+                batch = self._wait_for_batch()
+            except OSError as error:
+                sentence = describe_shortage(error)
+                if sentence is None or not self._num_workers:
+                    raise
+                raise WorkersLostError(sentence) from error
             except RuntimeError as error:
                 if _GONE not in str(error):
                     raise
@@ -75,13 +103,35 @@ class Batches:
         raise WorkersLostError(
             f"A data worker was killed before step {self._step}, and again "
             f"after {RESTARTS} restarts ({_exit_code(lost)}). Most often the "
-            "machine is short of memory: lower --config.data.num_workers, or "
-            "read in threads with --config.data.num_workers=0. The same "
-            "command continues the run."
+            f"machine is short of memory, or of {_SHARED} ({_shared_size()}): "
+            "lower --config.data.num_workers, or read in threads with "
+            "--config.data.num_workers=0. The same command continues the run."
         ) from lost
+
+    def _wait_for_batch(self):
+        """`next` of the iterator, during which signals and hangs are seen."""
+        future = self._waiter.submit(next, self._iterator)
+        start, warned = time.monotonic(), False
+        while not concurrent.futures.wait([future], _GLANCE).done:
+            if self._should_stop():
+                # A worker that hangs would keep `close` waiting.
+                for worker in multiprocessing.active_children():
+                    worker.kill()
+                raise StoppedWaitingError
+            if not warned and time.monotonic() - start > PATIENCE:
+                warned = True
+                _LOGGER.warning(
+                    "NO DATA: the batch of step %d has not come for %.0f s; a "
+                    "data worker or the disk that it reads from hangs. The "
+                    "run waits; Ctrl-C or SIGTERM saves and ends it.",
+                    self._step,
+                    PATIENCE,
+                )
+        return future.result()
 
     def close(self) -> None:
         """Stops what reads ahead."""
+        self._waiter.shutdown(wait=False)
         self._iterator.close()
 
     def _start(self) -> grain.DatasetIterator:
@@ -99,6 +149,39 @@ class Batches:
                 worker_init_fn=_begin_worker,
             )
         return iter(dataset)
+
+
+def describe_shortage(error: OSError) -> str | None:
+    """What workers lack, as a sentence with ways out; None for other errors.
+
+    Args:
+      error: raised while a worker passed on a batch.
+    """
+    if error.filename is not None:  # an image or mask
+        return None
+    fewer = (
+        "lower --config.data.num_workers, or read in threads with "
+        "--config.data.num_workers=0"
+    )
+    if error.errno == errno.ENOSPC:
+        return (
+            f"{_SHARED}, through which data workers pass their batches, is too "
+            f"small ({_shared_size()}): give a container more with "
+            f"--shm-size=2g, {fewer}."
+        )
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return (
+            "The data workers need more open files than this process may "
+            f"have: raise the limit with ulimit -n, {fewer}."
+        )
+    return None
+
+
+def _shared_size() -> str:
+    try:
+        return f"{shutil.disk_usage(_SHARED).total / 2**20:.0f} MiB in all"
+    except OSError:
+        return "which is missing"
 
 
 def _exit_code(lost: RuntimeError) -> str:

@@ -177,7 +177,20 @@ def _read_ahead(run: Run, start: int) -> workers.Batches:
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    return workers.Batches(stream, start, run.config.data.num_workers)
+    # Several processes may only ask together, at the end of a step.
+    alone = jax.process_count() == 1
+    should_stop = (lambda: run.stop.asked(start)) if alone else (lambda: False)
+    return workers.Batches(
+        stream, start, run.config.data.num_workers, should_stop
+    )
+
+
+def _next_batch(stream: workers.Batches) -> dict | None:
+    """The next batch; None where a signal came while it was waited for."""
+    try:
+        return next(stream)
+    except workers.StoppedWaitingError:
+        return None
 
 
 def _train_steps(run: Run, start: Progress) -> Progress:
@@ -195,7 +208,9 @@ def _train_steps(run: Run, start: Progress) -> Progress:
     pending: tuple[int, dict] | None = None
     try:
         while done < config.steps and not stopped:
-            batch = next(stream)
+            batch = _next_batch(stream)
+            if batch is None:
+                break
             skipped.note(batch.pop("bad"))
             watch.note_batch(done + 1, batch)
             batch = mesh.put_batch(batch, run.parts.mesh)
@@ -215,10 +230,14 @@ def _train_steps(run: Run, start: Progress) -> Progress:
                 _save(run, Progress(state, done, best), score)
                 saved = done
         _stop_if_diverged(run, watch, pending)
+        if saved < done:
+            _save(run, Progress(state, done, best), None)
+            saved = done
     finally:
         stream.close()
     run.checkpoints.finish()
-    _LOGGER.info("Saved %s", run.checkpoints.path(saved))
+    if saved:
+        _LOGGER.info("Saved %s", run.checkpoints.path(saved))
     return Progress(state, done, run.checkpoints.best_on_disk(best))
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import sys
 
 import pytest
 
@@ -186,3 +187,13 @@ def test_the_key_of_programs_leaves_out_what_they_do_not_depend_on():
     assert key(inter_pixel__stride=2) != key()
     without = key(inter_pixel__weight=0.0)
     assert key(inter_pixel__weight=0.0, inter_pixel__stride=2) == without
+
+
+def test_the_recipes_of_a_checkout_are_imported_from_the_package(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "mine.py"
+    path.write_text("from configs import common\n")
+    monkeypatch.setitem(sys.modules, "configs", None)
+    with pytest.raises(ValueError, match="write `from ipixmatch_jax"):
+        files.load_file(str(path))

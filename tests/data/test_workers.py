@@ -1,11 +1,13 @@
 """Data workers that are killed, and workers of a run that is killed."""
 
+import errno
 import multiprocessing
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -123,3 +125,56 @@ def alive(pid):
     except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_stopped_worker_is_reported_and_a_signal_still_ends_the_wait(
+    monkeypatch, caplog
+):
+    asked = []
+    iterator = workers.Batches(batches(), 0, 1, lambda: len(asked) > 0)
+    next(iterator)
+    monkeypatch.setattr(workers, "PATIENCE", 1.0)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGSTOP)
+    timer = threading.Timer(5, lambda: asked.append(True))
+    timer.start()
+    with pytest.raises(workers.StoppedWaitingError):
+        for _ in range(50):  # Some batches were read ahead.
+            next(iterator)
+    timer.join()
+    start = time.monotonic()
+    iterator.close()
+    assert time.monotonic() - start < 20
+    assert caplog.text.count("NO DATA: the batch of step") == 1
+    assert not alive(worker.pid)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space"), r"/dev/shm.*MiB.*--shm-size=2g"),
+        (OSError(errno.EMFILE, "Too many"), r"open files.*ulimit -n"),
+    ],
+)
+def test_a_shortage_of_the_workers_is_named(error, words):
+    class Short:
+        def __getitem__(self, index):
+            return self
+
+        def to_iter_dataset(self, _):
+            return self
+
+        def mp_prefetch(self, *_, **__):
+            return iter(self)
+
+        def __iter__(self):
+            raise error
+            yield
+
+    with pytest.raises(workers.WorkersLostError, match=words):
+        next(workers.Batches(Short(), 0, 2))
+
+
+def test_a_file_that_cannot_be_read_is_not_a_shortage():
+    error = OSError(errno.ENOSPC, "No space", "a.jpg")
+    assert workers.describe_shortage(error) is None

@@ -28,7 +28,7 @@ SECTIONS = [name for name in BASE if not isinstance(BASE[name], str | int)]
 SHORT = re.compile(rf"`({'|'.join(SECTIONS)})\.([a-z_]+)(?:=[^`]*)?`")
 
 # Names of files and modules that look like a field, such as `data.prepare`.
-NOT_FIELDS = ("py", "zip", "safetensors", "prepare", "check", "splits")
+NOT_FIELDS = ("py", "txt", "zip", "safetensors", "prepare", "check", "splits")
 
 
 def pages(names=None):

@@ -1,9 +1,12 @@
-"""A method of a module outside the package: trained, resumed, scored."""
+"""A method from outside the package: trained, resumed, scored, loaded."""
 
 import json
+import sys
 
+import numpy as np
 import pytest
 
+import ipixmatch_jax as ipx
 from ipixmatch_jax.configuration.plugins import load_plugins
 from ipixmatch_jax.experiment.score import evaluate_workdir
 from ipixmatch_jax.methods.registry import METHODS
@@ -42,6 +45,7 @@ def test_a_method_from_outside_is_refused_until_its_module_is_named(
     module, tmp_path, monkeypatch
 ):
     few_scenes(monkeypatch)
+    image = np.zeros((40, 48, 3), np.uint8)
     config = tiny(**{"train.steps": 2, "data.num_workers": 1})
     config.method = "of_mine"
     workdir = tmp_path / "run"
@@ -64,3 +68,9 @@ def test_a_method_from_outside_is_refused_until_its_module_is_named(
         monkeypatch.setattr(METHODS, name, value)
     with pytest.raises(ValueError, match="add --plugin module_of_mine"):
         evaluate_workdir(workdir, "best", None)
+    with pytest.raises(ValueError, match="add --plugin module_of_mine"):
+        ipx.load(workdir)
+
+    del sys.modules[module]  # as in a new process
+    labels = ipx.load(workdir, plugins=[module]).predict(image)
+    assert labels.shape == image.shape[:2]

@@ -28,8 +28,9 @@ def check_left_out(contents: Sequence[Content], reading: Reading) -> None:
     _check_white(contents, reading)
     counts = {k: 0 for k in range(len(reading.classes.names))}
     for content in contents:
+        find = reading.lookup(content.kind)
         for (value, colour), number in content.pixels.items():
-            class_id = reading.class_of(content.kind, value, colour)
+            class_id = find(value, colour)
             if class_id in counts:
                 counts[class_id] += number
     shown = [k for k, number in counts.items() if number]
@@ -43,7 +44,7 @@ def _check_white(contents: Sequence[Content], reading: Reading) -> None:
         c
         for c in contents
         if c.kind in ("grey", "grey RGB")
-        and reading.class_of(c.kind, IGNORE, _WHITE) == IGNORE
+        and reading.lookup(c.kind)(IGNORE, _WHITE) == IGNORE
     ]
     whites = [c for c in grey if c.black_and_white]
     mixed = [c for c in grey if IGNORE in c.values and _drawn(c)]

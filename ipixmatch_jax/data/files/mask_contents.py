@@ -151,14 +151,3 @@ def names(contents: Sequence[Content]) -> str:
     some = ", ".join(content.path for content in contents[:3])
     more = f" and {len(contents) - 3} more" if len(contents) > 3 else ""
     return some + more
-
-
-def pixels_per_class(
-    content: Content, class_of: Callable[[int | None, Colour], int]
-) -> dict[int, int]:
-    """How many pixels of a mask each class gets."""
-    counts: dict[int, int] = {}
-    for (value, colour), number in content.pixels.items():
-        class_id = class_of(value, colour)
-        counts[class_id] = counts.get(class_id, 0) + number
-    return counts

@@ -40,7 +40,7 @@ def choose_reading(contents: Sequence[Content], classes: ClassList) -> Reading:
     # RGB masks of greys alone are read as the grey masks are.
     by_colour, said = ["RGB"] if rgb or not grey else [], []
     if rgb:
-        said.append(f"{_masks(rgb)} as the colours of the class list")
+        said.append(f"as colours ({_masks(rgb)}), which the class list names")
     if grey:
         as_colours, why = _read_grey(grey, classes)
         by_colour += [*GREY, "RGB"] if as_colours else []
@@ -49,7 +49,7 @@ def choose_reading(contents: Sequence[Content], classes: ClassList) -> Reading:
         as_colours, why = _read_indexed(indexed, classes)
         by_colour += ["indexed"] if as_colours else []
         said.append(why)
-    line = f"Masks are read so: {'; '.join(said)}." if said else ""
+    line = f"Masks are read {'; '.join(said)}." if said else ""
     reading = Reading(classes, tuple(by_colour), line)
     mask_refusals.check_listed(contents, reading)
     left_out.check_left_out(contents, reading)
@@ -73,7 +73,7 @@ def _read_grey(
     if all(colour in colours for _, colour in pairs):
         mask_refusals.check_two_ways(contents, classes)
         return True, (
-            f"{_masks(contents)} as colours, because every value found "
+            f"as colours ({_masks(contents)}), because every value found "
             f"({values}) is the grey of a listed class"
         )
     # A value that cannot be an id, in the grey of a class that is trained.
@@ -95,11 +95,11 @@ def _read_grey(
         raise ValueError(mask_refusals.grey_disagree(speaking, other, classes))
     why = (
         f"the values found ({values}) are ids of classes, and not all of them "
-        "the grey of one"
+        "are greys of listed classes"
         if classes.coloured
         else f"no colours are listed (values found: {values})"
     )
-    return False, f"{_masks(contents)} as ids, because {why}"
+    return False, f"as ids ({_masks(contents)}), because {why}"
 
 
 def _read_indexed(
@@ -122,15 +122,15 @@ def _read_indexed(
     if not moved:
         mask_refusals.check_palettes_agree(contents, classes, _neutral)
         return False, (
-            f"{_masks(contents)} as palette indices (ids), because no palette "
-            "has a listed colour at the place of another class"
+            f"as palette indices ({_masks(contents)}), because no palette has "
+            "a listed colour at the place of another class"
         )
     if unlisted:
         raise ValueError(
             mask_refusals.palettes_disagree(moved, unlisted, classes)
         )
     return True, (
-        f"{_masks(contents)} as the colours of their palettes, because all "
+        f"as the colours of their palettes ({_masks(contents)}), because all "
         f"of these are listed and {moved[0].path} has them at other indices"
     )
 

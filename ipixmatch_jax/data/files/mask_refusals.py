@@ -30,8 +30,9 @@ def check_listed(contents: Sequence[Content], reading: Reading) -> None:
 def unlisted(content: Content, reading: Reading) -> Counter:
     """Pixels per id or colour of a mask that the class list does not have."""
     pixels: Counter[int | Colour | None] = Counter()
+    find = reading.lookup(content.kind)
     for (value, colour), count in content.pixels.items():
-        if reading.class_of(content.kind, value, colour) == UNLISTED:
+        if find(value, colour) == UNLISTED:
             by_colour = content.kind in reading.by_colour
             pixels[colour if by_colour else value] += count
     return pixels
@@ -66,9 +67,9 @@ def unlisted_words(
     )
     return (
         f"The mask {content.path}{files} has {count} pixels of the colour "
-        f"{list(what)}{others} that {classes.where} does not list"
-        f"{_closest(what, classes)}: add it with the name of its class, or as "
-        f'"void"{smooth if len(pixels) > 20 else ""}{why}.'
+        f"{list(what)}{others} that {classes.where} does not list: add "
+        'it with the name of its class, or as "void"'
+        f"{smooth if len(pixels) > 20 else ''}{why}{_closest(what, classes)}."
     )
 
 
@@ -76,7 +77,7 @@ def _closest(colour: Colour, classes: ClassList) -> str:
     for name, listed in classes.listed:
         apart = max(abs(a - b) for a, b in zip(colour, listed, strict=True))
         if 0 < apart <= _NEAR:
-            return f" (close to {name!r}, {list(listed)})"
+            return f"; it is close to {name!r}, {list(listed)}"
     return ""
 
 

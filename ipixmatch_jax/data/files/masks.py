@@ -35,10 +35,8 @@ def to_ids(mask: StoredMask, path: str, reading: Reading) -> Image.Image:
         ids = _of_rgb(mask.values, reading.classes)
     else:
         values = _one_band(mask, path)
-        table = [
-            reading.class_of(mask.kind, value, colour_of(mask, value))
-            for value in range(256)
-        ]
+        find = reading.lookup(mask.kind)
+        table = [find(value, colour_of(mask, value)) for value in range(256)]
         ids = np.asarray(table, np.uint8)[values]
     if (ids == UNLISTED).any():  # the file is not what it was
         content = mask_content(mask, path)

@@ -1,5 +1,6 @@
 """How the masks of a data set are turned into class ids."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ipixmatch_jax.data.files.class_list import UNLISTED, ClassList, Colour
@@ -20,13 +21,24 @@ class Reading(NamedTuple):
     by_colour: tuple[str, ...]
     said: str = ""
 
-    def class_of(self, kind: str, value: int | None, colour: Colour) -> int:
-        """The class of a pixel, 255 if left out, 254 if not listed."""
+    def lookup(self, kind: str) -> Callable[[int | None, Colour], int]:
+        """A function from (value, shown colour) to the class of a pixel.
+
+        It gives 255 for what is left out and 254 for what is not listed.
+        """
         if kind not in self.by_colour:
-            # Colours without values are "RGB", which by_colour then holds.
-            assert value is not None
-            return self.classes.of_ids()[value]
+            ids = self.classes.of_ids()
+
+            def by_id(value: int | None, colour: Colour) -> int:
+                # Colours without values are "RGB", which is in by_colour.
+                assert value is not None
+                return ids[value]
+
+            return by_id
         listed = self.classes.of_colours()
-        if (kind, value) == ("indexed", IGNORE):
-            return listed.get(colour, IGNORE)
-        return listed.get(colour, UNLISTED)
+
+        def by_colour(value: int | None, colour: Colour) -> int:
+            left_out = (kind, value) == ("indexed", IGNORE)
+            return listed.get(colour, IGNORE if left_out else UNLISTED)
+
+        return by_colour

@@ -90,6 +90,38 @@ def test_voc_takes_a_mask_from_the_folder_that_holds_it(tmp_path):
     assert data.unlabelled[0].mask is None
 
 
+def test_voc_masks_hold_the_ids_of_their_palette(tmp_path):
+    """Indexed in VOC's colours, 255 along the borders: the ids, by hand."""
+    ids = np.full((6, 8), 255, np.uint8)
+    ids[1:4, 1:8] = np.arange(21).reshape(3, 7)
+    mask = Image.fromarray(ids)
+    flat = [value for k in range(256) for value in voc.voc_colour(k)]
+    mask.putpalette(flat)
+    (tmp_path / "SegmentationClass").mkdir()
+    mask.save(tmp_path / "SegmentationClass/a.png")
+    _image(tmp_path / "JPEGImages/a.jpg")
+    line = "JPEGImages/a.jpg SegmentationClass/a.png\n"
+    _lists(tmp_path / "splits", line, line, line)
+    data = open_data("voc", str(tmp_path), "", "1_2")
+    np.testing.assert_array_equal(data.labelled[0].mask, ids)
+    np.testing.assert_array_equal(data.val.mask(0), ids)
+
+
+def test_camvid_masks_of_a_padded_palette_keep_their_ids(tmp_path):
+    """Eleven classes and void, in a palette that is black after them."""
+    ids = np.arange(48, dtype=np.uint8).reshape(6, 8) % 12
+    mask = Image.fromarray(ids)
+    mask.putpalette([9, 9, 9] * 12 + [0, 0, 0] * 244)
+    (tmp_path / "annot").mkdir()
+    mask.save(tmp_path / "annot/a.png")
+    _image(tmp_path / "a.png")
+    line = "a.png annot/a.png\n"
+    _lists(tmp_path / "splits", line, line, line)
+    data = open_data("camvid", str(tmp_path), "", "1_2")
+    right = np.where(ids == 11, 255, ids)
+    np.testing.assert_array_equal(data.labelled[0].mask, right)
+
+
 def test_voc_palette_is_the_published_one():
     assert voc.PALETTE[:4] == (
         (0, 0, 0),

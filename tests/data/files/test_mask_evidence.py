@@ -54,11 +54,15 @@ def refused(root):
 
 SQUARES = {
     # How one mask is drawn, the class list, and how masks are said to be read.
-    "ids": (grey, RED, "6 grey masks as ids"),
-    "black and white": (white, BLACK_WHITE, "6 grey masks as colours"),
-    "1 bit, ids": (lambda m: white(m, "1"), RED, "6 1-bit masks as ids"),
-    "1 bit": (lambda m: white(m, "1"), BLACK_WHITE, "1-bit masks as colours"),
-    "RGB": (lambda m: own.rgb(m, RED), RED, "RGB masks as the colours"),
+    "ids": (grey, RED, "as ids (6 grey masks)"),
+    "black and white": (white, BLACK_WHITE, "as colours (6 grey masks)"),
+    "1 bit, ids": (lambda m: white(m, "1"), RED, "as ids (6 1-bit masks)"),
+    "1 bit": (
+        lambda m: white(m, "1"),
+        BLACK_WHITE,
+        "as colours (6 1-bit masks)",
+    ),
+    "RGB": (lambda m: own.rgb(m, RED), RED, "as colours (6 RGB masks)"),
     "RGB, white": (lambda m: white(m, "RGB"), BLACK_WHITE, "as colours"),
     "RGB that holds ids": (lambda m: grey(m, "RGB"), RED, "as ids"),
     "grey and alpha": (lambda m: grey(m, "LA"), RED, "as ids"),

@@ -1,0 +1,63 @@
+"""The two-layer networks inside a transformer's block."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ipixmatch_jax.models.layers.initialisers import transformer_linear
+
+
+class FeedForward(nn.Module):
+    """Linear map, GELU (exact, by the error function), linear map.
+
+    Params `fc1` and `fc2`, each `kernel` and `bias`.
+
+    Attributes:
+      hidden: channels in between.
+      dtype: compute dtype.
+    """
+
+    hidden: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [..., d] to the same shape, in `dtype`."""
+        hidden = _linear(self.hidden, self.dtype, "fc1")(x)
+        hidden = nn.gelu(hidden, approximate=False)
+        return _linear(x.shape[-1], self.dtype, "fc2")(hidden)
+
+
+class GatedFeedForward(nn.Module):
+    """SwiGLU: silu(a) * b of two linear maps, then a third (DINOv2's giant).
+
+    Params `w12`, a and b side by side, and `w3`, each `kernel` and `bias`.
+
+    Attributes:
+      hidden: channels of a and of b.
+      dtype: compute dtype.
+    """
+
+    hidden: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [..., d] to the same shape, in `dtype`."""
+        both = _linear(2 * self.hidden, self.dtype, "w12")(x)
+        gate, value = jnp.split(both, 2, axis=-1)
+        return _linear(x.shape[-1], self.dtype, "w3")(nn.silu(gate) * value)
+
+
+def gated_hidden(width: int) -> int:
+    """Hidden channels of the SwiGLU that stands for 4 * width (Meta's rule).
+
+    Two thirds of them, rounded up to a multiple of 8: 4096 for 1536.
+    """
+    return (int(4 * width * 2 / 3) + 7) // 8 * 8
+
+
+def _linear(features, dtype, name):
+    return nn.Dense(
+        features, dtype=dtype, kernel_init=transformer_linear, name=name
+    )

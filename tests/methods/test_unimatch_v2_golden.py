@@ -1,0 +1,290 @@
+"""UniMatch V2's whole training step against the reference's numbers."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ipixmatch_jax.losses.cross_entropy import cross_entropy
+from ipixmatch_jax.methods import common, pseudo_labels
+from ipixmatch_jax.methods.base import Consistency
+from ipixmatch_jax.methods.complementary_dropout import multiply_channels
+from ipixmatch_jax.models.weights import layouts, unimatch_v2_names
+from ipixmatch_jax.optimisers.adamw import adamw
+from ipixmatch_jax.optimisers.param_groups import Group, faster_head
+from ipixmatch_jax.training import ema
+from tests import golden, golden_v2
+
+SHAPE = (4, 3, 70, 70)
+# What has no gradient in torch keeps its values.
+GROUPS = (
+    Group(r"backbone/mask_token|head/fuse_4/unit_1/", None),
+    *faster_head(40.0),
+)
+NETWORK = golden_v2.network()
+
+
+@pytest.fixture(scope="module")
+def expected(reference):
+    return np.load(reference / "golden_v2_step_small.npz")
+
+
+@functools.cache
+def teacher():
+    return jax.tree.map(lambda x: x * np.float32(0.9), golden_v2.variables())
+
+
+def labels():
+    drawn = golden.integers("mask_x", 21, (4, 70, 70)).astype(np.int32)
+    drawn[:, :3] = 255
+    return drawn
+
+
+def valid():
+    inside = np.ones((4, 70, 70), bool)
+    inside[0, :, 60:] = False
+    return inside
+
+
+def boxes(listed):
+    """int32 [4, 4]; empty where no box is listed."""
+    result = np.zeros((4, 4), np.int32)
+    for image, top, bottom, left, right in listed:
+        result[image] = top, left, bottom, right
+    return result
+
+
+def mixed(x, box):
+    """CutMix with the reversed batch, V2's partner."""
+    return pseudo_labels.paste_boxes(x, x[::-1], box)
+
+
+def forward(variables, images, masks=None):
+    features = NETWORK.apply(variables, images, True, method="encode")
+    if masks is not None:
+        features = multiply_channels(features, (masks,) * 4)
+    size = images.shape[1:3]
+    return NETWORK.apply(variables, features, size, True, method="decode")
+
+
+@pytest.fixture(scope="module")
+def labelled_weak(expected):
+    """The teacher's logits of the weak view."""
+    weak = golden.images("img_u_w", SHAPE)
+    return jax.device_get(jax.jit(forward)(teacher(), weak))
+
+
+def streams(weak, both_boxes, threshold):
+    """(images, consistency from logits) of views that the student sees."""
+    images = [
+        mixed(golden.images(f"img_u_s{k}", SHAPE), box)
+        for k, box in enumerate(both_boxes, 1)
+    ]
+
+    def losses(logits):
+        return [
+            common.hard_label_loss(
+                Consistency(x, mixed(weak, box), mixed(valid(), box)),
+                threshold,
+            )
+            for x, box in zip(logits, both_boxes, strict=True)
+        ]
+
+    return images, losses
+
+
+@pytest.fixture(scope="module")
+def stepped(expected, labelled_weak):
+    """Losses, logits and gradients of the labelled and both strong views.
+
+    One pass of all: nothing in the network couples images of a batch.
+    """
+    pair = boxes(expected["boxes1"]), boxes(expected["boxes2"])
+    images, losses = streams(labelled_weak, pair, expected["threshold"])
+    first = 2.0 * expected["m1"].astype(np.float32)
+    first[expected["kept_pairs"]] = 1
+    masks = np.concatenate([np.ones_like(first), first, 2 - first])
+    everything = np.concatenate([golden.images("img_x", SHAPE), *images])
+
+    def objective(variables):
+        x, *strong = jnp.split(forward(variables, everything, masks), 3)
+        loss_x, (loss_1, loss_2) = cross_entropy(x, labels()), losses(strong)
+        loss_s = (loss_1 + loss_2) / 2
+        total = (loss_x + loss_s) / 2
+        values = jnp.stack([loss_x, loss_1, loss_2, loss_s, total])
+        return total, (values, (x, *strong))
+
+    run = golden_v2.jit_exact(jax.grad(objective, has_aux=True))
+    return jax.device_get(run(golden_v2.variables()))
+
+
+def by_name(tree):
+    """Tensors by V2's names, float64, without a bias of the keys.
+
+    A softmax does not see that bias: its gradient is rounding alone, which
+    Adam would enlarge to a whole step. The reference has zeros there.
+    """
+    tensors = {
+        name: np.array(value, np.float64)
+        for name, value in unimatch_v2_names.to_v2_names(tree).items()
+    }
+    for name, value in tensors.items():
+        if name.endswith("attn.qkv.bias"):
+            value[384:768] = 0
+    return tensors
+
+
+def norms(tensors, names):
+    return np.array([np.linalg.norm(tensors[name]) for name in names])
+
+
+def probes(tensors, names):
+    return np.array([golden_v2.probe(name, tensors[name]) for name in names])
+
+
+def small(logits):
+    return logits.transpose(0, 3, 1, 2)[:, :, ::7, ::7]
+
+
+def test_the_teachers_labels(expected, labelled_weak):
+    np.testing.assert_allclose(
+        small(labelled_weak), expected["logits_t"], atol=5e-4
+    )
+    sure, given = pseudo_labels.confidence_and_labels(labelled_weak)
+    assert (given != expected["pseudo_label"]).sum() <= 4
+    np.testing.assert_allclose(sure, expected["confidence"], atol=1e-4)
+    shares = common.confident_shares(
+        labelled_weak, valid(), float(expected["threshold"])
+    )
+    pixels = valid().sum()
+    difference = shares["confident_share"] - expected["mask_ratio"]
+    assert abs(difference * pixels) <= 1.5
+    counts = np.bincount(np.ravel(given), minlength=21)
+    assert np.abs(counts - expected["hist_all"]).sum() <= 8
+
+
+def test_the_five_losses_and_three_logits(expected, stepped):
+    _, (losses, logits) = stepped
+    np.testing.assert_allclose(losses, expected["losses"], rtol=4e-6)
+    for name, value in zip(("x", "s1", "s2"), logits, strict=True):
+        np.testing.assert_allclose(
+            small(value), expected[f"logits_{name}"], atol=2e-3
+        )
+
+
+def test_every_gradient(expected, stepped):
+    check_gradients(expected, stepped[0], "")
+    grads = by_name(stepped[0])
+    for name in (
+        "backbone.cls_token",
+        "backbone.norm.weight",
+        "head.scratch.output_conv.2.bias",
+    ):
+        theirs = expected[f"grad/{name}"]
+        error = np.linalg.norm(grads[name] - theirs)
+        assert error < 5e-5 * np.linalg.norm(theirs), name
+    theirs = expected["grad/backbone.pos_embed"]
+    ours = grads["backbone.pos_embed"][0, ::19, :8]
+    assert np.linalg.norm(ours - theirs) < 5e-5 * np.linalg.norm(theirs)
+
+
+def check_gradients(expected, grads, prefix):
+    grads, names = by_name(grads), expected["names"].tolist()
+    assert set(grads) == set(names)
+    ours, theirs = norms(grads, names), expected[f"{prefix}grad_norm"]
+    learnt = expected["has_grad"]
+    assert not ours[~learnt].any()
+    np.testing.assert_allclose(ours[learnt], theirs[learnt], rtol=2e-5)
+    error = np.abs(probes(grads, names) - expected[f"{prefix}grad_probe"])
+    assert (error <= 5e-5 * theirs).all(), error.max()
+
+
+@pytest.fixture(scope="module")
+def updated(stepped):
+    """The student after one step of AdamW."""
+    tx = adamw(
+        optax.constant_schedule(5e-6),
+        groups=GROUPS,
+        weight_decay=0.01,
+    )
+    before = golden_v2.variables()
+
+    @jax.jit
+    def step(grads, params):
+        updates, _ = tx.update(grads, tx.init(params), params)
+        return optax.apply_updates(params, updates)
+
+    return {"params": jax.device_get(step(stepped[0], before)["params"])}
+
+
+def test_the_update_of_adamw(expected, updated):
+    names = expected["names"].tolist()
+    before, after = by_name(golden_v2.variables()), by_name(updated)
+    moved = {name: after[name] - before[name] for name in names}
+    learnt = expected["has_grad"]
+    assert not norms(moved, names)[~learnt].any()
+    scale = expected["upd_norm_f64"][learnt]
+    sums = np.array([moved[name].sum() for name in names])
+    error = np.abs(sums - expected["upd_sum_f64"])[learnt] / scale
+    assert (error / np.sqrt(expected["n_params"][learnt])).max() < 5e-3
+    error = np.abs(probes(moved, names) - expected["upd_probe_f64"])[learnt]
+    assert (error / scale).max() < 0.05
+    assert np.median(error / scale) < 2e-3
+    longer = norms(after, names) - norms(before, names)
+    error = np.abs(longer - expected["upd_l2_f64"])[learnt] / scale
+    assert error.max() < 5e-3
+
+
+@pytest.mark.parametrize("iteration", [0, 100])
+def test_the_teacher_follows(expected, updated, iteration):
+    decay = ema.decay_at(jnp.int32(iteration), 0.996, rampup=True)
+    new = jax.jit(ema.update_average)(teacher(), updated, decay)
+    names = expected["names"].tolist()
+    before, after = by_name(teacher()), by_name(jax.device_get(new))
+    moved = {name: after[name] - before[name] for name in names}
+    key = f"ema{iteration}"
+    scale = expected[f"{key}_norm"]
+    np.testing.assert_allclose(norms(moved, names), scale, rtol=1e-3)
+    sums = np.array([moved[name].sum() for name in names])
+    error = np.abs(sums - expected[f"{key}_sum"]) / scale
+    assert (error / np.sqrt(expected["n_params"])).max() < 1e-4
+    longer = norms(after, names) - norms(before, names)
+    assert (np.abs(longer - expected[f"{key}_l2"]) / scale).max() < 1e-4
+    error = np.abs(probes(moved, names) - expected[f"{key}_probe"]) / scale
+    assert error.max() < 2e-3
+
+
+def test_fixmatch_of_v2(expected, labelled_weak):
+    """One strong view, no dropout, loss (x + u) / 2."""
+    box = boxes(expected["boxes1"])
+    (strong,), losses = streams(labelled_weak, [box], expected["threshold"])
+    both = np.concatenate([golden.images("img_x", SHAPE), strong])
+
+    def objective(variables):
+        x, s = jnp.split(forward(variables, both), 2)
+        loss_x, (loss_u,) = cross_entropy(x, labels()), losses([s])
+        total = (loss_x + loss_u) / 2
+        return total, (jnp.stack([loss_x, loss_u, total]), s)
+
+    run = golden_v2.jit_exact(jax.grad(objective, has_aux=True))
+    grads, (values, s) = jax.device_get(run(golden_v2.variables()))
+    np.testing.assert_allclose(values, expected["fixmatch_losses"], rtol=4e-6)
+    np.testing.assert_allclose(
+        small(s), expected["fixmatch_logits_s1"], atol=2e-3
+    )
+    check_gradients(expected, grads, "fixmatch_")
+
+
+def test_the_probe_sees_an_exchange_of_query_and_key(stepped):
+    """Axes in another order leave a norm as it is, so the probe is needed."""
+    name = "backbone.blocks.3.attn.qkv.weight"
+    grad = by_name(stepped[0])[name]
+    swapped = np.concatenate([grad[384:768], grad[:384], grad[768:]])
+    norm = np.linalg.norm(grad)
+    assert np.isclose(np.linalg.norm(swapped), norm)
+    difference = golden_v2.probe(name, swapped) - golden_v2.probe(name, grad)
+    assert abs(difference) > 0.1 * norm
+    assert layouts.torch_shape((384, 1152), layouts.LINEAR) == grad.shape
