@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,8 +48,8 @@ class Parts(NamedTuple):
     mesh: Mesh
     network: Segmenter
     like: step.TrainState  # shapes and shardings
-    init: Callable  # (seed) -> TrainState
-    train_step: Any  # jitted: (state, batch) -> (state, metrics)
+    init: Callable[[int], step.TrainState]  # from a seed
+    train_step: jax.stages.Wrapped  # (state, batch) -> (state, metrics)
     evaluate: Callable  # see evaluate.make_evaluator
 
 

@@ -145,14 +145,14 @@ def _one_class(
     white = [c for c in contents if c.black_and_white or c.kind == "bits"]
     if white:
         void = [n for n, colour in classes.listed if colour == (255, 255, 255)]
-        void = (
+        said = (
             f"says that white is {void[0]!r}"
             if void
             else ("does not say which class is white")
         )
         return (
             f"{sentence}: they are black and white, and {classes.where} "
-            f"{void}. Give the class that is drawn in white the colour "
+            f"{said}. Give the class that is drawn in white the colour "
             "[255, 255, 255] there."
         )
     return (

@@ -113,8 +113,8 @@ def classes_of_ids(
             f"{', '.join(map(str, sorted(ids)))} beside {IGNORE}, which is "
             f"left out of training; these are not ids of classes. {how}."
         )
-    colours = [palette.get(k) for k in range(count)]
-    if None in colours or len(set(colours)) < count:
+    colours = [palette[k] for k in range(count) if k in palette]
+    if len(set(colours)) < count:
         colours = [voc_colour(k) for k in range(count)]
     return numbered_classes(
         count, colours, f"{root}/classes.json (not there yet)"
