@@ -30,7 +30,7 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.network import find_frozen
+from ipixmatch_jax.experiment.network import frozen_patterns
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.registry import METHODS
@@ -146,7 +146,7 @@ def _norms(config: ConfigDict, network, threshold: float):
     bound = functools.partial(
         norms,
         forward=functools.partial(
-            setup.forward, network, frozen=find_frozen(config)
+            setup.forward, network, frozen=frozen_patterns(config)
         ),
         method=functools.partial(
             METHODS[config.method].loss,

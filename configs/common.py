@@ -13,7 +13,7 @@ from ipixmatch_jax.configuration.base import base
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models.registry import BACKBONES
 
-__all__ = ["Argument", "base", "parse", "set_cpu_recipe", "set_method"]
+__all__ = ["Argument", "base", "parse", "set_method"]
 
 
 class Argument(NamedTuple):
@@ -69,16 +69,6 @@ def _split_backbone(words: str) -> tuple[str, str]:
     rest = words[len(backbone) :]
     # "r101_" is a mistake, not r101 without a split.
     return (backbone, rest[1:]) if rest != "_" else ("", "")
-
-
-def set_cpu_recipe(c: ConfigDict) -> None:
-    """Sets what the backbone has for fine-tuning on a CPU, if it has that.
-
-    Args:
-      c: changed in place, of a data set that is small enough.
-    """
-    recipe = BACKBONES[c.model.backbone].cpu_recipe
-    c.update_from_flattened_dict(dict(recipe))
 
 
 def set_method(c: ConfigDict, method: str, unlabelled: int = 0) -> None:

@@ -4,8 +4,8 @@
         --config.data.root=DIR
 
 docs/own_data.md says what DIR holds. `tiny` is for CPUs and needs no weights;
-the rate of the others assumes ImageNet weights (model.pretrained). `r50c4`
-fine-tunes these on a CPU. The recipes are ours.
+the rate of the others assumes ImageNet weights (model.pretrained), which
+`r50c4` takes on a CPU too. The recipes are ours.
 """
 
 from ml_collections import ConfigDict
@@ -25,9 +25,9 @@ def get_config(arg: str = "") -> ConfigDict:
     c.train.save_every = 500
     if entry.for_cpus:
         _shorten(c)
-    common.set_cpu_recipe(c)
+    c.update_from_flattened_dict(dict(entry.short_recipe))
     # Unless named, the method whose step is the cheapest on a CPU.
-    on_cpu = entry.for_cpus or entry.cpu_recipe
+    on_cpu = entry.for_cpus or entry.short_recipe
     common.set_method(c, method or ("fixmatch" if on_cpu else "unimatch"))
     return c
 

@@ -172,9 +172,10 @@ MODEL = (
     Field(
         "model.freeze",
         "",
-        "Stages of the backbone that do not learn, separated by commas: stem, "
-        "layer1 to layer4 of a ResNet, embedding, block_0 and so on of a "
-        "transformer, or encoder for all of them; empty: none. Their batch "
-        "norms keep their running statistics.",
+        "Stages of the backbone that do not learn, separated by commas: stem "
+        "and layer1 to layer4 of a ResNet; embedding, block_0 and so on, and "
+        "norm of a transformer; or encoder, which is all of them. Their batch "
+        "norms use the running statistics and do not change them, as is usual "
+        "with few labels.",
     ),
 )

@@ -33,15 +33,16 @@ def build_network(config: ConfigDict) -> Segmenter:
     )
 
 
-def find_frozen(config: ConfigDict) -> tuple[str, ...]:
-    """Patterns of the parameters' paths that model.freeze names.
+def frozen_patterns(config: ConfigDict) -> tuple[str, ...]:
+    """Regular expressions for the paths of the parameters that are frozen.
 
     Raises:
-      ValueError: the backbone has no such stage.
+      ValueError: model.freeze names a stage that the backbone lacks.
     """
-    backbone = config.model.backbone
-    stages = BACKBONES[backbone].stages
-    return freezing.frozen_patterns(config.model.freeze, backbone, stages)
+    model = config.model
+    stages = BACKBONES[model.backbone].stages
+    names = freezing.parse_stages(model.freeze, model.backbone, tuple(stages))
+    return freezing.path_patterns(stages, names)
 
 
 def network_names(config: ConfigDict) -> list[str]:

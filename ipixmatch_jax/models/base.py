@@ -78,8 +78,8 @@ class Backbone(NamedTuple):
         models/weights/load.py; None: no names of tensors are known for it,
         and it always starts from random weights.
       for_cpus: it is small enough to be trained on a CPU from random weights.
-      cpu_recipe: config fields and values for fine-tuning pretrained weights
-        on a CPU, where that takes minutes; empty where it does not.
+      short_recipe: the config fields that fine-tune it on a CPU, for the
+        recipes that are short; empty: it has no such recipe.
     """
 
     build: Callable[..., nn.Module]
@@ -88,7 +88,7 @@ class Backbone(NamedTuple):
     fields: tuple[str, ...] = ()
     load_weights: Callable[..., dict[str, Any]] | None = None
     for_cpus: bool = False
-    cpu_recipe: Mapping[str, Any] = MappingProxyType({})
+    short_recipe: Mapping[str, Any] = MappingProxyType({})
 
 
 class Head(NamedTuple):

@@ -1,13 +1,8 @@
-"""Stages of an encoder that training leaves as they are.
-
-A frozen stage is a set of patterns, searched for in the paths of parameters
-as in optimisers/param_groups.py, whose groups keep the parameters. This module
-keeps the statistics of the batch norms, and ends the backward pass.
-"""
+"""Stages of the encoder that training leaves as they are: model.freeze."""
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import flax.linen as nn
@@ -15,73 +10,68 @@ import jax
 
 from ipixmatch_jax.models.layers.norm import BatchNorm
 
-ENCODER = "encoder"  # all stages
-_BACKBONE = r"(^|/)backbone/"
+ENCODER = "encoder"  # all of its stages
 
 
-def frozen_patterns(
-    freeze: str, backbone: str, stages: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Patterns of the paths that `model.freeze` names.
+def parse_stages(text: str, backbone: str, known: Sequence[str]) -> list[str]:
+    """The stages that `model.freeze` names, in the network's order.
 
     Args:
-      freeze: names with commas, such as "stem,layer1", or "encoder"; "": none.
-      backbone: the backbone's name, for the message.
-      stages: the backbone's, see `Backbone`.
-
-    Returns:
-      regular expressions for paths such as "backbone/layer1_0/conv1/bn/scale".
+      text: names with commas, such as "stem,layer1", or "encoder"; "" = none.
+      backbone: its name, for the message.
+      known: the names of its stages in order.
 
     Raises:
       ValueError: a name is not one of the backbone's stages; lists these.
     """
-    named = {name.strip() for name in freeze.split(",")} - {""}
-    unknown = sorted(named - {*stages, ENCODER})
+    named = {name.strip() for name in text.split(",")} - {""}
+    unknown = sorted(named - {*known, ENCODER})
     if unknown:
         raise ValueError(
-            f"config.model.freeze={freeze!r} names {', '.join(unknown)}, but "
-            f"the stages of {backbone} are {', '.join(stages)}; {ENCODER} "
-            "means all of them."
+            f"config.model.freeze={text!r} names {', '.join(unknown)}, but the "
+            f"stages of {backbone} are {', '.join(known)}; {ENCODER} means all "
+            "of them."
         )
-    if ENCODER in named:
-        return (_BACKBONE,)
-    return tuple(
-        f"{_BACKBONE}(?:{pattern})"
-        for stage, pattern in stages.items()
-        if stage in named
-    )
+    return [name for name in known if {name, ENCODER} & named]
 
 
-def stop_gradients(variables: Mapping, patterns: tuple[str, ...]) -> dict:
-    """The same variables, with no gradient for the params that match.
-
-    The backward pass then ends above the first stages, as nothing below them
-    learns.
+def path_patterns(
+    stages: Mapping[str, str], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Regular expressions for the paths of some stages' parameters.
 
     Args:
-      variables: params and batch_stats of one network.
-      patterns: see `frozen_patterns`.
+      stages: of a models.base.Backbone.
+      names: keys of it.
+    """
+    return tuple(rf"(^|/)backbone/(?:{stages[name]})" for name in names)
+
+
+def stop_gradients(params, patterns: Sequence[str]):
+    """The same parameters, those that match under `stop_gradient`.
+
+    The backward pass then ends above the first stages, where nothing below
+    learns.
     """
     if not patterns:
-        return dict(variables)
+        return params
 
-    def stop(path, leaf):
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        return jax.lax.stop_gradient(leaf) if _matches(patterns, name) else leaf
+    def stop(path, param):
+        name = "/".join(str(part.key) for part in path)
+        frozen = _matches(name, patterns)
+        return jax.lax.stop_gradient(param) if frozen else param
 
-    params = jax.tree_util.tree_map_with_path(stop, variables["params"])
-    return {**variables, "params": params}
+    return jax.tree_util.tree_map_with_path(stop, params)
 
 
-def keep_statistics(patterns: tuple[str, ...]) -> AbstractContextManager:
+def keep_statistics(patterns: Sequence[str]) -> AbstractContextManager:
     """While it lasts, batch norms that match are in eval mode.
 
-    They normalise with their running statistics and do not change them, which
-    is usual with few labels. It holds for `BatchNorm` of layers/norm.py inside
-    any encoder.
+    They normalise with their running statistics and leave these alone. This
+    holds for every `BatchNorm` of layers/norm.py, whichever encoder it is in.
 
     Args:
-      patterns: see `frozen_patterns`.
+      patterns: see `path_patterns`.
     """
     if not patterns:
         return contextlib.nullcontext()
@@ -91,7 +81,7 @@ def keep_statistics(patterns: tuple[str, ...]) -> AbstractContextManager:
         if (
             isinstance(module, BatchNorm)
             and context.method_name == "__call__"
-            and _matches(patterns, "/".join(module.path) + "/")
+            and _matches("/".join(module.path) + "/", patterns)
         ):
             return call(args[0], train=False)
         return call(*args, **kwargs)
@@ -99,5 +89,5 @@ def keep_statistics(patterns: tuple[str, ...]) -> AbstractContextManager:
     return nn.intercept_methods(call_in_eval_mode)
 
 
-def _matches(patterns: tuple[str, ...], path: str) -> bool:
+def _matches(path: str, patterns: Sequence[str]) -> bool:
     return any(re.search(pattern, path) for pattern in patterns)

@@ -76,7 +76,7 @@ class Segmenter(nn.Module):
     def decode(
         self,
         features: tuple[jax.Array, ...],
-        size: tuple[int, ...],
+        size: tuple[int, int],
         train: bool,
         sizes: jax.Array | None = None,
     ) -> jax.Array:
@@ -109,7 +109,7 @@ class Segmenter(nn.Module):
             clean,
             perturb(clean),
         )
-        logits = self.decode(both, images.shape[1:3], train)
+        logits = self.decode(both, _size_hw(images), train)
         logits = logits.reshape(-1, 2, *logits.shape[1:])
         return logits[:, 0], logits[:, 1]
 
@@ -138,7 +138,11 @@ class Segmenter(nn.Module):
             `exact_when_padded`.
         """
         features = self.encode(images, train, sizes)
-        return self.decode(features, images.shape[1:3], train, sizes)
+        return self.decode(features, _size_hw(images), train, sizes)
+
+
+def _size_hw(images: jax.Array) -> tuple[int, int]:
+    return images.shape[1], images.shape[2]
 
 
 def draw_variables(

@@ -36,11 +36,6 @@ def faster_head(multiplier: float) -> tuple[Group, Group]:
     )
 
 
-def freeze(patterns: Sequence[str]) -> tuple[Group, ...]:
-    """Groups that keep what the patterns match; they go before the others."""
-    return tuple(Group(pattern, None) for pattern in patterns)
-
-
 def group_of_each(params: Any, groups: Sequence[Group]) -> Any:
     """A tree of the parameters' structure with the group of each.
 

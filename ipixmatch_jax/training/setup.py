@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,8 @@ from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment.evaluator import build_evaluator
 from ipixmatch_jax.experiment.network import (
     build_network,
-    find_frozen,
     find_weights_loader,
+    frozen_patterns,
     network_names,
 )
 from ipixmatch_jax.experiment.resolve import parse_class_weights
@@ -34,7 +34,7 @@ from ipixmatch_jax.models.segmenter import (
     variable_shapes,
 )
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.optimisers.param_groups import faster_head, freeze
+from ipixmatch_jax.optimisers.param_groups import Group, faster_head
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
 from ipixmatch_jax.training import step
 
@@ -48,8 +48,8 @@ class Parts(NamedTuple):
     mesh: Mesh
     network: Segmenter
     like: step.TrainState  # shapes and shardings
-    init: Callable  # (seed) -> TrainState
-    train_step: Any  # jitted: (state, batch) -> (state, metrics)
+    init: Callable[[int], step.TrainState]  # from a seed
+    train_step: jax.stages.Wrapped  # (state, batch) -> (state, metrics)
     evaluate: Callable  # see evaluate.make_evaluator
 
 
@@ -129,42 +129,34 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
         started[name] = _draw_variables(network, config.data.crop_size, own)
     if loaded is not None:
         started = {k: load.fill_unloaded(loaded, v) for k, v in started.items()}
-    else:
-        _warn_of_random_weights(config)
-    return join_networks(started)
-
-
-def _warn_of_random_weights(config: FrozenConfigDict) -> None:
-    if not BACKBONES[config.model.backbone].for_cpus:
+    elif not BACKBONES[config.model.backbone].for_cpus:
         _LOGGER.warning(
             "RANDOM WEIGHTS: model.pretrained is empty, and the learning "
             "rates of this recipe assume an ImageNet backbone. Expect far "
             "lower scores than any published table; give a file with "
             "--config.model.pretrained=FILE.safetensors."
         )
-    if config.model.freeze:
+    if loaded is None and config.model.freeze:
         _LOGGER.warning(
             "FROZEN RANDOM WEIGHTS: model.freeze=%s keeps these stages as they "
             "are, and model.pretrained is empty.",
             config.model.freeze,
         )
+    return join_networks(started)
 
 
 def forward(
-    network,
-    variables,
-    images,
-    train: bool,
-    perturb=None,
-    *,
-    frozen: tuple[str, ...] = (),
+    network, variables, images, train: bool, perturb=None, *, frozen=()
 ):
     """Runs the network as methods call it; see methods/base.py.
 
-    `frozen` are patterns of models/freezing.py.
+    `frozen` are regular expressions for the paths of parameters that get no
+    gradient, and of batch norms that stay in eval mode; see
+    models/freezing.py.
     """
     if train:
-        variables = freezing.stop_gradients(variables, frozen)
+        params = freezing.stop_gradients(variables["params"], frozen)
+        variables = {**variables, "params": params}
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
         apply = functools.partial(
@@ -182,9 +174,10 @@ def _build_optimiser(config: FrozenConfigDict):
     """The transformation of gradients and the learning rate of a config."""
     t = config.train
     schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
+    frozen = [Group(pattern, None) for pattern in frozen_patterns(config)]
     tx = OPTIMISERS[t.optimiser].build(
         schedule,
-        groups=(*freeze(find_frozen(config)), *faster_head(t.head_multiplier)),
+        groups=(*frozen, *faster_head(t.head_multiplier)),
         weight_decay=t.weight_decay,
     )
     return tx, schedule
@@ -196,7 +189,9 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,
-        forward=functools.partial(forward, network, frozen=find_frozen(config)),
+        forward=functools.partial(
+            forward, network, frozen=frozen_patterns(config)
+        ),
         make_views=functools.partial(
             make_views,
             recipe=METHODS[config.method].views,

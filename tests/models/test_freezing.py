@@ -17,15 +17,19 @@ from ipixmatch_jax.models.backbones import dinov2
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.segmenter import Segmenter, draw_variables
 from ipixmatch_jax.optimisers.adamw import adamw
-from ipixmatch_jax.optimisers.param_groups import faster_head, freeze
+from ipixmatch_jax.optimisers.param_groups import Group, faster_head
 from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import batches, setup
 from tests import golden, tiny_run
 
 
 def patterns(text, backbone):
-    stages = BACKBONES[backbone].stages
-    return freezing.frozen_patterns(text, backbone, stages)
+    return of_entry(text, BACKBONES[backbone])
+
+
+def of_entry(text, entry):
+    names = freezing.parse_stages(text, "NAME", tuple(entry.stages))
+    return freezing.path_patterns(entry.stages, names)
 
 
 EVERY = ["stem_1", "layer1_0", "layer1_2", "layer2_0", "layer3_5", "layer4_0"]
@@ -53,9 +57,7 @@ def test_the_modules_of_named_stages(text, backbone, expected):
 
 
 def test_a_block_of_a_transformer_is_not_those_that_its_number_begins():
-    found = freezing.frozen_patterns(
-        "embedding,block_1", "dinov2b", dinov2.BACKBONES["dinov2b"].stages
-    )
+    found = of_entry("embedding,block_1", dinov2.BACKBONES["dinov2b"])
     names = ["patch_embed/kernel", "pos_embed", "block_0/norm1/scale"]
     names += ["block_1/norm1/scale", "block_10/norm1/scale", "norm/scale"]
     matched = [
@@ -68,7 +70,7 @@ def test_a_block_of_a_transformer_is_not_those_that_its_number_begins():
 
 @pytest.mark.parametrize("text", ["layr1", "stem,layer4", "head", "layer1_0"])
 def test_an_unknown_stage_lists_the_known(text):
-    words = r"the stages of r50c4 are stem, layer1, layer2, layer3; encoder"
+    words = r"the stages of NAME are stem, layer1, layer2, layer3; encoder"
     with pytest.raises(ValueError, match=words):
         patterns(text, "r50c4")
 
@@ -77,6 +79,10 @@ def test_the_config_is_refused_before_anything_is_built():
     config = tiny_run.tiny(**{"model.freeze": "stem,layer9"})
     with pytest.raises(ValueError, match=r"model\.freeze=.* names layer9, but"):
         check_config(config)
+
+
+def keep(frozen):
+    return [Group(pattern, None) for pattern in frozen]
 
 
 class Last(nn.Module):
@@ -239,7 +245,7 @@ def test_the_backward_pass_ends_above_the_frozen_stages():
 
 def test_momentum_from_before_does_not_move_what_is_frozen_now():
     make = functools.partial(sgd, lambda _: 1.0, weight_decay=0.1)
-    frozen = freeze(patterns("stem", "tiny"))
+    frozen = keep(patterns("stem", "tiny"))
     network = {"stem_1": {"w": jnp.ones(2)}, "layer1_0": {"w": jnp.ones(2)}}
     one = {"backbone": network, "head": {"b": jnp.ones(2)}}
     params = {"student": one, "twin": one}
@@ -256,15 +262,13 @@ def test_momentum_from_before_does_not_move_what_is_frozen_now():
 
 def test_frozen_blocks_of_a_transformer_keep_their_values():
     entry = dinov2.BACKBONES["dinov2tiny"]
-    frozen = freezing.frozen_patterns(
-        "embedding,block_0", "dinov2tiny", entry.stages
-    )
+    frozen = of_entry("embedding,block_0", entry)
     network = Segmenter(
         backbone=entry.build(), head=Last(3), mean=None, std=None
     )
     params = draw_variables(network, 28, jax.random.key(0))["params"]
     images = np.random.default_rng(0).standard_normal((2, 28, 28, 3))
-    groups = (*freeze(frozen), *faster_head(2.0))
+    groups = (*keep(frozen), *faster_head(2.0))
     tx = adamw(lambda _: 0.1, groups=groups, weight_decay=0.1)
 
     def loss(params):

@@ -105,16 +105,17 @@ def layout(tensors: Mapping[str, np.ndarray], source: str) -> Layout:
     matches = [m for name in tensors if (m := found.match(name))]
     stages = {m[1] for m in matches}
     blocks = {m[2] for m in matches if m[1] == "layer3"}
-    fitting = [n for n, (s, _) in SIZES.items() if s[2] == len(blocks)]
+    known = {name: sizes for name, (sizes, _) in SIZES.items()}
+    fitting = [n for n, sizes in known.items() if sizes[2] == len(blocks)]
     if not fitting:
-        names = ", ".join(f"{name} ({s[2]})" for name, (s, _) in SIZES.items())
+        names = ", ".join(f"{name} ({n[2]})" for name, n in known.items())
         raise ValueError(
             f"{source} fits none of the backbones: layer3 has {len(blocks)} "
             f"blocks, and theirs have {names}; its tensors are "
             f"{shortened(tensors)}."
         )
-    # Two sizes may differ in the number of their stages alone.
-    fitting.sort(key=lambda name: len(SIZES[name][0]) != len(stages))
+    # Two may differ in the number of their stages alone.
+    fitting.sort(key=lambda name: len(known[name]) != len(stages))
     deep = f"{BACKBONE}conv1.weight" not in tensors
     classifier = tensors.get("classifier.weight")
     return Layout(
