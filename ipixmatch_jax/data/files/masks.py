@@ -123,7 +123,7 @@ def classes_of_ids(
 
 def _check_shown(contents: Sequence[Content], how: str) -> None:
     """Refuses masks that show one colour at different values."""
-    seen: dict[Colour, tuple[int, Content]] = {}
+    seen: dict[Colour, tuple[int | None, Content]] = {}
     for content in contents:
         for value, colour in content.pixels:
             if value in content.repeated:
