@@ -11,40 +11,18 @@ import pytest
 
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.data.files.walk import walk_images
-from ipixmatch_jax.data.registry import open_data
 from tests.data import own_folder as own
-
-
-def opened(root, splits_dir="", split="", holdout=0.2):
-    return open_data("folder", str(root), splits_dir, split, holdout=holdout)
-
-
-def names(source):
-    return (
-        [] if source is None else [source.name(i) for i in range(len(source))]
-    )
-
-
-def every(data):
-    return sorted(name for part in data[:4] for name in names(part))
-
-
-def notes(data):
-    return "\n".join(data.notes)
-
-
-def refused(root, *words, **how):
-    with pytest.raises((ValueError, FileNotFoundError)) as error:
-        opened(root, **how)
-    assert "\n" not in str(error.value)
-    for word in words:
-        assert word in str(error.value), (word, str(error.value))
-    return str(error.value)
-
-
-PHOTOS = sorted(f"images/{i}.jpg" for i in range(8))
-
-# Folders of tools.
+from tests.data.folder_helpers import (
+    LINES,
+    PHOTOS,
+    SPELLINGS,
+    every,
+    lists,
+    names,
+    notes,
+    opened,
+    refused,
+)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +86,6 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 def test_the_folder_that_is_asked_for_may_be_called_anything(tmp_path):
     own.save(tmp_path / "thumbnails/a.jpg", own.photograph(0))
     assert walk_images(tmp_path / "thumbnails").images == ("a.jpg",)
-
-
-# Nearly right names.
 
 
 @pytest.mark.parametrize("ending", [".jfif", ".JPEG", ".jpe", ".JPG"])
@@ -210,28 +185,6 @@ def test_two_folders_of_val_are_one_too_many(tmp_path):
     refused(tmp_path, "val/images/ and images/val/: keep one of them")
 
 
-LINES = [f"images/{i}.jpg masks/{i}.png" for i in range(5)]
-
-
-def lists(root, labelled, val=None, name="labeled.txt"):
-    (root / "splits").mkdir(exist_ok=True)
-    (root / "splits" / name).write_text("\n".join(labelled))
-    if val:
-        (root / "splits/val.txt").write_text("\n".join(val))
-
-
-SPELLINGS = {
-    "plain": lambda line: line,
-    "dot": lambda line: "./" + line.replace(" ", " ./"),
-    "double slash": lambda line: line.replace("/", "//"),
-    "comma": lambda line: line.replace(" ", ","),
-    "backslash": lambda line: line.replace("/", "\\"),
-    "image alone": lambda line: line.split()[0],
-    "stem": lambda line: line.split()[0].split("/")[1].split(".")[0],
-    "name": lambda line: line.split()[0].split("/")[1],
-}
-
-
 @pytest.mark.parametrize("labelled", SPELLINGS)
 @pytest.mark.parametrize("val", SPELLINGS)
 def test_spellings_of_lists_name_the_same_images(labelled, val, tmp_path):
@@ -293,9 +246,6 @@ def test_upper_and_lower_case_is_told(tmp_path):
     os.rename(tmp_path / "images/3.jpg", tmp_path / "images/IMG.JPG")
     os.rename(tmp_path / "masks/3.png", tmp_path / "masks/img.png")
     refused(tmp_path, "image's upper and lower case, 1 of them would fit")
-
-
-# Layouts of label tools.
 
 
 def labelme(root):
@@ -371,66 +321,6 @@ def test_layouts_of_label_tools_are_recognised(change, words, tmp_path):
         assert words[2] in sentence
 
 
-# The same image.
-
-
-def copy(root, one, other):
-    (root / other).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(root / one, root / other)
-
-
-def link(root, one, other):
-    (root / other).parent.mkdir(parents=True, exist_ok=True)
-    (root / other).symlink_to(root / one)
-
-
-def hard_link(root, one, other):
-    (root / other).parent.mkdir(parents=True, exist_ok=True)
-    os.link(root / one, root / other)
-
-
-@pytest.mark.parametrize("same", [copy, link, hard_link])
-@pytest.mark.parametrize("part", ["val", "test"])
-@pytest.mark.parametrize("number", [2, 7], ids=["labelled", "unlabelled"])
-def test_val_and_test_do_not_leak_into_training(same, part, number, tmp_path):
-    own.make(tmp_path)
-    own.make(tmp_path / part, 1, 1)
-    same(tmp_path, f"images/{number}.jpg", f"{part}/images/x.jpg")
-    same(tmp_path, "masks/1.png", f"{part}/masks/x.png")
-    refused(tmp_path, f"{part}/images/x.jpg", f"images/{number}.jpg", "same")
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_list_that_overlaps_val_is_refused(spelling, tmp_path):
-    own.make(tmp_path)
-    lists(tmp_path, LINES[:4], [SPELLINGS[spelling](LINES[3]), LINES[4]])
-    refused(tmp_path, "images/3.jpg is both in val and labelled")
-
-
-def test_copies_of_held_out_images_leave_training(tmp_path):
-    own.make(tmp_path)
-    held = names(opened(tmp_path).val)[0]
-    copy(tmp_path, held, "images/zz.jpg")
-    data = opened(tmp_path)
-    both = {held, "images/zz.jpg"}
-    trained = {*names(data.labelled), *names(data.unlabelled)}
-    assert held in names(data.val) and not trained & both
-    assert "1 images are copies of images that were held out" in notes(data)
-
-
-def test_copies_within_training_are_told(tmp_path):
-    own.make(tmp_path)
-    copy(tmp_path, "images/6.jpg", "images/6 (1).jpg")
-    data = opened(tmp_path)
-    assert len(every(data)) == 9
-    assert "images/6.jpg, images/6 (1).jpg (unlabelled) are the same" in (
-        notes(data)
-    )
-
-
-# What scores.
-
-
 @pytest.mark.parametrize("masks", [None, "empty"])
 def test_test_images_without_masks_do_not_stop_training(masks, tmp_path):
     own.make(tmp_path)
@@ -458,9 +348,6 @@ def test_a_single_val_image_and_a_class_that_it_lacks_are_told(tmp_path):
     assert not report.fails
     told = " ".join(finding.text for finding in report.findings)
     assert "No val image shows 'class 1', 'class 2'" in told
-
-
-# Names that are not UTF-8.
 
 
 def test_names_that_are_not_utf_8_are_read_and_written_with_escapes(tmp_path):

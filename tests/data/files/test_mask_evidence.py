@@ -8,50 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data.registry import open_data
 from tests.data import own_folder as own
 from tests.data.mask_files import (
     BLACK_WHITE,
     COUNT,
     RED,
-    RGB3,
     VOID,
     drawn,
     folder,
     grey,
     palette,
-    three,
     white,
 )
-
-
-def opened(root):
-    return open_data("folder", str(root), "", "")
-
-
-def labels(root):
-    """File number -> array, over the labelled part and val."""
-    data = opened(root)
-    return {
-        int(part.name(i).split("/")[1].split(".")[0]): np.asarray(part[i].mask)
-        for part in (data.labelled, data.val)
-        for i in range(len(part))
-    }
-
-
-def said(root):
-    (line,) = [n for n in opened(root).notes if n.startswith("Masks are read")]
-    return line
-
-
-def refused(root):
-    """The one sentence; no absolute path but that of the folder."""
-    with pytest.raises(ValueError) as error:
-        opened(root)
-    sentence = str(error.value)
-    assert "\n" not in sentence
-    return sentence.replace(f"{root}/", "")
-
+from tests.data.mask_reading_helpers import labels, opened, refused, said
 
 SQUARES = {
     # How one mask is drawn, the class list, and how masks are said to be read.
@@ -110,9 +79,6 @@ def test_squares_are_read_right_and_it_is_said(kind, tmp_path):
         np.testing.assert_array_equal(mask, drawn(i))
     line = said(tmp_path)
     assert words in line and ("because" in line or "RGB masks" in line)
-
-
-# Some masks saved in another way than the others.
 
 
 @pytest.mark.parametrize("classes", [BLACK_WHITE])
@@ -237,9 +203,6 @@ def test_smoothed_black_and_white(spoil, classes, which, tmp_path):
     assert f"masks/{min(which)}.png" in sentence
 
 
-# The value 255.
-
-
 def with_border(i):
     """Ids with 255 around the square, as VOC draws it."""
     ids = drawn(i)
@@ -287,135 +250,6 @@ def test_one_class_alone_teaches_nothing(tmp_path):
     assert "'background' alone, and no pixel of 'crack'" in refused(tmp_path)
 
 
-# Palettes.
-
-
-def padded(colours, length=256, fill=(0, 0, 0)):
-    return [*colours, *[fill] * (length - len(colours))]
-
-
-@pytest.mark.parametrize("fill", [(0, 0, 0), (255, 255, 255), (0, 255, 0)])
-@pytest.mark.parametrize("where", [range(6), [4]], ids=["all", "one"])
-def test_an_unlisted_id_does_not_take_the_class_of_the_padding(
-    fill, where, tmp_path
-):
-    """Ids 0 to 3 in masks, 0 to 2 listed; the palette ends after 2."""
-
-    def draw(i):
-        ids = three(i)
-        if i in where:
-            ids[:4, :4] = 3
-        return palette(ids, padded(RGB3.values(), fill=fill))
-
-    classes = RGB3
-    if fill == (255, 255, 255):
-        # White is listed too, as the padding's colour.
-        classes = {**RGB3, "snow": [255, 255, 255]}
-        sentence_or_labels = folder(tmp_path, draw, classes)
-        for i, mask in labels(sentence_or_labels).items():
-            assert (mask[:4, :4] == 3).all() == (i in where)
-        return
-    sentence = refused(folder(tmp_path, draw, classes))
-    assert "16 pixels of the id 3" in sentence and "0 to 2" in sentence
-
-
-@pytest.mark.parametrize("classes", [RGB3, None])
-def test_padded_palettes_of_listed_ids_are_ids(classes, tmp_path):
-    folder(
-        tmp_path, lambda i: palette(three(i), padded(RGB3.values())), classes
-    )
-    for i, mask in labels(tmp_path).items():
-        np.testing.assert_array_equal(mask, three(i))
-
-
-SWAP = np.array([0, 2, 1], np.uint8)
-
-
-def swapped(i, colours):
-    """The same picture; in odd files with the palette in another order."""
-    if i % 2:
-        return palette(SWAP[three(i)], [colours[k] for k in SWAP])
-    return palette(three(i), colours)
-
-
-def test_palettes_in_two_orders_are_read_by_the_listed_colours(tmp_path):
-    folder(tmp_path, lambda i: swapped(i, list(RGB3.values())), RGB3)
-    for i, mask in labels(tmp_path).items():
-        np.testing.assert_array_equal(mask, three(i))
-    assert "masks/1.png has them at other indices" in said(tmp_path)
-
-
-@pytest.mark.parametrize("classes", [None, RGB3])
-def test_palettes_in_two_orders_of_unlisted_colours_are_refused(
-    classes, tmp_path
-):
-    """With a list and without: the indices cannot be trusted."""
-    colours = [(0, 0, 0), (200, 0, 0), (0, 200, 0)]
-    folder(tmp_path, lambda i: swapped(i, colours), classes)
-    sentence = refused(tmp_path)
-    assert "palettes of the masks differ: " in sentence
-    for name in ("masks/0.png", "masks/1.png", "[0, 200, 0]"):
-        assert name in sentence
-
-
-@pytest.mark.parametrize("first", ["grey", "duplicate"])
-def test_palettes_in_two_orders_beside_odd_masks(first, tmp_path):
-    def draw(i):
-        if i == 0 and first == "grey":
-            return grey(three(i) * 0)
-        if i == 0:
-            colours = [(0, 0, 0), (255, 0, 0), (255, 0, 0)]
-            return palette(three(i), colours)
-        return swapped(i, list(RGB3.values()))
-
-    sentence = refused(folder(tmp_path, draw, None))
-    assert "palettes of the masks differ" in sentence
-    draft = json.loads(sentence[sentence.index("{") : -1])
-    assert sorted(draft.values()) == sorted(RGB3.values())
-
-
-def test_each_file_with_a_palette_of_its_own_is_refused(tmp_path):
-    """Every mask has index 1 only, for red or for green."""
-    colours = [(200, 0, 0), (0, 200, 0)]
-    for classes in (None, RGB3):
-        root = tmp_path / str(classes is None)
-        folder(
-            root,
-            lambda i: palette(drawn(i), [(0, 0, 0), colours[i % 2]]),
-            classes,
-        )
-        assert "palettes of the masks differ" in refused(root)
-
-
-def test_one_mask_with_the_palette_of_voc_is_read_by_its_ids(tmp_path):
-    voc = [(0, 0, 0), (128, 0, 0), (0, 128, 0)]
-    folder(
-        tmp_path,
-        lambda i: palette(three(i), voc if i == 3 else list(RGB3.values())),
-        RGB3,
-    )
-    for i, mask in labels(tmp_path).items():
-        np.testing.assert_array_equal(mask, three(i))
-
-
-def test_one_mask_in_another_palette_is_named_and_not_the_folder(tmp_path):
-    """All but one hold ids in colours that the list does not have."""
-    others = [(0, 0, 0), (200, 0, 0), (0, 200, 0)]
-
-    def draw(i):
-        if i == 4:
-            return palette(
-                SWAP[three(i)], [list(RGB3.values())[k] for k in SWAP]
-            )
-        return palette(three(i), others)
-
-    sentence = refused(folder(tmp_path, draw, RGB3))
-    assert "1 (masks/4.png) have listed colours" in sentence
-
-
-# The class list does not fit.
-
-
 def test_colours_in_the_order_of_opencv_are_recognised(tmp_path):
     classes = {"sea": [0, 0, 255], "land": [10, 90, 30]}
     turned = {name: colour[::-1] for name, colour in classes.items()}
@@ -458,8 +292,6 @@ def test_transparent_pixels_are_refused_and_a_transparent_entry_is_not(
         np.testing.assert_array_equal(mask, drawn(i))
 
 
-# Any two ways of saving, half of the masks each.
-
 WAYS = {
     "ids": grey,
     "white": white,
@@ -471,6 +303,8 @@ WAYS = {
     "palette, exchanged": lambda m: palette(1 - m, list(RED.values())[::-1]),
     "palette, unlisted": lambda m: palette(m, [(0, 0, 0), (9, 200, 9)]),
 }
+
+
 # The list says that white is void, and RGB masks are read by their colours.
 AS_LISTED = {("RGB white", "RGB red"), ("RGB red", "RGB white")}
 
