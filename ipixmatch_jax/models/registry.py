@@ -2,17 +2,25 @@
 
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.backbones import resnet
+from ipixmatch_jax.models.backbones import dinov2, dinov3, resnet
 from ipixmatch_jax.models.base import Backbone, Head
-from ipixmatch_jax.models.heads import deeplab
+from ipixmatch_jax.models.heads import deeplab, dpt
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.utils.registry import Registry
 
 BACKBONES: Registry[Backbone] = Registry(
     "backbone",
-    {"r50": resnet.R50, "r101": resnet.R101, "tiny": resnet.TINY},
+    {
+        "r50": resnet.R50,
+        "r101": resnet.R101,
+        "tiny": resnet.TINY,
+        **dinov2.BACKBONES,
+        **dinov3.BACKBONES,
+    },
 )
-HEADS: Registry[Head] = Registry("head", {"deeplabv3plus": deeplab.HEAD})
+HEADS: Registry[Head] = Registry(
+    "head", {"deeplabv3plus": deeplab.HEAD, "dpt": dpt.HEAD}
+)
 
 
 def build(

@@ -32,7 +32,7 @@ from ipixmatch_jax.models.segmenter import (
     variable_shapes,
 )
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.optimisers.param_groups import faster_head
+from ipixmatch_jax.optimisers.param_groups import faster_head, frozen
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
 from ipixmatch_jax.training import step
 
@@ -137,13 +137,16 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
     return join_networks(started)
 
 
-def forward(network, variables, images, train: bool, perturb=None):
+def forward(
+    network, variables, images, train: bool, perturb=None, keep_clean=True
+):
     """Runs the network as methods call it; see methods/base.py."""
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
-        apply = functools.partial(
-            apply, perturb, method=Segmenter.clean_and_perturbed
-        )
+        method = Segmenter.clean_and_perturbed
+        if not keep_clean:
+            method = Segmenter.perturbed
+        apply = functools.partial(apply, perturb, method=method)
     if not train:
         return apply(), None
     logits, updated = apply(mutable=["batch_stats"])
@@ -151,13 +154,13 @@ def forward(network, variables, images, train: bool, perturb=None):
     return logits, updated.get("batch_stats", {})
 
 
-def _build_optimiser(config: FrozenConfigDict):
+def _build_optimiser(config: FrozenConfigDict, network: Segmenter):
     """The transformation of gradients and the learning rate of a config."""
     t = config.train
     schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
     tx = OPTIMISERS[t.optimiser].build(
         schedule,
-        groups=faster_head(t.head_multiplier),
+        groups=(*frozen(network.untrained), *faster_head(t.head_multiplier)),
         weight_decay=t.weight_decay,
     )
     return tx, schedule
@@ -165,7 +168,7 @@ def _build_optimiser(config: FrozenConfigDict):
 
 def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
     """The pure step with everything but state and batch bound, and its tx."""
-    tx, schedule = _build_optimiser(config)
+    tx, schedule = _build_optimiser(config, network)
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,
