@@ -30,6 +30,7 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.network import frozen_patterns
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.registry import METHODS
@@ -144,7 +145,9 @@ def _norms(config: ConfigDict, network, threshold: float):
     """Compiled function (variables, batch) -> `norms`."""
     bound = functools.partial(
         norms,
-        forward=functools.partial(setup.forward, network),
+        forward=functools.partial(
+            setup.forward, network, frozen=frozen_patterns(config)
+        ),
         method=functools.partial(
             METHODS[config.method].loss,
             labelled_loss=setup.labelled_loss(config),

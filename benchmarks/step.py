@@ -150,15 +150,17 @@ def measure(config: ConfigDict, steps: int) -> dict:
     for _ in range(WARM_UP):
         state, _ = compiled(state, batch)
     jax.block_until_ready(state)
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     for _ in range(steps):
         state, _ = compiled(state, batch)
     jax.block_until_ready(state)
     seconds = (time.perf_counter() - start) / steps
+    cpu = (time.process_time() - cpu) / steps
     return {
         "devices": built.mesh.size,
         "compile_seconds": compile_seconds,
         "seconds_per_step": seconds,
+        "host_cpu_seconds_per_step": cpu,
         "images_per_second": images / seconds,
         **_flops(lowered, compiled, built.mesh.size, seconds, config.precision),
         **_memory(compiled),

@@ -7,8 +7,9 @@
 
 docs/own_data.md says what DIR holds. `tiny` and `dinov2tiny` are for CPUs and
 need no weights; the rates of the others assume pretrained weights
-(model.pretrained). The recipes are ours; that of a vision transformer is
-UniMatch V2's with half the batch, and so half the rate.
+(model.pretrained), which `r50c4` takes on a CPU too. The recipes are ours; that
+of a vision transformer is UniMatch V2's with half the batch, and so half the
+rate.
 """
 
 from ml_collections import ConfigDict
@@ -20,13 +21,13 @@ from ipixmatch_jax.models.registry import BACKBONES
 def get_config(arg: str = "") -> ConfigDict:
     """The recipe of `<backbone>[,method=...]`, default r50."""
     backbone, _, method = common.parse(arg, (), "r50")
-    for_cpus = BACKBONES[backbone].for_cpus
+    entry = BACKBONES[backbone]
     c = common.base()
     c.data.name = "folder"
     c.model.backbone = backbone
     c.train.eval_every = 500
     c.train.save_every = 500
-    if for_cpus:
+    if entry.for_cpus:
         _shorten(c)
     elif common.is_transformer(backbone):
         common.set_unimatch_v2(
@@ -34,8 +35,10 @@ def get_config(arg: str = "") -> ConfigDict:
         )
         c.train.batch_size = 8  # For one GPU; the rate is scaled.
         return c
+    c.update_from_flattened_dict(dict(entry.short_recipe))
     # Unless named, the method whose step is the cheapest on a CPU.
-    common.set_method(c, method or ("fixmatch" if for_cpus else "unimatch"))
+    on_cpu = entry.for_cpus or entry.short_recipe
+    common.set_method(c, method or ("fixmatch" if on_cpu else "unimatch"))
     return c
 
 

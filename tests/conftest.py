@@ -9,7 +9,7 @@ os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=8"
     # Most tests compile more than they compute.
-    + " --xla_backend_optimization_level=0"
+    + " --xla_backend_optimization_level=1"
 )
 # These tests spend most of their time compiling.
 os.environ.setdefault(

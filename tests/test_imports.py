@@ -4,6 +4,7 @@ import ast
 import importlib
 import pathlib
 import re
+import tomllib
 
 import pytest
 
@@ -180,3 +181,10 @@ def test_only_the_reader_of_weights_knows_pickle():
 def test_nothing_rewrites_the_table_of_modules():
     for name, path in MODULES.items():
         assert "sys.modules" not in path.read_text("utf-8"), name
+
+
+def test_every_package_is_installed():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))
+    installed = project["tool"]["setuptools"]["packages"]
+    folders = {module_name(p) for p in ROOT.rglob("__init__.py")}
+    assert set(installed) == folders

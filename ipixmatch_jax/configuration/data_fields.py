@@ -170,4 +170,12 @@ MODEL = (
         "Beginnings of parameter names that the file of weights may lack, "
         "separated by commas.",
     ),
+    Field(
+        "model.freeze",
+        "",
+        "Stages of the backbone that do not learn, separated by commas: of a "
+        "ResNet stem, layer1 to layer4, or encoder for all of them. Their "
+        "batch norms normalise with the running statistics and leave these "
+        "alone, as is usual with few labels.",
+    ),
 )

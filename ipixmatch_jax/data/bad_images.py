@@ -14,7 +14,7 @@ class Skipped:
 
     def __init__(self, **sources: Source | None):
         """Takes the sources, by the names that batches give them."""
-        self._sources = sources
+        self._sources = {k: s for k, s in sources.items() if s is not None}
         self._named: set[tuple[str, int]] = set()
         self._count = 0
 

@@ -38,11 +38,14 @@ def count_classes(
 
     def look(i: int) -> list[int]:
         try:
-            return source.mask(i).histogram()
+            mask = source.mask(i)
         except BadFileError:
             if on_error == "skip":
                 return [0] * 256
             raise
+        if mask is None:
+            raise ValueError(f"{source.name(i)} has no mask to count.")
+        return mask.histogram()
 
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         rows = list(pool.map(look, range(len(source))))

@@ -34,7 +34,7 @@ class Contents(NamedTuple):
     """
 
     root: pathlib.Path
-    splits: dict[str, Source]
+    splits: Mapping[str, Source]
     class_names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
 

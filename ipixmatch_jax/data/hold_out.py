@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ipixmatch_jax.utils.file_names import name_bytes
 
-Entry = TypeVar("Entry")
+Entry = TypeVar("Entry", bound=tuple)
 Share = float | fractions.Fraction
 
 

@@ -11,12 +11,12 @@ relation is kept. What was measured is kept in the config of the run as
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ipixmatch_jax.data.files.bands import Bands, Range, type_range
-from ipixmatch_jax.data.source import BadFileError, Source
+from ipixmatch_jax.data.source import BadFileError
 
 TYPE, PERCENTILE = "dtype", "percentile"
 PERCENTILES = (0.1, 99.9)
@@ -24,6 +24,18 @@ LOOKED_AT = 500  # images of which the depth is looked up
 MEASURED = 100  # deep images that are read
 _PIXELS = 20_000  # of each that count
 _USED = 0.5  # A smaller part of the type's range in use is worth a note.
+
+
+class DeepSource(Protocol):
+    """A source whose images may hold more than 8 bits per channel."""
+
+    def __len__(self) -> int: ...
+
+    def is_deep(self, i: int) -> bool:
+        """Whether an image holds more than 8 bits per channel."""
+
+    def deep_bands(self, i: int) -> Bands:
+        """The pixels of an image for which `is_deep` is true, as stored."""
 
 
 class Resolved(NamedTuple):
@@ -66,13 +78,13 @@ def format_range(value_range: Range) -> str:
     return ",".join(f"{value:.6g}" for value in value_range)
 
 
-def resolve_range(text: str, sources: Sequence[Source]) -> Resolved:
+def resolve_range(text: str, sources: Sequence[DeepSource]) -> Resolved:
     """Looks at training images and decides on their range.
 
     Args:
       text: `config.data.range`.
-      sources: of the training images; each gives `is_deep(i)` and
-        `deep_bands(i)`. Files that cannot be used are passed over.
+      sources: of the training images. Files that cannot be used are passed
+        over.
 
     Raises:
       ValueError: the text is not understood, or a measured image has one
@@ -83,8 +95,8 @@ def resolve_range(text: str, sources: Sequence[Source]) -> Resolved:
     places = _evenly(places, LOOKED_AT)
     deep = [place for place in places if _is_deep(*place)]
     if not deep:
-        note = () if text in ("", TYPE) else (_no_effect(text),)
-        return Resolved(given, text, note)
+        notes = () if text in ("", TYPE) else (_no_effect(text),)
+        return Resolved(given, text, notes)
     count = f"{len(deep)} of {len(places)} training images looked at hold"
     count += " more than 8 bits per channel"
     if given:
@@ -133,7 +145,9 @@ def measure_range(bands: Sequence[Bands]) -> Range:
     low, high = np.percentile(together, PERCENTILES)
     if low == high:  # Almost all pixels are the same.
         low, high = together.min(), together.max()
-    return parse_range(format_range((low, high)))
+    rounded = parse_range(format_range((low, high)))
+    assert rounded is not None  # Two numbers, none of the words.
+    return rounded
 
 
 def _named(bands: Bands) -> int:
@@ -174,14 +188,14 @@ def _evenly(items: list, most: int) -> list:
     return [items[i] for i in np.linspace(0, len(items) - 1, most).astype(int)]
 
 
-def _is_deep(source: Source, i: int) -> bool:
+def _is_deep(source: DeepSource, i: int) -> bool:
     try:
         return source.is_deep(i)
     except BadFileError:
         return False
 
 
-def _read(places: list[tuple[Source, int]]) -> list[Bands]:
+def _read(places: list[tuple[DeepSource, int]]) -> list[Bands]:
     found = []
     for source, i in places:
         try:

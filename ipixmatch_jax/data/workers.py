@@ -198,6 +198,8 @@ def _begin_worker(index: int, count: int) -> None:
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # A worker is never the first process.
+    parent.join()
     # A run that was killed cannot stop its workers; they would wait for ever.
     os._exit(1)

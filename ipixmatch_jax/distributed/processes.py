@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import jax
 import numpy as np
@@ -41,6 +41,14 @@ class Place(NamedTuple):
     coordinator: str
     num_processes: int
     process_id: int
+
+
+class _Timeouts(TypedDict):
+    """Seconds, by the names that jax.distributed.initialize has for them."""
+
+    initialization_timeout: int
+    heartbeat_timeout_seconds: int
+    shutdown_timeout_seconds: int
 
 
 def from_flags(
@@ -151,7 +159,7 @@ def initialise(
         place = from_flags(*given)
     if place is None and not on_tpu(os.environ):
         return
-    timeouts: dict[str, Any] = {
+    timeouts: _Timeouts = {
         "initialization_timeout": _START_TIMEOUT,
         "heartbeat_timeout_seconds": heartbeat_seconds,
         "shutdown_timeout_seconds": _END_TIMEOUT,
@@ -185,7 +193,7 @@ def loopback_bind(coordinator: str) -> str | None:
     return f"{host}:{port}" if loopback else None
 
 
-def _initialise_tpu(timeouts: dict[str, Any]) -> None:
+def _initialise_tpu(timeouts: _Timeouts) -> None:
     try:
         jax.distributed.initialize(**timeouts)
     except ValueError as error:
@@ -228,7 +236,7 @@ def report_lost_process() -> Iterator[None]:
         raise lost from error
 
 
-def compile_together(function: Any) -> Callable:
+def compile_together(function: jax.stages.Wrapped) -> Callable:
     """Makes all processes compile a jitted function before one runs it.
 
     One process may compile minutes longer than another, and gloo allows the

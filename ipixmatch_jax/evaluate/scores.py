@@ -20,7 +20,13 @@ def scores(confusion: np.ndarray, class_names: Sequence[str]) -> dict:
     return {"miou": metrics.mean_iou(confusion), **also, "iou": iou}
 
 
-def score(evaluate, data: DataSet, networks: dict, step: int) -> dict:
+def score(
+    evaluate,
+    data: DataSet,
+    networks: dict,
+    step: int,
+    on_val: dict[str, np.ndarray] | None = None,
+) -> dict:
     """Scores of the better network on val, and on test if there is one.
 
     The better network is the one with the higher mIoU on val.
@@ -30,8 +36,10 @@ def score(evaluate, data: DataSet, networks: dict, step: int) -> dict:
       data: the sets to score on.
       networks: variables by name.
       step: steps done, which the result holds.
+      on_val: the networks' confusion matrices on val, where they are known;
+        None: val is scored.
     """
-    on_val = evaluate(networks, data.val)
+    on_val = on_val or evaluate(networks, data.val)
     name = max(on_val, key=lambda key: metrics.mean_iou(on_val[key]))
     on_val = scores(on_val[name], data.class_names)
     result = {"network": name, "step": step, "val": on_val}

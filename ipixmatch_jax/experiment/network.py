@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.data import normalisation
 from ipixmatch_jax.methods.base import AVERAGED
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models import freezing
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.segmenter import Segmenter
@@ -30,6 +31,18 @@ def build_network(config: ConfigDict) -> Segmenter:
         std=normalisation.parse_numbers("data.std", config.data.std) or None,
         **{field: model[field] for field in fields},
     )
+
+
+def frozen_patterns(config: ConfigDict) -> tuple[str, ...]:
+    """Regular expressions for the paths of the parameters that are frozen.
+
+    Raises:
+      ValueError: model.freeze names a stage that the backbone lacks.
+    """
+    model = config.model
+    stages = BACKBONES[model.backbone].stages
+    names = freezing.parse_stages(model.freeze, model.backbone, tuple(stages))
+    return freezing.path_patterns(stages, names)
 
 
 def network_names(config: ConfigDict) -> list[str]:

@@ -7,7 +7,7 @@ from ipixmatch_jax.configuration.fields import FIELDS, get_value
 from ipixmatch_jax.configuration.plugins import check_plugins
 from ipixmatch_jax.data import normalisation, registry
 from ipixmatch_jax.experiment.members import allowed_names, named_members
-from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.experiment.network import build_network, frozen_patterns
 from ipixmatch_jax.losses.inter_pixel.loss import check_reading
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
 from ipixmatch_jax.methods.registry import METHODS
@@ -30,6 +30,7 @@ def check_config(config: ConfigDict) -> None:
             "nothing for the inter-pixel loss: add "
             "--config.inter_pixel.weight=0."
         )
+    frozen_patterns(config)
     network = build_network(config)  # refuses a head that does not fit
     _check_crop_size(config, network.side_multiple)
 

@@ -50,14 +50,14 @@ def augseg(
       threshold: least confidence of a pseudo-label.
       unlabelled_weight: factor of the unlabelled loss.
     """
+    images, in_image = views.unlabelled()
     (strong,), (box,) = views.strong, views.box
-    weak, _ = forward(
-        student if teacher is None else teacher, views.weak, False
-    )
+    weak, _ = forward(student if teacher is None else teacher, images, False)
     weak = jax.lax.stop_gradient(weak)
     confidence, labels = pseudo_labels.confidence_and_labels(weak)
-    inject = views.drawn["inject"] > image_confidence(weak)
-    labelled_box = jnp.where(inject[:, None], views.drawn["labelled_box"], 0)
+    drawn = views.drawn or {}
+    inject = drawn["inject"] > image_confidence(weak)
+    labelled_box = jnp.where(inject[:, None], drawn["labelled_box"], 0)
 
     def mixed(x, labelled):
         return inject_and_mix(x, labelled, labelled_box, box)
@@ -76,9 +76,9 @@ def augseg(
     )
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
     metrics["injected_share"] = inject.astype(jnp.float32).mean()
-    metrics |= common.confident_shares(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, in_image, threshold)
     # The teacher has not seen the labelled pixels: they are not compared.
-    valid = mixed(views.valid, jnp.zeros_like(views.valid))
+    valid = mixed(in_image, jnp.zeros_like(in_image))
     pair = Consistency(logits, common.cutmix(weak, box), valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)

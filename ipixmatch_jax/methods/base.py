@@ -66,13 +66,11 @@ class Consistency(NamedTuple):
 class Views(NamedTuple):
     """One step's images, normalised.
 
-    The fields of the unlabelled images are None for a method that uses none.
-    They have the type Any, so that the other methods need not check that.
-
     Attributes:
       labelled: float32 [B, H, W, 3].
       labels: integer [B, H, W], 255 where unlabelled.
       weak: float32 [B, H, W, 3], the unlabelled images; None without any.
+        Methods read it and `valid` with `unlabelled`.
       strong: the strong views of the same crops, each float32 [B, H, W, 3].
       box: the CutMix boxes of each strong view, int32 [B, 4] or [B, K, 4].
       valid: bool [B, H, W], False on the padding of unlabelled images.
@@ -82,11 +80,23 @@ class Views(NamedTuple):
 
     labelled: Array
     labels: Array
-    weak: Any = None
+    weak: Array | None = None
     strong: tuple[Array, ...] = ()
     box: tuple[Array, ...] = ()
-    valid: Any = None
-    drawn: Any = None
+    valid: Array | None = None
+    drawn: dict[str, Any] | None = None
+
+    def unlabelled(self) -> tuple[Array, Array]:
+        """The weak view of the unlabelled images, and its valid pixels.
+
+        Raises:
+          ValueError: the step has no unlabelled images.
+        """
+        if self.weak is None or self.valid is None:
+            raise ValueError(
+                "The method needs unlabelled images, and the step has none."
+            )
+        return self.weak, self.valid
 
 
 class Outcome(NamedTuple):

@@ -49,16 +49,17 @@ def cps(
       unlabelled_weight: factor of the cross losses.
     """
     del teacher
+    images, in_image = views.unlabelled()
     box = views.box[0]
     image = common.cutmix(views.strong[0], box)
-    valid = common.cutmix(views.valid, box)
+    valid = common.cutmix(in_image, box)
     targets, mixed, losses_x, stats, shares = [], [], [], [], []
     networks = split_networks(student)
     for variables in (networks[name] for name in NETWORKS):
-        weak, new = forward(variables, views.weak, True)
+        weak, new = forward(variables, images, True)
         weak = jax.lax.stop_gradient(weak)
         targets.append(common.cutmix(weak, box))
-        shares.append(common.confident_shares(weak, views.valid, threshold))
+        shares.append(common.confident_shares(weak, in_image, threshold))
         logits, new = forward({**variables, "batch_stats": new}, image, True)
         mixed.append(logits)
         after = {**variables, "batch_stats": new}

@@ -41,27 +41,28 @@ def fixmatch(
       threshold: least confidence of a pseudo-label.
       unlabelled_weight: factor of the unlabelled loss; 1 in the reference.
     """
+    images, valid = views.unlabelled()
     box = views.box[0]
     mixed = common.cutmix(views.strong[0], box)
     if teacher is not None:
-        weak, _ = forward(teacher, views.weak, False)
+        weak, _ = forward(teacher, images, False)
         labelled, strong, batch_stats = common.forward_two(
             forward, student, views.labelled, mixed
         )
     else:
         labelled, weak, batch_stats = common.forward_two(
-            forward, student, views.labelled, views.weak
+            forward, student, views.labelled, images
         )
         after = {**student, "batch_stats": batch_stats}
         strong, batch_stats = forward(after, mixed, True)
     weak = jax.lax.stop_gradient(weak)
     target = common.cutmix(weak, box)
     loss_x = labelled_loss(labelled, views.labels)
-    pair = Consistency(strong, target, common.cutmix(views.valid, box))
+    pair = Consistency(strong, target, common.cutmix(valid, box))
     loss_u = common.hard_label_loss(pair, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= common.confident_shares(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, valid, threshold)
     return Outcome(total, [pair], batch_stats, metrics)
 
 

@@ -47,21 +47,22 @@ def mean_teacher(
       threshold: least confidence of a pixel that counts for the share.
       unlabelled_weight: factor of the consistency; 1 in the reference.
     """
+    images, in_image = views.unlabelled()
     box = views.box[0]
     labelled, batch_stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": batch_stats}
     mixed, batch_stats = forward(
         after, common.cutmix(views.strong[0], box), True
     )
-    weak = jax.lax.stop_gradient(forward(teacher, views.weak, False)[0])
+    weak = jax.lax.stop_gradient(forward(teacher, images, False)[0])
     target = common.cutmix(weak, box)
-    valid = common.cutmix(views.valid, box)
+    valid = common.cutmix(in_image, box)
     loss_x = labelled_loss(labelled, views.labels)
     confidence, _ = pseudo_labels.confidence_and_labels(target)
     sure = (confidence >= threshold).mean()
     loss_u = sure * cross_entropy.squared_difference(mixed, target, valid)
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= common.confident_shares(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, in_image, threshold)
     pair = Consistency(mixed, target, valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)

@@ -71,17 +71,18 @@ def unimatch(
       perturb: changes the features of the labelled and weak images, which
         are interleaved; None: channel dropout with the seeds in `views`.
     """
-    perturb = perturb or channel_dropout(views.drawn["dropout"])
+    images, valid = views.unlabelled()
+    perturb = perturb or channel_dropout((views.drawn or {})["dropout"])
     labelled, clean, perturbed, stats = common.forward_two_perturbed(
-        forward, student, views.labelled, views.weak, perturb
+        forward, student, views.labelled, images, perturb
     )
-    weak = clean if teacher is None else forward(teacher, views.weak, False)[0]
+    weak = clean if teacher is None else forward(teacher, images, False)[0]
     weak = jax.lax.stop_gradient(weak)
     partner = partner or _neighbours(views, weak)
     partner = jax.lax.stop_gradient(partner)
     after = {**student, "batch_stats": stats}
     pairs, stats = _learn_mixed(forward, after, views, weak, partner)
-    pairs.append(Consistency(perturbed, weak, views.valid))
+    pairs.append(Consistency(perturbed, weak, valid))
 
     loss_x = labelled_loss(labelled, views.labels)
     loss_1, loss_2, loss_fp = (
@@ -95,7 +96,7 @@ def unimatch(
         "loss_u_2": loss_2,
         "loss_fp": loss_fp,
     }
-    metrics |= common.confident_shares(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
 
@@ -108,6 +109,7 @@ def _learn_mixed(
     partner: Partner,
 ) -> tuple[list[Consistency], dict]:
     """The pairs of the CutMixed strong views, and new batch statistics."""
+    _, valid = views.unlabelled()
     mixed = [
         pseudo_labels.paste_boxes(image, other, box)
         for image, other, box in zip(
@@ -119,7 +121,7 @@ def _learn_mixed(
         Consistency(
             logits,
             pseudo_labels.paste_boxes(weak, partner.logits, box),
-            pseudo_labels.paste_boxes(views.valid, partner.valid, box),
+            pseudo_labels.paste_boxes(valid, partner.valid, box),
         )
         for logits, box in zip(strong, views.box, strict=True)
     ]
@@ -129,7 +131,8 @@ def _learn_mixed(
 def _neighbours(views: Views, weak: Array) -> Partner:
     swap = pseudo_labels.swap_neighbours
     strong = tuple(swap(image) for image in views.strong)
-    return Partner(strong, swap(weak), swap(views.valid))
+    _, valid = views.unlabelled()
+    return Partner(strong, swap(weak), swap(valid))
 
 
 def channel_dropout(seeds: Array) -> Perturb:

@@ -53,8 +53,11 @@ def unimatch_v2(
       perturb: changes the features of both views, which are interleaved;
         None: complementary dropout with the seeds in `views`.
     """
-    perturb = perturb or complementary_dropout(views.drawn["dropout"][:, 1])
-    weak, _ = forward(teacher, views.weak, False)
+    images, valid = views.unlabelled()
+    if perturb is None:
+        drawn = views.drawn or {}
+        perturb = complementary_dropout(drawn["dropout"][:, 1])
+    weak, _ = forward(teacher, images, False)
     weak = jax.lax.stop_gradient(weak)
     labelled, stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": stats}
@@ -65,9 +68,7 @@ def unimatch_v2(
     both = common.interleave(*mixed)
     strong, stats = forward(after, both, True, perturb, keep_clean=False)
     pairs = [
-        Consistency(
-            logits, common.cutmix(weak, box), common.cutmix(views.valid, box)
-        )
+        Consistency(logits, common.cutmix(weak, box), common.cutmix(valid, box))
         for logits, box in zip(
             common.deinterleave(strong, 2), views.box, strict=True
         )
@@ -81,7 +82,7 @@ def unimatch_v2(
         "loss_u_1": loss_1,
         "loss_u_2": loss_2,
     }
-    metrics |= common.confident_shares(weak, views.valid, threshold)
+    metrics |= common.confident_shares(weak, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
 

@@ -1,6 +1,7 @@
 """What an encoder and a head are, and how both are registered."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
@@ -80,6 +81,8 @@ class Backbone(NamedTuple):
         models/weights/load.py; None: no names of tensors are known for it,
         and it always starts from random weights.
       for_cpus: it is small enough to be trained on a CPU from random weights.
+      short_recipe: the config fields that fine-tune it on a CPU, for the
+        recipes that are short; empty: it has no such recipe.
     """
 
     build: Callable[..., nn.Module]
@@ -88,6 +91,7 @@ class Backbone(NamedTuple):
     fields: tuple[str, ...] = ()
     load_weights: Callable[..., dict[str, Any]] | None = None
     for_cpus: bool = False
+    short_recipe: Mapping[str, Any] = MappingProxyType({})
 
 
 class Head(NamedTuple):

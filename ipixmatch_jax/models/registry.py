@@ -14,6 +14,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "r50": resnet.R50,
         "r101": resnet.R101,
         "tiny": resnet.TINY,
+        "r50c4": resnet.R50C4,
         **dinov2.BACKBONES,
         **dinov3.BACKBONES,
     },

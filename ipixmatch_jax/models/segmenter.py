@@ -90,7 +90,7 @@ class Segmenter(nn.Module):
     def decode(
         self,
         features: tuple[jax.Array, ...],
-        size: tuple[int, ...],
+        size: tuple[int, int],
         train: bool,
         sizes: jax.Array | None = None,
     ) -> jax.Array:
@@ -109,7 +109,7 @@ class Segmenter(nn.Module):
         The arguments are those of `clean_and_perturbed` (UniMatch V2).
         """
         features = perturb(self.encode(images, train))
-        return self.decode(features, images.shape[1:3], train)
+        return self.decode(features, _size_hw(images), train)
 
     def clean_and_perturbed(
         self, images: jax.Array, train: bool, perturb: Callable
@@ -133,7 +133,7 @@ class Segmenter(nn.Module):
             clean,
             perturb(clean),
         )
-        logits = self.decode(both, images.shape[1:3], train)
+        logits = self.decode(both, _size_hw(images), train)
         logits = logits.reshape(-1, 2, *logits.shape[1:])
         return logits[:, 0], logits[:, 1]
 
@@ -162,7 +162,11 @@ class Segmenter(nn.Module):
             `exact_when_padded`.
         """
         features = self.encode(images, train, sizes)
-        return self.decode(features, images.shape[1:3], train, sizes)
+        return self.decode(features, _size_hw(images), train, sizes)
+
+
+def _size_hw(images: jax.Array) -> tuple[int, int]:
+    return images.shape[1], images.shape[2]
 
 
 def draw_variables(

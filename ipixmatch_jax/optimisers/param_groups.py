@@ -36,7 +36,7 @@ def faster_head(multiplier: float) -> tuple[Group, Group]:
     )
 
 
-def frozen(paths: Sequence[str]) -> tuple[Group, ...]:
+def frozen_groups(paths: Sequence[str]) -> tuple[Group, ...]:
     """Groups that keep their parameters.
 
     Args:

@@ -77,7 +77,8 @@ def examine(
       sizes: int32 [B, 2], true heights and widths; None: H and W.
     """
     images = normalised(network, images)
-    area = images.shape[1:3]
+    _, height, width, _ = images.shape
+    area = height, width
     seen, inside = images, sizes
     if not network.exact_when_padded:  # It sees no padding at its own size.
         size = nearest_size(images.shape, network.side_multiple)

@@ -23,7 +23,7 @@ def score_on_val(
     best: Saved,
     step: int,
     should_stop: Callable[[], bool],
-) -> tuple[Saved, float | None]:
+) -> tuple[Saved, float | None, dict[str, np.ndarray] | None]:
     """Scores every network on val; the better one gives the score.
 
     Args:
@@ -35,22 +35,22 @@ def score_on_val(
       should_stop: () -> whether a signal asks to end the evaluation.
 
     Returns:
-      the best evaluation so far; and the mIoU in percent of this one, None
-      where a signal cut it short.
+      the best evaluation so far; and the mIoU in percent and the confusion
+      matrices by network of this one, both None where a signal cut it short.
     """
     confusion = parts.evaluate(
         scored_networks(state), parts.data.val, should_stop=should_stop
     )
     writer.restart_clock(step)
     if confusion is None:
-        return best, None
+        return best, None, None
     scores = {name: metrics.mean_iou(c) for name, c in confusion.items()}
     _log_scores(parts, writer, step, confusion, scores)
     network = max(scores, key=lambda name: scores[name])
     score = float(scores[network])
     if score > best.score:
         best = Saved(score, step, network)
-    return best, score
+    return best, score, confusion
 
 
 def _log_scores(

@@ -52,11 +52,14 @@ class Progress(NamedTuple):
       state: after `done` steps.
       done: steps.
       best: the best evaluation so far.
+      on_val: confusion matrices of the state's networks on val; None: they
+        have not been scored after these steps.
     """
 
     state: TrainState
     done: int
     best: Saved
+    on_val: dict[str, np.ndarray] | None = None
 
 
 def train(
@@ -143,6 +146,7 @@ def _report(run: Run, end: Progress) -> None:
         scored_networks(end.state),
         end.done,
         end.best,
+        end.on_val,
     )
     run.writer.message(text)
 
@@ -196,7 +200,7 @@ def _next_batch(stream: workers.Batches) -> dict | None:
 def _train_steps(run: Run, start: Progress) -> Progress:
     """Steps, evaluations and saves until the end or a signal."""
     config = run.config.train
-    state, done, best = start
+    state, done, best, on_val = start
     if done >= config.steps:
         return start
     stream = _read_ahead(run, done)
@@ -222,9 +226,9 @@ def _train_steps(run: Run, start: Progress) -> Progress:
             run.writer.advance(done)
             if done % config.log_every == 0 or done == config.steps:
                 _log_step(run, done, measured, skipped.take())
-            score = None
+            score = on_val = None
             if done % config.eval_every == 0 or done == config.steps:
-                best, score = _evaluate(run, state, best, done)
+                best, score, on_val = _evaluate(run, state, best, done)
             stopped = run.stop.asked(done)
             if score is not None or stopped or done % config.save_every == 0:
                 _save(run, Progress(state, done, best), score)
@@ -238,7 +242,8 @@ def _train_steps(run: Run, start: Progress) -> Progress:
     run.checkpoints.finish()
     if saved:
         _LOGGER.info("Saved %s", run.checkpoints.path(saved))
-    return Progress(state, done, run.checkpoints.best_on_disk(best))
+    best = run.checkpoints.best_on_disk(best)
+    return Progress(state, done, best, on_val)
 
 
 def _log_step(run: Run, done: int, measured: dict, skipped: int) -> None:
@@ -257,7 +262,7 @@ def _save(run: Run, now: Progress, score: float | None) -> None:
 
 def _evaluate(
     run: Run, state: TrainState, best: Saved, done: int
-) -> tuple[Saved, float | None]:
+) -> tuple[Saved, float | None, dict[str, np.ndarray] | None]:
     """See evaluation.score_on_val."""
     return score_on_val(
         run.parts,

@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from ipixmatch_jax.experiment.evaluator import build_evaluator
 from ipixmatch_jax.experiment.network import (
     build_network,
     find_weights_loader,
+    frozen_patterns,
     network_names,
 )
 from ipixmatch_jax.experiment.resolve import parse_class_weights
@@ -25,6 +26,7 @@ from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, Loss, LossSettings
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models import freezing
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.segmenter import (
     Segmenter,
@@ -32,7 +34,11 @@ from ipixmatch_jax.models.segmenter import (
     variable_shapes,
 )
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.optimisers.param_groups import faster_head, frozen
+from ipixmatch_jax.optimisers.param_groups import (
+    Group,
+    faster_head,
+    frozen_groups,
+)
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
 from ipixmatch_jax.training import step
 
@@ -46,8 +52,8 @@ class Parts(NamedTuple):
     mesh: Mesh
     network: Segmenter
     like: step.TrainState  # shapes and shardings
-    init: Callable  # (seed) -> TrainState
-    train_step: Any  # jitted: (state, batch) -> (state, metrics)
+    init: Callable[[int], step.TrainState]  # from a seed
+    train_step: jax.stages.Wrapped  # (state, batch) -> (state, metrics)
     evaluate: Callable  # see evaluate.make_evaluator
 
 
@@ -134,18 +140,36 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
             "lower scores than any published table; give a file with "
             "--config.model.pretrained=FILE.safetensors."
         )
+    if loaded is None and config.model.freeze:
+        _LOGGER.warning(
+            "FROZEN RANDOM WEIGHTS: model.freeze=%s keeps these stages as they "
+            "are, and model.pretrained is empty.",
+            config.model.freeze,
+        )
     return join_networks(started)
 
 
 def forward(
-    network, variables, images, train: bool, perturb=None, keep_clean=True
+    network,
+    variables,
+    images,
+    train: bool,
+    perturb=None,
+    keep_clean=True,
+    *,
+    frozen=(),
 ):
-    """Runs the network as methods call it; see methods/base.py."""
+    """Runs the network as methods call it; see methods/base.py.
+
+    `frozen` are regular expressions for the paths of parameters that get no
+    gradient; see models/freezing.py.
+    """
+    if train:
+        params = freezing.stop_gradients(variables["params"], frozen)
+        variables = {**variables, "params": params}
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
-        method = Segmenter.clean_and_perturbed
-        if not keep_clean:
-            method = Segmenter.perturbed
+        method = "clean_and_perturbed" if keep_clean else "perturbed"
         apply = functools.partial(apply, perturb, method=method)
     if not train:
         return apply(), None
@@ -158,9 +182,14 @@ def _build_optimiser(config: FrozenConfigDict, network: Segmenter):
     """The transformation of gradients and the learning rate of a config."""
     t = config.train
     schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
+    groups = (
+        *(Group(pattern, None) for pattern in frozen_patterns(config)),
+        *frozen_groups(network.untrained),
+        *faster_head(t.head_multiplier),
+    )
     tx = OPTIMISERS[t.optimiser].build(
         schedule,
-        groups=(*frozen(network.untrained), *faster_head(t.head_multiplier)),
+        groups=groups,
         weight_decay=t.weight_decay,
     )
     return tx, schedule
@@ -172,7 +201,9 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,
-        forward=functools.partial(forward, network),
+        forward=functools.partial(
+            forward, network, frozen=frozen_patterns(config)
+        ),
         make_views=functools.partial(
             make_views,
             recipe=METHODS[config.method].views,

@@ -27,6 +27,7 @@ def report(
     networks: dict,
     step: int,
     best: Saved,
+    on_val: dict[str, np.ndarray] | None = None,
 ) -> str:
     """Scores the last and the best checkpoint and writes the results.
 
@@ -39,11 +40,13 @@ def report(
         or with two students "twin".
       step: steps done.
       best: the best evaluation on val.
+      on_val: the last networks' confusion matrices on val, where they have
+        just been scored; see evaluate.scores.score.
 
     Returns:
       a table and the paths of what was written, for a person.
     """
-    last = score(parts.evaluate, parts.data, networks, step)
+    last = score(parts.evaluate, parts.data, networks, step, on_val)
     result: dict[str, Any] = {"best": last, "last": last}
     if best.step != step and best.score >= last["val"]["miou"]:
         step = best.step

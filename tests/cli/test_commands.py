@@ -56,7 +56,9 @@ def site(tmp_path_factory):
         target.mkdir()
         for kind in ("*.py", *settings["package-data"].get(package, ())):
             for file in source.glob(kind):
-                shutil.copy(file, target)
+                place = target / file.relative_to(source)
+                place.parent.mkdir(exist_ok=True)
+                shutil.copy(file, place)
     (to / "ipixmatch").write_text(SCRIPT)
     return to
 
@@ -93,7 +95,7 @@ def test_every_file_is_installed(site):
 
 def test_the_entry_point_is_the_command():
     module, _, name = PROJECT["project"]["scripts"]["ipixmatch"].partition(":")
-    assert (module, name) == ("ipixmatch_jax.command", "main")
+    assert (module, name) == ("ipixmatch_jax.cli.commands", "main")
     for command in COMMANDS.values():
         assert importlib.util.find_spec(command.module), command
 

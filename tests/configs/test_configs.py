@@ -114,6 +114,18 @@ def test_a_folder_has_no_split_in_its_argument(arg):
         folder.get_config(arg)
 
 
+@pytest.mark.parametrize(
+    ("module", "arg"), [(camvid, "r50c4_1_16"), (folder, "r50c4")]
+)
+@pytest.mark.parametrize("method", ["", ",method=supervised"])
+def test_r50c4_is_fixmatch_with_frozen_first_stages(module, arg, method):
+    config = module.get_config(arg + method)
+    validate.check_config(config)
+    assert config.method == ("supervised" if method else "fixmatch")
+    assert (config.model.stem, config.model.freeze) == ("7x7", "stem,layer1")
+    assert config.train.reference_batch_size == 4
+
+
 def test_a_folders_classes_come_from_the_data():
     for arg in ("r50", "r101", "tiny", "tiny,method=cps"):
         assert folder.get_config(arg).model.num_classes == 0

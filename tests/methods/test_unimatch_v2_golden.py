@@ -16,7 +16,7 @@ from ipixmatch_jax.methods.fixmatch import fixmatch
 from ipixmatch_jax.methods.unimatch_v2 import unimatch_v2
 from ipixmatch_jax.models.weights import layouts, unimatch_v2_names
 from ipixmatch_jax.optimisers.adamw import adamw
-from ipixmatch_jax.optimisers.param_groups import faster_head, frozen
+from ipixmatch_jax.optimisers.param_groups import faster_head, frozen_groups
 from ipixmatch_jax.training import ema, setup
 from tests import golden, golden_v2
 
@@ -26,7 +26,7 @@ NETWORK = golden_v2.network()
 # this order it is the neighbour, as here.
 ORDER = np.array([0, 3, 1, 2])
 # What has no gradient in torch keeps its values.
-GROUPS = (*frozen(NETWORK.untrained), *faster_head(40.0))
+GROUPS = (*frozen_groups(NETWORK.untrained), *faster_head(40.0))
 forward = functools.partial(setup.forward, NETWORK)
 
 

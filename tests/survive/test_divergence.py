@@ -1,5 +1,6 @@
 """A run whose updates are not finite stops and names the images."""
 
+import dataclasses
 import json
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax import replay
+from ipixmatch_jax.configuration import fields
 from ipixmatch_jax.training import divergence, loop
 from tests.tiny_run import few_scenes, tiny
 
@@ -14,14 +16,18 @@ from tests.tiny_run import few_scenes, tiny
 def test_it_stops_with_the_images_of_the_bad_steps(tmp_path, monkeypatch):
     few_scenes(monkeypatch)
     consumed = {}
-    read = divergence.Watch.read
+    note_batch = divergence.Watch.note_batch
 
     def watched(self, step, batch):
         consumed[step] = batch
-        read(self, step, batch)
+        note_batch(self, step, batch)
 
-    monkeypatch.setattr(divergence.Watch, "read", watched)
-    # The first update is finite but makes the weights far too large.
+    monkeypatch.setattr(divergence.Watch, "note_batch", watched)
+    # The first update is finite but makes the weights far too large. It takes
+    # a rate that no config may have.
+    rate = fields.FIELDS["train.learning_rate"]
+    wide = dataclasses.replace(rate, most=1e36)
+    monkeypatch.setitem(fields.FIELDS, "train.learning_rate", wide)
     config = tiny(
         **{
             "method": "mean_teacher",

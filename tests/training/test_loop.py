@@ -223,3 +223,19 @@ def test_two_students_refuse_a_file_with_a_head(tmp_path):
     config.model.pretrained = str(path)
     with pytest.raises(ValueError, match="holds a head too"):
         build(config).init(0)
+
+
+def test_the_last_networks_are_scored_on_val_once(tmp_path):
+    config = tiny(**{"train.steps": 3})  # ends with an evaluation
+    built = build(config)
+    scored = []
+
+    def evaluate(networks, source, **more):
+        scored.append((set(networks), source is built.data.val))
+        return built.evaluate(networks, source, **more)
+
+    counted = built._replace(evaluate=evaluate)
+    assert loop.train(config, tmp_path, build=lambda *_: counted) == 0
+    (networks, on_val), (_, on_val_again) = scored
+    assert networks == {"student", "teacher"}
+    assert on_val and not on_val_again

@@ -6,7 +6,11 @@ import optax
 import pytest
 
 from ipixmatch_jax.optimisers.adam import adam
-from ipixmatch_jax.optimisers.param_groups import Group, faster_head, frozen
+from ipixmatch_jax.optimisers.param_groups import (
+    Group,
+    faster_head,
+    frozen_groups,
+)
 from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.optimisers.sgd import sgd
 
@@ -120,7 +124,7 @@ def test_the_first_pattern_decides_and_a_frozen_group_stays_as_it_is():
 
 
 def test_frozen_paths_are_whole_names():
-    groups = (*frozen(["head/fuse_4/unit_1"]), *faster_head(3.0))
+    groups = (*frozen_groups(["head/fuse_4/unit_1"]), *faster_head(3.0))
     tx = sgd(lambda _: 1.0, groups=groups, weight_decay=0.5)
     unit = {"w": jnp.ones(2)}
     units = {"unit_1": unit, "unit_10": unit}

@@ -82,9 +82,9 @@ def _draw_magnitude(rng: np.random.Generator, operation) -> float:
     if operation in (_contrast, _brightness, _colour, _sharpness):
         return rng.uniform(*FACTORS)
     if operation is _posterize:
-        return rng.integers(*BITS, endpoint=True)
+        return float(rng.integers(*BITS, endpoint=True))
     if operation is _solarize:
-        return rng.integers(*SOLARIZE, endpoint=True)
+        return float(rng.integers(*SOLARIZE, endpoint=True))
     if operation is _hue:
         return rng.uniform(-HUE, HUE)
     return 0.0

@@ -89,11 +89,11 @@ def draw_crop(
     new_short = max(int(short * new_long / long + 0.5), 1)
     tall = height > width
     resized = (new_long, new_short) if tall else (new_short, new_long)
-    offset = tuple(
+    y, x = (
         int(rng.integers(0, max(side - crop_size, 0), endpoint=True))
         for side in resized
     )
-    return Crop(resized, offset, bool(rng.random() < FLIP))
+    return Crop(resized, (y, x), bool(rng.random() < FLIP))
 
 
 def apply_crop(
@@ -121,8 +121,8 @@ def apply_crop(
         min((x + columns) * scale_x, width),
         min((y + rows) * scale_y, height),
     )
-    part = sample.image.resize((columns, rows), Image.Resampling.BILINEAR, box)
-    part = pixels(part)
+    shown = sample.image.resize((columns, rows), Image.Resampling.BILINEAR, box)
+    part = pixels(shown)
     image = np.zeros((crop_size, crop_size, part.shape[-1]), np.uint8)
     image[:rows, :columns] = part
     valid = np.zeros((crop_size, crop_size), bool)

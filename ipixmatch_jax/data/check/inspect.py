@@ -196,11 +196,11 @@ def _sources(data: DataSet) -> dict[str, Source]:
 def _copies(data: DataSet) -> list[list[tuple[str, str]]]:
     """Groups of (part, name) of images that are the same file or a copy."""
     every = [
-        (name, source.name(i), source.path(i))
+        (name, source.name(i), path)
         for name, source in _sources(data).items()
         for i in range(len(source))
+        if (path := source.path(i)) is not None
     ]
-    every = [one for one in every if one[2] is not None]
     groups = find_copies([path for _, _, path in every])
     return [[every[i][:2] for i in group] for group in groups]
 

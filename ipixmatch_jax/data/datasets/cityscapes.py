@@ -130,7 +130,7 @@ def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
 
 def _images(root: pathlib.Path, part: str) -> list[Entry]:
     ending = "_leftImg8bit.png"
-    entries = []
+    entries: list[Entry] = []
     for path in sorted(root.glob(f"leftImg8bit/{part}/*/*{ending}")):
         image = path.relative_to(root).as_posix()
         stem = image.removeprefix("leftImg8bit/").removesuffix(ending)

@@ -120,7 +120,7 @@ def open_set(
 
 
 def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:
-    paths = sorted(str(root / mask) for _, mask in entries)
+    paths = sorted(str(root / mask) for _, mask in entries if mask)
 
     def content(i: int) -> Content:
         return mask_content(stored_masks.read_stored(paths[i]), paths[i])

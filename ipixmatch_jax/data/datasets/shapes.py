@@ -65,8 +65,8 @@ class Scenes(Source):
     def __getitem__(self, i: int) -> Sample:
         if not 0 <= i < self._count:
             raise IndexError(i)
-        image, mask = draw_scene(self._seed, self._first + i)
-        image = Image.fromarray(image)
+        scene, mask = draw_scene(self._seed, self._first + i)
+        image = Image.fromarray(scene)
         return Sample(image, Image.fromarray(mask) if self._labelled else None)
 
     def name(self, i: int) -> str:
@@ -137,7 +137,7 @@ def _painted(
     texture: np.ndarray, hsv: tuple, rng: np.random.Generator
 ) -> np.ndarray:
     """A texture on [-1, 1], float32 [...], around one colour: [..., 3]."""
-    colour = np.float32(colorsys.hsv_to_rgb(*hsv))
+    colour = np.asarray(colorsys.hsv_to_rgb(*hsv), np.float32)
     contrast = np.float32(rng.uniform(*CONTRAST))
     return colour * (1 + contrast * texture[..., None])
 

@@ -134,7 +134,7 @@ def _ids(root: pathlib.Path, path: pathlib.Path) -> list[Entry]:
         raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
     lines = path.read_text(encoding="utf-8").split("\n")
     names = [pathlib.Path(line.split()[0]).stem for line in lines if line]
-    entries = [
+    entries: list[Entry] = [
         (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png")
         for name in names
     ]

@@ -62,14 +62,15 @@ def to_8_bits(bands: Bands, value_range: Range | None, path: str) -> np.ndarray:
         return values if bands.bits == 8 else _spread(values, bands.bits)
     if not bands.deep:
         value_range = None  # Signed bytes have a range of their own.
-    low, high = value_range or type_range(bands) or (None, None)
-    if low is None:
+    ends = value_range or type_range(bands)
+    if ends is None:
         raise BadFileError(
             f"{path} holds {values.dtype} values, which have no range of "
             "their own: say which values are black and white with "
             "--config.data.range=LOW,HIGH, or measure them with "
             "--config.data.range=percentile."
         )
+    low, high = ends
     scaled = (values.astype(np.float64) - low) * (255 / (high - low))
     missing = ~np.isfinite(scaled)
     if bands.nodata is not None:

@@ -35,7 +35,8 @@ def voc_colour(class_id: int) -> Colour:
     channels = [0, 0, 0]
     for bit in range(8):
         channels[bit % 3] |= (class_id >> bit & 1) << (7 - bit // 3)
-    return tuple(channels)
+    red, green, blue = channels
+    return red, green, blue
 
 
 class ClassList(NamedTuple):

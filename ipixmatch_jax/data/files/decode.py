@@ -79,11 +79,14 @@ def read_bands(path: str, data: bytes | None = None) -> Bands:
     """
     data = open_file.read_bytes(path) if data is None else data
     try:
-        return _bands(path, data)
+        bands = _bands(path, data)
     except BadFileError:
         raise
     except open_file.MALFORMED as error:
         raise open_file.undecodable(path, error) from error
+    # Palettes of more than 8 bits are refused, and Pillow's files are not deep.
+    assert isinstance(bands, Bands)
+    return bands
 
 
 def read_size(path: str, data: bytes | None = None) -> tuple[int, int]:

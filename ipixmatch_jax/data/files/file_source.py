@@ -178,10 +178,12 @@ def labelled_entries(
       FileNotFoundError: names the first three absent files and their count.
       ValueError: an entry has no mask.
     """
+    names: list[str] = []
     for image, mask in entries:
         if mask is None:
             raise ValueError(f"{where}: {image} is labelled but has no mask.")
-    _refuse_absent(root, [n for entry in entries for n in entry], where)
+        names += [image, mask]
+    _refuse_absent(root, names, where)
     return list(entries)
 
 

@@ -80,9 +80,10 @@ def find_layout(root: pathlib.Path) -> Layout:
         raise FileNotFoundError(
             foreign_layouts.answer(root, train.images if train else None)
         )
-    if folders.get("train") not in (None, train):
+    other = folders.get("train")
+    if other is not None and other != train:
         raise ValueError(
-            f"{root} holds {train.images}/ and {folders['train'].images}/, "
+            f"{root} holds {train.images}/ and {other.images}/, "
             "and either could be the training images: keep one of them."
         )
     return Layout(train, folders.get("val"), folders.get("test"), tuple(notes))

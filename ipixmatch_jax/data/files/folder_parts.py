@@ -75,6 +75,7 @@ class _Folder:
 
 
 def _by_part(pairs: Pairs) -> dict[str, Pairs]:
+    parts: dict[str, dict[str, Entry]]
     parts = {"train": {}, "val": {}, "test": {}}
     for key, entry in pairs.entries.items():
         parts[folder_layout.part_of(key)][key] = entry

@@ -57,12 +57,13 @@ def find_pairs(root: pathlib.Path, images: str, masks: str | None) -> Pairs:
             f"{root / images} holds no images: they are files that end in "
             f"{', '.join(walk.ENDINGS)}, in sub-folders too.{hint}"
         )
-    drawn, notes = {}, walked.notes(images)
+    drawn: dict[str, str] = {}
+    notes = walked.notes(images)
     if masks is not None:
         drawn, more = _masks(root, masks)
         notes += more
     alone = sorted(drawn.keys() - found.keys())
-    if alone:
+    if masks is not None and alone:
         raise ValueError(_alone(root, masks, alone, found, len(drawn)))
     entries = {key: (found[key], drawn.get(key)) for key in sorted(found)}
     return Pairs(entries, tuple(notes))
@@ -130,7 +131,7 @@ def _alone(
 
 def _hint(alone: list[str], images: dict) -> str:
     """How most of the masks could be renamed to fit."""
-    fits = Counter()
+    fits: Counter[str] = Counter()
     cases = {key.casefold(): key for key in images}
     for name in alone:
         if name.casefold() in cases:

@@ -1,6 +1,7 @@
 """Refuses masks of which too much, or all that matters, would be left out."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ipixmatch_jax.data.files.class_list import ClassList
 from ipixmatch_jax.data.files.mask_contents import Content, names
@@ -38,68 +39,88 @@ def check_left_out(contents: Sequence[Content], reading: Reading) -> None:
         raise ValueError(_one_class(contents, reading.classes, shown))
 
 
+class _Share(NamedTuple):
+    """Of one mask.
+
+    Attributes:
+      content: the mask.
+      white: pixels of the value 255 or shown in white that are left out.
+      drawn: pixels of a class that are not 0 or, by colour, not black.
+    """
+
+    content: Content
+    white: int
+    drawn: int
+
+    @property
+    def white_on_black(self) -> bool:
+        """Whether all that is drawn is white, and is left out."""
+        two = len(self.content.pixels) == 2
+        return self.white > 0 and self.drawn == 0 and two
+
+
+def _share(content: Content, reading: Reading) -> _Share:
+    find = reading.lookup(content.kind)
+    by_colour = content.kind in reading.by_colour
+    white = drawn = 0
+    for (value, colour), number in content.pixels.items():
+        if find(value, colour) != IGNORE:
+            drawn += number * (colour != _BLACK if by_colour else value != 0)
+        elif value == IGNORE or colour == _WHITE:
+            white += number
+    return _Share(content, white, drawn)
+
+
 def _check_white(contents: Sequence[Content], reading: Reading) -> None:
-    """The value 255 of grey masks, where it is left out."""
-    grey = [
-        c
-        for c in contents
-        if c.kind in ("grey", "grey RGB")
-        and reading.lookup(c.kind)(IGNORE, _WHITE) == IGNORE
-    ]
-    whites = [c for c in grey if c.black_and_white]
-    mixed = [c for c in grey if IGNORE in c.values and _drawn(c)]
-    drawn = [c for c in contents if _drawn(c)]
+    """The value 255 and white, where they are left out.
+
+    White in an RGB mask is a colour that the class list names, so it is not
+    in doubt.
+    """
+    shares = [_share(content, reading) for content in contents]
+    drawn = [s.content for s in shares if s.drawn]
+    shares = [s for s in shares if s.content.kind != "RGB"]
+    whites = [s.content for s in shares if s.white_on_black]
+    mixed = [s.content for s in shares if s.white and s.drawn]
     listed = len(reading.classes.names) < len(reading.classes.listed)
-    white = sum(c.count(IGNORE) for c in grey)
-    ids = sum(_drawn(c) for c in drawn)
-    pixels = sum(sum(c.pixels.values()) for c in grey)
+    white = sum(s.white for s in shares)
+    ids = sum(_share(content, reading).drawn for content in drawn)
+    pixels = sum(sum(s.content.pixels.values()) for s in shares)
     more = len(whites) > len(drawn if listed else mixed)
     rare = not listed or white > MOST_PER_ID_MIXED * ids
     if whites and drawn and (not mixed or (more and rare)):
         raise ValueError(_two_tools(whites, drawn, reading.classes))
     most = MOST_PER_ID_LISTED if listed else MOST_PER_ID
-    if ids and white > most * ids:
-        raise ValueError(_much(white, ids, grey, reading.classes))
-    if not listed and white > MOST_SHARE * pixels:
-        raise ValueError(_much(white, ids, grey, reading.classes))
-
-
-def _drawn(content: Content) -> int:
-    """Pixels that are neither black nor white: of ids above 0, or colours."""
-    return sum(
-        number
-        for (value, colour), number in content.pixels.items()
-        if (colour not in (_BLACK, _WHITE) if value is None else _is_id(value))
-    )
-
-
-def _is_id(value: int) -> bool:
-    return 0 < value < IGNORE
+    much = ids and white > most * ids
+    if much or (not listed and white > MOST_SHARE * pixels):
+        marked = [s.content for s in shares if s.white]
+        raise ValueError(_much(white, ids, marked, reading.classes))
 
 
 def _two_tools(
     whites: list[Content], drawn: list[Content], classes: ClassList
 ) -> str:
     return (
-        f"The masks disagree: {len(whites)} ({names(whites)}) hold the values "
-        f"0 and 255 alone, as black and white masks do, and {len(drawn)} "
-        f"({names(drawn)}) hold {_example(drawn[0])}. So 255 would be left "
-        "out of training. Save all masks in one way; where 255 does mean left "
+        f"The masks disagree: {len(whites)} ({names(whites)}) are black and "
+        f"white, and {len(drawn)} ({names(drawn)}) hold {_example(drawn[0])}. "
+        "So white, or 255, would be left out of training. Save all masks in "
+        "one way; where it does mean left "
         f"out, give these pixels the id of a class called void in "
         f"{classes.where}."
     )
 
 
 def _example(content: Content) -> str:
-    values = [value for value in content.values if _is_id(value)]
+    values = [value for value in content.values if 0 < value < IGNORE]
     return f"ids such as {min(values)}" if values else "colours"
 
 
-def _much(white: int, ids: int, grey: list[Content], classes: ClassList) -> str:
-    with_white = [c for c in grey if IGNORE in c.values]
+def _much(
+    white: int, ids: int, marked: list[Content], classes: ClassList
+) -> str:
     return (
         f"{white:,d} pixels of the value 255 would be left out of training, "
-        f"and only {ids:,d} pixels hold an id above 0: see {names(with_white)}."
+        f"and only {ids:,d} pixels hold an id above 0: see {names(marked)}."
         " If 255 is a class, give it the colour [255, 255, 255] in "
         f"{classes.where} and no other value beside 0 and 255 to these masks; "
         'if it is left out on purpose, list "void": [255, 255, 255] there.'
@@ -124,14 +145,14 @@ def _one_class(
     white = [c for c in contents if c.black_and_white or c.kind == "bits"]
     if white:
         void = [n for n, colour in classes.listed if colour == (255, 255, 255)]
-        void = (
+        said = (
             f"says that white is {void[0]!r}"
             if void
             else ("does not say which class is white")
         )
         return (
             f"{sentence}: they are black and white, and {classes.where} "
-            f"{void}. Give the class that is drawn in white the colour "
+            f"{said}. Give the class that is drawn in white the colour "
             "[255, 255, 255] there."
         )
     return (

@@ -3,7 +3,7 @@
 import concurrent.futures
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from PIL import Image
@@ -43,24 +43,27 @@ class Content(NamedTuple):
         """The values that occur; empty for "RGB"."""
         return {value for value, _ in self.pixels if value is not None}
 
+    def pairs(self) -> list[tuple[int, Colour]]:
+        """The (value, shown colour) pairs that occur; none for "RGB"."""
+        return [(v, colour) for v, colour in self.pixels if v is not None]
+
     def count(self, value: int) -> int:
         """How many pixels hold a value."""
         return sum(n for (v, _), n in self.pixels.items() if v == value)
 
     @property
     def black_and_white(self) -> bool:
-        """Whether it is grey of the values 0 and 255, both of them."""
-        return self.kind in ("grey", "grey RGB") and self.values == {0, IGNORE}
+        """Whether it holds the values 0 and 255, both, and no other."""
+        return self.kind != "RGB" and self.values == {0, IGNORE}
 
     @property
     def smoothed(self) -> bool:
         """Whether it is a black and white drawing with values in between."""
         if self.kind not in ("grey", "grey RGB") or len(self.values) <= _FEW:
             return False
-        dark = light = 0
-        for (value, _), count in self.pixels.items():
-            dark += count * (value <= _NEARLY_BLACK)
-            light += count * (value >= _NEARLY_WHITE)
+        grey = [(v, n) for (v, _), n in self.pixels.items() if v is not None]
+        dark = sum(n for value, n in grey if value <= _NEARLY_BLACK)
+        light = sum(n for value, n in grey if value >= _NEARLY_WHITE)
         total = sum(self.pixels.values())
         return dark > 0 and light > 0 and dark + light >= total / 2
 
@@ -75,8 +78,10 @@ def mask_content(mask: StoredMask, path: str) -> Content:
         return _colours(mask, path)
     counts = np.bincount(mask.values.ravel(), minlength=256).tolist()
     shown = [colour_of(mask, value) for value in range(256)]
-    pixels = {(v, shown[v]): n for v, n in enumerate(counts) if n}
-    repeated = frozenset(v for v, colour in pixels if shown.index(colour) < v)
+    found = [v for v, n in enumerate(counts) if n]
+    repeated = frozenset(v for v in found if shown.index(shown[v]) < v)
+    pixels: dict[tuple[int | None, Colour], int]
+    pixels = {(v, shown[v]): counts[v] for v in found}
     return Content(path, mask.kind, pixels, repeated)
 
 
@@ -90,7 +95,10 @@ def colour_of(mask: StoredMask, value: int) -> Colour:
 
 
 def _colours(mask: StoredMask, path: str) -> Content:
-    counts = Image.fromarray(mask.values).getcolors(MOST_COLOURS)
+    counts = cast(  # Of an RGB image they are three numbers.
+        list[tuple[int, Colour]] | None,
+        Image.fromarray(mask.values).getcolors(MOST_COLOURS),
+    )
     if counts is None:
         raise BadFileError(
             f"The mask {path} has more than {MOST_COLOURS} colours, as a "
@@ -122,8 +130,9 @@ def all_contents(one: Callable[[int], Content], count: int) -> list[Content]:
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         looks = list(pool.map(attempt, range(count)))
     found = [look for look in looks if isinstance(look, Content)]
-    if looks and not found:
-        raise looks[0]
+    errors = [look for look in looks if isinstance(look, BadFileError)]
+    if errors and not found:
+        raise errors[0]
     if any(content.kind == "RGB" for content in found):
         return [_as_colours(content) for content in found]
     return found
@@ -132,6 +141,7 @@ def all_contents(one: Callable[[int], Content], count: int) -> list[Content]:
 def _as_colours(content: Content) -> Content:
     if content.kind != "grey RGB":
         return content
+    pixels: dict[tuple[int | None, Colour], int]
     pixels = {(None, colour): n for (_, colour), n in content.pixels.items()}
     return content._replace(kind="RGB", pixels=pixels)
 

@@ -57,8 +57,8 @@ def choose_reading(contents: Sequence[Content], classes: ClassList) -> Reading:
 
 
 def _masks(contents: Sequence[Content]) -> str:
-    kinds = {"bits": "1-bit"}
-    kinds = {kinds.get(c.kind, c.kind) for c in contents}
+    shown = {"bits": "1-bit"}
+    kinds = {shown.get(c.kind, c.kind) for c in contents}
     plural = "s" if len(contents) > 1 else ""
     return f"{len(contents)} {' and '.join(sorted(kinds))} mask{plural}"
 
@@ -68,7 +68,7 @@ def _read_grey(
 ) -> tuple[bool, str]:
     """(whether they hold colours, what is said of it)."""
     ids, colours = classes.of_ids(), classes.of_colours()
-    pairs = {pair for content in contents for pair in content.pixels}
+    pairs = {pair for content in contents for pair in content.pairs()}
     values = ", ".join(map(str, sorted({v for v, _ in pairs})[:12]))
     if all(colour in colours for _, colour in pairs):
         mask_refusals.check_two_ways(contents, classes)
@@ -83,7 +83,7 @@ def _read_grey(
         if any(
             ids[value] in (IGNORE, UNLISTED)
             and colours.get(colour, IGNORE) != IGNORE
-            for value, colour in content.pixels
+            for value, colour in content.pairs()
         )
     ]
     other = [
@@ -114,7 +114,7 @@ def _read_indexed(
 
     moved, unlisted = [], []
     for content in contents:
-        found = [(v, by_colour(content, v, c)) for v, c in content.pixels]
+        found = [(v, by_colour(content, v, c)) for v, c in content.pairs()]
         if any(k is not None and k != ids[v] for v, k in found):
             moved.append(content)
         if any(k is None and v != IGNORE for v, k in found):

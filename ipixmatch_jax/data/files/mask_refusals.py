@@ -29,7 +29,8 @@ def check_listed(contents: Sequence[Content], reading: Reading) -> None:
 
 def unlisted(content: Content, reading: Reading) -> Counter:
     """Pixels per id or colour of a mask that the class list does not have."""
-    pixels, find = Counter(), reading.lookup(content.kind)
+    pixels: Counter[int | Colour | None] = Counter()
+    find = reading.lookup(content.kind)
     for (value, colour), count in content.pixels.items():
         if find(value, colour) == UNLISTED:
             by_colour = content.kind in reading.by_colour
@@ -117,18 +118,18 @@ def grey_disagree(
         return smoothed(smooth)
     listed = classes.of_colours()
     first = ids[0]
-    odd = [v for v, colour in first.pixels if colour not in listed]
+    odd = [v for v, colour in first.pairs() if colour not in listed]
     counts = ", ".join(
         f"{first.count(v)} pixels of the value {v}" for v in sorted(odd)[:3]
     )
     white = [n for n, colour in classes.listed if colour == (255, 255, 255)]
-    white = f" White is {white[0]!r} in {classes.where}." if white else ""
+    hint = f" White is {white[0]!r} in {classes.where}." if white else ""
     only = [c for c in colours if c not in ids] or list(colours)
     return (
         f"The grey masks disagree: {len(only)} of them, such as "
         f"{only[0].path}, hold greys of listed classes, while {len(ids)} "
         f"({names(ids)}) hold other values ({counts}), which are ids or stray "
-        f"pixels.{white} Save all masks in one way: change the stray pixels "
+        f"pixels.{hint} Save all masks in one way: change the stray pixels "
         "to the grey of a class, or save every mask as ids 0 to "
         f"{len(classes.listed) - 1}."
     )
@@ -141,7 +142,7 @@ def check_two_ways(contents: Sequence[Content], classes: ClassList) -> None:
       ValueError: names the masks.
     """
     ids, colours = classes.of_ids(), classes.of_colours()
-    pairs = {pair for content in contents for pair in content.pixels}
+    pairs = {pair for content in contents for pair in content.pairs()}
     by_id = {ids[value] for value, _ in pairs}
     by_colour = {colours[colour] for _, colour in pairs}
     if UNLISTED in by_id:
@@ -204,7 +205,7 @@ def check_palettes_agree(
     """
     seen: dict[int, tuple[Colour, Content]] = {}
     for content in contents:
-        for value, colour in content.pixels:
+        for value, colour in content.pairs():
             if neutral(value, colour, classes) or value in content.repeated:
                 continue
             before, where = seen.setdefault(value, (colour, content))
@@ -229,7 +230,7 @@ def palettes_differ(
 
 def draft(contents: Sequence[Content]) -> str:
     """A class list of the commonest colours, as JSON on one line."""
-    pixels = Counter()
+    pixels: Counter[Colour] = Counter()
     for content in contents:
         for (_, colour), count in content.pixels.items():
             pixels[colour] += count
@@ -244,6 +245,6 @@ def colours_of_indices(
     found: dict[int, dict[Colour, Content]] = defaultdict(dict)
     for content in contents:
         if content.kind == "indexed":
-            for value, colour in content.pixels:
+            for value, colour in content.pairs():
                 found[value].setdefault(colour, content)
     return found

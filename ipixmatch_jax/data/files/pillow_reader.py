@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ipixmatch_jax.data.files import open_file
 from ipixmatch_jax.data.files.bands import Bands, upright
@@ -37,7 +37,7 @@ def is_deep_png(data: bytes) -> bool:
 
 def open_header(
     file: BinaryIO, path: str, formats: tuple[str, ...]
-) -> Image.Image:
+) -> ImageFile.ImageFile:
     """The image of a file with its header read, not yet decoded.
 
     Raises:
@@ -117,7 +117,7 @@ def orientation(image: Image.Image) -> int:
     if "exif" not in image.info:
         return 1
     try:
-        value = image.getexif().get(_ORIENTATION)
+        value = image.getexif().get(_ORIENTATION, 1)
     except open_file.MALFORMED:  # A damaged tag of a picture that is whole.
         return 1
     return value if value in range(1, 9) else 1

@@ -28,7 +28,13 @@ class Reading(NamedTuple):
         """
         if kind not in self.by_colour:
             ids = self.classes.of_ids()
-            return lambda value, colour: ids[value]
+
+            def by_id(value: int | None, colour: Colour) -> int:
+                # Colours without values are "RGB", which is in by_colour.
+                assert value is not None
+                return ids[value]
+
+            return by_id
         listed = self.classes.of_colours()
 
         def by_colour(value: int | None, colour: Colour) -> int:

@@ -87,6 +87,8 @@ def read_mask(path: str) -> Image.Image:
 def _from_image(image: Image.Image, raw_mode: str, path: str) -> StoredMask:
     if image.mode == "P":
         flat = image.getpalette("RGB")
+        if flat is None:
+            raise BadFileError(f"The mask {path} lacks its palette.")
         colours = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         return _indexed(np.asarray(image), tuple(colours))
     if image.mode == "1":

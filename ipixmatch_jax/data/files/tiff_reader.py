@@ -10,7 +10,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 import tifffile
@@ -105,7 +105,7 @@ def _first_page(file: BinaryIO, path: str) -> Iterator[tifffile.TiffPage]:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         with tifffile.TiffFile(file) as tiff:
-            page = tiff.pages[0]
+            page = tiff.pages.first
             open_file.check_size(path, page.imagewidth, page.imagelength)
             _refuse_stack(tiff, page, path)
             yield page
@@ -119,7 +119,8 @@ def _refuse_stack(tiff: tifffile.TiffFile, page, path: str) -> None:
     """Refuses several full pages: which one is meant cannot be known."""
     for i in range(1, _FIRST_PAGES):
         try:
-            other = tiff.pages[i]
+            # Frames come only where `useframes` is set.
+            other = cast(tifffile.TiffPage, tiff.pages[i])
         except IndexError:
             return
         image = not other.subfiletype & (_REDUCED | _MASK)

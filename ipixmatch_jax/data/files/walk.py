@@ -116,6 +116,7 @@ def walk_images(
     Raises:
       ValueError: a folder cannot be read.
     """
+    found: dict[str, list[str]]
     found = {"images": [], "tools": [], "unread": [], "special": []}
     entered = set(exclude) - {os.path.realpath(folder)}
     _enter(os.fspath(folder), "", entered, found)
@@ -131,8 +132,8 @@ def _enter(
         return
     entered.add(real)
     try:
-        with os.scandir(path) as entries:
-            entries = sorted(entries, key=lambda entry: entry.name)
+        with os.scandir(path) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
     except OSError as error:
         raise ValueError(
             f"The folder {path} cannot be read: {error.strerror}."

@@ -17,7 +17,7 @@ from ipixmatch_jax.utils.atomic import write_file
 
 def packable() -> tuple[str, ...]:
     """The names of the data sets that can be packed."""
-    return tuple(name for name, kind in DATASETS.items() if kind.pack)
+    return tuple(str(name) for name, kind in DATASETS.items() if kind.pack)
 
 
 def prepare(
@@ -35,15 +35,20 @@ def prepare(
 
     Raises:
       FileNotFoundError: archives or files of the data set are absent.
-      ValueError: a file cannot be used, or the set is there already.
+      ValueError: the set cannot be packed or is there already, or a file
+        cannot be used.
     """
+    pack = DATASETS[name].pack
+    if pack is None:
+        raise ValueError(
+            f"{name} cannot be packed; choose one of {', '.join(packable())}."
+        )
     if not source.is_dir():
         raise FileNotFoundError(f"No folder at {source} to pack.")
     target = out / f"{name}_segmentation" / "1.0.0"
     if target.exists():
         raise ValueError(f"{target} is there already: remove it to pack anew.")
     out.mkdir(parents=True, exist_ok=True)
-    pack = DATASETS[name].pack
     with tempfile.TemporaryDirectory(dir=out, prefix=".unpacked") as temporary:
         found = [a for a in pack.archives if (source / a).is_file()]
         for archive in found:

@@ -16,7 +16,11 @@ from ipixmatch_jax.data.data_set_kind import Pack
 from ipixmatch_jax.data.source import IGNORE, Source
 
 
-class _Segmentation(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+# tfds comes without types, so mypy knows object.__init_subclass__ alone.
+class _Segmentation(
+    tfds.core.GeneratorBasedBuilder,
+    skip_registration=True,  # type: ignore[call-arg]
+):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "Images, masks of class ids, names."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = "See `Pack.open_contents` for the folder."

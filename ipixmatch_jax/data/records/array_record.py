@@ -80,7 +80,7 @@ class RecordSource(Source):
         splits = {split for split, _ in entries}
         names = {split: records.names(split) for split in splits}
         self._names = tuple(names[split][i] for split, i in entries)
-        self._files = {}
+        self._files: dict[str, Sequence[bytes]] = {}
 
     def __getstate__(self):
         return self.__dict__ | {"_files": {}}
@@ -96,7 +96,7 @@ class RecordSource(Source):
         )
         if self._reading is None:
             return Sample(image, None)
-        mask = self._mask(i, features)
+        mask = self._mask(i, features, self._reading)
         if mask.size != image.size:
             raise BadFileError(
                 f"The mask of {self._where(i)} is {mask.width}x{mask.height} "
@@ -108,7 +108,7 @@ class RecordSource(Source):
         """See `Source.mask`; leaves the image alone."""
         if self._reading is None:
             return None
-        return self._mask(i, self._features(i))
+        return self._mask(i, self._features(i), self._reading)
 
     def name(self, i: int) -> str:
         """See `Source.name`: of the file that was packed, or split/position."""
@@ -146,11 +146,11 @@ class RecordSource(Source):
     def _image(self, i: int, features) -> bytes:
         return self._bytes(i, features, self._set.image)
 
-    def _mask(self, i: int, features) -> Image.Image:
+    def _mask(self, i: int, features, reading: Reading) -> Image.Image:
         where = self._where(i)
         data = self._bytes(i, features, self._set.mask)
         mask = stored_masks.read_stored(where, data)
-        return masks.to_ids(mask, where, self._reading)
+        return masks.to_ids(mask, where, reading)
 
     def mask_content(self, i: int) -> Content:
         """What the mask file holds, before it is decided how it is read.
@@ -235,7 +235,7 @@ def _json(path: pathlib.Path) -> dict:
 
 def _kinds(features: dict) -> tuple[list[str], list[str]]:
     """Names of image features of three channels, and of one."""
-    kinds = ([], [])
+    kinds: tuple[list[str], list[str]] = ([], [])
     for name, feature in features.items():
         if "image" in feature:
             shape = feature["image"].get("shape", {}).get("dimensions", [])

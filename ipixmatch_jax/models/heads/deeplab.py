@@ -56,7 +56,8 @@ class DeepLabV3Plus(nn.Module):
         sizes4 = shrink(sizes1, self.output_stride // _FIRST_STRIDE)
         width = c4.shape[-1] // 8
         deep = self._aspp(c4, width, train, sizes4)
-        deep = resize_align_corners(deep, c1.shape[1:3], sizes4, sizes1)
+        size_hw = c1.shape[1], c1.shape[2]
+        deep = resize_align_corners(deep, size_hw, sizes4, sizes1)
         low = self._unit(48, "reduce")(c1, train, sizes1)
         x = jnp.concatenate([low, deep.astype(self.dtype)], axis=-1)
         x = self._unit(width, "fuse_1", 3)(x, train, sizes1)

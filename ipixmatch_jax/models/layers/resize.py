@@ -7,7 +7,7 @@ from jax import lax
 
 def resize_align_corners(
     x: jax.Array,
-    size_hw: tuple[int, ...],
+    size_hw: tuple[int, int],
     sizes_in: jax.Array | None = None,
     sizes_out: jax.Array | None = None,
 ) -> jax.Array:
@@ -27,9 +27,11 @@ def resize_align_corners(
     Returns:
       float32 [B, H, W, C].
     """
-    if sizes_in is None or sizes_out is None:
+    if sizes_in is None:
         sizes_in = jnp.asarray([x.shape[1:3]], jnp.int32)
         sizes_out = jnp.asarray([size_hw], jnp.int32)
+    elif sizes_out is None:
+        raise ValueError("sizes_in needs sizes_out beside it.")
     rows = _tent(size_hw[0], x.shape[1], sizes_out[:, 0], sizes_in[:, 0])
     cols = _tent(size_hw[1], x.shape[2], sizes_out[:, 1], sizes_in[:, 1])
     x = x.astype(jnp.float32)

@@ -101,20 +101,25 @@ def layout(tensors: Mapping[str, np.ndarray], source: str) -> Layout:
     Raises:
       ValueError: layer3 has another number of blocks than every backbone.
     """
-    found = re.compile(rf"{re.escape(BACKBONE)}layer3\.(\d+)\.")
-    blocks = {m[1] for name in tensors if (m := found.match(name))}
-    known = {sizes[2]: name for name, (sizes, _) in SIZES.items()}
-    if len(blocks) not in known:
-        names = ", ".join(f"{name} ({n})" for n, name in known.items())
+    found = re.compile(rf"{re.escape(BACKBONE)}(layer\d)\.(\d+)\.")
+    matches = [m for name in tensors if (m := found.match(name))]
+    stages = {m[1] for m in matches}
+    blocks = {m[2] for m in matches if m[1] == "layer3"}
+    known = {name: sizes for name, (sizes, _) in SIZES.items()}
+    fitting = [n for n, sizes in known.items() if sizes[2] == len(blocks)]
+    if not fitting:
+        names = ", ".join(f"{name} ({n[2]})" for name, n in known.items())
         raise ValueError(
             f"{source} fits none of the backbones: layer3 has {len(blocks)} "
             f"blocks, and theirs have {names}; its tensors are "
             f"{shortened(tensors)}."
         )
+    # Two may differ in the number of their stages alone.
+    fitting.sort(key=lambda name: len(known[name]) != len(stages))
     deep = f"{BACKBONE}conv1.weight" not in tensors
     classifier = tensors.get("classifier.weight")
     return Layout(
-        known[len(blocks)],
+        fitting[0],
         "deep" if deep else "7x7",
         len(classifier)
         if has_head(tensors) and classifier is not None

@@ -6,6 +6,7 @@ python -m ipixmatch_jax.models.pretrained export IN --to OUT
 
 import logging
 import pathlib
+import re
 from collections.abc import Mapping
 
 import jax
@@ -147,9 +148,10 @@ def load_weights(
 
     Args:
       source: a path or a name of the hub, see `find_file`. A file of a
-        backbone fills the backbone. A file with more than that must hold the
-        whole network, and fills it. Weights for RGB images are adapted to
-        other numbers of channels, see input_channels.py.
+        backbone fills the backbone, and may have further stages. A file with
+        more than that must hold the whole network, and fills it. Weights for
+        RGB images are adapted to other numbers of channels, see
+        input_channels.py.
       variables: params and batch_stats; ShapeDtypeStructs do.
       allow_missing: beginnings of names, such as "layer4", whose tensors
         may be absent; those leaves stay as they are in `variables`.
@@ -170,6 +172,7 @@ def load_weights(
     wanted = list(torch_names.entries(variables))
     if not whole and not foreign_names.has_head(tensors):
         wanted = [e for e in wanted if e.name.startswith(BACKBONE)]
+        tensors = _without_further_stages(tensors, wanted, str(source))
     if not whole:
         tensors = input_channels.fit_first_kernel(tensors, wanted, str(source))
     hint = _hint(wanted, tensors, str(source))
@@ -192,6 +195,23 @@ def has_head(loaded: Mapping) -> bool:
         isinstance(leaf, jax.ShapeDtypeStruct)
         for leaf in jax.tree.leaves(loaded["params"]["head"])
     )
+
+
+def _without_further_stages(tensors, wanted, source):
+    """Tensors without the stages that follow the network's last one."""
+    stage = re.compile(rf"{re.escape(BACKBONE)}layer(\d+)\.")
+    last = max(int(m[1]) for e in wanted if (m := stage.match(e.name)))
+    further = [n for n in tensors if (m := stage.match(n)) and int(m[1]) > last]
+    if further:
+        _LOGGER.info(
+            "%s: skipped %d tensors of stages after layer%d, the last one of "
+            "this network: %s",
+            source,
+            len(further),
+            last,
+            shortened(further),
+        )
+    return {n: value for n, value in tensors.items() if n not in further}
 
 
 def _begins(name, prefix):

@@ -119,6 +119,36 @@ def test_shapes(size, output_stride):
     assert logits.shape == (1, *size, 21)
 
 
+@pytest.mark.parametrize("output_stride", [16, 8])
+def test_r50c4_is_r50_without_layer4(output_stride):
+    small = model_registry.build("r50c4", 7, output_stride=output_stride)
+    like = golden.shapes(small)
+    image = jnp.zeros((1, 61, 92, 3))
+
+    def forward(variables):
+        features = small.apply(variables, image, train=False, method="encode")
+        return features, small.apply(variables, image, train=False)
+
+    features, logits = jax.eval_shape(forward, like)
+    deep = (-(-61 // output_stride), -(-92 // output_stride), 1024)
+    assert [f.shape[1:] for f in features] == [
+        (16, 23, 256),
+        (8, 12, 512),
+        deep,
+    ]
+    assert logits.shape == (1, 61, 92, 7)
+    whole = golden.shapes(model_registry.build("r50", 7))
+    for kind in ("params", "batch_stats"):
+        expected = {
+            name: module
+            for name, module in whole[kind]["backbone"].items()
+            if not name.startswith("layer4")
+        }
+        assert like[kind]["backbone"] == expected
+    project = like["params"]["head"]["project"]["conv"]["kernel"]
+    assert project.shape == (1, 1, 5 * 128, 128)
+
+
 def test_published_feature_sizes():
     network = model_registry.build("r50", 21)
     like = golden.shapes(network)

@@ -97,6 +97,13 @@ def test_the_layout_of_a_backbone(backbone):
     assert not foreign_names.has_head(backbone)
 
 
+@pytest.mark.parametrize("variant", ["r50", "r50c4"])
+def test_the_layout_tells_the_number_of_stages(variant):
+    like = golden.zeros(golden.shapes(model_registry.build(variant, 3)))
+    tensors = torch_names.to_torch_names(like)
+    assert foreign_names.layout(tensors, "FILE") == (variant, "deep", 3)
+
+
 def test_a_resnet_of_another_depth_is_named():
     tensors = {
         f"backbone.layer3.{block}.conv1.weight": np.zeros(1)

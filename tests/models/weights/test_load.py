@@ -158,6 +158,22 @@ def test_allowed_missing_tensors_are_listed(tiny, tmp_path, caplog):
         )
 
 
+def test_a_network_without_layer4_skips_the_files(imagenet, caplog):
+    caplog.set_level(logging.INFO, "ipixmatch_jax")
+    network = model_registry.build("r50c4", 7, stem="7x7")
+    loaded = load.load_weights(imagenet, golden.shapes(network))
+    assert not load.has_head(loaded)
+    for kind in ("params", "batch_stats"):
+        for leaf in jax.tree.leaves(loaded[kind]["backbone"]):
+            assert isinstance(leaf, np.ndarray)
+    (line,) = caplog.messages
+    assert "skipped 5 tensors of stages after layer3" in line
+    with safe_open(imagenet, "numpy") as file:
+        kernel = file.get_tensor("layer3.5.conv2.weight")
+    ours = loaded["params"]["backbone"]["layer3_5"]["conv2"]["conv"]["kernel"]
+    np.testing.assert_array_equal(ours, kernel.transpose(2, 3, 1, 0))
+
+
 def test_a_real_file_without_layer4(imagenet):
     network = model_registry.build("r50", 21, stem="7x7")
     start = golden.zeros(golden.shapes(network))

@@ -1,0 +1,164 @@
+"""The second study's numbers, against ones worked out by hand."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from benchmarks import paired_figure, paired_runs, paired_study
+
+HEADER = "data,labels,arm,seed,commit,lock,test_last,val_last"
+
+
+def write(path, *lines):
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Differences of 1, 2, 3 and 4 points, and a run without a partner."""
+    return write(
+        tmp_path / "runs.csv",
+        "voc,50,host,100,c,l,30.0,1",
+        "voc,50,term,100,c,l,31.0,2",
+        "voc,50,term,101,c,l,34.0,3",
+        "voc,50,host,101,c,l,32.0,4",
+        "camvid,23,host,100,d,l,50.0,5",
+        "camvid,23,term,100,d,l,53.0,6",
+        "camvid,23,host,101,d,l,50.0,7",
+        "camvid,23,term,101,d,l,54.0,8",
+        "camvid,23,host,102,d,l,50.0,9",
+    )
+
+
+def run(*words):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.paired_study", *map(str, words)],
+        cwd=pathlib.Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_an_interval_by_hand():
+    # Deviation sqrt(5/3) = 1.290994; a t table has 3.182446 for 3 degrees of
+    # freedom at 97.5 %; half = 3.182446 * 1.290994 / 2.
+    found = paired_study.summarise([1.0, 2.0, 3.0, 4.0], 0.95)
+    assert found.count == 4
+    assert found.mean == 2.5
+    assert found.deviation == pytest.approx(1.290994, abs=1e-6)
+    assert found.low == pytest.approx(2.5 - 2.054260, abs=1e-5)
+    assert found.high == pytest.approx(2.5 + 2.054260, abs=1e-5)
+    # t = 2.5 / 0.645497 = 3.872983; all 16 signs but two are less extreme.
+    assert found.t == pytest.approx(0.030466, abs=1e-5)
+    assert found.wilcoxon == 2 / 16
+    # 4.176535 for 3 degrees of freedom at 98.75 %, of two finalists.
+    wide = paired_study.summarise([1.0, 2.0, 3.0, 4.0], 0.975)
+    assert wide.low == pytest.approx(2.5 - 4.176535 * 0.645497, abs=1e-4)
+
+
+def test_the_ranks_of_five_by_hand():
+    # The negative rank is 2: of 32 signs, 0, 1 and 2 come up three ways.
+    found = paired_study.summarise([1.0, -2.0, 3.0, 4.0, 5.0], 0.95)
+    assert found.wilcoxon == 2 * 3 / 32
+
+
+def test_pairs_that_do_not_spread():
+    still = paired_study.summarise([0.0, 0.0], 0.95)
+    assert still == (2, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
+    moved = paired_study.summarise([0.5, 0.5], 0.95)
+    assert moved[:6] == (2, 0.5, 0.0, 0.5, 0.5, 0.0)
+    with pytest.raises(ValueError, match="two pairs"):
+        paired_study.summarise([1.0], 0.95)
+
+
+def test_holms_correction_by_hand():
+    assert paired_study.holm([0.04, 0.01]) == [0.04, 0.02]
+    assert paired_study.holm([0.03, 0.04]) == [0.06, 0.06]
+    assert paired_study.holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.1, 0.9, "helps"),
+        (0.1, 0.4, r"helps; excludes \+0\.5"),
+        (-0.9, -0.1, r"harms; excludes \+0\.5"),
+        (-0.3, 0.4, r"neither .*; excludes \+0\.5"),
+        (-0.3, 0.6, "neither .*; inconclusive"),
+    ],
+)
+def test_what_an_interval_is_called(low, high, words):
+    summary = paired_study.Summary(32, (low + high) / 2, 1.0, low, high, 1, 1)
+    assert re.fullmatch(words, paired_study.verdict(summary))
+
+
+def test_a_study_from_its_table(table, tmp_path):
+    figure = tmp_path / "figure.svg"
+    code, text = run(
+        table, "--host", "host", "--arm", "term", "--figure", figure
+    )
+    assert code == 0, text
+    assert "| all pairs | 4 | 40.50 | +2.50 | +0.45 to +4.55 | 1.29 " in text
+    assert "| voc, 50 labels | 2 | 31.00 | +1.50 " in text
+    assert "| camvid, 23 labels | 2 | 50.00 | +3.50 " in text
+    assert "100: +3.00, 101: +4.00" in text
+    assert "Without a partner: camvid 23 seed 102 (host)." in text
+    assert "term: helps." in text
+    root = ElementTree.parse(figure).getroot()
+    words = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "term: voc, 50 labels" in words
+    assert "mIoU on test less the host's, points, 95 %" in words
+
+
+def test_a_study_of_val(table):
+    words = ("--host", "host", "--arm", "term", "--score", "val_last")
+    code, text = run(table, *words)
+    assert code == 0, text
+    # 1, -1, 1 and 1.
+    assert "| all pairs | 4 | 4.25 | +0.50 |" in text
+
+
+def test_a_pair_that_is_missing_is_named(table):
+    words = ("--host", "host", "--arm", "term", "--pairs", "5")
+    code, text = run(table, *words)
+    assert code == 1
+    assert "4 pairs with host, not 5; without a partner: camvid 23 seed" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("voc,50,term,100,c,l,31,2", r"line 3 is the same run as .*line 2"),
+        ("voc,50,host,100,c,l,x,2", r"line 3: could not convert .*'x'"),
+        ("voc,50,host,100,d,l,30,2", r"seed 100: the two runs differ in their"),
+    ],
+)
+def test_rows_that_cannot_be_a_study(tmp_path, line, words):
+    path = write(tmp_path / "runs.csv", "voc,50,term,100,c,l,31,2", line)
+    with pytest.raises(ValueError, match=words):
+        rows = paired_runs.read_rows([path], "test_last")
+        paired_runs.find_pairs(rows, "host", "term")
+
+
+def test_a_table_without_the_score(tmp_path):
+    path = write(tmp_path / "runs.csv")
+    with pytest.raises(ValueError, match=r"has no column test_best"):
+        paired_runs.read_rows([path], "test_best")
+
+
+def test_bars_lie_where_their_numbers_are():
+    bars = [paired_figure.Bar("a<b", 0.5, 0.0, 1.0)]
+    text = paired_figure.svg([*bars, paired_figure.Bar("c", -1, -2, 0)], "d")
+    root = ElementTree.fromstring(text)
+    circles = list(root.iter("{http://www.w3.org/2000/svg}circle"))
+    # The scale goes from -2 to 1.
+    places = [(float(c.get("cx")) - 270) / 420 for c in circles]
+    assert places == pytest.approx([2.5 / 3, 1 / 3], abs=1e-3)
+    assert "a&lt;b" in text
