@@ -14,7 +14,6 @@ from ipixmatch_jax.configs import voc
 from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import convert_weights, score
-from ipixmatch_jax.models.weights.load_vit import load_vit
 from ipixmatch_jax.predict.model import load_model
 from ipixmatch_jax.predict.workdir import export_workdir
 from ipixmatch_jax.training import loop
@@ -141,5 +140,22 @@ def test_its_weights_go_to_v2s_names_and_back(workdir, tmp_path):
     said = convert_weights.convert(str(to), again)
     assert "dinov2tiny, a whole network of 6 classes" in said
     student = read(workdir, 2)["student"]["params"]
-    loaded = load_vit(again, {"params": student}, whole=True)["params"]
-    jax.tree.map(np.testing.assert_array_equal, loaded, student)
+    started = build(config(**{"model.pretrained": str(again)})).init(0)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        jax.device_get(started.student["params"]),
+        student,
+    )
+
+
+def test_a_file_of_weights_is_scored(workdir, tmp_path):
+    to = tmp_path / "v2.safetensors"
+    convert_weights.export(str(workdir), to, network="teacher")
+    table = score.evaluate_weights(config(), str(to))
+    listed = score.evaluate_workdir(workdir, "best", None)
+    row = next(x for x in table.splitlines() if x.startswith("| mean (mIoU)"))
+    value = row.split("|")[2].strip()
+    (expected,) = [
+        x for x in listed.splitlines() if x.startswith("| mean (mIoU)")
+    ]
+    assert value in expected
