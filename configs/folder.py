@@ -2,10 +2,14 @@
 
     python -m ipixmatch_jax.main --config configs/folder.py:r50 \
         --config.data.root=DIR
+    python -m ipixmatch_jax.main --config configs/folder.py:dinov2s \
+        --config.data.root=DIR --config.model.pretrained=facebook/dinov2-small
 
-docs/own_data.md says what DIR holds. `tiny` is for CPUs and needs no weights;
-the rate of the others assumes ImageNet weights (model.pretrained), which
-`r50c4` takes on a CPU too. The recipes are ours.
+docs/own_data.md says what DIR holds. `tiny` and `dinov2tiny` are for CPUs and
+need no weights; the rates of the others assume pretrained weights
+(model.pretrained), which `r50c4` takes on a CPU too. The recipes are ours; that
+of a vision transformer is UniMatch V2's with half the batch, and so half the
+rate.
 """
 
 from ml_collections import ConfigDict
@@ -25,6 +29,12 @@ def get_config(arg: str = "") -> ConfigDict:
     c.train.save_every = 500
     if entry.for_cpus:
         _shorten(c)
+    elif common.is_transformer(backbone):
+        common.set_unimatch_v2(
+            c, method or "unimatch_v2", crop_size=518, batch_size=16
+        )
+        c.train.batch_size = 8  # For one GPU; the rate is scaled.
+        return c
     c.update_from_flattened_dict(dict(entry.short_recipe))
     # Unless named, the method whose step is the cheapest on a CPU.
     on_cpu = entry.for_cpus or entry.short_recipe
@@ -34,11 +44,14 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def _shorten(c: ConfigDict) -> None:
     """CamVid's recipe: a run this short has no time for a slow teacher."""
-    c.data.crop_size = 193
+    common.set_crop_size(c, 193)
     c.train.steps = 2000
     c.train.batch_size = 4
     c.train.learning_rate = 0.04
     c.train.head_multiplier = 1.0
+    if common.is_transformer(c.model.backbone):
+        c.train.optimiser = "adamw"
+        c.train.learning_rate = 1e-3
     c.ema.decay = 0.99
     c.pseudo_label.threshold = 0.9
     c.inter_pixel.threshold = 0.9

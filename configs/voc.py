@@ -1,13 +1,15 @@
-"""PASCAL VOC 2012 with the SBD masks, UniMatch v1's recipe.
+"""PASCAL VOC 2012 with the SBD masks, UniMatch v1's recipe and V2's.
 
     python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8
     python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8,method=cps
+    python -m ipixmatch_jax.main --config configs/voc.py:dinov2s_92
 
-The method is UniMatch with an averaged teacher unless the argument names
-another, which brings its own published recipe (its file in
-ipixmatch_jax/methods/). The learning rates assume ImageNet weights
-(model.pretrained). docs/methods.md has the scores that the originals report;
-this project has not trained these recipes to their end.
+On a ResNet the method is UniMatch with an averaged teacher unless the argument
+names another, which brings its own published recipe (its file in
+ipixmatch_jax/methods/). A vision transformer has UniMatch V2's recipe, whatever
+the method, and its method unless another is named. The learning rates assume
+pretrained weights (model.pretrained). docs/methods.md has the scores that the
+originals report; this project has not trained these recipes to their end.
 """
 
 from ml_collections import ConfigDict
@@ -28,7 +30,9 @@ UNLABELLED = {
     "u2pl_1_8": 9259,
     "u2pl_1_4": 7936,
 }
-EPOCHS = 80  # over the unlabelled images (UniMatch v1)
+# Over the unlabelled images: UniMatch v1, and V2 for transformers.
+EPOCHS = 80
+EPOCHS_V2 = 60
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -42,6 +46,16 @@ def get_config(arg: str = "") -> ConfigDict:
     c.data.num_workers = 4
     c.model.backbone = backbone
     c.model.num_classes = 21
+    if common.is_transformer(backbone):
+        common.set_unimatch_v2(
+            c,
+            method or "unimatch_v2",
+            crop_size=518,
+            batch_size=16,
+            epochs=EPOCHS_V2,
+            unlabelled=UNLABELLED[split],
+        )
+        return c
     # Four processes of two images each, the last short batch dropped.
     epoch = -(-UNLABELLED[split] // 4) // 2
     c.train.steps = EPOCHS * epoch

@@ -119,7 +119,8 @@ MODEL = (
     Field(
         "model.backbone",
         "r101",
-        "The network that makes the features.",
+        "The network that makes the features: a ResNet, or a vision "
+        "transformer of DINOv2 or DINOv3.",
         from_registry=True,
     ),
     Field(

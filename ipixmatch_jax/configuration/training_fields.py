@@ -65,6 +65,13 @@ TRAIN = (
         most=65_536,
     ),
     Field(
+        "train.scale_rate",
+        False,
+        "Scales learning_rate from reference_batch_size to batch_size: in "
+        "proportion to the batch for sgd and adamw, with its square root for "
+        "adam. batch_size=0 scales in any case.",
+    ),
+    Field(
         "train.accumulate",
         1,
         "Micro-batches in a step. They run one after another in the memory "
@@ -91,7 +98,8 @@ TRAIN = (
     Field(
         "train.optimiser",
         "sgd",
-        "sgd has momentum 0.9 (UniMatch v1).",
+        "sgd has momentum 0.9 (UniMatch v1); adamw decays beside the "
+        "gradient (UniMatch V2).",
         from_registry=True,
     ),
     Field(

@@ -1,4 +1,4 @@
-"""Scores networks on a data set, exactly and in at most eight shapes."""
+"""Scores networks on a data set, exactly and in few padded shapes."""
 
 import functools
 import itertools
@@ -21,11 +21,14 @@ from ipixmatch_jax.evaluate.image_batches import (
     Batch,
     BatchPlan,
     Item,
+    choose_shapes,
     plan_batches,
     read_item,
     read_sizes,
     run_batches,
 )
+from ipixmatch_jax.evaluate.resized_images import nearest_size, resized_logits
+from ipixmatch_jax.evaluate.shifted_windows import summed_probabilities
 from ipixmatch_jax.models.segmenter import Segmenter
 
 MODES = ("original", "center_crop", "sliding_window")
@@ -49,13 +52,25 @@ def class_scores(
       network: called as a Segmenter.
       variables: its params and batch_stats.
       images: normalised float32 [B, H, W, C].
-      sizes: int32 [B, 2], true heights and widths; None: H and W.
+      sizes: int32 [B, 2], true heights and widths; None: H and W. A network
+        that cannot tell padding from image sees every image resized to the
+        multiple of its patch nearest to H and W (UniMatch V2, where that is
+        the nearest to the image's own sides too; see choose_shapes).
       window: side of the sliding window (UniMatch v1: step of two thirds,
         the last windows clipped, softmax maps summed); None: one forward.
+        Such a network has the last windows shifted (V2), and its images are
+        as large as the batch, or empty.
 
     Returns:
       float32 [B, H, W, K]: logits, or with a window summed probabilities.
     """
+    if not network.exact_when_padded:
+        forward_whole = functools.partial(_logits, network, variables)
+        multiple = network.side_multiple
+        if window is not None:
+            return summed_probabilities(forward_whole, images, window, multiple)
+        size = nearest_size(images.shape, multiple)
+        return resized_logits(forward_whole, images, size, sizes)
     if window is None:
         return _logits(network, variables, images, sizes)
     batch, height, width, _ = images.shape
@@ -92,7 +107,7 @@ def _logits(
     network: Segmenter,
     variables: dict,
     images: jax.Array,
-    sizes: jax.Array | None,
+    sizes: jax.Array | None = None,
 ) -> jax.Array:
     logits = network.apply(variables, images, train=False, sizes=sizes)
     # flax returns a tuple only where collections are mutable.
@@ -181,15 +196,21 @@ def make_evaluator(
     window = crop_size if mode == "sliding_window" else None
     crop = crop_size if mode == "center_crop" else None
     score = _jit_score(network, window, num_classes, mesh)
-
-    return functools.partial(_evaluate, network, score, crop, batch_size, mesh)
+    plan = functools.partial(
+        _plan,
+        network=network,
+        crop=crop,
+        whole=window is not None,
+        batch_size=batch_size,
+    )
+    return functools.partial(_evaluate, network, score, crop, plan, mesh)
 
 
 def _evaluate(
     network: Segmenter,
     score: Callable,
     crop: int | None,
-    batch_size: int,
+    plan: Callable[[Source], Iterable[BatchPlan]],
     mesh: Mesh | None,
     variables: dict[str, dict],
     source: Source,
@@ -211,7 +232,7 @@ def _evaluate(
             for name, weights in variables.items()
         }
 
-    plans = _plan(source, crop, batch_size)
+    plans = plan(source)
     if should_stop is not None:
         plans = itertools.takewhile(lambda _: not should_stop(), plans)
     read = functools.partial(_read_labelled, source, crop)
@@ -248,12 +269,18 @@ def _jit_score(network, window, num_classes, mesh):
 
 
 def _plan(
-    source: Source, crop: int | None, batch_size: int
+    source: Source,
+    *,
+    network: Segmenter,
+    crop: int | None,
+    whole: bool,
+    batch_size: int,
 ) -> Iterable[BatchPlan]:
     sizes, errors = read_sizes(source, crop)
     if errors:
         raise errors[0]
-    return plan_batches(sizes, lambda shape, count: batch_size)
+    shapes = choose_shapes(network, list(sizes.values()), whole=whole)
+    return plan_batches(sizes, lambda shape, count: batch_size, shapes)
 
 
 def _read_labelled(source: Source, crop: int | None, index: int) -> Item:

@@ -12,7 +12,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from ipixmatch_jax.data.source import IGNORE, BadFileError, Source, pixels
-from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
+from ipixmatch_jax.evaluate.padded_shapes import (
+    bucket_shapes,
+    grouped,
+    padded,
+    shapes_of_multiples,
+)
+from ipixmatch_jax.models.segmenter import Segmenter
 
 DECODERS = 4  # threads that read images
 
@@ -134,18 +140,40 @@ def return_errors(
     return attempt
 
 
+def choose_shapes(
+    network: Segmenter, sizes: list[Size], *, whole: bool = False
+) -> list[Size]:
+    """The padded shapes in which a network can see images of many sizes.
+
+    Args:
+      network: that sees them.
+      sizes: height and width of each image.
+      whole: where padding would change what the network predicts, as of
+        windows and scaled images, images of each size have their own shape.
+
+    Returns:
+      at most eight shapes, for a network that can tell padding from image;
+      else one for each size that the network sees.
+    """
+    if not sizes:
+        return []
+    if network.exact_when_padded:
+        return bucket_shapes(sizes)
+    return shapes_of_multiples(sizes, 1 if whole else network.side_multiple)
+
+
 def plan_batches(
     sizes: dict[int, Size],
     count_slots: Callable[[Size, int], int],
     shapes: list[Size] | None = None,
 ) -> Iterator[BatchPlan]:
-    """Groups images into batches of at most eight padded shapes.
+    """Groups images into batches of a few padded shapes.
 
     Args:
       sizes: (height, width) of the images by position.
       count_slots: (padded shape, images of that shape) -> images a batch.
-      shapes: the padded shapes, where they were chosen for more images than
-        these; None: chosen for these.
+      shapes: the padded shapes, see `choose_shapes`; None: at most eight that
+        are chosen for these images.
     """
     if not sizes:
         return

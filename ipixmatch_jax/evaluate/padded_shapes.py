@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ipixmatch_jax.evaluate.resized_images import nearest_multiple
+
 # Shapes are also merged below the limit while the padding stays under this
 # share of the area of the images, which costs less than a compilation.
 _SLACK = 0.05
@@ -46,6 +48,35 @@ def bucket_shapes(
     fitting = [smallest_holding(shapes, size) for size in exact]
     groups = [exact[np.equal(fitting, i)] for i in range(len(shapes))]
     return sorted({tuple(g.max(0).tolist()) for g in groups if len(g)})
+
+
+def shapes_of_multiples(
+    sizes: list[tuple[int, int]], multiple: int
+) -> list[tuple[int, int]]:
+    """Padded shapes whose images are all seen at one size.
+
+    That is the nearest multiple of each side, see resized_images.py. A shape
+    is as large as an image can be that is seen at that size, so that it is
+    the smallest of these shapes that holds it.
+
+    Args:
+      sizes: height and width of each image, in pixels.
+      multiple: of the network's sides; with 1 every size has a shape of its
+        own, without padding.
+
+    Returns:
+      the shapes (height, width) that occur, sorted.
+    """
+    more = (multiple - 1) // 2
+    return sorted(
+        {
+            (
+                nearest_multiple(height, multiple) + more,
+                nearest_multiple(width, multiple) + more,
+            )
+            for height, width in sizes
+        }
+    )
 
 
 def smallest_holding(

@@ -18,6 +18,48 @@ def nearest_multiple(side: int, multiple: int) -> int:
     return max(int(side / multiple + 0.5), 1) * multiple
 
 
+def nearest_size(shape: tuple[int, ...], multiple: int) -> tuple[int, int]:
+    """Height and width of images as a network sees them.
+
+    Args:
+      shape: of the images, [B, H, W, C].
+      multiple: see `nearest_multiple`.
+    """
+    _, height, width, _ = shape
+    return (
+        nearest_multiple(height, multiple),
+        nearest_multiple(width, multiple),
+    )
+
+
+def resize_images(
+    images: jax.Array, size: tuple[int, int], sizes: jax.Array | None
+) -> jax.Array:
+    """Images [B, H, W, C] as the network sees them, [B, *size, C].
+
+    See `resized_logits`.
+    """
+    if sizes is None:
+        same = size == images.shape[1:3]
+        return images if same else resize_align_corners(images, size)
+    there = jnp.full_like(sizes, jnp.asarray(size))
+    return resize_align_corners(images, size, sizes, there)
+
+
+def resize_logits_back(
+    logits: jax.Array, size: tuple[int, int], sizes: jax.Array | None
+) -> jax.Array:
+    """The network's logits [B, h, w, K] at the images' size, [B, *size, K].
+
+    See `resized_logits`.
+    """
+    there = logits.shape[1:3]
+    if sizes is None:
+        return logits if size == there else resize_align_corners(logits, size)
+    full = jnp.full_like(sizes, jnp.asarray(there))
+    return resize_align_corners(logits, size, full, sizes)
+
+
 def resized_logits(
     forward: Callable[[jax.Array], jax.Array],
     images: jax.Array,
@@ -38,13 +80,6 @@ def resized_logits(
     Returns:
       float32 [B, H, W, K], 0 outside the true sizes.
     """
+    logits = forward(resize_images(images, size, sizes))
     _, height, width, _ = images.shape
-    here = height, width
-    if sizes is None:
-        if size == here:
-            return forward(images)
-        logits = forward(resize_align_corners(images, size))
-        return resize_align_corners(logits, here)
-    there = jnp.full_like(sizes, jnp.asarray(size))
-    logits = forward(resize_align_corners(images, size, sizes, there))
-    return resize_align_corners(logits, here, there, sizes)
+    return resize_logits_back(logits, (height, width), sizes)

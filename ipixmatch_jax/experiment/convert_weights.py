@@ -4,11 +4,17 @@ import pathlib
 
 import numpy as np
 
-from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment import convert_transformers, restore
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.segmenter import variable_shapes
-from ipixmatch_jax.models.weights import files, foreign_names, load, torch_names
+from ipixmatch_jax.models.weights import (
+    files,
+    foreign_names,
+    load,
+    torch_names,
+    unimatch_v2_names,
+)
 
 
 def convert(
@@ -20,7 +26,8 @@ def convert(
     """Converts a file to float32 tensors under the reference's names.
 
     The tensors tell the backbone, its stem and the number of classes. They
-    are then compared strictly with that network.
+    are then compared strictly with that network. The reference of a vision
+    transformer is UniMatch V2, with Meta's names for the encoder.
 
     Args:
       source: a path or a name of the hub.
@@ -51,6 +58,7 @@ def export(
 ) -> str:
     """Exports a network as a state dict of the reference.
 
+    That is UniMatch v1, or with a DPT head V2, whose own code loads it.
     The values are ours, float32, bit for bit. Every batch norm's
     `num_batches_tracked` is 0, because batches are not counted here.
 
@@ -83,7 +91,7 @@ def export(
                 f"{workdir} cannot be exported: no names of tensors are known "
                 f"for its backbone {backbone}."
             )
-        tensors = torch_names.to_torch_names(run.variables[name])
+        tensors = _named(run.variables[name])
         what = f"the {name} after {run.step} steps"
     elif network is not None:
         raise ValueError(
@@ -97,8 +105,20 @@ def export(
     return f"{to}: {what}, {len(tensors)} tensors"
 
 
+def _named(variables):
+    """A network's tensors, with a DPT head under UniMatch V2's names."""
+    if "fuse_4" in variables["params"]["head"]:
+        return unimatch_v2_names.to_v2_names(variables)
+    return torch_names.to_torch_names(variables)
+
+
 def _tensors(source, allow_missing=(), network=None):
     """The checked float32 tensors of a file, and words on its network."""
+    there, _ = files.read_tensors(load.find_file(source), network)
+    if convert_transformers.is_transformer(there):
+        return convert_transformers.checked_tensors(
+            there, source, allow_missing, network
+        )
     tensors = load.read_reference_tensors(source, network)
     layout = foreign_names.layout(tensors, source)
     like = variable_shapes(

@@ -61,6 +61,12 @@ def resolve(
         },
     )
     parse_class_weights(resolved)
+    batch, reference = (
+        resolved.train.batch_size,
+        resolved.train.reference_batch_size,
+    )
+    if resolved.train.scale_rate and batch not in (0, reference):
+        return set_batch_size(resolved, batch, "as the config has")
     if earlier is not None and resolved.train.batch_size == 0:
         size = earlier.train.batch_size
         return set_batch_size(resolved, size, "as the run in the workdir has")
@@ -163,6 +169,9 @@ def with_batch_size(
         train.optimiser,
     )
     changes = {"train.batch_size": batch_size, "train.learning_rate": rate}
+    if train.scale_rate:
+        # The rate is this batch's from now on, and is not scaled again.
+        changes["train.reference_batch_size"] = batch_size
     return change_fields(config, changes)
 
 
@@ -175,7 +184,7 @@ def set_batch_size(
     _LOGGER.info(
         "batch_size=%d (%s), learning_rate=%g (%g at the recipe's batch of "
         "%d). To fix them: --config.train.batch_size=%d "
-        "--config.train.learning_rate=%r",
+        "--config.train.learning_rate=%r%s",
         batch_size,
         why,
         rate,
@@ -183,6 +192,7 @@ def set_batch_size(
         config.train.reference_batch_size,
         batch_size,
         rate,
+        " --config.train.scale_rate=False" * config.train.scale_rate,
     )
     return changed
 

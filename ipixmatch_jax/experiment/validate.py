@@ -3,7 +3,7 @@
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.configuration.check import check_values
-from ipixmatch_jax.configuration.fields import get_value
+from ipixmatch_jax.configuration.fields import FIELDS, get_value
 from ipixmatch_jax.configuration.plugins import check_plugins
 from ipixmatch_jax.data import normalisation, registry
 from ipixmatch_jax.experiment.members import allowed_names, named_members
@@ -19,7 +19,7 @@ def check_config(config: ConfigDict) -> None:
     check_values(config, allowed_names())
     term = config.inter_pixel
     check_reading(term.relation, term.distance)
-    if config.train.batch_size == 0:
+    if config.train.batch_size == 0 or config.train.scale_rate:
         _check_reference_batch(config)
     _check_teacher(config)
     _check_images(config)
@@ -31,14 +31,17 @@ def check_config(config: ConfigDict) -> None:
             "--config.inter_pixel.weight=0."
         )
     frozen_patterns(config)
-    build_network(config)  # refuses a head that does not fit the backbone
+    network = build_network(config)  # refuses a head that does not fit
+    _check_crop_size(config, network.side_multiple)
 
 
 def _check_reference_batch(config: ConfigDict) -> None:
     if config.train.reference_batch_size < 1:
         raise ValueError(
-            "config.train.batch_size=0 scales the learning rate with the "
-            "batch: set config.train.reference_batch_size to the batch that "
+            f"config.train.batch_size={config.train.batch_size} with "
+            f"config.train.scale_rate={config.train.scale_rate} scales the "
+            "learning rate with the batch: set "
+            "config.train.reference_batch_size to the batch that "
             "config.train.learning_rate is for."
         )
 
@@ -67,6 +70,19 @@ def _check_images(config: ConfigDict) -> None:
         raise ValueError(
             f"config.data.mean={data.mean!r} and std={data.std!r} go together,"
             " and every std is above 0: give both, or none to measure them."
+        )
+
+
+def _check_crop_size(config: ConfigDict, multiple: int) -> None:
+    size = config.data.crop_size
+    if size % multiple:
+        lower = size // multiple * multiple
+        least = FIELDS["data.crop_size"].least or 1
+        near = [str(x) for x in (lower, lower + multiple) if x >= least]
+        raise ValueError(
+            f"config.data.crop_size={size}, but the backbone "
+            f"{config.model.backbone} takes sides that are multiples of "
+            f"{multiple}: set it to {' or '.join(near)}."
         )
 
 

@@ -28,6 +28,7 @@ class Forward(Protocol):
         images: Array,
         train: bool,
         perturb: Perturb | None = None,
+        keep_clean: bool = True,
     ) -> tuple[Any, Any]:
         """Runs the network once.
 
@@ -38,11 +39,13 @@ class Forward(Protocol):
             ones.
           perturb: None, or a function that changes the encoder's features;
             the decoder then sees clean and changed features in one batch.
+          keep_clean: False: with `perturb`, the decoder sees the changed
+            features alone.
 
         Returns:
-          float32 logits [B, H, W, K], or with `perturb` two such arrays,
-          clean and perturbed; and the new batch statistics (None unless
-          `train`).
+          float32 logits [B, H, W, K], or with `perturb` and `keep_clean` two
+          such arrays, clean and perturbed; and the new batch statistics (None
+          unless `train`).
         """
 
 

@@ -7,6 +7,7 @@ from ipixmatch_jax.methods import (
     mean_teacher,
     supervised,
     unimatch,
+    unimatch_v2,
 )
 from ipixmatch_jax.methods.base import Method
 from ipixmatch_jax.utils.registry import Registry
@@ -18,6 +19,7 @@ METHODS: Registry[Method] = Registry(
         "mean_teacher": mean_teacher.METHOD,
         "fixmatch": fixmatch.METHOD,
         "unimatch": unimatch.METHOD,
+        "unimatch_v2": unimatch_v2.METHOD,
         "augseg": augseg.METHOD,
         "cps": cps.METHOD,
     },

@@ -16,6 +16,9 @@ class Encoder(Protocol):
       side_multiple: the images' sides must be multiples of it; 1 for any.
       exact_when_padded: it takes `sizes`, and inside them its maps are those
         of the images without padding.
+
+    It may have `untrained`: paths of its params that no output depends on,
+    which no optimiser then changes.
     """
 
     strides: tuple[int, ...]

@@ -2,9 +2,9 @@
 
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.backbones import resnet
+from ipixmatch_jax.models.backbones import dinov2, dinov3, resnet
 from ipixmatch_jax.models.base import Backbone, Head
-from ipixmatch_jax.models.heads import deeplab
+from ipixmatch_jax.models.heads import deeplab, dpt
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.utils.registry import Registry
 
@@ -15,9 +15,13 @@ BACKBONES: Registry[Backbone] = Registry(
         "r101": resnet.R101,
         "tiny": resnet.TINY,
         "r50c4": resnet.R50C4,
+        **dinov2.BACKBONES,
+        **dinov3.BACKBONES,
     },
 )
-HEADS: Registry[Head] = Registry("head", {"deeplabv3plus": deeplab.HEAD})
+HEADS: Registry[Head] = Registry(
+    "head", {"deeplabv3plus": deeplab.HEAD, "dpt": dpt.HEAD}
+)
 
 
 def build(

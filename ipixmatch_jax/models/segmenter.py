@@ -52,6 +52,20 @@ class Segmenter(nn.Module):
         """Whether `sizes` can be given; see `__call__`."""
         return self.backbone.exact_when_padded and self.head.exact_when_padded
 
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Paths of params that no output depends on, such as a mask token.
+
+        They have no gradient in torch, whose optimisers leave them as they
+        are; ours must be told.
+        """
+        parts = ("backbone", self.backbone), ("head", self.head)
+        return tuple(
+            f"{name}/{path}"
+            for name, part in parts
+            for path in getattr(part, "untrained", ())
+        )
+
     def encode(
         self,
         images: jax.Array,
@@ -86,6 +100,16 @@ class Segmenter(nn.Module):
         logits = self.head(features, train, sizes)
         small = shrink(sizes, self.strides[0])
         return resize_align_corners(logits, size, small, sizes)
+
+    def perturbed(
+        self, images: jax.Array, train: bool, perturb: Callable
+    ) -> jax.Array:
+        """Logits float32 [B, H, W, K] of the perturbed features alone.
+
+        The arguments are those of `clean_and_perturbed` (UniMatch V2).
+        """
+        features = perturb(self.encode(images, train))
+        return self.decode(features, _size_hw(images), train)
 
     def clean_and_perturbed(
         self, images: jax.Array, train: bool, perturb: Callable

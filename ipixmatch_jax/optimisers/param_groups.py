@@ -36,6 +36,16 @@ def faster_head(multiplier: float) -> tuple[Group, Group]:
     )
 
 
+def frozen_groups(paths: Sequence[str]) -> tuple[Group, ...]:
+    """Groups that keep their parameters.
+
+    Args:
+      paths: of parameters, or of modules with all of theirs, such as
+        "backbone/mask_token".
+    """
+    return tuple(Group(rf"(^|/){re.escape(p)}(/|$)", None) for p in paths)
+
+
 def group_of_each(params: Any, groups: Sequence[Group]) -> Any:
     """A tree of the parameters' structure with the group of each.
 

@@ -4,13 +4,18 @@ from collections.abc import Callable
 
 import optax
 
-from ipixmatch_jax.optimisers import adam, sgd
+from ipixmatch_jax.optimisers import adam, adamw, sgd
 from ipixmatch_jax.optimisers.base import Optimiser
 from ipixmatch_jax.optimisers.schedules import constant_schedule, poly_schedule
 from ipixmatch_jax.utils.registry import Registry
 
 OPTIMISERS: Registry[Optimiser] = Registry(
-    "optimiser", {"sgd": sgd.OPTIMISER, "adam": adam.OPTIMISER}
+    "optimiser",
+    {
+        "sgd": sgd.OPTIMISER,
+        "adam": adam.OPTIMISER,
+        "adamw": adamw.OPTIMISER,
+    },
 )
 # (learning rate at step 0, steps of the run) -> schedule.
 SCHEDULES: Registry[Callable[[float, int], optax.Schedule]] = Registry(

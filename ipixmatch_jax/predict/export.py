@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.data import normalisation
+from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import probabilities
 from ipixmatch_jax.utils import atomic
@@ -82,11 +83,24 @@ def preprocessing(network: Segmenter, size: tuple[int, int]) -> dict:
         "channels": channels,
         "height": height,
         "width": width,
-        "inside": "division by 255, then by channel minus mean, divided by std",
+        "inside": "division by 255, then by channel minus mean, divided by std"
+        + _resizing(network, size),
         "mean": list(network.mean or normalisation.MEAN),
         "std": list(network.std or normalisation.STD),
         "platforms": list(PLATFORMS),
     }
+
+
+def _resizing(network: Segmenter, size: tuple[int, int]) -> str:
+    """Words on what a network does that sees images at one size alone."""
+    if network.exact_when_padded:
+        return ""
+    sides = [nearest_multiple(side, network.side_multiple) for side in size]
+    return (
+        f", then each image is resized to {sides[0]} x {sides[1]} pixels, "
+        "whatever its own size, and its class scores are resized back "
+        "(bilinear, aligned corners)"
+    )
 
 
 def write_export(

@@ -11,6 +11,7 @@ from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data import value_range
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.image_batches import Item, return_errors
+from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
@@ -148,7 +149,9 @@ class Model:
             self.network,
             self.variables,
             averaging=averaging,
-            windows=choose_windows(self.config, window),
+            windows=choose_windows(
+                self.config, window, self.network.side_multiple
+            ),
             batch_size=self.config.evaluate.batch_size,
             mesh=self._mesh,
             value_range=self._value_range,
@@ -231,7 +234,7 @@ def choose_network(run: restore.Trained, network: str) -> str:
 
 
 def choose_windows(
-    config: FrozenConfigDict, side: int | None
+    config: FrozenConfigDict, side: int | None, multiple: int = 1
 ) -> Windows | None:
     """The windows of a given side, or those that fit the run.
 
@@ -239,12 +242,24 @@ def choose_windows(
       config: of the run.
       side: in pixels, for every image; 0: no windows; None: for large images,
         or with evaluate.mode=sliding_window for every image, as it was scored.
+      multiple: the network takes sides that are multiples of it.
+
+    Raises:
+      ValueError: the side is not a multiple; names the nearest that are.
     """
     crop_size = config.data.crop_size
     if side == 0:
         return None
     if side is not None:
+        if side % multiple:
+            lower = side // multiple * multiple
+            near = [str(x) for x in (lower, lower + multiple) if x]
+            raise ValueError(
+                f"Windows of {side} pixels do not fit this network, whose "
+                f"sides are multiples of {multiple}: choose "
+                f"{' or '.join(near)}."
+            )
         return Windows(side, 0)
     if config.evaluate.mode == "sliding_window":
         return Windows(crop_size, 0)
-    return Windows(max(WINDOW, crop_size))
+    return Windows(max(nearest_multiple(WINDOW, multiple), crop_size))

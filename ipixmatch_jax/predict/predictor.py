@@ -18,6 +18,7 @@ from ipixmatch_jax.evaluate.image_batches import (
     Batch,
     Item,
     Size,
+    choose_shapes,
     plan_batches,
     return_errors,
     run_batches,
@@ -53,8 +54,8 @@ class Prediction(NamedTuple):
 class Predictor:
     """Runs one network over images of any sizes.
 
-    Images are padded to at most eight shapes, each of which compiles once;
-    the padding is masked and changes nothing.
+    Images are padded to a few shapes, each of which compiles once; the padding
+    changes nothing. See image_batches.choose_shapes.
     """
 
     def __init__(
@@ -183,7 +184,12 @@ class Predictor:
             return self._start(program, batch.images, batch.sizes, exact)
 
         channels = self._network.channels
-        plans = plan_batches(sizes, count_slots)
+        shapes = choose_shapes(
+            self._network,
+            list(sizes.values()),
+            whole=self._averaging.scales != PLAIN.scales,
+        )
+        plans = plan_batches(sizes, count_slots, shapes)
         return run_batches(plans, read, run, channels=channels)
 
     def _start(self, program, images, sizes, exact: bool):
@@ -205,11 +211,13 @@ class Predictor:
             side**2, self._batch_size, self._mesh, self._averaging
         )
 
+        shifted = not self._network.exact_when_padded
+
         def run(parts, shape, count):
             batch = padded(parts, shape, count, self._network.channels)
-            return self._start(program, *batch, False)
+            return self._start(program, *batch, shifted)
 
-        return sum_windows(run, image, side, slots)
+        return sum_windows(run, image, side, slots, shifted=shifted)
 
     def _predict_windows(self, image: np.ndarray, side: int) -> Prediction:
         ids = np.empty(image.shape[:2], np.uint8)

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.source import BadFileError
+from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.predict import export, files
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.model import Model, choose_windows, load_model
@@ -78,7 +79,7 @@ def _describe(
     model: Model, averaging: Averaging, window: int | None
 ) -> dict[str, Any]:
     """What predictions depend on, as JSON gives it back."""
-    windows = choose_windows(model.config, window)
+    windows = choose_windows(model.config, window, model.network.side_multiple)
     return {
         "network": model.network_name,
         "step": model.step,
@@ -146,7 +147,9 @@ def export_workdir(
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root
     )
-    side = size or max(EXPORTED, model.config.data.crop_size)
+    multiple = model.network.side_multiple
+    side = nearest_multiple(EXPORTED, multiple)
+    side = size or max(side, model.config.data.crop_size)
     export.write_export(
         to,
         model.network,

@@ -13,13 +13,13 @@ from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.evaluate import evaluator, metrics
 from ipixmatch_jax.evaluate.image_batches import (
     Batch,
+    choose_shapes,
     plan_batches,
     read_item,
     read_sizes,
     return_errors,
     run_batches,
 )
-from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes
 from ipixmatch_jax.experiment import restore
 
 
@@ -167,7 +167,11 @@ class _ValReader:
         self.bad = [str(error) for error in errors]
         most = min(config.evaluate.batch_size, len(self.sizes))
         self._slots = -(-most // run.mesh.size) * run.mesh.size
-        self._shapes = bucket_shapes(list(self.sizes.values()))
+        self._shapes = choose_shapes(
+            run.network,
+            list(self.sizes.values()),
+            whole=window is not None,
+        )
 
     def read_images(self, indices: list[int]) -> Iterator[ScoredImage]:
         """Those images, in any order; bad ones are noted and left out."""

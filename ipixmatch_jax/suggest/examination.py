@@ -12,14 +12,15 @@ from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.evaluate.image_batches import (
     Batch,
     Size,
+    choose_shapes,
     plan_batches,
     read_item,
     read_sizes,
     return_errors,
     run_batches,
 )
-from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.suggest import uncertainty
 
 # Most pixels of a forward on one device, unless a single image has more.
@@ -32,7 +33,7 @@ class Plan(NamedTuple):
     Attributes:
       source: of the images.
       sizes: (height, width) by position.
-      shapes: at most eight, which hold all sizes.
+      shapes: a few, which hold all sizes; see choose_shapes.
       bad: a sentence per image that cannot be used; grows while images are
         read.
     """
@@ -134,10 +135,10 @@ def count_fitting(shape: tuple[int, int]) -> int:
     return max(_PIXELS // (shape[0] * shape[1]), 1)
 
 
-def make_plan(source: Source) -> Plan:
-    """Reads the size of every image of a source."""
+def make_plan(source: Source, network: Segmenter) -> Plan:
+    """Reads the size of every image of a source that a network will see."""
     sizes, errors = read_sizes(source)
-    shapes = bucket_shapes(list(sizes.values())) if sizes else []
+    shapes = choose_shapes(network, list(sizes.values()))
     return Plan(source, sizes, shapes, [str(error) for error in errors])
 
 

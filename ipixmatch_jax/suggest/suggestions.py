@@ -80,7 +80,10 @@ def suggest_images(
             "from: add images without a mask."
         )
     examiner = Examiner(run)
-    plan, labelled = make_plan(data.unlabelled), make_plan(data.labelled)
+    plan, labelled = (
+        make_plan(source, run.network)
+        for source in (data.unlabelled, data.labelled)
+    )
     total = len(plan.sizes) + len(labelled.sizes)
     with tqdm(total=total, unit="image", desc="examining") as bar:
         examined = examiner.summarise(plan, bar.update)

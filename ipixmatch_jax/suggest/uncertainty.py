@@ -9,6 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.evaluate.evaluator import normalised
+from ipixmatch_jax.evaluate.resized_images import (
+    nearest_size,
+    resize_images,
+    resize_logits_back,
+)
 from ipixmatch_jax.models.layers.conv import shrink
 from ipixmatch_jax.models.segmenter import Segmenter
 
@@ -72,17 +77,26 @@ def examine(
       sizes: int32 [B, 2], true heights and widths; None: H and W.
     """
     images = normalised(network, images)
-    area = images.shape[1:3]
+    _, height, width, _ = images.shape
+    area = height, width
+    seen, inside = images, sizes
+    if not network.exact_when_padded:  # It sees no padding at its own size.
+        size = nearest_size(images.shape, network.side_multiple)
+        seen, inside = resize_images(images, size, sizes), None
     probabilities, deepest = [], []
     for variables in members:
         # flax returns tuples only where collections are mutable.
         apply: Callable[..., Any] = functools.partial(network.apply, variables)
-        features = apply(images, False, sizes, method="encode")
-        logits = apply(features, area, False, sizes, method="decode")
+        features = apply(seen, False, inside, method="encode")
+        logits = apply(
+            features, seen.shape[1:3], False, inside, method="decode"
+        )
+        if not network.exact_when_padded:
+            logits = resize_logits_back(logits, area, sizes)
         probabilities.append(jax.nn.softmax(logits))
         deepest.append(features[-1].astype(jnp.float32))
     entropy, disagreement = uncertainty(jnp.stack(probabilities))
-    deep_sizes = shrink(sizes, network.strides[-1])
+    deep_sizes = shrink(inside, network.strides[-1])
     return Examination(
         _mean(entropy, sizes),
         _mean(disagreement, sizes),

@@ -34,7 +34,11 @@ from ipixmatch_jax.models.segmenter import (
     variable_shapes,
 )
 from ipixmatch_jax.models.weights import load
-from ipixmatch_jax.optimisers.param_groups import Group, faster_head
+from ipixmatch_jax.optimisers.param_groups import (
+    Group,
+    faster_head,
+    frozen_groups,
+)
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
 from ipixmatch_jax.training import step
 
@@ -146,7 +150,14 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
 
 
 def forward(
-    network, variables, images, train: bool, perturb=None, *, frozen=()
+    network,
+    variables,
+    images,
+    train: bool,
+    perturb=None,
+    keep_clean=True,
+    *,
+    frozen=(),
 ):
     """Runs the network as methods call it; see methods/base.py.
 
@@ -159,9 +170,8 @@ def forward(
         variables = {**variables, "params": params}
     apply = functools.partial(network.apply, variables, images, train)
     if perturb is not None:
-        apply = functools.partial(
-            apply, perturb, method=Segmenter.clean_and_perturbed
-        )
+        method = "clean_and_perturbed" if keep_clean else "perturbed"
+        apply = functools.partial(apply, perturb, method=method)
     if not train:
         return apply(), None
     with freezing.keep_statistics(frozen):
@@ -170,14 +180,18 @@ def forward(
     return logits, updated.get("batch_stats", {})
 
 
-def _build_optimiser(config: FrozenConfigDict):
+def _build_optimiser(config: FrozenConfigDict, network: Segmenter):
     """The transformation of gradients and the learning rate of a config."""
     t = config.train
     schedule = SCHEDULES[t.schedule](t.learning_rate, t.steps)
-    frozen = [Group(pattern, None) for pattern in frozen_patterns(config)]
+    groups = (
+        *(Group(pattern, None) for pattern in frozen_patterns(config)),
+        *frozen_groups(network.untrained),
+        *faster_head(t.head_multiplier),
+    )
     tx = OPTIMISERS[t.optimiser].build(
         schedule,
-        groups=(*frozen, *faster_head(t.head_multiplier)),
+        groups=groups,
         weight_decay=t.weight_decay,
     )
     return tx, schedule
@@ -185,7 +199,7 @@ def _build_optimiser(config: FrozenConfigDict):
 
 def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
     """The pure step with everything but state and batch bound, and its tx."""
-    tx, schedule = _build_optimiser(config)
+    tx, schedule = _build_optimiser(config, network)
     on_device = config.data.apply_views == "device"
     run_step = functools.partial(
         step.train_step,

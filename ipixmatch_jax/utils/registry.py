@@ -3,7 +3,7 @@
 import difflib
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 # A name, or several words that name a member together.
@@ -26,7 +26,7 @@ class Registry(Mapping[Name, T], Generic[T]):
       members: the members that come with the package, by name.
     """
 
-    def __init__(self, kind: str, members: Mapping[Name, T]):
+    def __init__(self, kind: str, members: Mapping[Any, T]):
         self.kind = kind
         self._members = dict(members)
         self._modules = dict.fromkeys(members, _PACKAGE)

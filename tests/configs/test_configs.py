@@ -1,6 +1,7 @@
 """Every recipe: its argument, its numbers and its fields."""
 
 import pytest
+from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.configs import (
     camvid,
@@ -12,7 +13,7 @@ from ipixmatch_jax.configs import (
     voc,
 )
 from ipixmatch_jax.configuration import saved
-from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment import resolve, validate
 from ipixmatch_jax.methods.registry import METHODS
 
 MODULES = {
@@ -195,3 +196,55 @@ def test_a_teacher_that_does_not_fit_the_method_is_refused(
     config.method, config.teacher = method, teacher
     with pytest.raises(ValueError, match=f"--config.teacher={needed}"):
         validate.check_config(config)
+
+
+# From UniMatch V2's config files and logs: steps an epoch of the first split.
+V2 = {
+    (voc, "92"): (518, 16, 60 * 655, "ce"),
+    (cityscapes, "1_16"): (798, 8, 180 * 348, "ohem"),
+}
+
+
+@pytest.mark.parametrize("key", V2)
+@pytest.mark.parametrize("backbone", ["dinov2s", "dinov2b", "dinov3l"])
+def test_a_transformer_has_unimatch_v2s_recipe(key, backbone):
+    module, split = key
+    crop, batch, steps, loss = V2[key]
+    config = module.get_config(f"{backbone}_{split}")
+    validate.check_config(config)
+    train = config.train
+    if backbone == "dinov3l":
+        crop = {518: 528, 798: 800}[crop]
+    assert config.method == "unimatch_v2"
+    assert (config.data.crop_size, config.loss.labelled) == (crop, loss)
+    assert (train.batch_size, train.steps) == (batch, steps)
+    assert (train.optimiser, train.schedule) == ("adamw", "poly")
+    assert train.learning_rate == 5e-6
+    assert train.learning_rate * train.head_multiplier == 2e-4
+    assert (train.weight_decay, config.pseudo_label.threshold) == (0.01, 0.95)
+    assert (config.ema.decay, config.ema.rampup) == (0.996, True)
+    assert config.loss.ohem_min_kept == 200_000
+
+
+def test_v2s_other_methods_keep_its_recipe():
+    config = voc.get_config("dinov2s_92,method=supervised")
+    assert (config.train.batch_size, config.inter_pixel.weight) == (32, 0.0)
+    for method in ("fixmatch", "cps", "augseg", "mean_teacher"):
+        config = voc.get_config(f"dinov2b_92,method={method}")
+        validate.check_config(config)
+        assert config.train.optimiser == "adamw"
+        assert config.train.batch_size == 16
+    assert voc.get_config("dinov2s_92,method=fixmatch").teacher == "ema"
+
+
+def test_the_rate_of_a_folders_transformer_goes_with_its_batch():
+    config = folder.get_config("dinov2s")
+    validate.check_config(config)
+    resolved = resolve.with_batch_size(FrozenConfigDict(config), 8)
+    assert resolved.train.learning_rate == pytest.approx(2.5e-6)
+    # The rate that is kept is not scaled a second time.
+    again = resolve.with_batch_size(resolved, 8)
+    assert again.train.learning_rate == resolved.train.learning_rate
+    config = folder.get_config("dinov2tiny")
+    validate.check_config(config)
+    assert (config.data.crop_size, config.train.optimiser) == (196, "adamw")

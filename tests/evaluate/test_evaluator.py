@@ -110,6 +110,7 @@ class Copying:
 
     num_classes = 3
     channels, mean, std = 3, None, None
+    exact_when_padded = True
 
     def __init__(self):
         self.traces = 0

@@ -44,6 +44,33 @@ def test_what_does_not_go_together_is_one_sentence():
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"model__backbone": "dinov2s", "data__crop_size": 321},
+            r"multiples of 14: set it to 308 or 322\.$",
+        ),
+        (
+            {"model__backbone": "dinov3tiny", "data__crop_size": 30},
+            r"multiples of 16: set it to 32\.$",
+        ),
+        (
+            {"model__backbone": "dinov2tiny", "model__head": "deeplabv3plus"},
+            "first feature map has stride 4 .* strides are 14, 14, 14, 14",
+        ),
+    ],
+)
+def test_what_does_not_fit_a_backbone_is_refused(changes, words):
+    refused(words, **{"data__crop_size": 56, **changes})
+
+
+def test_the_dpt_head_fits_a_resnet():
+    config = folder.get_config("tiny")
+    config.model.head = "dpt"
+    validate.check_config(config)
+
+
 def test_weights_need_a_cross_entropy_and_numbers():
     for name in ("ohem", "dice"):
         refused(

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def forward(variables, images, train, perturb=None):
+def forward(variables, images, train, perturb=None, keep_clean=True):
     """Logits of (images - mean) @ w + b; the mean is the batch statistic.
 
     The features c1 and c4 are both images - mean; the decoder averages them.
@@ -20,7 +20,8 @@ def forward(variables, images, train, perturb=None):
     features = images - mean, images - mean
     logits = decode(*features)
     if perturb is not None:
-        return (logits, decode(*perturb(features))), updated
+        perturbed = decode(*perturb(features))
+        return (logits, perturbed) if keep_clean else perturbed, updated
     return logits, updated
 
 

@@ -157,6 +157,7 @@ def test_what_each_method_needs():
         "mean_teacher": (True, True, ("ema",), ("student",)),
         "fixmatch": (True, True, both, ("student",)),
         "unimatch": (True, True, both, ("student",)),
+        "unimatch_v2": (True, True, ("ema",), ("student",)),
         "augseg": (True, True, both, ("student",)),
         "cps": (True, True, ("shared",), ("student", "twin")),
     }

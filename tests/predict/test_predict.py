@@ -119,6 +119,7 @@ class Neighbours:
     """A network whose third class looks at the pixel on the left."""
 
     channels, mean, std = 3, None, None
+    exact_when_padded = True
 
     def __init__(self):
         self.shapes = []

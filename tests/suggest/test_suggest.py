@@ -229,7 +229,7 @@ def test_an_image_gives_the_same_in_a_batch_as_alone(names):
         None, config, None, 1, names[-1], network, variables, mesh
     )
     source = _Pictures()
-    plan = examination.make_plan(source)
+    plan = examination.make_plan(source, network)
     done = []
     seen = examination.Examiner(run).summarise(plan, done.append)
     assert sum(done) == 3

@@ -173,7 +173,7 @@ def test_the_table_and_the_suggestions(images, workdir):
     ]
     run = restore.restore(workdir, "best")
     data = open_data(run.config)
-    plan = examination.make_plan(data.unlabelled)
+    plan = examination.make_plan(data.unlabelled, run.network)
     examiner = examination.Examiner(run)
     (looks,) = examiner.examine_images(plan, list(plan.sizes))
     assert not plan.bad and looks[0].image.shape == (*SIZE, 4)

@@ -6,7 +6,11 @@ import optax
 import pytest
 
 from ipixmatch_jax.optimisers.adam import adam
-from ipixmatch_jax.optimisers.param_groups import Group, faster_head
+from ipixmatch_jax.optimisers.param_groups import (
+    Group,
+    faster_head,
+    frozen_groups,
+)
 from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.optimisers.sgd import sgd
 
@@ -117,3 +121,15 @@ def test_the_first_pattern_decides_and_a_frozen_group_stays_as_it_is():
         np.testing.assert_array_equal(network["backbone"]["stem_1"], [0, 0])
         np.testing.assert_array_equal(network["backbone"]["layer1_0"], -1.5)
         np.testing.assert_array_equal(network["head"]["b"], -4.5)
+
+
+def test_frozen_paths_are_whole_names():
+    groups = (*frozen_groups(["head/fuse_4/unit_1"]), *faster_head(3.0))
+    tx = sgd(lambda _: 1.0, groups=groups, weight_decay=0.5)
+    unit = {"w": jnp.ones(2)}
+    units = {"unit_1": unit, "unit_10": unit}
+    params = {"head": {"fuse_4": units, "old_head": units}}
+    updates, _ = tx.update(params, tx.init(params), params)
+    found = updates["head"]["fuse_4"]
+    np.testing.assert_array_equal(found["unit_1"]["w"], [0, 0])
+    np.testing.assert_array_equal(found["unit_10"]["w"], [-4.5, -4.5])

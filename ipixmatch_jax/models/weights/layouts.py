@@ -135,7 +135,8 @@ def replace_leaves(
 ) -> dict:
     """`fill_tree` for leaves whose tensors are known to be there and to fit."""
     _check_floats(tensors, source)
-    flat = traverse_util.flatten_dict(dict(tree))
+    # A network without batch norm has empty batch_stats, which stay.
+    flat = traverse_util.flatten_dict(dict(tree), keep_empty_nodes=True)
     for leaf in leaves:
         flat[leaf.path] = from_torch(tensors[leaf.name], leaf.layout)
     return traverse_util.unflatten_dict(flat)

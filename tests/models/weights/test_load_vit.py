@@ -56,6 +56,13 @@ def test_a_whole_networks_file_fills_both(tmp_path, like, filled):
     assert load.has_head(loaded)
 
 
+def test_empty_batch_statistics_stay(tmp_path, like, filled):
+    """So that what was read and what was drawn have one structure."""
+    path = written(tmp_path, unimatch_v2_names.to_v2_names(filled))
+    loaded = load_vit(path, {**like, "batch_stats": {}})
+    assert loaded["batch_stats"] == {}
+
+
 def test_an_encoder_alone_is_not_whole(tmp_path, like, filled):
     tensors = vit_names.encoder_tensors(filled["params"]["backbone"])
     path = written(tmp_path, tensors)
