@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 # Set before jax starts: the suite runs on the CPU as eight virtual devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -25,6 +26,8 @@ SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_configure(config):
+    # Under nohup the suite, and every process it starts, would ignore it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # grain's prefetch reads an absl flag, which pytest never parses.
     flags.FLAGS.mark_as_parsed()
 
