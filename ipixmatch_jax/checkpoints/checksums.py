@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.threads import READERS
 
 FILE = "checksums.json"
-_THREADS = 4
 
 
 def write_checksums(
@@ -80,7 +80,7 @@ def find_fault(folder: pathlib.Path, inside: str = "") -> str | None:
 
 
 def _compute(folder: pathlib.Path, names: list[str]) -> dict[str, str]:
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         sums = pool.map(lambda name: _hash_file(folder / name), names)
         return dict(zip(names, sums, strict=True))
 

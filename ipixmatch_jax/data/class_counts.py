@@ -2,15 +2,14 @@
 
 import concurrent.futures
 import logging
-import os
 from typing import NamedTuple
 
 import numpy as np
 
 from ipixmatch_jax.data.source import IGNORE, BadFileError, DataSet, Source
+from ipixmatch_jax.utils.threads import READERS
 
 _LOGGER = logging.getLogger(__name__)
-_THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
 class ClassCounts(NamedTuple):
@@ -47,7 +46,7 @@ def count_classes(
             raise ValueError(f"{source.name(i)} has no mask to count.")
         return mask.histogram()
 
-    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
         rows = list(pool.map(look, range(len(source))))
     return tally(np.asarray(rows, np.int64).reshape(-1, 256), num_classes)
 

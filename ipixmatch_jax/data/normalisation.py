@@ -2,12 +2,12 @@
 
 import concurrent.futures
 import functools
-import os
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ipixmatch_jax.data.source import BadFileError, Source
+from ipixmatch_jax.utils.threads import READERS
 
 Array = Any  # numpy.ndarray or jax.Array.
 
@@ -17,7 +17,6 @@ STD = (0.229, 0.224, 0.225)
 
 MOST = 1000  # Images that are measured.
 _DIGITS = 6  # Significant digits that a config keeps.
-_THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 
 class Measured(NamedTuple):
@@ -73,7 +72,7 @@ def measure(labelled: Source, unlabelled: Source, most: int = MOST) -> Measured:
     if len(everything) > most:
         drawn = np.random.default_rng(0).permutation(len(everything))[:most]
         everything = [everything[i] for i in sorted(drawn.tolist())]
-    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
         seen = [h for h in pool.map(_histogram, everything) if h is not None]
     if not seen:
         raise ValueError(

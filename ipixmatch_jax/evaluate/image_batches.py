@@ -19,8 +19,7 @@ from ipixmatch_jax.evaluate.padded_shapes import (
     shapes_of_multiples,
 )
 from ipixmatch_jax.models.segmenter import Segmenter
-
-DECODERS = 4  # threads that read images
+from ipixmatch_jax.utils.threads import READERS
 
 Size = tuple[int, int]  # height and width in pixels
 Key = TypeVar("Key")
@@ -214,7 +213,7 @@ def run_batches(
       each batch with what `run` returned for it.
     """
     pending = None
-    with ThreadPoolExecutor(DECODERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         for plan in plans:
             batch = _read_batch(plan, read, pool, channels, process)
             result = run(batch)

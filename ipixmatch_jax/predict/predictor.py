@@ -14,7 +14,6 @@ from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate.image_batches import (
-    DECODERS,
     Batch,
     Item,
     Size,
@@ -33,6 +32,7 @@ from ipixmatch_jax.predict.windows import (
     Windows,
     sum_windows,
 )
+from ipixmatch_jax.utils.threads import READERS
 
 Read = Callable[[int], Item | BadFileError]
 
@@ -125,7 +125,7 @@ class Predictor:
         """Predicts image files, see data/files/decode.py; else as `predict`."""
         read_size = return_errors(decode.read_size)
         sizes = {}
-        with ThreadPoolExecutor(DECODERS) as pool:
+        with ThreadPoolExecutor(READERS) as pool:
             for i, size in enumerate(pool.map(read_size, paths)):
                 if isinstance(size, BadFileError):
                     yield i, size

@@ -14,8 +14,8 @@ from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.predict import export, files
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.model import Model, choose_windows, load_model
+from ipixmatch_jax.utils.threads import WRITERS
 
-_WRITERS = 4  # threads
 _WAITING = 4  # predictions that wait for them, of up to 700 MB
 EXPORTED = 512  # pixels along a side, unless crops are larger
 
@@ -96,7 +96,7 @@ def _write_all(predictions, items, out, kinds, palette, bar) -> int:
     """Writes predictions and names bad files; returns the number of these."""
     bad = 0
     waiting: collections.deque[Future] = collections.deque()
-    with ThreadPoolExecutor(_WRITERS) as pool:
+    with ThreadPoolExecutor(WRITERS) as pool:
         for i, prediction in predictions:
             if isinstance(prediction, BadFileError):
                 bad += 1

@@ -13,6 +13,7 @@ from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import check_classes, open_data
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.utils.threads import READERS
 
 
 @report_errors("ipixmatch_jax.data.check")
@@ -59,7 +60,7 @@ def _arguments():
     parser.add_argument(
         "--threads",
         type=int,
-        default=inspect.THREADS,
+        default=READERS,
         help="that read and decode (default: %(default)s)",
     )
     arguments.add_plugin_option(parser)

@@ -18,8 +18,8 @@ from ipixmatch_jax.data.check.findings import Finding, Part
 from ipixmatch_jax.data.files.same_images import find_copies
 from ipixmatch_jax.data.source import BadFileError, DataSet, Source
 from ipixmatch_jax.utils.file_names import printable
+from ipixmatch_jax.utils.threads import READERS
 
-THREADS = 8
 # Before every training so many files of each part are checked, for so long.
 SAMPLE = 16
 SECONDS = 5.0
@@ -61,7 +61,7 @@ def check_data(
     on_error: str = "stop",
     sample: int | None = None,
     seconds: float | None = None,
-    threads: int = THREADS,
+    threads: int = READERS,
     advance: Callable[[], None] = lambda: None,
 ) -> Report:
     """Decodes images and masks in threads, and compares the lists.

@@ -1,7 +1,6 @@
 """Counts values and colours in masks, before their meaning is decided."""
 
 import concurrent.futures
-import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
@@ -11,9 +10,9 @@ from PIL import Image
 from ipixmatch_jax.data.files.class_list import Colour
 from ipixmatch_jax.data.files.stored_masks import StoredMask
 from ipixmatch_jax.data.source import IGNORE, BadFileError
+from ipixmatch_jax.utils.threads import READERS
 
 MOST_COLOURS = 4096  # A mask with more of them is a photograph.
-_THREADS = min(16, 2 * (os.cpu_count() or 1))
 # What counts as nearly black and nearly white after smoothing or JPEG.
 _NEARLY_BLACK, _NEARLY_WHITE = 8, 247
 _FEW = 4  # More values than these, mostly at both ends, are smoothed edges.
@@ -127,7 +126,7 @@ def all_contents(one: Callable[[int], Content], count: int) -> list[Content]:
         except BadFileError as error:
             return error
 
-    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
         looks = list(pool.map(attempt, range(count)))
     found = [look for look in looks if isinstance(look, Content)]
     errors = [look for look in looks if isinstance(look, BadFileError)]
