@@ -1,6 +1,7 @@
 """The imports of the package: no circle, and none up CONTRIBUTING's list."""
 
 import ast
+import functools
 import importlib
 import pathlib
 import re
@@ -27,8 +28,13 @@ MODULES |= {f"{PACKAGE}.configs.{path.stem}": path for path in RECIPES}
 MODULES.pop(f"{PACKAGE}.configs.__init__", None)
 
 
+@functools.cache
 def imported_names(path):
     """Dotted names that a file imports, wherever in it."""
+    return tuple(_find_imports(path))
+
+
+def _find_imports(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
