@@ -16,6 +16,8 @@ from ipixmatch_jax.predict import files
 from ipixmatch_jax.predict import workdir as predict_run
 from tests.tiny_run import few_scenes
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {
     "data.crop_size": 33,
     "train.batch_size": 2,

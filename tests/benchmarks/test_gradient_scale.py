@@ -14,6 +14,8 @@ from ipixmatch_jax.methods.base import Consistency, Outcome, Views
 from ipixmatch_jax.sweep import grid
 from tests.losses.inter_pixel import twin as twin
 
+pytestmark = pytest.mark.slow
+
 SCALE = 0.7
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.losses.inter_pixel import twin as twin
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

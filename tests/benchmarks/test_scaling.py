@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks import topology
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 

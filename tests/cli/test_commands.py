@@ -15,6 +15,8 @@ from ipixmatch_jax.cli.arguments import COMMANDS
 from ipixmatch_jax.configuration import files
 from tests import command_helps
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SETUPTOOLS = int(importlib.metadata.version("setuptools").split(".")[0])

@@ -16,6 +16,8 @@ import pytest
 from ipixmatch_jax.data import pipeline, workers
 from ipixmatch_jax.data.datasets import shapes
 
+pytestmark = pytest.mark.slow
+
 
 def batches():
     return pipeline.train_batches(

@@ -12,6 +12,8 @@ import pytest
 
 from tests.docs import photos
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/adding.md").read_text("utf-8")
 SECTIONS = {

@@ -11,6 +11,8 @@ import pytest
 
 from tests.docs import photos
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs/quickstart.ipynb"
 PAGE = (ROOT / "docs/api.md").read_text("utf-8")

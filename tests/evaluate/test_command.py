@@ -17,6 +17,8 @@ from ipixmatch_jax.models.weights import torch_names
 from tests import golden
 from tests.tiny_run import few_scenes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch):

@@ -12,6 +12,8 @@ from ipixmatch_jax.evaluate import evaluator, image_batches, metrics
 from ipixmatch_jax.models import registry as model_registry
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def numbers(reference):

@@ -18,6 +18,8 @@ from ipixmatch_jax.evaluate.shifted_windows import (
 )
 from tests import golden, golden_v2
 
+pytestmark = pytest.mark.slow
+
 NETWORK = golden_v2.network(num_classes=19)
 SIZE = (90, 151)
 

@@ -18,6 +18,8 @@ from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import load, torch_names
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 COMMAND = sys.executable, "-m", "ipixmatch_jax.models.pretrained"
 
 

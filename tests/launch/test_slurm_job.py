@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Stand-in for srun: one task per node, all on this host; ends with the highest
 # exit code.
 SRUN = """

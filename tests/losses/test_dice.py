@@ -9,6 +9,8 @@ from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.losses import cross_entropy, dice
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, LossSettings
 
+pytestmark = pytest.mark.slow
+
 
 def slow_dice(logits, labels):
     """Dice from its definition, class by class and pixel by pixel."""

@@ -15,6 +15,8 @@ from ipixmatch_jax.methods.augseg import (
 from ipixmatch_jax.methods.base import Views
 from tests.methods import pixel_network
 
+pytestmark = pytest.mark.slow
+
 THRESHOLD = 0.8
 WEIGHT = 0.7
 CLASSES = 4

@@ -16,6 +16,8 @@ from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import step
 from tests.methods import loops, pixel_network
 
+pytestmark = pytest.mark.slow
+
 # Weights 0 and 0.3; everything else is the same.
 TERM = functools.partial(
     step.InterPixel, "channel", "correlation", temperature=1.0, threshold=0.5

@@ -17,6 +17,8 @@ from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import setup, step
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (2, 3, 65, 65)
 DECAY = 1e-4
 THRESHOLD = 0.15

@@ -20,6 +20,8 @@ from ipixmatch_jax.optimisers.param_groups import faster_head, frozen_groups
 from ipixmatch_jax.training import ema, setup
 from tests import golden, golden_v2
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (4, 3, 70, 70)
 NETWORK = golden_v2.network()
 # V2's CutMix partner is the image at the same place from the batch's end. In

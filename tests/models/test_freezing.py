@@ -22,6 +22,8 @@ from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import batches, setup
 from tests import golden, tiny_run
 
+pytestmark = pytest.mark.slow
+
 
 def patterns(text, backbone):
     return of_entry(text, BACKBONES[backbone])

@@ -12,6 +12,8 @@ from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
 from tests.tiny_run import build
 
+pytestmark = pytest.mark.slow
+
 
 @functools.cache
 def stepped(remat):

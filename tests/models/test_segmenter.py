@@ -18,6 +18,8 @@ from ipixmatch_jax.models.segmenter import (
 )
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 
 class Patches(nn.Module):
     """Like a vision transformer: patches of 14, four maps of one size."""

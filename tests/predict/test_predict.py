@@ -27,6 +27,8 @@ from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.windows import LARGE, Windows
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 # The first four share a padded shape that is larger than each of them.
 SIZES = ((41, 33), (40, 34), (41, 33), (40, 34), (23, 30))
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

@@ -14,9 +14,10 @@ from ipixmatch_jax.report.run_page import build_run_page
 from tests.report import report_cases
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium is installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
+]
 ARGS = [
     "--no-sandbox",
     "--disable-gpu",

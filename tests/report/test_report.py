@@ -26,6 +26,8 @@ from tests import golden
 from tests.refusal import refusal
 from tests.report import report_cases
 
+pytestmark = pytest.mark.slow
+
 
 def write_lines(path, *lines):
     path.write_text("".join(line + "\n" for line in lines))

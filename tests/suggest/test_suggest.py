@@ -25,6 +25,8 @@ from ipixmatch_jax.training import loop
 from tests import golden
 from tests.refusal import refusal
 
+pytestmark = pytest.mark.slow
+
 
 def _softmax(rng, *shape):
     p = np.exp(rng.normal(0, 3, shape))

@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.survive.disk import small_disk
 from tests.survive.process_run import HERE, ended, free_port, start
+
+pytestmark = pytest.mark.slow
 
 
 def test_two_processes_take_the_same_checkpoint(tmp_path):

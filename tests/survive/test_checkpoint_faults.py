@@ -19,6 +19,8 @@ from ipixmatch_jax.checkpoints.manager import (
 from ipixmatch_jax.experiment import restore
 from tests.survive.survive_run import assert_same, checkpoints, run
 
+pytestmark = pytest.mark.slow
+
 LIKE = {"student": {"w": jnp.zeros(5000, jnp.float32)}}
 
 

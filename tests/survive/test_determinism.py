@@ -10,6 +10,8 @@ from ipixmatch_jax.training.batches import make_batches
 from tests.survive.process_run import losses
 from tests.survive.survive_run import assert_same, run
 
+pytestmark = pytest.mark.slow
+
 
 def test_time_hash_seed_and_workers_do_not_change_a_bit(
     whole, tmp_path, monkeypatch

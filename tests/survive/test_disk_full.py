@@ -28,6 +28,8 @@ from tests.survive.survive_run import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def disk(tmp_path):

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from tests.survive.survive_run import (
     assert_same,
     checkpoints,
@@ -9,6 +11,8 @@ from tests.survive.survive_run import (
     started,
     wait_for,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def signalled(workdir, number, step):

@@ -15,6 +15,8 @@ from ipixmatch_jax.checkpoints.workdir_lock import InUseError, lock_workdir
 from ipixmatch_jax.experiment import restore
 from tests.survive.survive_run import run, started, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_second_run_is_refused_while_the_first_lives(copied):
     with started(copied, hold_at="7", **{"train.steps": 8}) as first:

@@ -4,8 +4,12 @@ import os
 import signal
 import subprocess
 
+import pytest
+
 from tests.survive import survive_run
 from tests.survive.survive_run import checkpoints, started, wait_for
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_run_goes_on_when_nobody_reads_its_stderr(copied):

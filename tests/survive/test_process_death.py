@@ -6,6 +6,8 @@ import pytest
 
 from tests.survive.process_run import HERE, UNHEALTHY, ended, free_port, start
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("mode", "victim", "words"),

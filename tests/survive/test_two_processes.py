@@ -23,6 +23,8 @@ from tests.survive.process_run import (
     train_pair,
 )
 
+pytestmark = pytest.mark.slow
+
 
 class Pair(NamedTuple):
     """Each of `killed` and `stopped` is [(exit code, what it said)]."""

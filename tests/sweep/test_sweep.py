@@ -21,6 +21,8 @@ from ipixmatch_jax.utils.atomic import write_json
 from tests.refusal import refusal
 from tests.tiny_run import build, few_scenes, tiny
 
+pytestmark = pytest.mark.slow
+
 # One program for all: it depends on neither split nor seed.
 AXES = ["data.split=1_16,1_8", "seed=0,1"]
 CELLS = [f"data.split_{s}/seed_{n}" for s in ("1_16", "1_8") for n in (0, 1)]

@@ -19,6 +19,8 @@ from ipixmatch_jax.training import accumulation, step
 from tests.methods import pixel_network
 from tests.methods.loops import cut_mix, draw_views
 
+pytestmark = pytest.mark.slow
+
 
 def frozen(variables, images, train, perturb=None):
     """The pixel network with running statistics, so without batch norm."""

@@ -11,6 +11,8 @@ from ipixmatch_jax.training import loop
 from ipixmatch_jax.training.writer import Writer
 from tests.tiny_run import few_scenes, tiny
 
+pytestmark = pytest.mark.slow
+
 BAD = 70  # The unusable scene.
 
 

@@ -27,6 +27,8 @@ from ipixmatch_jax.training import batch_size as batch_fit
 from ipixmatch_jax.training import device_memory, least_memory, loop
 from tests.tiny_run import build
 
+pytestmark = pytest.mark.slow
+
 
 def search(memory, limit, *, unit=2, most=1000):
     """The batch found, and the batches that were tried."""

@@ -20,6 +20,8 @@ from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.suggest import examination
 from ipixmatch_jax.training import loop
 
+pytestmark = pytest.mark.slow
+
 SIZE = (40, 48)
 
 

@@ -24,6 +24,8 @@ from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests import golden
 from tests.tiny_run import build, few_scenes, tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch):

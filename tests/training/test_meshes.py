@@ -16,6 +16,8 @@ from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.methods.registry import METHODS
 from tests.tiny_run import build
 
+pytestmark = pytest.mark.slow
+
 MESHES = [(8, 1), (2, 4), (1, 8)]
 STEPS = 6
 # LLVM's optimisations take most of the compilation. They do not change what

@@ -21,6 +21,8 @@ from tests.methods import pixel_network
 from tests.methods.loops import draw_views
 from tests.tiny_run import build
 
+pytestmark = pytest.mark.slow
+
 OFF = step.InterPixel("channel", "kl", 0.0, 1.0, 0.0, 0)
 
 

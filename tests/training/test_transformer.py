@@ -20,6 +20,8 @@ from ipixmatch_jax.training import loop
 from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests.tiny_run import build, few_scenes, tiny
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "data.crop_size": 28,
     "inter_pixel.weight": 0.1,

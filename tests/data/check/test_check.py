@@ -13,6 +13,8 @@ from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.data.registry import open_data
 from ipixmatch_jax.data.source import BadFileError
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 

@@ -15,6 +15,8 @@ from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from tests.losses.inter_pixel import twin as twin
 
+pytestmark = pytest.mark.slow
+
 every_reading = pytest.mark.parametrize(("relation", "distance"), READINGS)
 at_once_or_not = pytest.mark.parametrize("whole", [False, True])
 SHAPES = [

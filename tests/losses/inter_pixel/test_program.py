@@ -15,6 +15,8 @@ from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from tests.losses.inter_pixel import twin as twin
 from tests.losses.inter_pixel.test_loss import draw, every_reading, settings
 
+pytestmark = pytest.mark.slow
+
 
 def value_and_grad(relation, distance, **more):
     given = settings(relation, distance) | more

@@ -9,6 +9,8 @@ import pytest
 from ipixmatch_jax.models.weights import unimatch_v2_names
 from tests import golden, golden_v2
 
+pytestmark = pytest.mark.slow
+
 SIDES = {"sq": (70, 70), "rect": (84, 112), "native": (518, 518)}
 
 

@@ -13,6 +13,8 @@ from ipixmatch_jax.models.layers.transformer_block import layer_norm
 from ipixmatch_jax.models.weights import dinov3_names, vit_names
 from tests import golden, golden_v2
 
+pytestmark = pytest.mark.slow
+
 SHAPES = {"v3_sq": (2, 3, 64, 64), "v3_rect": (1, 3, 80, 112)}
 TAPS = (2, 5, 8, 11)
 PREFIX = 5  # class token and four registers

@@ -14,6 +14,8 @@ from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import load
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def numbers(reference):

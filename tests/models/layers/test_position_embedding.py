@@ -11,6 +11,8 @@ from ipixmatch_jax.models.layers.position_embedding import (
 )
 from tests import golden_v2
 
+pytestmark = pytest.mark.slow
+
 GRIDS = [(5, 5), (8, 8), (6, 8), (57, 57), (37, 20), (1, 1)]
 
 

@@ -10,6 +10,8 @@ from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import input_channels, load, torch_names
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 
 def test_adapted_kernels_calculated_by_hand():
     kernel = np.float32([[1, 2, 4], [8, 16, 32]]).reshape(2, 3, 1, 1)

@@ -12,6 +12,8 @@ from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import load, torch_names
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 TINY = model_registry.build("tiny", 5)
 
 

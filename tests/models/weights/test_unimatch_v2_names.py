@@ -10,6 +10,8 @@ from ipixmatch_jax.models.heads import dpt
 from ipixmatch_jax.models.weights import files, layouts, unimatch_v2_names
 from tests import golden_v2
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("size", "count"), [("small", 24_795_637), ("base", 97_528_789)]
