@@ -17,6 +17,8 @@ from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.predict import export
 from tests import golden
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("sky", "straße", "car")
 PALETTE = ((0, 0, 0), (1, 2, 3), (255, 0, 7))
 # Runs a script where our package cannot be imported.

@@ -11,6 +11,8 @@ from ipixmatch_jax.data.source import DataSet
 from ipixmatch_jax.experiment.resume import check_resume
 from tests.tiny_run import build
 
+pytestmark = pytest.mark.slow
+
 # Another value for each field with choices; numbers are changed in the test.
 OTHERS = {
     "method": "fixmatch",

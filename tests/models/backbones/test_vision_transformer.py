@@ -17,6 +17,8 @@ from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
 from tests import golden_v2
 from tests.models.backbones.shallow import VARIANTS, images, params, shallow
 
+pytestmark = pytest.mark.slow
+
 
 def encode(network, variables, x):
     return jax.jit(network.apply, static_argnums=2)(variables, x, False)

@@ -14,6 +14,8 @@ from ipixmatch_jax.models.heads.deeplab import build_deeplab
 from ipixmatch_jax.models.heads.dpt import DptHead, build_dpt
 from ipixmatch_jax.models.segmenter import Segmenter
 
+pytestmark = pytest.mark.slow
+
 LEVELS = (6, 8, 10, 12)
 
 

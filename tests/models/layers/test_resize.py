@@ -6,6 +6,8 @@ import pytest
 
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 
+pytestmark = pytest.mark.slow
+
 
 def _slow(x, height, width):
     """float64 bilinear interpolation of one image [h, w, C]."""

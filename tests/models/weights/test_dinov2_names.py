@@ -8,6 +8,8 @@ from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
 from ipixmatch_jax.models.weights import dinov2_names, layouts, vit_names
 from tests import golden_v2
 
+pytestmark = pytest.mark.slow
+
 # Parameters of the published models. Those of "small" and "base" were counted
 # on the models themselves; the rest follow from widths and depths.
 COUNTS = {
