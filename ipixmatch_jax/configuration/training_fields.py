@@ -189,7 +189,7 @@ INTER_PIXEL = (
         "channel",
         "What is compared between teacher and student: for each class the "
         "pixels (channel), pairs of pixels (affinity), or each pixel alone "
-        "(pixel, which is no relation).",
+        "(pixel, a control without relations).",
         from_registry=True,
     ),
     Field(

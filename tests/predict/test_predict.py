@@ -20,7 +20,6 @@ from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import evaluator
 from ipixmatch_jax.models import registry as model_registry
-from ipixmatch_jax.predict import __main__ as predict_command
 from ipixmatch_jax.predict import classes, files, model, predictor
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
@@ -349,33 +348,6 @@ def test_an_unknown_network_is_named(folder, workdir, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--images=a"], "--images needs --out"),
-        (["--export=a", "--out=b"], "--out goes with --images"),
-        (["--export=a", "--flip"], "--flip goes with --images"),
-        (["--images=a", "--out=b", "--export-size=64"], "goes with --export"),
-        (
-            ["--images=a", "--out=b", "--scales=1,9"],
-            "1,9: give factors from 0.1 to 4",
-        ),
-        (["--images=a", "--out=b", "--scales=x"], "is not a list of numbers"),
-        (["--images=a", "--out=b", "--window=5"], "5 is below 33 pixels"),
-        (
-            ["--images=a", "--out=b", "--window=x"],
-            "'x' is not a whole number of pixels",
-        ),
-        (["--images=a", "--export=b"], "not allowed with"),
-        ([], "one of the arguments --images --export is required"),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(words, message, capsys):
-    with pytest.raises(SystemExit):
-        predict_command._arguments(["--workdir=w", *words])
-    assert message in capsys.readouterr().err
-
-
 def test_the_command_skips_a_bad_file_and_says_so(folder, workdir, tmp_path):
     (folder / "broken.png").write_bytes(b"")
     listed = tmp_path / "two.txt"
@@ -395,11 +367,3 @@ def test_the_command_skips_a_bad_file_and_says_so(folder, workdir, tmp_path):
     assert f"skipped: {folder}/gone.png cannot be read" in result.stderr
     made = [p for p in (tmp_path / "out").rglob("*.png")]
     assert made == [tmp_path / "out/predictions/photos/0.png"]
-
-
-def test_a_folder_without_a_run_is_refused(tmp_path, capsys, monkeypatch):
-    words = ["predict", f"--workdir={tmp_path}", "--images=a", "--out=b"]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit):
-        predict_command.run()
-    assert "is not the --workdir of a run" in capsys.readouterr().err

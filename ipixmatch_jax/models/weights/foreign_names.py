@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import ml_dtypes
 import numpy as np
 
 from ipixmatch_jax.models.backbones.resnet_sizes import SIZES
@@ -13,6 +12,7 @@ from ipixmatch_jax.models.weights.torch_names import (
     BACKBONE,
     COUNTER,
     HEAD,
+    check_floats,
     shortened,
 )
 
@@ -149,14 +149,4 @@ def _refuse(tensors, source):
             "not do; take timm/resnet50s.gluon_in1k, "
             "timm/resnet101s.gluon_in1k or a torchvision file."
         )
-    floats = (np.floating, ml_dtypes.bfloat16)
-    others = [
-        f"{name} {value.dtype}"
-        for name, value in tensors.items()
-        if not issubclass(value.dtype.type, floats)
-    ]
-    if others:
-        raise ValueError(
-            f"{source} has tensors that do not hold floats: "
-            f"{shortened(others)}."
-        )
+    check_floats(tensors, source)

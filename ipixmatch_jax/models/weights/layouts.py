@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import ml_dtypes
 import numpy as np
 from flax import traverse_util
 
 from ipixmatch_jax.models.weights.torch_names import (
     Entry,
+    check_floats,
     check_tensors,
-    shortened,
 )
 
 # How torch orders the axes of our [in, out] and [k, k, in, out] kernels.
@@ -134,24 +133,9 @@ def replace_leaves(
     source: str,
 ) -> dict:
     """`fill_tree` for leaves whose tensors are known to be there and to fit."""
-    _check_floats(tensors, source)
+    check_floats(tensors, source)
     # A network without batch norm has empty batch_stats, which stay.
     flat = traverse_util.flatten_dict(dict(tree), keep_empty_nodes=True)
     for leaf in leaves:
         flat[leaf.path] = from_torch(tensors[leaf.name], leaf.layout)
     return traverse_util.unflatten_dict(flat)
-
-
-def _check_floats(tensors, source):
-    """Raises ValueError on integers, as quantised files hold."""
-    floats = (np.floating, ml_dtypes.bfloat16)
-    others = [
-        f"{name} {value.dtype}"
-        for name, value in tensors.items()
-        if not issubclass(value.dtype.type, floats)
-    ]
-    if others:
-        raise ValueError(
-            f"{source} has tensors that are not of floats: "
-            f"{shortened(others)}. Take a file that is not quantised."
-        )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+import ml_dtypes
 import numpy as np
 from flax import traverse_util
 
@@ -231,3 +232,18 @@ def _to_ours(array, shape):
     if len(shape) == 4:
         return np.ascontiguousarray(array.transpose(2, 3, 1, 0))
     return array[:, :, 0, 0].T.copy() if len(shape) == 2 else array
+
+
+def check_floats(tensors: Mapping[str, np.ndarray], source: str) -> None:
+    """Raises ValueError on tensors of integers, as quantised files hold."""
+    floats = (np.floating, ml_dtypes.bfloat16)
+    others = [
+        f"{name} {value.dtype}"
+        for name, value in tensors.items()
+        if not issubclass(value.dtype.type, floats)
+    ]
+    if others:
+        raise ValueError(
+            f"{source} has tensors that do not hold floats: "
+            f"{shortened(others)}. Take a file that is not quantised."
+        )
