@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import pathlib
@@ -66,25 +67,44 @@ def suggest_help(number: int, directory: pathlib.Path) -> str:
 def hide_side_effects() -> Iterator[None]:
     """Hides what a refused save makes the libraries print.
 
-    orbax logs the error with its traceback in every thread, and then raises
-    it; `Checkpoints` says it in one line. It also closes its event loop while
-    tensorstore's threads still write, which then fail to report to it
-    (tests/survive/test_disk_full.py meets both).
+    `Checkpoints` reports a refused save in one line. The libraries also
+    report it three times over (tests/survive/test_disk_full.py sees each):
+    orbax logs the error with its traceback in every thread before it raises
+    it; asyncio logs it for every task that orbax abandons; and tensorstore's
+    threads fail to report to the event loop that orbax has closed.
     """
-    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+    hook, hidden = sys.unraisablehook, []
+
+    def keep(record: logging.LogRecord) -> bool:
+        hide = _reports_refused_save(record)
+        if hide:
+            hidden.append(record.name)
+        return not hide
 
     def hide_closed_loop(unraisable) -> None:
         if str(unraisable.exc_value) != "Event loop is closed":
             hook(unraisable)
 
-    logger.addFilter(_hide_orbax_error)
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    for logger in loggers:
+        logger.addFilter(keep)
     sys.unraisablehook = hide_closed_loop
     try:
         yield
     finally:
+        if hidden:
+            gc.collect()  # asyncio reports an abandoned task when it is freed.
         sys.unraisablehook = hook
-        logger.removeFilter(_hide_orbax_error)
+        for logger in loggers:
+            logger.removeFilter(keep)
 
 
-def _hide_orbax_error(record: logging.LogRecord) -> bool:
-    return not (record.levelno == logging.ERROR and "orbax" in record.pathname)
+def _reports_refused_save(record: logging.LogRecord) -> bool:
+    if record.levelno != logging.ERROR:
+        return False
+    if record.name == "absl":
+        return "orbax" in record.pathname
+    error = record.exc_info[1] if record.exc_info else None
+    return isinstance(error, OSError | ValueError) and (
+        find_errno(error) is not None
+    )

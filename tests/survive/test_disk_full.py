@@ -1,6 +1,8 @@
 """A full disk loses only the saves that it refuses."""
 
+import asyncio
 import errno
+import gc
 import json
 import logging
 import os
@@ -189,6 +191,35 @@ def test_a_folder_of_checkpoints_that_is_removed_is_made_again(
 )
 def test_the_help_fits_the_error(tmp_path, number, words):
     assert words in refused_saves.suggest_help(number, tmp_path)
+
+
+def abandon_a_task(error):
+    """Makes asyncio report a task whose error nobody has asked for."""
+
+    async def fail():
+        raise error
+
+    async def start():
+        asyncio.get_running_loop().create_task(fail())
+        await asyncio.sleep(0)
+
+    asyncio.run(start())
+
+
+def test_only_the_errors_of_a_disk_are_hidden(caplog):
+    with refused_saves.hide_side_effects():
+        abandon_a_task(OSError(errno.ENOSPC, "No space left on device"))
+        abandon_a_task(ValueError("[os_error_code='28']"))
+        gc.collect()
+    assert not caplog.messages
+    with refused_saves.hide_side_effects():
+        abandon_a_task(ValueError("a shape that does not fit"))
+        gc.collect()
+    assert "Task exception was never retrieved" in caplog.text
+    caplog.clear()
+    abandon_a_task(OSError(errno.ENOSPC, "No space left on device"))
+    gc.collect()
+    assert "Task exception was never retrieved" in caplog.text
 
 
 def test_lines_are_kept_until_there_is_space(disk, caplog):
