@@ -78,7 +78,9 @@ def test_an_unknown_stage_lists_the_known(text):
 
 
 def test_the_config_is_refused_before_anything_is_built():
-    config = tiny_run.tiny(**{"model.freeze": "stem,layer9"})
+    config = tiny_run.tiny(
+        **{"model.backbone": "tiny", "model.freeze": "stem,layer9"}
+    )
     with pytest.raises(ValueError, match=r"model\.freeze=.* names layer9, but"):
         check_config(config)
 
@@ -121,7 +123,8 @@ def test_two_steps_leave_frozen_stages_bit_for_bit(
     monkeypatch, changes, frozen
 ):
     tiny_run.few_scenes(monkeypatch)
-    config = tiny_run.tiny(**{"train.weight_decay": 0.1, **changes})
+    plain = {"model.backbone": "tiny", "train.weight_decay": 0.1}
+    config = tiny_run.tiny(**plain, **changes)
     built = tiny_run.build(config)
     state = built.init(0)
     before = jax.device_get((state.student, state.teacher))
@@ -152,7 +155,9 @@ def test_two_steps_leave_frozen_stages_bit_for_bit(
 
 def test_frozen_random_weights_are_named(monkeypatch, caplog):
     tiny_run.few_scenes(monkeypatch)
-    built = tiny_run.build(tiny_run.tiny(**{"model.freeze": "stem"}))
+    built = tiny_run.build(
+        tiny_run.tiny(**{"model.backbone": "tiny", "model.freeze": "stem"})
+    )
     built.init(0)
     assert "FROZEN RANDOM WEIGHTS: model.freeze=stem" in caplog.text
 
