@@ -1,0 +1,93 @@
+"""Unpacks archives as they were downloaded; goes on where it was stopped."""
+
+import contextlib
+import pathlib
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple, cast
+
+from tqdm import tqdm
+
+from ipixmatch_jax.utils.atomic import replace_file
+
+
+class _Member(NamedTuple):
+    """One file of an archive: its path, its bytes, and how it is opened."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def unpack(
+    archive: pathlib.Path, folder: pathlib.Path, parts: tuple[str, ...]
+) -> None:
+    """Writes the files of an archive whose path holds one of `parts`.
+
+    A file that is there in its full size is kept. Each file is written under
+    another name first, so that none is ever there in part.
+
+    Args:
+      archive: a zip, or a tar with or without compression.
+      folder: what the paths in the archive are relative to.
+      parts: such as "/JPEGImages/".
+
+    Raises:
+      ValueError: a path leads out of the folder.
+      zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError: the archive
+        is damaged.
+    """
+    zipped = archive.suffix == ".zip"
+    members = _zip_members(archive) if zipped else _tar_members(archive)
+    with (
+        contextlib.closing(members),
+        tqdm(unit="file", desc=f"unpacking {archive.name}") as bar,
+    ):
+        for member in members:
+            if "__MACOSX" in member.name:  # macOS puts copies there.
+                continue
+            if any(part in member.name for part in parts):
+                _write(member, folder, archive)
+                bar.update()
+
+
+def _zip_members(archive: pathlib.Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as zipped:
+        for info in zipped.infolist():
+            if not info.is_dir():
+                yield _Member(
+                    info.filename,
+                    info.file_size,
+                    lambda info=info: zipped.open(info),
+                )
+
+
+def _tar_members(archive: pathlib.Path) -> Iterator[_Member]:
+    with tarfile.open(archive) as tar:
+        for info in tar:
+            if info.isfile():
+                yield _Member(
+                    info.name,
+                    info.size,
+                    lambda info=info: cast(IO[bytes], tar.extractfile(info)),
+                )
+
+
+def _write(
+    member: _Member, folder: pathlib.Path, archive: pathlib.Path
+) -> None:
+    path = pathlib.PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{archive}: {member.name} leads out of {folder}.")
+    target = folder / path
+    if target.is_file() and target.stat().st_size == member.size:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        replace_file(target, flush=False) as partial,
+        member.open() as source,
+        partial.open("wb") as file,
+    ):
+        shutil.copyfileobj(source, file)
