@@ -50,9 +50,9 @@ CLASS_NAMES = tuple(
 PALETTE = tuple(voc_colour(i + 1) for i in range(len(CLASS_NAMES)))
 ARCHIVE = "ADEChallengeData2016"
 HOW_TO_GET = (
-    f"download {ARCHIVE}.zip from http://data.csail.mit.edu/places/ADEchallenge/ "
-    "into a folder DIR and run `python -m ipixmatch_jax.data.prepare ade20k "
-    "--source DIR`"
+    f"download {ARCHIVE}.zip from "
+    "http://data.csail.mit.edu/places/ADEchallenge/ into a folder DIR and run "
+    "`python -m ipixmatch_jax.data.prepare ade20k --source DIR`"
 )
 TABLE = bytes([IGNORE, *range(150), *[UNLISTED] * 105])
 _LOOKED_AT = 16  # Masks that are read before training starts.

@@ -65,9 +65,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     lists = split_lists(path, splits_dir, split)
     if array_record.is_set(path):
         return packed_sets.open_lists(path, lists)
-    return open_lists(
-        path, lists, CLASS_NAMES, PALETTE, how_to_get=HOW_TO_GET
-    )
+    return open_lists(path, lists, CLASS_NAMES, PALETTE, how_to_get=HOW_TO_GET)
 
 
 def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:

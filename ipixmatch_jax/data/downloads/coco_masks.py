@@ -59,7 +59,10 @@ def draw_masks(
     def draw(name: str) -> None:
         image = names[name]
         ids = draw_instances(
-            image["height"], image["width"], of_image.get(image["id"], ()), class_ids
+            image["height"],
+            image["width"],
+            of_image.get(image["id"], ()),
+            class_ids,
         )
         mask = Image.fromarray(ids, "P")
         mask.putpalette(colours)

@@ -114,7 +114,9 @@ class FileSource(Source):
     def _check_ids(self, mask: Image.Image, path: str, table: bytes) -> None:
         """Refuses ids that stand for no class and are not left out."""
         counts = mask.histogram()
-        wrong = [v for v in range(256) if self._num_classes <= table[v] < IGNORE]
+        wrong = [
+            v for v in range(256) if self._num_classes <= table[v] < IGNORE
+        ]
         for value in wrong:
             if counts[value]:
                 right = sorted({*range(256)} - {*wrong})
