@@ -1,11 +1,12 @@
 """Unpacks archives as they were downloaded; goes on where it was stopped."""
 
 import contextlib
+import functools
 import pathlib
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import IO, NamedTuple, cast
 
 from tqdm import tqdm
@@ -53,25 +54,21 @@ def unpack(
                 bar.update()
 
 
-def _zip_members(archive: pathlib.Path) -> Iterator[_Member]:
+def _zip_members(archive: pathlib.Path) -> Generator[_Member, None, None]:
     with zipfile.ZipFile(archive) as zipped:
         for info in zipped.infolist():
             if not info.is_dir():
-                yield _Member(
-                    info.filename,
-                    info.file_size,
-                    lambda info=info: zipped.open(info),
-                )
+                opened = functools.partial(zipped.open, info)
+                yield _Member(info.filename, info.file_size, opened)
 
 
-def _tar_members(archive: pathlib.Path) -> Iterator[_Member]:
+def _tar_members(archive: pathlib.Path) -> Generator[_Member, None, None]:
     with tarfile.open(archive) as tar:
         for info in tar:
-            if info.isfile():
+            if info.isfile():  # So that it can be opened.
+                opened = functools.partial(tar.extractfile, info)
                 yield _Member(
-                    info.name,
-                    info.size,
-                    lambda info=info: cast(IO[bytes], tar.extractfile(info)),
+                    info.name, info.size, cast(Callable[[], IO[bytes]], opened)
                 )
 
 
