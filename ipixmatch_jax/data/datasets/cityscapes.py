@@ -72,7 +72,8 @@ TRAIN_IDS = "_labelTrainIds.png"
 ALL_IDS = "_labelIds.png"
 HOW_TO_GET = (
     "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
-    "https://www.cityscapes-dataset.com and unpack both into one folder"
+    "https://www.cityscapes-dataset.com into one folder DIR and run `python -m "
+    "ipixmatch_jax.data.prepare cityscapes --source DIR`"
 )
 DOWNLOAD = Download(
     how_to_get=HOW_TO_GET,
