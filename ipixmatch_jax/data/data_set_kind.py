@@ -50,12 +50,15 @@ class Download(NamedTuple):
       complete: makes the files that no archive holds, such as drawn masks,
         in a root of unpacked archives. It keeps what is there, so that it
         goes on after it was killed. Returns sentences for the user.
+      extra: the package that `complete` imports and the extra of this one
+        that brings it; None if it needs none.
     """
 
     how_to_get: str
     archives: Mapping[str, tuple[str, ...]]
     images: Mapping[str, int]
     complete: Callable[[pathlib.Path], tuple[str, ...]] | None = None
+    extra: tuple[str, str] | None = None
 
 
 class DataSetKind(NamedTuple):

@@ -125,6 +125,7 @@ KIND = DataSetKind(
         },
         images={"train": 118287, "val": 5000},
         complete=complete,
+        extra=("pycocotools", "coco"),
     ),
     open_contents=open_contents,
 )

@@ -172,12 +172,18 @@ def complete(source: pathlib.Path) -> tuple[str, ...]:
 
     From SBD's masks where its archive was unpacked, or by a link to the
     finished folder where that lies beside VOCdevkit.
+
+    Raises:
+      FileNotFoundError, ValueError: see `make_train_aug`.
     """
     root, augmented = find_root(source), MASK_FOLDERS[1]
     beside, link = source / augmented, root / augmented
     if root != source and beside.is_dir() and not link.exists():
         link.symlink_to(beside.resolve())
     if (source / SBD).is_dir():
+        val = root / LISTS_FOLDER / "val.txt"
+        if not val.is_file():
+            raise FileNotFoundError(f"No list at {val}: {HOW_TO_GET}.")
         make_train_aug(root, source / SBD, PALETTE, TRAIN_AUG)
     elif not link.is_dir():
         return (

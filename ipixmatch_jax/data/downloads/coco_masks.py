@@ -27,6 +27,8 @@ from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.utils.atomic import replace_file
 from ipixmatch_jax.utils.threads import READERS
 
+_FIELDS = {"image_id", "segmentation", "area", "iscrowd"}
+
 
 def draw_masks(
     instances: pathlib.Path,
@@ -47,7 +49,8 @@ def draw_masks(
 
     Raises:
       FileNotFoundError: the list is absent.
-      ValueError: pycocotools is not installed, or the list is not COCO's.
+      ValueError: the list is not COCO's.
+      ImportError: pycocotools is not installed.
     """
     images, of_image = _read_instances(instances, class_ids)
     folder.mkdir(exist_ok=True)
@@ -64,7 +67,7 @@ def draw_masks(
             of_image.get(image["id"], ()),
             class_ids,
         )
-        mask = Image.fromarray(ids, "P")
+        mask = Image.fromarray(ids)
         mask.putpalette(colours)
         with replace_file(folder / name) as partial:
             mask.save(partial, "PNG")
@@ -122,17 +125,12 @@ def _read_instances(
 ) -> tuple[list[dict], dict[int, list[dict]]]:
     """The images of a list, and the instances of each by the image's id."""
     try:
-        import pycocotools  # noqa: F401
-    except ImportError as error:
-        raise ValueError(
-            "COCO's masks are drawn with pycocotools: install it with "
-            "`pip install 'ipixmatch_jax[coco]'`."
-        ) from error
-    try:
         contents = json.loads(path.read_bytes())
         images, of_image = contents["images"], defaultdict(list)
         for instance in contents["annotations"]:
-            class_ids[instance["category_id"]]
+            class_ids[instance["category_id"]]  # That it is a known one.
+            if lacking := _FIELDS - instance.keys():
+                raise KeyError(min(lacking))
             of_image[instance["image_id"]].append(instance)
     except (ValueError, KeyError, TypeError) as error:
         raise BadFileError(

@@ -62,7 +62,7 @@ def make_train_aug(
             content = (own / f"{name}.png").read_bytes()
             write_file(folder / f"{name}.png", content)
             continue
-        mask = Image.fromarray(read_sbd_mask(sbd / f"{name}.mat"), "P")
+        mask = Image.fromarray(read_sbd_mask(sbd / f"{name}.mat"))
         mask.putpalette([c for colour in palette for c in colour])
         with replace_file(folder / f"{name}.png") as partial:
             mask.save(partial, "PNG")

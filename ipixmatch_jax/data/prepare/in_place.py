@@ -3,6 +3,7 @@
 python -m ipixmatch_jax.data.prepare coco --source DIR
 """
 
+import importlib.util
 import pathlib
 
 from ipixmatch_jax.data.data_set_kind import Download
@@ -13,7 +14,17 @@ from ipixmatch_jax.data.registry import DATASETS
 def unpack_archives(
     download: Download, source: pathlib.Path, folder: pathlib.Path
 ) -> list[str]:
-    """Unpacks those archives that lie in `source`; gives their names."""
+    """Unpacks those archives that lie in `source`; gives their names.
+
+    Raises:
+      ValueError: what `Download.complete` will need is not installed.
+    """
+    if download.extra and importlib.util.find_spec(download.extra[0]) is None:
+        package, extra = download.extra
+        raise ValueError(
+            f"The masks are drawn with {package}: install it with "
+            f"`pip install 'ipixmatch_jax[{extra}]'`."
+        )
     found = [name for name in download.archives if (source / name).is_file()]
     for name in found:
         unpack(source / name, folder, download.archives[name])
@@ -59,5 +70,5 @@ def prepare_in_place(name: str, source: pathlib.Path) -> list[str]:
 
 def _count(part: str, count: int, download: Download) -> str:
     published = download.images[part]
-    line = f"{part}: {count} images"
-    return line if count == published else f"{line} of {published}"
+    of = "" if count == published else f" of {published}"
+    return f"{part}: {count}{of} images"

@@ -51,7 +51,7 @@ def test_the_archive_becomes_a_root_whose_ids_are_reduced(
 ):
     prepare_main.main(["ade20k", "--source", str(root)])
     said = capsys.readouterr().out
-    assert "train: 3 images of 20210\nval: 1 images of 2000\n" in said
+    assert "train: 3 of 20210 images\nval: 1 of 2000 images\n" in said
     assert f"--config.data.root={root}\n" in said
     lists(tmp_path / "lists", NAMES)
     data = open_data("ade20k", str(root), str(tmp_path / "lists"), "1_2")

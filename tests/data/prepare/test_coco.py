@@ -10,6 +10,7 @@ import pytest
 from ipixmatch_jax.data.datasets import coco
 from ipixmatch_jax.data.downloads import coco_masks
 from ipixmatch_jax.data.prepare import __main__ as prepare_main
+from ipixmatch_jax.data.prepare.in_place import prepare_in_place
 from ipixmatch_jax.data.prepare.pack import pack
 from ipixmatch_jax.data.registry import open_data
 from tests.data.prepare import downloads
@@ -169,7 +170,7 @@ def check(root, folder):
 def test_the_archives_become_a_root_with_masks(root, tmp_path, capsys):
     prepare_main.main(["coco", "--source", str(root)])
     said = capsys.readouterr().out
-    assert "train: 3 images of 118287\nval: 1 images of 5000\n" in said
+    assert "train: 3 of 118287 images\nval: 1 of 5000 images\n" in said
     assert not (root / "annotations/captions_val2017.json").exists()
     masks = sorted(path.name for path in (root / "masks").iterdir())
     assert masks == [f"{i:012d}.png" for i in (9, 25, 30, 139)]
@@ -212,15 +213,15 @@ def test_a_list_that_is_not_cocos_is_refused(root, tmp_path, capsys):
         with pytest.raises(SystemExit):
             prepare_main.main(["coco", "--source", str(root)])
         assert "is not COCO's list of instances" in capsys.readouterr().err
-    content = {"images": [], "annotations": [instance(1, 12, [], 0)]}
-    path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"KeyError\(12\)"):
-        coco.complete(root)
+    unknown, bare = instance(1, 12, [], 0), {"image_id": 1, "category_id": 1}
+    for wrong, word in ((unknown, "12"), (bare, "'area'")):
+        content = {"images": [], "annotations": [wrong]}
+        path.write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=rf"KeyError\({word}\)"):
+            coco.complete(root)
 
 
-def test_what_is_missing_is_said_with_the_way_to_it(
-    root, tmp_path, monkeypatch
-):
+def test_what_is_missing_is_said_with_the_way_to_it(root, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"instances_train.*train2017"):
         coco.complete(tmp_path)
     folder = lists(tmp_path / "lists")
@@ -232,8 +233,14 @@ def test_what_is_missing_is_said_with_the_way_to_it(
     (folder / "1_2/unlabeled.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"splits complete --root"):
         open_data("coco", str(root), str(folder), "1_2")
+
+
+def test_without_pycocotools_nothing_is_unpacked(root, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
-    with pytest.raises(
-        ValueError, match=r"pip install 'ipixmatch_jax\[coco\]'"
+    for work in (
+        lambda: prepare_in_place("coco", root),
+        lambda: pack("coco", root, tmp_path / "out"),
     ):
-        coco.complete(root)
+        with pytest.raises(ValueError, match=r"'ipixmatch_jax\[coco\]'"):
+            work()
+    assert not (root / "train2017").exists()

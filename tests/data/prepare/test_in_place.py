@@ -24,8 +24,8 @@ def test_cityscapes_is_unpacked_without_what_nobody_reads(tmp_path):
     downloads.zipped(tmp_path / "leftImg8bit_trainvaltest.zip", images)
     downloads.zipped(tmp_path / "gtFine_trainvaltest.zip", masks)
     assert prepare_in_place("cityscapes", tmp_path) == [
-        "train: 1 images of 2975",
-        "val: 1 images of 500",
+        "train: 1 of 2975 images",
+        "val: 1 of 500 images",
     ]
     found = {path.name for path in tmp_path.rglob("*.png")}
     assert "kiel_0_leftImg8bit.png" not in found

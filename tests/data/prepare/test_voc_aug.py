@@ -48,7 +48,7 @@ def test_the_published_count_is_10582():
 
 def test_both_archives_become_the_masks_and_the_list(source, capsys, tmp_path):
     prepare_main.main(["voc", "--source", str(source)])
-    assert "train: 4 images of 10582\nval: 1 images" in capsys.readouterr().out
+    assert "train: 4 of 10582 images\nval: 1 of 1449" in capsys.readouterr().out
     check_masks(source)
     train, val, _ = own_lists.read_own_lists(source)
     assert [image for image, _ in train] == [f"JPEGImages/{n}.jpg" for n in AUG]
@@ -106,7 +106,7 @@ def test_without_sbd_only_vocs_own_masks_are_there(source, capsys):
     (source / "benchmark.tgz").unlink()
     prepare_main.main(["voc", "--source", str(source)])
     said = capsys.readouterr().out
-    assert "train: 2 images of 10582" in said
+    assert "train: 2 of 10582 images" in said
     assert (
         "There is no SegmentationClassAug" in said and "benchmark.tgz" in said
     )
@@ -135,3 +135,11 @@ def test_a_missing_augmented_mask_says_which_command_makes_it(source, tmp_path):
         match=r"1 files .*Class/sbd.png; to have them, .*data.prepare voc",
     ):
         open_data("voc", str(source), str(lists), "1_2")
+
+
+def test_sbd_without_voc_says_what_to_download(source, capsys):
+    (source / "VOCtrainval_11-May-2012.tar").unlink()
+    with pytest.raises(SystemExit):
+        prepare_main.main(["voc", "--source", str(source)])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "val.txt: download VOCtrainval_11-May-2012.tar" in said
