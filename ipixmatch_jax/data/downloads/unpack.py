@@ -2,16 +2,28 @@
 
 import contextlib
 import functools
+import lzma
 import pathlib
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Generator
 from typing import IO, NamedTuple, cast
 
 from tqdm import tqdm
 
 from ipixmatch_jax.utils.atomic import replace_file
+
+# What zipfile and tarfile raise; RuntimeError for a password.
+_DAMAGE = (
+    EOFError,
+    RuntimeError,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class _Member(NamedTuple):
@@ -36,10 +48,21 @@ def unpack(
       parts: such as "/JPEGImages/".
 
     Raises:
-      ValueError: a path leads out of the folder.
-      zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError: the archive
-        is damaged.
+      ValueError: the archive is damaged, or a path in it leads out of the
+        folder.
     """
+    try:
+        _unpack(archive, folder, parts)
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{archive} is damaged, cut off or not such an archive ({error}): "
+            "download it again."
+        ) from error
+
+
+def _unpack(
+    archive: pathlib.Path, folder: pathlib.Path, parts: tuple[str, ...]
+) -> None:
     zipped = archive.suffix == ".zip"
     members = _zip_members(archive) if zipped else _tar_members(archive)
     with (

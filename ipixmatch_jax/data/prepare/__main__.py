@@ -10,7 +10,7 @@ import pathlib
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.prepare.in_place import prepare_in_place
-from ipixmatch_jax.data.prepare.pack import pack, packable
+from ipixmatch_jax.data.prepare.pack import pack_data_set, packable_names
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -23,7 +23,9 @@ def _parser() -> argparse.ArgumentParser:
         "set into ArrayRecord files instead.",
         epilog="The folder that it prints is then --config.data.root.",
     )
-    parser.add_argument("name", choices=packable(), help="what --source holds")
+    parser.add_argument(
+        "name", choices=packable_names(), help="what --source holds"
+    )
     parser.add_argument(
         "--source",
         type=pathlib.Path,
@@ -45,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.out is None:
         folder, lines = args.source, prepare_in_place(args.name, args.source)
     else:
-        folder, counts = pack(args.name, args.source, args.out)
+        folder, counts = pack_data_set(args.name, args.source, args.out)
         lines = [f"{part}: {count} images" for part, count in counts.items()]
     lines += ["Train on them with", f"  --config.data.root={folder}"]
     print("\n".join(lines))

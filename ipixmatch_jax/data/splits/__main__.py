@@ -10,7 +10,7 @@ import pathlib
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.splits.complete import complete_splits
-from ipixmatch_jax.data.splits.download import download, folders
+from ipixmatch_jax.data.splits.download import download_lists, list_folders
 from ipixmatch_jax.data.splits.draw import draw_splits
 from ipixmatch_jax.data.splits.own_lists import layouts
 
@@ -41,7 +41,7 @@ def _add_download(commands) -> None:
     fetch.add_argument(
         "--only",
         nargs="+",
-        choices=folders(),
+        choices=list_folders(),
         default=(),
         help="the data sets to fetch the lists of (default: all)",
     )
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs `download`, `complete` or `make`."""
     args = _parser().parse_args(arguments)
     if args.command == "download":
-        paths = download(args.out, args.only)
+        paths = download_lists(args.out, args.only)
         print(f"{len(paths)} lists are in {args.out}.")
         return
     if args.command == "complete":

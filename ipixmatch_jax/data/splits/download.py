@@ -14,13 +14,13 @@ from ipixmatch_jax.utils.atomic import write_file
 TIMEOUT = 60  # Seconds per file.
 
 
-def folders() -> tuple[str, ...]:
+def list_folders() -> tuple[str, ...]:
     """The folders of the published lists, one for each data set."""
     names = [name for lists in SOURCES.values() for name in lists]
     return tuple(dict.fromkeys(name.split("/")[0] for name in names))
 
 
-def download(
+def download_lists(
     out: pathlib.Path,
     only: Sequence[str] = (),
     sources: Mapping[str, Mapping[str, tuple[int, str]]] = SOURCES,
@@ -31,7 +31,7 @@ def download(
 
     Args:
       out: the folder that gets `pascal/` and the others.
-      only: some of `folders`; all if empty.
+      only: some of `list_folders`; all if empty.
       sources: see published.SOURCES.
 
     Returns:

@@ -5,7 +5,7 @@ import pytest
 
 from ipixmatch_jax.data.datasets import ade20k
 from ipixmatch_jax.data.prepare import __main__ as prepare_main
-from ipixmatch_jax.data.prepare.pack import pack
+from ipixmatch_jax.data.prepare.pack import pack_data_set
 from ipixmatch_jax.data.registry import open_data
 from ipixmatch_jax.data.splits import draw
 from tests.data.prepare import downloads
@@ -97,7 +97,7 @@ def test_an_id_above_150_is_refused(root, tmp_path):
 
 
 def test_it_is_packed_from_its_archive(root, tmp_path):
-    target, counts = pack("ade20k", root, tmp_path / "out")
+    target, counts = pack_data_set("ade20k", root, tmp_path / "out")
     assert counts == {"train": 3, "val": 1}
     assert [path.name for path in root.iterdir()] == [
         "ADEChallengeData2016.zip"

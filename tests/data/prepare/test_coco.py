@@ -11,7 +11,7 @@ from ipixmatch_jax.data.datasets import coco
 from ipixmatch_jax.data.downloads import coco_masks
 from ipixmatch_jax.data.prepare import __main__ as prepare_main
 from ipixmatch_jax.data.prepare.in_place import prepare_in_place
-from ipixmatch_jax.data.prepare.pack import pack
+from ipixmatch_jax.data.prepare.pack import pack_data_set
 from ipixmatch_jax.data.registry import open_data
 from tests.data.prepare import downloads
 
@@ -198,7 +198,7 @@ def test_drawing_goes_on_where_it_was_stopped(root, tmp_path, monkeypatch):
 
 
 def test_it_is_packed_from_its_archives(root, tmp_path):
-    target, counts = pack("coco", root, tmp_path / "out")
+    target, counts = pack_data_set("coco", root, tmp_path / "out")
     assert counts == {"train": 3, "val": 1}
     assert not (root / "masks").exists()
     check(target, tmp_path / "lists")
@@ -239,7 +239,7 @@ def test_without_pycocotools_nothing_is_unpacked(root, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools", None)
     for work in (
         lambda: prepare_in_place("coco", root),
-        lambda: pack("coco", root, tmp_path / "out"),
+        lambda: pack_data_set("coco", root, tmp_path / "out"),
     ):
         with pytest.raises(ValueError, match=r"'ipixmatch_jax\[coco\]'"):
             work()

@@ -7,7 +7,7 @@ from PIL import Image
 from ipixmatch_jax.data.datasets import voc
 from ipixmatch_jax.data.downloads import sbd_masks
 from ipixmatch_jax.data.prepare import __main__ as prepare_main
-from ipixmatch_jax.data.prepare.pack import pack
+from ipixmatch_jax.data.prepare.pack import pack_data_set
 from ipixmatch_jax.data.registry import open_data
 from ipixmatch_jax.data.splits import own_lists
 from tests.data.prepare import downloads
@@ -86,7 +86,7 @@ def test_it_goes_on_where_it_was_stopped(source, monkeypatch):
 
 
 def test_it_is_packed_from_both_archives(source, tmp_path):
-    target, counts = pack("voc", source, tmp_path / "out")
+    target, counts = pack_data_set("voc", source, tmp_path / "out")
     assert counts == {"train": 4, "val": 1}
     assert len(list(source.iterdir())) == 2 and target.is_dir()
 

@@ -112,7 +112,7 @@ def serve():
 
 def test_download_writes_the_published_lists(published_splits, serve, tmp_path):
     sources = {serve(published_splits): published.UNIMATCH}
-    paths = download.download(tmp_path, sources=sources)
+    paths = download.download_lists(tmp_path, sources=sources)
     assert len(paths) == 35
     for path in paths:
         name = path.relative_to(tmp_path)
@@ -130,10 +130,10 @@ def test_download_refuses_a_changed_list_and_writes_nothing(serve, tmp_path):
     lists = {"good.txt": (0, empty), "bad.txt": (1, empty)}
     sources = {serve(served): lists}
     with pytest.raises(ValueError, match=r"bad.txt is not the published list"):
-        download.download(out, sources=sources)
+        download.download_lists(out, sources=sources)
     (served / "bad.txt").unlink()
     with pytest.raises(ConnectionError, match=r"bad.txt \(404 Client Error"):
-        download.download(out, sources=sources)
+        download.download_lists(out, sources=sources)
     assert not out.exists()
 
 
@@ -147,9 +147,9 @@ def test_download_of_one_data_set_alone(serve, tmp_path):
         serve(served): {"pond/val.txt": (0, empty)},
         serve(served / "lake"): {"lake/val.txt": (0, empty)},  # Not there.
     }
-    paths = download.download(tmp_path / "out", ("pond",), sources)
+    paths = download.download_lists(tmp_path / "out", ("pond",), sources)
     assert paths == [tmp_path / "out/pond/val.txt"]
-    assert download.folders() == ("cityscapes", "pascal", "ade20k", "coco")
+    assert download.list_folders() == ("cityscapes", "pascal", "ade20k", "coco")
 
 
 def test_download_offline_is_one_sentence(tmp_path, monkeypatch, capsys):
