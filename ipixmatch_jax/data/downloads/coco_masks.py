@@ -1,8 +1,7 @@
 """Semantic masks from COCO's lists of instances.
 
-UniMatch V2 and PrevMatch pass finished masks on, of the ids 0 to 80, and no
-script: how instances that overlap and crowd regions were drawn is not known.
-Here
+UniMatch V2 and PrevMatch give finished masks of the ids 0 to 80 and no script:
+how they drew instances that overlap, and crowd regions, is not known. Here
 
 - 0 is what no instance covers; it is a class and is scored, as in the field;
 - the smaller of two instances lies on top, since the outline of a table also
