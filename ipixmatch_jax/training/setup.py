@@ -258,6 +258,15 @@ def _compiler_options(
     return None
 
 
+def _check_attention(config: FrozenConfigDict, mesh: Mesh) -> None:
+    platform = mesh.devices.flat[0].platform
+    if config.model.attention == "cudnn" and platform != "gpu":
+        raise ValueError(
+            "config.model.attention=cudnn needs an NVIDIA GPU, and the "
+            f"devices here are of kind {platform}: set it to auto."
+        )
+
+
 def build(
     config: FrozenConfigDict, data: registry.DataSet, mesh: Mesh
 ) -> Parts:
@@ -275,6 +284,7 @@ def build(
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
+    _check_attention(config, mesh)
     network = build_network(config)
     run_step, tx = _bind_train_step(config, network, mesh)
     create = functools.partial(
