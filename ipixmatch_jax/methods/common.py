@@ -41,14 +41,12 @@ def paste_output(
       box: in pixels, as of pseudo_labels.paste_boxes.
     """
     logits = pseudo_labels.paste_boxes(output.logits, partner.logits, box)
-    if output.head_logits is None:
+    own, other = output.head_logits, partner.head_logits
+    if own is None or other is None:
         return NetworkOutput(logits)
-    inside = pseudo_labels.inside_boxes(box, output.logits.shape[1:3])
-    inside = most_of_area(inside, output.head_logits.shape[1:3])
-    head_logits = jnp.where(
-        inside[..., None], partner.head_logits, output.head_logits
-    )
-    return NetworkOutput(logits, head_logits)
+    inside = pseudo_labels.inside_boxes(box, logits.shape[1:3])
+    inside = most_of_area(inside, own.shape[1:3])
+    return NetworkOutput(logits, jnp.where(inside[..., None], other, own))
 
 
 def interleave(*batches: Array) -> Array:

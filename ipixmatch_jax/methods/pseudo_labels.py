@@ -54,7 +54,7 @@ def paste_boxes(x: Array, partner: Array, box: Array) -> Array:
     return jnp.where(inside, partner, x)
 
 
-def inside_boxes(box: Array, size_hw: tuple[int, int]) -> Array:
+def inside_boxes(box: Array, size_hw: tuple[int, ...]) -> Array:
     """Which pixels of images `paste_boxes` replaces, bool [B, H, W]."""
     rows = jnp.arange(size_hw[0])[:, None]
     columns = jnp.arange(size_hw[1])

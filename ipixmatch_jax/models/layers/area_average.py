@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def average_areas(x: jax.Array, size_hw: tuple[int, int]) -> jax.Array:
+def average_areas(x: jax.Array, size_hw: tuple[int, ...]) -> jax.Array:
     """Averages a map over equal areas, so that every value counts once.
 
     Row i of the output is the mean of the input's rows from i h / H to
@@ -23,7 +23,7 @@ def average_areas(x: jax.Array, size_hw: tuple[int, int]) -> jax.Array:
     return _sum_areas(x.astype(jnp.float32), size_hw) / (h * w)
 
 
-def most_of_area(mask: jax.Array, size_hw: tuple[int, int]) -> jax.Array:
+def most_of_area(mask: jax.Array, size_hw: tuple[int, ...]) -> jax.Array:
     """Brings a mask of pixels to cells: True where at least half is True.
 
     Args:

@@ -49,8 +49,10 @@ class SelfAttention(nn.Module):
         )
         if rotary is not None:
             q, k = rotate_patches(q, rotary), rotate_patches(k, rotary)
-        chosen = None if self.implementation == "auto" else "cudnn"
-        x = jax.nn.dot_product_attention(q, k, v, implementation=chosen)
+        fused: Literal["cudnn"] | None = None
+        if self.implementation == "cudnn":
+            fused = "cudnn"
+        x = jax.nn.dot_product_attention(q, k, v, implementation=fused)
         return nn.Dense(
             d,
             dtype=self.dtype,
