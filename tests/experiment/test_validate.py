@@ -71,6 +71,7 @@ def test_the_fused_attention_needs_bfloat16_and_a_gpu():
     refused("add --config.precision=bf16", data__crop_size=56, **cudnn)
     config = shapes_config.get_config("dinov2tiny_1_16")
     config.model.attention, config.precision = "cudnn", "bf16"
+    config.mesh.data = 1
     validate.check_config(config)
     with pytest.raises(ValueError, match="the devices here are of kind cpu"):
         tiny_run.build(config)
