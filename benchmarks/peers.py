@@ -4,9 +4,11 @@ python -m benchmarks.peers --sides 70,266 --json peers.json
 
 Both sides run in processes of their own on the same processors, with the same
 batch, network and precision (float32). They take turns, so that a machine that
-slows down slows down both. Reported are the seconds of each step, the ratio of
-the medians, and the resident memory at its highest while stepping (Linux).
-Where torch is not installed, ours alone is timed.
+slows down slows down both. Reported are the seconds of each step and the
+processors' seconds, the ratio of the medians of both, and the resident memory
+at its highest while stepping (Linux). On a machine that others use, too, the
+processors' seconds are the ones to compare. Where torch is not installed, ours
+alone is timed.
 
 The step of `unimatch_v2` is DINOv2-S with a DPT head, 21 classes, on ready
 views of noise. benchmarks/unimatch_v2_torch.py is written for this benchmark;
@@ -77,12 +79,17 @@ def work(module: str, side: int, batch: int, threads: int) -> None:
     print(json.dumps({"parameters": found.count_parameters()}), flush=True)
     for line in sys.stdin:
         forget_peak()
-        seconds = []
+        seconds, processors = [], []
         for _ in range(int(line)):
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             step()
             seconds.append(time.perf_counter() - start)
-        result = {"seconds": seconds, "resident_bytes": peak_resident()}
+            processors.append(time.process_time() - cpu)
+        result = {
+            "seconds": seconds,
+            "cpu_seconds": processors,
+            "resident_bytes": peak_resident(),
+        }
         print(json.dumps(result), flush=True)
 
 
@@ -112,43 +119,47 @@ def measure(name: str, side: int, given: argparse.Namespace) -> dict:
         who: Worker(module, side, given.batch, given.threads)
         for who, module in modules.items()
     }
-    rows = {who: [] for who in workers}
+    rows = {who: {"seconds": [], "cpu_seconds": []} for who in workers}
     resident = dict.fromkeys(workers, 0)
     for worker in workers.values():
         worker.run(2)  # compiles, and fills the caches
     for _ in range(given.rounds):
         for who, worker in workers.items():
             found = worker.run(given.steps)
-            rows[who] += found["seconds"]
+            for kind, values in rows[who].items():
+                values += found[kind]
             resident[who] = max(resident[who], found["resident_bytes"] or 0)
     result = {"step": name, "side": side, "batch": given.batch}
     for who, worker in workers.items():
         result[who] = {
             "parameters": worker.parameters,
-            "median_seconds": statistics.median(rows[who]),
-            "seconds": rows[who],
+            "median_seconds": statistics.median(rows[who]["seconds"]),
+            "median_cpu_seconds": statistics.median(rows[who]["cpu_seconds"]),
+            **rows[who],
             "resident_bytes": resident[who] or None,
         }
         worker.close()
     if "torch" in result:
-        ours, torch = (result[who]["median_seconds"] for who in modules)
-        result["ours_over_torch"] = ours / torch
+        for kind in ("seconds", "cpu_seconds"):
+            ours, torch = (result[who][f"median_{kind}"] for who in modules)
+            result[f"ours_over_torch_{kind}"] = ours / torch
     return result
 
 
 def table(results: list[dict]) -> str:
     """Formats the results as a Markdown table."""
     lines = [
-        "| step | side | batch | ours | torch | ours / torch | memory, ours "
-        "| memory, torch |",
-        "|---" * 8 + "|",
+        "| step | side | batch | ours | torch | ours / torch | of processors' "
+        "seconds | memory, ours | memory, torch |",
+        "|---" * 9 + "|",
     ]
     for row in results:
         cells = [row["step"], row["side"], f"{row['batch']} + {row['batch']}"]
         for who in ("ours", "torch"):
             cells.append(_seconds(row.get(who)))
-        ratio = row.get("ours_over_torch")
-        cells.append(f"{ratio:.2f}" if ratio else "-")
+        for kind in ("seconds", "cpu_seconds"):
+            ratio = row.get(f"ours_over_torch_{kind}")
+            cells.append(f"{ratio:.2f}" if ratio else "-")
         for who in ("ours", "torch"):
             size = row.get(who, {}).get("resident_bytes")
             cells.append(f"{size / 2**30:.2f} GiB" if size else "-")
@@ -160,7 +171,8 @@ def _seconds(found):
     if found is None:
         return "-"
     low, high = min(found["seconds"]), max(found["seconds"])
-    return f"{found['median_seconds']:.3g} s ({low:.3g} to {high:.3g})"
+    wall, cpu = found["median_seconds"], found["median_cpu_seconds"]
+    return f"{wall:.3g} s ({low:.3g} to {high:.3g}), {cpu:.3g} of processors"
 
 
 def arguments() -> argparse.Namespace:

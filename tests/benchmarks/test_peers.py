@@ -40,18 +40,23 @@ def test_the_resident_memory_follows_what_is_in_use():
 def test_the_table_has_both_sides_or_ours_alone():
     ours = {
         "median_seconds": 0.5,
+        "median_cpu_seconds": 0.9,
         "seconds": [0.4, 0.5, 0.75],
         "resident_bytes": 2**31,
     }
     theirs = {**ours, "median_seconds": 1.0, "resident_bytes": None}
     alone = {"step": "unimatch_v2", "side": 70, "batch": 2, "ours": ours}
-    both = alone | {"torch": theirs, "ours_over_torch": 0.5}
+    ratios = {
+        "ours_over_torch_seconds": 0.5,
+        "ours_over_torch_cpu_seconds": 0.7,
+    }
+    both = alone | {"torch": theirs, **ratios}
     _, _, first, second = peers.table([alone, both]).splitlines()
     assert first == (
-        "| unimatch_v2 | 70 | 2 + 2 | 0.5 s (0.4 to 0.75) | - | - | 2.00 GiB "
-        "| - |"
+        "| unimatch_v2 | 70 | 2 + 2 | 0.5 s (0.4 to 0.75), 0.9 of processors "
+        "| - | - | - | 2.00 GiB | - |"
     )
-    assert "| 1 s (0.4 to 0.75) | 0.50 | 2.00 GiB | - |" in second
+    assert "| 0.50 | 0.70 | 2.00 GiB | - |" in second
 
 
 def test_a_worker_takes_its_turns(monkeypatch, tmp_path):
@@ -66,6 +71,7 @@ def test_a_worker_takes_its_turns(monkeypatch, tmp_path):
     given = argparse.Namespace(batch=2, threads=1, rounds=2, steps=3)
     found = peers.measure("sleep", 70, given)
     assert len(found["ours"]["seconds"]) == 6
+    assert len(found["ours"]["cpu_seconds"]) == 6
     assert found["ours"]["median_seconds"] >= 1e-3
     assert found["ours"]["parameters"] == 3
     assert "torch" not in found

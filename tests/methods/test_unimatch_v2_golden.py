@@ -164,7 +164,8 @@ def test_the_teachers_labels(expected, labelled_weak):
     )
     pixels = valid().sum()
     difference = shares["confident_share"] - expected["mask_ratio"]
-    assert abs(difference * pixels) <= 1.5
+    # No confidence lies near the threshold, so that not one pixel may differ.
+    assert abs(difference * pixels) < 0.5
     counts = np.bincount(np.ravel(given), minlength=21)
     assert np.abs(counts - expected["hist_all"]).sum() <= 8
 
