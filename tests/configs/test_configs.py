@@ -282,6 +282,25 @@ def test_v2s_other_methods_keep_its_recipe():
     assert voc.get_config("dinov2s_92,method=fixmatch").teacher == "ema"
 
 
+@pytest.mark.parametrize(
+    ("module", "arg", "crop", "rate"),
+    [
+        (camvid, "dinov2tiny_1_8", 196, 1e-3),
+        (camvid, "dinov2s_1_16", 196, 1.25e-6),
+        (camvid, "dinov3s_1_16", 208, 1.25e-6),
+        (shapes, "dinov2tiny_1_16", 56, 1e-3),
+        (shapes, "dinov3tiny_1_16", 64, 1e-3),
+        (folder, "dinov3tiny", 208, 1e-3),
+    ],
+)
+def test_a_short_recipe_suits_a_transformer(module, arg, crop, rate):
+    config = module.get_config(arg)
+    validate.check_config(config)
+    assert config.data.crop_size == crop
+    assert config.train.optimiser == "adamw"
+    assert config.train.learning_rate == pytest.approx(rate)
+
+
 def test_the_rate_of_a_folders_transformer_goes_with_its_batch():
     config = folder.get_config("dinov2s")
     validate.check_config(config)

@@ -230,8 +230,8 @@ def test_the_backward_pass_ends_above_the_frozen_stages():
 
         def loss(params):
             of = {**variables, "params": params}
-            logits, _ = setup.forward(network, of, images, True, frozen=frozen)
-            return logits.sum()
+            output, _ = setup.forward(network, of, images, True, frozen=frozen)
+            return output.logits.sum()
 
         traced = jax.make_jaxpr(jax.grad(loss))(variables["params"])
         return str(traced).count("conv_general_dilated")
@@ -271,11 +271,11 @@ def test_frozen_blocks_of_a_transformer_keep_their_values():
 
     def loss(params):
         of = {"params": params, "batch_stats": {}}
-        logits, statistics = setup.forward(
+        output, statistics = setup.forward(
             network, of, np.float32(images), True, frozen=frozen
         )
         assert statistics == {}
-        return jnp.square(logits).sum()
+        return jnp.square(output.logits).sum()
 
     grads = jax.jit(jax.grad(loss))(params)
     updates, _ = tx.update(grads, tx.init(params), params)
