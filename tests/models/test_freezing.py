@@ -22,7 +22,10 @@ from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import batches, setup
 from tests import golden, tiny_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 
 def patterns(text, backbone):

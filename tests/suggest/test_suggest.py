@@ -25,7 +25,10 @@ from ipixmatch_jax.training import loop
 from tests import golden, two_convolutions
 from tests.refusal import refusal
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 
 def _softmax(rng, *shape):

@@ -21,7 +21,10 @@ from ipixmatch_jax.suggest import examination
 from ipixmatch_jax.training import loop
 from tests import two_convolutions
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 SIZE = (40, 48)
 

@@ -24,7 +24,10 @@ from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests import golden
 from tests.tiny_run import build, few_scenes, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 
 @pytest.fixture(autouse=True)
