@@ -73,9 +73,21 @@ def class_scores(
         return resized_logits(forward_whole, images, size, sizes)
     if window is None:
         return _logits(network, variables, images, sizes)
-    batch, height, width, _ = images.shape
     if sizes is None:
+        batch, height, width, _ = images.shape
         sizes = jnp.tile(jnp.asarray([[height, width]], jnp.int32), (batch, 1))
+    return _summed_over_windows(network, variables, images, sizes, window)
+
+
+def _summed_over_windows(
+    network: Segmenter,
+    variables: dict,
+    images: jax.Array,
+    sizes: jax.Array,
+    window: int,
+) -> jax.Array:
+    """The sum of the windows' softmax maps; see `class_scores`."""
+    batch, height, width, _ = images.shape
     rows, cols = window_starts(height, window), window_starts(width, window)
     starts = np.asarray([(r, c) for r in rows for c in cols], np.int32)
     # Room for the last window of each row and column.

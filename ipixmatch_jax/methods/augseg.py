@@ -68,12 +68,7 @@ def augseg(
     labels = mixed(labels, views.labels.astype(jnp.int32))
     sure = mixed(confidence, jnp.ones_like(confidence)) >= threshold
     loss_x = labelled_loss(clean, views.labels)
-    loss_u = cross_entropy.masked_cross_entropy(
-        logits,
-        labels,
-        sure & (labels != IGNORE),
-        jnp.ones_like(sure),
-    )
+    loss_u = _mixed_label_loss(logits, labels, sure)
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
     metrics["injected_share"] = inject.astype(jnp.float32).mean()
     metrics |= common.confident_shares(weak, in_image, threshold)
@@ -82,6 +77,14 @@ def augseg(
     pair = Consistency(logits, common.cutmix(weak, box), valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)
+
+
+def _mixed_label_loss(logits: Array, labels: Array, sure: Array) -> Array:
+    """Sum over the sure pixels with a label, divided by all pixels (AugSeg)."""
+    counts = sure & (labels != IGNORE)
+    return cross_entropy.masked_cross_entropy(
+        logits, labels, counts, jnp.ones_like(sure)
+    )
 
 
 def image_confidence(logits: Array) -> Array:

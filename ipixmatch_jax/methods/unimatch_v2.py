@@ -61,18 +61,7 @@ def unimatch_v2(
     weak = jax.lax.stop_gradient(weak)
     labelled, stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": stats}
-    mixed = [
-        common.cutmix(image, box)
-        for image, box in zip(views.strong, views.box, strict=True)
-    ]
-    both = common.interleave(*mixed)
-    strong, stats = forward(after, both, True, perturb, keep_clean=False)
-    pairs = [
-        Consistency(logits, common.cutmix(weak, box), common.cutmix(valid, box))
-        for logits, box in zip(
-            common.deinterleave(strong, 2), views.box, strict=True
-        )
-    ]
+    pairs, stats = _run_mixed_pass(forward, after, views, weak, perturb)
     loss_x = labelled_loss(labelled, views.labels)
     loss_1, loss_2 = (common.hard_label_loss(pair, threshold) for pair in pairs)
     loss_u = (loss_1 + loss_2) / 2
@@ -85,6 +74,34 @@ def unimatch_v2(
     metrics |= common.confident_shares(weak, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
+
+
+def _run_mixed_pass(
+    forward: Forward,
+    student: Variables,
+    views: Views,
+    weak: Array,
+    perturb: Perturb,
+) -> tuple[list[Consistency], dict]:
+    """Runs the student on both CutMixed strong views, features perturbed.
+
+    Returns:
+      a pair for each strong view, and the new batch statistics.
+    """
+    _, valid = views.unlabelled()
+    mixed = [
+        common.cutmix(image, box)
+        for image, box in zip(views.strong, views.box, strict=True)
+    ]
+    both = common.interleave(*mixed)
+    strong, stats = forward(student, both, True, perturb, keep_clean=False)
+    pairs = [
+        Consistency(logits, common.cutmix(weak, box), common.cutmix(valid, box))
+        for logits, box in zip(
+            common.deinterleave(strong, 2), views.box, strict=True
+        )
+    ]
+    return pairs, stats
 
 
 def complementary_dropout(seeds: Array) -> Perturb:

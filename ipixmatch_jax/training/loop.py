@@ -198,52 +198,57 @@ def _next_batch(stream: workers.Batches) -> dict | None:
 
 
 def _train_steps(run: Run, start: Progress) -> Progress:
-    """Steps, evaluations and saves until the end or a signal."""
-    config = run.config.train
-    state, done, best, on_val = start
-    if done >= config.steps:
+    """Trains to the end or to a signal, and saves what was reached."""
+    if start.done >= run.config.train.steps:
         return start
-    stream = _read_ahead(run, done)
-    data = run.parts.data
-    skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
-    watch = divergence.Watch(data, run.workdir)
-    train_step = processes.compile_together(run.parts.train_step)
-    stopped, saved = False, done
-    pending: tuple[int, dict] | None = None
+    stream = _read_ahead(run, start.done)
     try:
-        while done < config.steps and not stopped:
-            batch = _next_batch(stream)
-            if batch is None:
-                break
-            skipped.note(batch.pop("bad"))
-            watch.note_batch(done + 1, batch)
-            batch = mesh.put_batch(batch, run.parts.mesh)
-            state, measured = train_step(state, batch)
-            done += 1
-            # Reading the step before lets the device run ahead of the host.
-            _stop_if_diverged(run, watch, pending)
-            pending = (done, measured)
-            run.writer.advance(done)
-            if done % config.log_every == 0 or done == config.steps:
-                _log_step(run, done, measured, skipped.take())
-            score = on_val = None
-            if done % config.eval_every == 0 or done == config.steps:
-                best, score, on_val = _evaluate(run, state, best, done)
-            stopped = run.stop.asked(done)
-            if score is not None or stopped or done % config.save_every == 0:
-                _save(run, Progress(state, done, best), score)
-                saved = done
-        _stop_if_diverged(run, watch, pending)
-        if saved < done:
-            _save(run, Progress(state, done, best), None)
-            saved = done
+        end = _train_on_stream(run, stream, start)
     finally:
         stream.close()
     run.checkpoints.finish()
-    if saved:
-        _LOGGER.info("Saved %s", run.checkpoints.path(saved))
-    best = run.checkpoints.best_on_disk(best)
-    return Progress(state, done, best, on_val)
+    if end.done:
+        _LOGGER.info("Saved %s", run.checkpoints.path(end.done))
+    return end._replace(best=run.checkpoints.best_on_disk(end.best))
+
+
+def _train_on_stream(
+    run: Run, stream: workers.Batches, now: Progress
+) -> Progress:
+    """Steps, evaluations and saves, the last one after the last step."""
+    config, data = run.config.train, run.parts.data
+    skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
+    watch = divergence.Watch(data, run.workdir)
+    train_step = processes.compile_together(run.parts.train_step)
+    stopped, saved = False, now.done
+    pending: tuple[int, dict] | None = None
+    while now.done < config.steps and not stopped:
+        batch = _next_batch(stream)
+        if batch is None:
+            break
+        skipped.note(batch.pop("bad"))
+        watch.note_batch(now.done + 1, batch)
+        batch = mesh.put_batch(batch, run.parts.mesh)
+        state, measured = train_step(now.state, batch)
+        now = Progress(state, now.done + 1, now.best)
+        # Reading the step before lets the device run ahead of the host.
+        _stop_if_diverged(run, watch, pending)
+        pending = (now.done, measured)
+        run.writer.advance(now.done)
+        at_end = now.done == config.steps
+        if now.done % config.log_every == 0 or at_end:
+            _log_step(run, now.done, measured, skipped.take())
+        score = None
+        if now.done % config.eval_every == 0 or at_end:
+            now, score = _evaluate(run, now)
+        stopped = run.stop.asked(now.done)
+        if score is not None or stopped or now.done % config.save_every == 0:
+            _save(run, now, score)
+            saved = now.done
+    _stop_if_diverged(run, watch, pending)
+    if saved < now.done:
+        _save(run, now, None)
+    return now
 
 
 def _log_step(run: Run, done: int, measured: dict, skipped: int) -> None:
@@ -260,18 +265,17 @@ def _save(run: Run, now: Progress, score: float | None) -> None:
     run.checkpoints.save(now.done, trees, now.best, config, score)
 
 
-def _evaluate(
-    run: Run, state: TrainState, best: Saved, done: int
-) -> tuple[Saved, float | None, dict[str, np.ndarray] | None]:
-    """See evaluation.score_on_val."""
-    return score_on_val(
+def _evaluate(run: Run, now: Progress) -> tuple[Progress, float | None]:
+    """Adds an evaluation on val; its score is None where a signal ended it."""
+    best, score, on_val = score_on_val(
         run.parts,
-        state,
+        now.state,
         run.writer,
-        run.checkpoints.best_on_disk(best),
-        done,
-        should_stop=lambda: run.stop.asked(done),
+        run.checkpoints.best_on_disk(now.best),
+        now.done,
+        should_stop=lambda: run.stop.asked(now.done),
     )
+    return now._replace(best=best, on_val=on_val), score
 
 
 def _stop_if_diverged(

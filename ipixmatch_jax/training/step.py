@@ -153,11 +153,7 @@ def train_step(
     metrics["learning_rate"] = schedule(state.step)
     finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
 
-    updates, opt_state = tx.update(
-        grads, state.opt_state, state.student["params"]
-    )
-    params = optax.apply_updates(state.student["params"], updates)
-    student = {"params": params, "batch_stats": batch_stats}
+    student, opt_state = _update_student(state, tx, grads, batch_stats)
     teacher = None
     if state.teacher is not None:
         decay = ema.decay_at(
@@ -173,6 +169,19 @@ def train_step(
     return state, metrics
 
 
+def _update_student(
+    state: TrainState,
+    tx: optax.GradientTransformation,
+    grads: Any,
+    batch_stats: Any,
+) -> tuple[Variables, Any]:
+    """The student after an update, and the optimiser's new state."""
+    params = state.student["params"]
+    updates, opt_state = tx.update(grads, state.opt_state, params)
+    params = optax.apply_updates(params, updates)
+    return {"params": params, "batch_stats": batch_stats}, opt_state
+
+
 def _advance(
     state: TrainState,
     finite: Array,
@@ -180,7 +189,7 @@ def _advance(
     teacher: Variables | None,
     opt_state: Any,
 ) -> TrainState:
-    """The next state; only the counters change unless all was finite."""
+    """The next state; only the counters change unless `finite`."""
     student, teacher, opt_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old),
         (student, teacher, opt_state),
