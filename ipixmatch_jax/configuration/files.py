@@ -44,7 +44,7 @@ def find_file(config: str) -> tuple[pathlib.Path, str | None]:
     `configs/` before it, is looked up among the package's configs.
 
     Raises:
-      FileNotFoundError: there is none of either kind.
+      FileNotFoundError: neither exists.
     """
     file, colon, argument = config.partition(":")
     path = pathlib.Path(file)
@@ -103,7 +103,7 @@ def change_fields(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
 
 
 def _call_get_config(path: pathlib.Path, argument: str | None) -> ConfigDict:
-    """What a file's get_config returns; its mistakes are one sentence."""
+    """Calls a file's get_config; turns its mistakes into one sentence."""
     try:
         get_config = getattr(_run_file(path), "get_config", None)
         if get_config is None:

@@ -13,7 +13,7 @@ class Skipped:
     """Counts the images that batches skipped, and names each of them once."""
 
     def __init__(self, **sources: Source | None):
-        """Takes the sources, by the names that batches give them."""
+        """Takes the sources under the names that they have in a batch."""
         self._sources = {k: s for k, s in sources.items() if s is not None}
         self._named: set[tuple[str, int]] = set()
         self._count = 0

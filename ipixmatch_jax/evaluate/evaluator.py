@@ -58,8 +58,8 @@ def class_scores(
         the nearest to the image's own sides too; see choose_shapes).
       window: side of the sliding window (UniMatch v1: step of two thirds,
         the last windows clipped, softmax maps summed); None: one forward.
-        Such a network has the last windows shifted (V2), and its images are
-        as large as the batch, or empty.
+        For a network that cannot tell padding from image, the last windows are
+        shifted instead (V2), and every image fills its slot or is empty.
 
     Returns:
       float32 [B, H, W, K]: logits, or with a window summed probabilities.
@@ -237,7 +237,7 @@ def _evaluate(
         if mesh is not None:
             arrays = images, labels, sizes
             images, labels, sizes = sharding.put_batch(arrays, mesh)
-        # Without sizes nothing is masked, at no cost.
+        # Without sizes the network masks nothing and is faster.
         inside = None if batch.plan.exact else sizes
         return {
             name: score(weights, images, labels, inside)
@@ -263,7 +263,7 @@ def _evaluate(
     return totals if done == len(source) else None
 
 
-# Kept by its arguments, so that runs in one process share what it compiles.
+# Cached by the arguments, so that runs in one process share its programs.
 @functools.lru_cache(maxsize=8)
 def _jit_score(network, window, num_classes, mesh):
     """(variables, images, labels, sizes) -> confusion matrix, jitted."""

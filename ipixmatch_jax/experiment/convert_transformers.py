@@ -17,7 +17,7 @@ _CLASSIFIER = "head.scratch.output_conv.2.weight"
 
 
 def is_transformer(tensors: Mapping[str, np.ndarray]) -> bool:
-    """Whether tensors are a vision transformer's, by anybody's names."""
+    """Whether tensors belong to a vision transformer, under any known names."""
     return any("patch_embed" in name for name in tensors)
 
 

@@ -22,7 +22,7 @@ _SHAPES = (
     "teacher",
     "train.optimiser",
 )
-# Where a run reads and computes: nothing of what is trained.
+# Where a run reads and computes; what it trains does not depend on these.
 _PLACES = (
     "data.root",
     "data.splits_dir",

@@ -32,10 +32,12 @@ def augseg(
 ) -> Outcome:
     """Labelled loss + weight * unlabelled loss (AugSeg).
 
-    The teacher labels the weak view in eval mode. The less sure it is of an
-    image, the more likely a box of a labelled image with its true labels is
-    pasted into it. Then a box of each image's neighbour, with what was pasted
-    there, is pasted into the image. The student sees labelled and mixed
+    The teacher labels the weak view in eval mode. Its
+    less confident images are more likely to
+    get a box of a labelled image, with its
+    true labels, pasted in. Then each image
+    gets a box of its neighbour, pasted
+    pixels included. The student sees labelled and mixed
     images in one pass. The unlabelled loss is a mean over all pixels, padding
     and pixels without a label included. AugSeg itself draws the neighbours at
     random.

@@ -1,4 +1,4 @@
-"""What a method is, what it is given and what it gives back."""
+"""What a method is, what it takes and what it returns."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

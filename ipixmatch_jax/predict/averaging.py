@@ -55,7 +55,7 @@ def probabilities(
     shape = images.shape[1], images.shape[2]
     total = jnp.float32(0)
     for scale in averaging.scales:
-        # The padded shape and the true sizes, rounded alike.
+        # The padded shape is rounded like the true sizes.
         height, width = _scaled(np.asarray(shape), scale, np).tolist()
         scaled = None if sizes is None else _scaled(sizes, scale, jnp)
         x = resize_align_corners(images, (height, width), sizes, scaled)
@@ -80,7 +80,7 @@ def _shares(network, variables, images, sizes, flip):
 
 
 def _scaled(sizes, scale, xp):
-    """Sides times a scale, rounded; an empty slot stays one."""
+    """Sides times a scale, rounded; an empty slot stays empty."""
     # In whole thousandths, so that NumPy and XLA round alike.
     scaled = (sizes * round(1000 * scale) + 500) // 1000
     return xp.where(sizes > 0, xp.maximum(scaled, 1), 0)
@@ -95,7 +95,7 @@ def _mirror(x, sizes):
     return jnp.take_along_axis(x, at[:, None, :, None], axis=2)
 
 
-# Kept by its arguments: each program compiles once per shape, not more.
+# Cached by the arguments, so that each program compiles once per shape.
 @functools.lru_cache(maxsize=8)
 def jit_predict(
     network: Segmenter, averaging: Averaging, mesh: Mesh | None

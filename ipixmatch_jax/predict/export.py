@@ -35,7 +35,7 @@ _CHANNELS = {
     4: "RGB and one more channel",
 }
 
-# The earliest date of a zip: with today's, every file would differ.
+# A fixed date, the earliest of a zip, so that equal exports are equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 

@@ -107,7 +107,8 @@ class Examiner:
     def summarise(
         self, plan: Plan, on_images: Callable[[int], object]
     ) -> Summary:
-        """Examines all images; `on_images` gets how many were done since."""
+        """Examines all images; calls `on_images` with how many each batch
+        added."""
         kept: dict[int, tuple] = {}
         before = len(plan.bad)
         for images in self.examine_images(plan, list(plan.sizes)):

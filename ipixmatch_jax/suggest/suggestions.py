@@ -19,7 +19,7 @@ from ipixmatch_jax.suggest.examination import (
 from ipixmatch_jax.suggest.selection import choose_spread, score_images
 from ipixmatch_jax.utils import atomic
 
-SHOWN = 60  # Images on the contact sheet, so that viewers can open it.
+SHOWN = 60  # The most images on the contact sheet, so that viewers can open it.
 
 
 class Row(NamedTuple):
@@ -132,7 +132,7 @@ def _choose(
 
 
 def _draw(examiner: Examiner, plan: Plan, shown: dict[int, Row]) -> np.ndarray:
-    """The contact sheet of some rows by position; maps are computed again."""
+    """Draws the contact sheet of some rows; computes their maps again."""
     pairs = {}
     for images in examiner.examine_images(plan, list(shown)):
         for one in images:

@@ -152,7 +152,7 @@ def _report(run: Run, end: Progress) -> None:
 
 
 def _restore_or_begin(prepared: Prepared, checkpoints: Checkpoints) -> Progress:
-    """The newest state that was saved, or a new one."""
+    """Restores the newest saved state, or starts a new one."""
     steps = checkpoints.steps()
     if not steps:
         state = prepared.parts.init(prepared.config.seed)
@@ -190,7 +190,7 @@ def _read_ahead(run: Run, start: int) -> workers.Batches:
 
 
 def _next_batch(stream: workers.Batches) -> dict | None:
-    """The next batch; None where a signal came while it was waited for."""
+    """The next batch; None if a signal came while waiting for it."""
     try:
         return next(stream)
     except workers.StoppedWaitingError:

@@ -1,4 +1,4 @@
-"""From a config and a workdir to a run that can start."""
+"""Checks a config against its workdir and data, and builds the run."""
 
 import logging
 import pathlib
@@ -117,9 +117,9 @@ def _load_earlier(workdir: pathlib.Path) -> FrozenConfigDict | None:
 def _is_trained(
     workdir: pathlib.Path, earlier: FrozenConfigDict, config: ConfigDict
 ) -> bool:
-    """Whether nothing is left to train, though the command's fields differ.
+    """Whether the run has ended and the command's fields differ from its own.
 
-    That is said; a run with equal fields is left to the loop.
+    Logs the difference. A finished run with equal fields is left to the loop.
 
     Raises:
       ValueError: the workdir holds a run of another shape.

@@ -1,4 +1,4 @@
-"""What a finished run leaves: results.json, pictures.png, a table."""
+"""Writes a finished run's results.json and pictures.png, and makes a table."""
 
 import pathlib
 from typing import Any

@@ -99,7 +99,7 @@ class ResNet(nn.Module):
 
     @property
     def side_multiple(self) -> int:
-        """Images of any sides will do."""
+        """Images may have any size."""
         return 1
 
     @property

@@ -180,5 +180,5 @@ def zero_outside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
 
 
 def shrink(sizes: jax.Array | None, stride: int) -> jax.Array | None:
-    """True sizes after a layer of that stride: ceil(size / stride)."""
+    """Computes the true sizes after a layer: ceil(size / stride)."""
     return None if sizes is None else (sizes + stride - 1) // stride

@@ -41,7 +41,7 @@ def load_vit(
       variables: params of a vision transformer with a DPT head;
         ShapeDtypeStructs do.
       allow_missing: beginnings of names, such as "blocks.11.", whose tensors
-        may be absent: those stay as they are in `variables`.
+        may be absent: those keep their values of `variables`.
       whole: an encoder alone is not enough, nor are three channels where the
         network has others.
       network: which network of a training checkpoint, see
