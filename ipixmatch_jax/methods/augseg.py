@@ -32,15 +32,13 @@ def augseg(
 ) -> Outcome:
     """Labelled loss + weight * unlabelled loss (AugSeg).
 
-    The teacher labels the weak view in eval mode. Its
-    less confident images are more likely to
-    get a box of a labelled image, with its
-    true labels, pasted in. Then each image
-    gets a box of its neighbour, pasted
-    pixels included. The student sees labelled and mixed
-    images in one pass. The unlabelled loss is a mean over all pixels, padding
-    and pixels without a label included. AugSeg itself draws the neighbours at
-    random.
+    The teacher labels the weak view in eval mode. The less confident it is of
+    an image, the more likely the image gets a box of a labelled image pasted
+    in, with the true labels. Each image then gets a box of its neighbour,
+    including what was pasted there. The student sees the labelled and the
+    mixed images in one pass. The unlabelled loss is a mean over all pixels,
+    including padding and pixels without a label. AugSeg itself draws the
+    neighbours at random.
 
     Args:
       forward: the network.

@@ -10,8 +10,7 @@ from ipixmatch_jax.methods.registry import METHODS
 
 
 def images_per_step(config: FrozenConfigDict) -> int:
-    """Counts the images of a step, with the unlabelled ones if they are
-    used."""
+    """Counts a step's images, the unlabelled ones only if they are used."""
     used = METHODS[config.method].uses_unlabelled
     return config.train.batch_size * (1 + used)
 
