@@ -100,12 +100,10 @@ def _check(batch_size, process_count, unlabelled):
             f"train.batch_size is {batch_size}, which does not divide into "
             f"{process_count} processes."
         )
-    local = batch_size // process_count
-    if unlabelled is not None and local % 2:
+    if unlabelled is not None and batch_size % 2:
         raise ValueError(
-            f"train.batch_size gives {local} unlabelled images to each of "
-            f"{process_count} processes; CutMix pairs neighbours, so it must "
-            "be an even number."
+            f"train.batch_size is {batch_size}; CutMix pairs neighbours, so "
+            "it must be an even number."
         )
 
 

@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 
 from ipixmatch_jax.data.augment import augseg as augseg_views
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.losses import cross_entropy
 from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
@@ -60,7 +62,7 @@ def augseg(
     labelled_box = jnp.where(inject[:, None], drawn["labelled_box"], 0)
 
     def mixed(x, labelled):
-        return inject_and_mix(x, labelled, labelled_box, box)
+        return inject_and_mix(x, labelled, labelled_box, box, views.mesh)
 
     clean, logits, batch_stats = common.forward_two(
         forward, student, views.labelled, mixed(strong, views.labelled)
@@ -74,7 +76,8 @@ def augseg(
     metrics |= common.confident_shares(weak, in_image, threshold)
     # The teacher has not seen the labelled pixels: they are not compared.
     valid = mixed(in_image, jnp.zeros_like(in_image))
-    pair = Consistency(logits, common.cutmix(weak, box), valid)
+    target = common.cutmix(weak, box, views.mesh)
+    pair = Consistency(logits, target, valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)
 
@@ -105,7 +108,11 @@ def image_confidence(logits: Array) -> Array:
 
 
 def inject_and_mix(
-    x: Array, labelled: Array, labelled_box: Array, box: Array
+    x: Array,
+    labelled: Array,
+    labelled_box: Array,
+    box: Array,
+    mesh: Mesh | None = None,
 ) -> Array:
     """Pastes labelled pixels into the neighbours, then CutMixes with them.
 
@@ -119,14 +126,13 @@ def inject_and_mix(
       labelled_box: int32 [B, 4], what is pasted of the labelled image; empty
         for nothing.
       box: int32 [B, 4], what is pasted of the neighbour.
+      mesh: of the devices that hold the batch; None: one device.
 
     Returns:
       as x.
     """
     donor = pseudo_labels.paste_boxes(x, labelled, labelled_box)
-    return pseudo_labels.paste_boxes(
-        x, pseudo_labels.swap_neighbours(donor), box
-    )
+    return pseudo_labels.paste_boxes(x, swap_neighbours(donor, mesh), box)
 
 
 def _train_on_voc(unlabelled: int) -> Fields:

@@ -2,7 +2,9 @@
 
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.losses import cross_entropy
 from ipixmatch_jax.methods import pseudo_labels
 from ipixmatch_jax.methods.base import (
@@ -13,9 +15,18 @@ from ipixmatch_jax.methods.base import (
 )
 
 
-def cutmix(x: Array, box: Array) -> Array:
-    """CutMix with the neighbour in the batch; see pseudo_labels.paste_boxes."""
-    return pseudo_labels.paste_boxes(x, pseudo_labels.swap_neighbours(x), box)
+def cutmix(x: Array, box: Array, mesh: Mesh | None) -> Array:
+    """CutMix with the neighbour in the batch.
+
+    Args:
+      x: see pseudo_labels.paste_boxes.
+      box: see pseudo_labels.paste_boxes.
+      mesh: of the devices that hold the batch, `Views.mesh`.
+
+    Returns:
+      as x.
+    """
+    return pseudo_labels.paste_boxes(x, swap_neighbours(x, mesh), box)
 
 
 def interleave(*batches: Array) -> Array:

@@ -55,8 +55,8 @@ def cps(
     del teacher
     _, in_image = views.unlabelled()
     box = views.box[0]
-    mixed = common.cutmix(views.strong[0], box)
-    valid = common.cutmix(in_image, box)
+    mixed = common.cutmix(views.strong[0], box, views.mesh)
+    valid = common.cutmix(in_image, box, views.mesh)
     networks = split_networks(student)
     one, two = (
         _run_network(
@@ -116,7 +116,7 @@ def _run_network(
     images, in_image = views.unlabelled()
     weak, stats = forward(variables, images, True)
     weak = jax.lax.stop_gradient(weak)
-    target = common.cutmix(weak, views.box[0])
+    target = common.cutmix(weak, views.box[0], views.mesh)
     shares = common.confident_shares(weak, in_image, threshold)
     after = {**variables, "batch_stats": stats}
     mixed, stats = forward(after, mixed_images, True)

@@ -1,11 +1,13 @@
 """UniMatch: two strong views, and a view with perturbed features."""
 
+import functools
 from typing import NamedTuple
 
 import jax
 from jax import Array
 
 from ipixmatch_jax.data.augment import view_recipes
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
@@ -163,7 +165,7 @@ def _run_mixed_pass(
 
 
 def _take_neighbours(views: Views, weak: Array) -> Partner:
-    swap = pseudo_labels.swap_neighbours
+    swap = functools.partial(swap_neighbours, mesh=views.mesh)
     strong = tuple(swap(image) for image in views.strong)
     _, valid = views.unlabelled()
     return Partner(strong, swap(weak), swap(valid))

@@ -4,6 +4,7 @@ import jax
 from jax import Array
 
 from ipixmatch_jax.data.augment import view_recipes
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.methods import common
 from ipixmatch_jax.methods.base import (
     AVERAGED,
@@ -20,6 +21,7 @@ from ipixmatch_jax.methods.complementary_dropout import (
     complementary_masks,
     multiply_channels,
 )
+from ipixmatch_jax.methods.pseudo_labels import paste_boxes
 
 
 def unimatch_v2(
@@ -90,13 +92,20 @@ def _run_mixed_pass(
     """
     _, valid = views.unlabelled()
     mixed = [
-        common.cutmix(image, box)
+        common.cutmix(image, box, views.mesh)
         for image, box in zip(views.strong, views.box, strict=True)
     ]
     both = common.interleave(*mixed)
     strong, stats = forward(student, both, True, perturb, keep_clean=False)
+    # Once for both views: the partner may be on another device.
+    partner_weak = swap_neighbours(weak, views.mesh)
+    partner_valid = swap_neighbours(valid, views.mesh)
     pairs = [
-        Consistency(logits, common.cutmix(weak, box), common.cutmix(valid, box))
+        Consistency(
+            logits,
+            paste_boxes(weak, partner_weak, box),
+            paste_boxes(valid, partner_valid, box),
+        )
         for logits, box in zip(
             common.deinterleave(strong, 2), views.box, strict=True
         )

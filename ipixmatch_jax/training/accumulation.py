@@ -11,20 +11,30 @@ from jax.sharding import Mesh
 from ipixmatch_jax.distributed import mesh as sharding
 
 
-def split_batch(batch: Any, count: int) -> Any:
+def split_batch(batch: Any, count: int, mesh: Mesh | None = None) -> Any:
     """Splits a batch into micro-batches: [B, ...] -> [count, B / count, ...].
 
     Micro-batch m gets every count-th pair of neighbours: the images
-    2 (m + i count) and 2 (m + i count) + 1. So each device splits only its own
-    images, if it has a pair for every micro-batch, and the result does not
-    depend on the number of devices.
+    2 (m + i count) and 2 (m + i count) + 1. The result does not depend on the
+    number of devices. A device that has a pair for every micro-batch splits
+    its own images; otherwise the devices exchange the arrays of the batch
+    once a step, before any view of them is computed.
+
+    Args:
+      batch: arrays [B, ...], B a multiple of 2 * count.
+      count: number of micro-batches.
+      mesh: of the devices that hold the batch; None: one device.
     """
 
-    def one(x):
+    def split(x):
         pairs = x.reshape(-1, count, 2, *x.shape[1:])
-        return jnp.moveaxis(pairs, 1, 0).reshape(count, -1, *x.shape[1:])
+        parts = jnp.moveaxis(pairs, 1, 0).reshape(count, -1, *x.shape[1:])
+        if mesh is None or x.shape[0] % (2 * count * mesh.size) == 0:
+            return parts
+        layout = sharding.micro_batch_sharding(mesh)
+        return jax.lax.with_sharding_constraint(parts, layout)
 
-    return jax.tree.map(one, batch)
+    return jax.tree.map(split, batch)
 
 
 def mean_gradients(
@@ -77,7 +87,7 @@ def mean_gradients(
 
     start = jax.tree.map(jnp.zeros_like, params), batch_stats
     (total, batch_stats), metrics = jax.lax.scan(
-        add, start, split_batch(batch, count)
+        add, start, split_batch(batch, count, mesh)
     )
     grads = jax.tree.map(lambda x: x / count, total)
     return grads, batch_stats, jax.tree.map(lambda x: x.mean(0), metrics)

@@ -96,8 +96,8 @@ def choose_batch_size(
       the batch, and a few words on the memory that it takes.
 
     Raises:
-      ValueError: the memory is not known, or too small for one pair of
-        images on every device.
+      ValueError: the memory is not known, or too small for the smallest
+        batch that the devices can share.
     """
     train = config.train
     limit = device_memory.limit(len(mesh.local_devices))
@@ -107,7 +107,7 @@ def choose_batch_size(
             "device does not report its memory; give a number, such as "
             f"--config.train.batch_size={train.reference_batch_size}."
         )
-    unit = 2 * mesh.size * train.accumulate
+    unit = sharding.batch_unit(mesh, train.accumulate)
     method = METHODS[config.method]
     seen = data.unlabelled if method.uses_unlabelled else data.labelled
     most = min(MOST * train.reference_batch_size, len(seen))

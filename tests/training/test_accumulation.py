@@ -171,6 +171,24 @@ def test_eight_devices_agree_and_split_their_own_images():
     assert max(math.prod(c.shape) for c in found) <= 12
 
 
+def test_micro_batches_of_one_image_a_device_agree_with_one_device():
+    mesh = sharding.make_mesh(8, 1)
+    views = draw(7, 16)
+    state, run = make(2, pixel_network.forward)
+    one, _ = run(state, views)
+    split = sharding.batch_sharding(mesh)
+    views = jax.tree.map(lambda x: jax.device_put(x, split), views)
+    _, run = make(2, pixel_network.forward, mesh)
+    state = jax.device_put(state, sharding.replicated(mesh))
+    compiled = run.lower(state, views).compile()
+    many, _ = compiled(state, views)
+    agree(jax.device_get(many), jax.device_get(one))
+    # Whole batches go nowhere: no device receives more than it computes on.
+    for found in collectives(compiled.as_text()):
+        assert found.kind in ("all-reduce", "all-to-all", "collective-permute")
+        assert not found.shape or found.shape[0] <= 2
+
+
 def test_memory_is_that_of_a_micro_batch():
     views = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), draw(5, 16, 33)
