@@ -188,7 +188,7 @@ def test_only_gradients_statistics_and_scalars_are_reduced(many):
 
 
 def test_only_the_partners_of_cutmix_cross_between_devices(many):
-    """UniMatch: two strong views, the labelling logits, the valid pixels."""
+    """FixMatch: the strong view, the labelling logits, the valid pixels."""
     (data, fsdp), ran = many
     sent = collections.Counter(
         (c.dtype, c.shape)
@@ -199,7 +199,7 @@ def test_only_the_partners_of_cutmix_cross_between_devices(many):
         assert not sent
     else:
         assert sent == {
-            ("f32", (1, 33, 33, 3)): 2,
+            ("f32", (1, 33, 33, 3)): 1,
             ("f32", (1, 33, 33, 6)): 1,
             ("pred", (1, 33, 33)): 1,
         }
