@@ -18,7 +18,7 @@ class Skipped:
         self._named: set[tuple[str, int]] = set()
         self._count = 0
 
-    def note(self, bad: dict[str, np.ndarray]) -> None:
+    def count_batch(self, bad: dict[str, np.ndarray]) -> None:
         """Counts the entry "bad" of one batch of data/pipeline.py."""
         for name, positions in bad.items():
             for index in positions[positions >= 0].tolist():
@@ -27,8 +27,8 @@ class Skipped:
                     self._named.add((name, index))
                     self._warn(name, index)
 
-    def take(self) -> int:
-        """Images skipped since the last call, in this process's batches."""
+    def take_count(self) -> int:
+        """Counts this process's skipped images since the last call."""
         count, self._count = self._count, 0
         return count
 

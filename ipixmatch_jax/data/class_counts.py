@@ -48,10 +48,14 @@ def count_classes(
 
     with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
         rows = list(pool.map(look, range(len(source))))
-    return tally(np.asarray(rows, np.int64).reshape(-1, 256), num_classes)
+    return count_from_histograms(
+        np.asarray(rows, np.int64).reshape(-1, 256), num_classes
+    )
 
 
-def tally(histograms: np.ndarray, num_classes: int) -> ClassCounts:
+def count_from_histograms(
+    histograms: np.ndarray, num_classes: int
+) -> ClassCounts:
     """Counts the classes from the masks' histograms, int64 [masks, 256]."""
     return ClassCounts(
         pixels=histograms[:, :num_classes].sum(0),
@@ -81,7 +85,7 @@ def balanced_weights(counts: ClassCounts) -> tuple[float, ...]:
     return tuple(float(f"{weight:.6g}") for weight in weights)
 
 
-def describe(
+def format_classes(
     data: DataSet, labelled: ClassCounts, val: ClassCounts
 ) -> tuple[list[str], list[str]]:
     """Formats a table of the classes, and warnings about missing ones.
@@ -141,7 +145,7 @@ def _absent(data: DataSet, counts: ClassCounts) -> str:
     return ", ".join(names)
 
 
-def report(data: DataSet, on_error: str) -> None:
+def log_classes(data: DataSet, on_error: str) -> None:
     """Logs the classes of a data set and warns of those that are missing.
 
     Args:
@@ -155,7 +159,7 @@ def report(data: DataSet, on_error: str) -> None:
     num_classes = len(data.class_names)
     labelled = count_classes(data.labelled, num_classes, on_error)
     val = count_classes(data.val, num_classes)
-    lines, warnings = describe(data, labelled, val)
+    lines, warnings = format_classes(data, labelled, val)
     for line in (*lines, *data.notes):
         _LOGGER.info("%s", line)
     for warning in warnings:

@@ -53,8 +53,10 @@ def normalise(
 
 # Cached by source, so that the runs of a sweep measure once.
 @functools.lru_cache(maxsize=4)
-def measure(labelled: Source, unlabelled: Source, most: int = MOST) -> Measured:
-    """Mean and deviation over all pixels of the training images.
+def measure_mean_and_std(
+    labelled: Source, unlabelled: Source, most: int = MOST
+) -> Measured:
+    """Measures mean and deviation over all pixels of the training images.
 
     Pixels are counted as whole numbers, so every process and every order of
     threads gives the same result. Files that cannot be used are passed over;

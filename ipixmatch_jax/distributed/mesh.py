@@ -113,7 +113,7 @@ def state_sharding(tree, mesh: Mesh):
     return jax.tree.map(lambda leaf: _leaf_sharding(leaf.shape, mesh), tree)
 
 
-def whole(tree, mesh: Mesh | None):
+def replicate(tree, mesh: Mesh | None):
     """Inside jit: puts every array on every device, gathered or summed up.
 
     Args:
@@ -125,8 +125,8 @@ def whole(tree, mesh: Mesh | None):
     return jax.lax.with_sharding_constraint(tree, replicated(mesh))
 
 
-def cut(tree, mesh: Mesh | None):
-    """Inside jit: lays arrays out by state_sharding; see whole."""
+def shard_as_state(tree, mesh: Mesh | None):
+    """Inside jit: lays arrays out by state_sharding; see replicate."""
     if mesh is None:
         return tree
     return jax.lax.with_sharding_constraint(tree, state_sharding(tree, mesh))

@@ -126,14 +126,14 @@ def _logits(
     return cast(jax.Array, logits)
 
 
-def normalised(network: Segmenter, images: jax.Array) -> jax.Array:
+def normalise_images(network: Segmenter, images: jax.Array) -> jax.Array:
     """uint8 images [B, H, W, C] as the float32 that the network takes."""
-    x = weak_strong.weak(images, jnp)
+    x = weak_strong.to_unit_range(images, jnp)
     return normalisation.normalise(x, jnp, network.mean, network.std)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
-def predict(
+def predict_classes(
     network: Segmenter,
     variables: dict,
     images: jax.Array,
@@ -154,7 +154,7 @@ def predict(
       [B, H, W]; with a window, those of the mean over the windows. Values
       outside the true sizes mean nothing.
     """
-    images = normalised(network, images)
+    images = normalise_images(network, images)
     scores = class_scores(network, variables, images, sizes, window)
     if window is None:
         shares = jax.nn.softmax(scores)
@@ -269,10 +269,10 @@ def _jit_score(network, window, num_classes, mesh):
     """(variables, images, labels, sizes) -> confusion matrix, jitted."""
 
     def score(variables, images, labels, sizes):
-        images = normalised(network, images)
+        images = normalise_images(network, images)
         scores = class_scores(network, variables, images, sizes, window)
         predictions = jnp.argmax(scores, axis=-1)
-        return metrics.confusion(predictions, labels, num_classes)
+        return metrics.confusion_matrix(predictions, labels, num_classes)
 
     if mesh is None:
         return jax.jit(score)

@@ -90,7 +90,7 @@ def smallest_holding(
     return int(np.argmin(area))
 
 
-def grouped(
+def group_by_shape(
     shapes: list[tuple[int, int]], sizes: dict[int, tuple[int, int]]
 ) -> list[tuple[tuple[int, int], list[int]]]:
     """Puts each image into the smallest padded shape that holds it.
@@ -108,7 +108,7 @@ def grouped(
     return list(zip(shapes, members, strict=True))
 
 
-def padded(
+def pad_images(
     images: Sequence[np.ndarray | None],
     shape: tuple[int, int],
     count: int,

@@ -22,7 +22,7 @@ from ipixmatch_jax.optimisers.registry import OPTIMISERS
 _LOGGER = logging.getLogger(__name__)
 
 
-def resolve(
+def resolve_config(
     config: ConfigDict,
     data: DataSet,
     earlier: FrozenConfigDict | None = None,
@@ -98,7 +98,7 @@ def _normalisation(
             "data.mean": earlier.data.mean,
             "data.std": earlier.data.std,
         }
-    found = normalisation.measure(data.labelled, data.unlabelled)
+    found = normalisation.measure_mean_and_std(data.labelled, data.unlabelled)
     mean = normalisation.format_numbers(found.mean)
     std = normalisation.format_numbers(found.std)
     _LOGGER.info(

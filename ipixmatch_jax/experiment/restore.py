@@ -64,7 +64,7 @@ def load_checked_config(
     return config
 
 
-def restore(
+def restore_networks(
     workdir: pathlib.Path, which: str, root: str | None = None
 ) -> Trained:
     """Reads the networks of a run.

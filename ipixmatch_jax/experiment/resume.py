@@ -64,7 +64,7 @@ def check_resume(
     return [_describe(field, *values) for field, values in changed.items()]
 
 
-def move(
+def adopt_places(
     earlier: FrozenConfigDict, config: FrozenConfigDict
 ) -> FrozenConfigDict:
     """A run's config with a command's folders, workers and devices."""

@@ -10,7 +10,10 @@ import pathlib
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.experiment.convert_weights import convert, export
+from ipixmatch_jax.experiment.convert_weights import (
+    convert_weights,
+    export_weights,
+)
 from ipixmatch_jax.models.weights import files
 
 _MODULE = "ipixmatch_jax.models.pretrained"
@@ -88,9 +91,11 @@ def main() -> None:
     logging.getLogger("ipixmatch_jax").setLevel(logging.INFO)
     if args.command == "convert":
         prefixes = tuple(filter(None, args.allow_missing.split(",")))
-        done = convert(args.source, args.to, prefixes, args.network)
+        done = convert_weights(args.source, args.to, prefixes, args.network)
     else:
-        done = export(args.source, args.to, args.checkpoint, args.network)
+        done = export_weights(
+            args.source, args.to, args.checkpoint, args.network
+        )
     print(done)
 
 

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.layers.conv import shrink, zero_outside
+from ipixmatch_jax.models.layers.conv import shrink_sizes, zero_outside
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 
 
@@ -98,7 +98,7 @@ class Segmenter(nn.Module):
         if sizes is None:
             return resize_align_corners(self.head(features, train), size)
         logits = self.head(features, train, sizes)
-        small = shrink(sizes, self.strides[0])
+        small = shrink_sizes(sizes, self.strides[0])
         return resize_align_corners(logits, size, small, sizes)
 
     def perturbed(

@@ -30,7 +30,7 @@ class Averaging(NamedTuple):
 PLAIN = Averaging()
 
 
-def probabilities(
+def average_probabilities(
     network: Segmenter,
     variables: dict,
     images: jax.Array,
@@ -49,7 +49,7 @@ def probabilities(
     Returns:
       float32 [B, H, W, K]; without meaning outside the true sizes.
     """
-    images = evaluator.normalised(network, images)
+    images = evaluator.normalise_images(network, images)
     if averaging.scales == (1.0,):
         return _shares(network, variables, images, sizes, averaging.flip)
     shape = images.shape[1], images.shape[2]
@@ -103,7 +103,9 @@ def jit_predict(
     """(variables, images, sizes) -> ids uint8, their probability float32."""
 
     def run(variables, images, sizes):
-        shares = probabilities(network, variables, images, sizes, averaging)
+        shares = average_probabilities(
+            network, variables, images, sizes, averaging
+        )
         ids = jnp.argmax(shares, axis=-1).astype(jnp.uint8)
         return ids, jnp.max(shares, axis=-1)
 
@@ -117,7 +119,9 @@ def jit_probabilities(
     """(variables, images, sizes) -> probabilities float32 [B, H, W, K]."""
 
     def run(variables, images, sizes):
-        return probabilities(network, variables, images, sizes, averaging)
+        return average_probabilities(
+            network, variables, images, sizes, averaging
+        )
 
     return _jit(run, mesh)
 

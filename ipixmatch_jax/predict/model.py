@@ -213,7 +213,7 @@ def load_model(
       BrokenCheckpointError: the checkpoint is damaged.
     """
     load_config(workdir)  # The fastest check comes first.
-    run = restore.restore(workdir, checkpoint, root)
+    run = restore.restore_networks(workdir, checkpoint, root)
     name = choose_network(run, network)
     return Model(workdir, run, name, find_classes(run.config, workdir))
 

@@ -22,7 +22,7 @@ from ipixmatch_jax.evaluate.image_batches import (
     return_errors,
     run_batches,
 )
-from ipixmatch_jax.evaluate.padded_shapes import padded
+from ipixmatch_jax.evaluate.padded_shapes import pad_images
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict import averaging as averages
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
@@ -214,7 +214,7 @@ class Predictor:
         shifted = not self._network.exact_when_padded
 
         def run(parts, shape, count):
-            batch = padded(parts, shape, count, self._network.channels)
+            batch = pad_images(parts, shape, count, self._network.channels)
             return self._start(program, *batch, shifted)
 
         return sum_windows(run, image, side, slots, shifted=shifted)

@@ -128,7 +128,7 @@ class Examiner:
 
     def _examine(self, batch: Batch) -> uncertainty.Examination:
         put = mesh.put_batch((batch.images, batch.sizes), self._mesh)
-        return uncertainty.examine(self._network, self._members, *put)
+        return uncertainty.examine_batch(self._network, self._members, *put)
 
 
 def count_fitting(shape: tuple[int, int]) -> int:

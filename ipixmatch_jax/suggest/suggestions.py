@@ -72,7 +72,7 @@ def suggest_images(
     """
     if count < 1:
         raise ValueError(f"-n {count} asks for no images; give at least 1.")
-    run = restore.restore(workdir, "best", root)
+    run = restore.restore_networks(workdir, "best", root)
     data, _ = restore.open_run_data(workdir, run.config)
     if not len(data.unlabelled):
         raise ValueError(

@@ -67,13 +67,13 @@ def mean_gradients(
     """
     # The parameters are gathered once per step. If they stayed sharded, XLA
     # would lay out the activations like them.
-    whole = sharding.whole(params, mesh)
+    whole = sharding.replicate(params, mesh)
     grad_fn = jax.grad(loss_fn, has_aux=True)
 
     def gradient_of(batch_stats, part):
         grads, (batch_stats, metrics) = grad_fn(whole, batch_stats, part)
         # Gradients are summed over the devices first, for the same reason.
-        grads = sharding.cut(sharding.whole(grads, mesh), mesh)
+        grads = sharding.shard_as_state(sharding.replicate(grads, mesh), mesh)
         return grads, batch_stats, metrics
 
     if count == 1:

@@ -18,6 +18,7 @@ from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment.resolve import with_batch_size
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import device_memory, setup
+from ipixmatch_jax.training.device_memory import format_memory
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def choose_batch_size(
         batch that the devices can share.
     """
     train = config.train
-    limit = device_memory.limit(len(mesh.local_devices))
+    limit = device_memory.memory_limit(len(mesh.local_devices))
     if limit is None:
         raise ValueError(
             "config.train.batch_size=0 looks for the batch that fits, but this "
@@ -116,15 +117,14 @@ def choose_batch_size(
     if not batch_size:
         raise ValueError(
             f"Not even a batch of {unit} fits: the step plans "
-            f"{device_memory.shown(size)} on each device, of which "
-            f"{device_memory.shown(limit)} may be used. Ways out: a smaller "
+            f"{format_memory(size)} on each device, of which "
+            f"{format_memory(limit)} may be used. Ways out: a smaller "
             f"--config.data.crop_size (now {config.data.crop_size}), "
             "--config.precision=bf16, --config.model.remat=True, or more "
             "devices."
         )
     return batch_size, (
-        f"{device_memory.shown(size)} of {device_memory.shown(limit)} on "
-        "each device"
+        f"{format_memory(size)} of {format_memory(limit)} on each device"
     )
 
 
@@ -134,16 +134,14 @@ def _memory(
     """Compiles the step for a batch, and returns its bytes on one device."""
     config = with_batch_size(config, batch_size)
     built = setup.build(config, data, mesh)
-    size = device_memory.planned(compiled_step(config, built))
+    size = device_memory.planned_memory(compiled_step(config, built))
     if size is None:
         raise ValueError(
             "config.train.batch_size=0 looks for the batch that fits, but "
             "this backend does not report what a program needs; give a number."
         )
-    _LOGGER.info(
-        "a batch of %d plans %s", batch_size, device_memory.shown(size)
-    )
-    return device_memory.agreed(size, np.max)
+    _LOGGER.info("a batch of %d plans %s", batch_size, format_memory(size))
+    return device_memory.agree_on_memory(size, np.max)
 
 
 def compiled_step(config: FrozenConfigDict, built: setup.Parts):

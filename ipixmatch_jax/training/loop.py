@@ -22,7 +22,12 @@ from ipixmatch_jax.experiment.class_list import write_classes
 from ipixmatch_jax.training import divergence, setup, summary
 from ipixmatch_jax.training.batches import images_per_step, make_batches
 from ipixmatch_jax.training.evaluation import score_on_val
-from ipixmatch_jax.training.prepare import Build, OpenData, Prepared, prepare
+from ipixmatch_jax.training.prepare import (
+    Build,
+    OpenData,
+    Prepared,
+    prepare_run,
+)
 from ipixmatch_jax.training.state_trees import (
     checkpoint_trees,
     scored_networks,
@@ -76,8 +81,8 @@ def train(
       config: see docs/config_reference.md; it is not written to.
       workdir: gets config.json, classes.json, checkpoints/, metrics.jsonl,
         tensorboard/, and at the end results.json and pictures.png.
-      open_data: opens the data set, see prepare.prepare.
-      build: makes the parts, see prepare.prepare.
+      open_data: opens the data set, see prepare.prepare_run.
+      build: makes the parts, see prepare.prepare_run.
       stop: listens for signals; its owner can see one that came too late
         for the loop.
 
@@ -92,7 +97,7 @@ def train(
       NotSavedError: the disk refused the last save.
       processes.ProcessLostError: another process does not answer.
     """
-    prepared = prepare(config, workdir, open_data=open_data, build=build)
+    prepared = prepare_run(config, workdir, open_data=open_data, build=build)
     workdir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock_workdir(workdir))
@@ -108,7 +113,7 @@ def train(
         )
         end = start if prepared.trained else _train_steps(run, start)
         if not prepared.trained and end.done < run.config.train.steps:
-            writer.message(
+            writer.print_message(
                 f"Stopped on a signal; saved {end.done} steps. The same "
                 "command continues."
             )
@@ -138,7 +143,7 @@ def _open_writer(
 
 def _report(run: Run, end: Progress) -> None:
     """Scores the last and the best checkpoint, and says so."""
-    text = summary.report(
+    text = summary.write_summary(
         run.parts,
         run.checkpoints,
         run.writer,
@@ -148,7 +153,7 @@ def _report(run: Run, end: Progress) -> None:
         end.best,
         end.on_val,
     )
-    run.writer.message(text)
+    run.writer.print_message(text)
 
 
 def _restore_or_begin(prepared: Prepared, checkpoints: Checkpoints) -> Progress:
@@ -226,7 +231,7 @@ def _train_on_stream(
         batch = _next_batch(stream)
         if batch is None:
             break
-        skipped.note(batch.pop("bad"))
+        skipped.count_batch(batch.pop("bad"))
         watch.note_batch(now.done + 1, batch)
         batch = mesh.put_batch(batch, run.parts.mesh)
         state, measured = train_step(now.state, batch)
@@ -237,7 +242,7 @@ def _train_on_stream(
         run.writer.advance(now.done)
         at_end = now.done == config.steps
         if now.done % config.log_every == 0 or at_end:
-            _log_step(run, now.done, measured, skipped.take())
+            _log_step(run, now.done, measured, skipped.take_count())
         score = None
         if now.done % config.eval_every == 0 or at_end:
             now, score = _evaluate(run, now)
@@ -256,7 +261,9 @@ def _log_step(run: Run, done: int, measured: dict, skipped: int) -> None:
     if jax.process_count() > 1:
         counts = multihost_utils.process_allgather(np.int32(skipped))
         skipped = int(counts.sum())
-    run.writer.train(done, jax.device_get(measured) | {"bad_images": skipped})
+    run.writer.write_training(
+        done, jax.device_get(measured) | {"bad_images": skipped}
+    )
 
 
 def _save(run: Run, now: Progress, score: float | None) -> None:

@@ -90,7 +90,7 @@ def make_views(
         normalisation.normalise, xp=jnp, mean=mean, std=std
     )
     labelled = batch["labelled"]
-    images = normalise(weak_strong.weak(labelled["image"], jnp))
+    images = normalise(weak_strong.to_unit_range(labelled["image"], jnp))
     if "unlabelled" not in batch:
         return Views(images, labelled["mask"])
     finished = dict(batch["unlabelled"])

@@ -133,7 +133,7 @@ def train_step(
     Returns:
       the next state, and float32 metrics: means over the micro-batches.
     """
-    labeller = sharding.whole(state.teacher, mesh)
+    labeller = sharding.replicate(state.teacher, mesh)
 
     def loss_fn(params, batch_stats, batch):
         student = {"params": params, "batch_stats": batch_stats}

@@ -116,7 +116,7 @@ def apply_view(batch: dict[str, Any], xp: Any) -> dict[str, Array]:
       weak and strong_1, float32 [B,S,S,C] on [0, 1]; and inject,
       labelled_box, box_1 and valid, unchanged.
     """
-    weak = weak_strong.weak(batch["image"], xp)
+    weak = weak_strong.to_unit_range(batch["image"], xp)
     kept = ("inject", "labelled_box", "box_1", "valid")
     return {name: batch[name] for name in kept} | {
         "weak": weak,

@@ -56,7 +56,7 @@ def _three_boxes(rng, crop_size):
 
 
 def _apply_boxes(batch, xp):
-    weak = weak_strong.weak(batch["image"], xp)
+    weak = weak_strong.to_unit_range(batch["image"], xp)
     kept = {name: batch[name] for name in ("box_1", "valid")}
     return {"weak": weak, "strong_1": weak} | kept
 

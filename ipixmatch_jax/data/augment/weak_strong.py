@@ -188,7 +188,7 @@ def _draw_box(rng: np.random.Generator, crop_size: int) -> np.ndarray:
             return np.array([y, x, y + height, x + width], np.int32)
 
 
-def weak(image: Array, xp: Any) -> Array:
+def to_unit_range(image: Array, xp: Any) -> Array:
     """Turns uint8 images into float32 on [0, 1]: the weak view."""
     return image.astype(xp.float32) / np.float32(255)
 
@@ -205,7 +205,7 @@ def apply_strong_views(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
       weak, strong_1, strong_2 float32 [B,S,S,C] on [0, 1]; box_1, box_2
       int32 [B,4]; valid bool [B,S,S].
     """
-    image = weak(unlabelled["image"], xp)
+    image = to_unit_range(unlabelled["image"], xp)
     first, second = unlabelled["strong_1"], unlabelled["strong_2"]
     return {
         "weak": image,

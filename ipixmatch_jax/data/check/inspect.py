@@ -129,10 +129,12 @@ def _classes(
 ) -> tuple[list[str], list[str]]:
     """The table of classes, and warnings."""
     tallies = [
-        class_counts.tally(parts[name].counts, len(data.class_names))
+        class_counts.count_from_histograms(
+            parts[name].counts, len(data.class_names)
+        )
         for name in ("labelled", "val")
     ]
-    return class_counts.describe(data, *tallies)
+    return class_counts.format_classes(data, *tallies)
 
 
 def check_before_training(

@@ -8,7 +8,7 @@ import pathlib
 
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.data.prepare.archives import packable, prepare
+from ipixmatch_jax.data.prepare.archives import pack_data_set, packable_names
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -16,7 +16,9 @@ def _parser() -> argparse.ArgumentParser:
         "ipixmatch_jax.data.prepare",
         epilog="The folder that it prints is then --config.data.root.",
     )
-    parser.add_argument("name", choices=packable(), help="what --source holds")
+    parser.add_argument(
+        "name", choices=packable_names(), help="what --source holds"
+    )
     parser.add_argument(
         "--source",
         type=pathlib.Path,
@@ -36,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Packs what the command line asks for."""
     args = _parser().parse_args(arguments)
-    folder, counts = prepare(args.name, args.source, args.out)
+    folder, counts = pack_data_set(args.name, args.source, args.out)
     images = ", ".join(f"{count} {split}" for split, count in counts.items())
     print(f"{images} images are in {folder}; train on them with")
     print(f"  --config.data.root={folder}")

@@ -12,18 +12,18 @@ from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
 
 
-def packable() -> tuple[str, ...]:
+def packable_names() -> tuple[str, ...]:
     """The names of the data sets that can be packed."""
     return tuple(str(name) for name, kind in DATASETS.items() if kind.pack)
 
 
-def prepare(
+def pack_data_set(
     name: str, source: pathlib.Path, out: pathlib.Path
 ) -> tuple[pathlib.Path, dict[str, int]]:
     """Packs one data set; unpacks its archives first where it must.
 
     Args:
-      name: one of `packable`.
+      name: one of `packable_names`.
       source: holds the archives as downloaded, or the unpacked folders.
       out: gets `<name>_segmentation/1.0.0`.
 
@@ -38,7 +38,8 @@ def prepare(
     pack = DATASETS[name].pack
     if pack is None:
         raise ValueError(
-            f"{name} cannot be packed; choose one of {', '.join(packable())}."
+            f"{name} cannot be packed; choose one of "
+            f"{', '.join(packable_names())}."
         )
     if not source.is_dir():
         raise FileNotFoundError(f"No folder at {source} to pack.")

@@ -6,7 +6,7 @@ import pathlib
 
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.data.splits.download import download
+from ipixmatch_jax.data.splits.download import download_lists
 from ipixmatch_jax.data.splits.draw import draw_splits, layouts
 
 
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs `download` or `make`."""
     args = _parser().parse_args(arguments)
     if args.command == "download":
-        paths = download(args.out)
+        paths = download_lists(args.out)
         print(f"{len(paths)} lists are in {args.out}.")
         return
     counts = draw_splits(args.root, args.labelled, args.seed, args.out)

@@ -13,7 +13,9 @@ from ipixmatch_jax.utils.atomic import write_file
 TIMEOUT = 60  # Seconds per file.
 
 
-def download(out: pathlib.Path, address: str = ADDRESS) -> list[pathlib.Path]:
+def download_lists(
+    out: pathlib.Path, address: str = ADDRESS
+) -> list[pathlib.Path]:
     """Fetches the published lists, checks their sha256, and writes them.
 
     Nothing is written unless every list is as published.

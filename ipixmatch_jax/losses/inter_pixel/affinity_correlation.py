@@ -86,13 +86,13 @@ class _RowSums(NamedTuple):
 
     Attributes:
       distance: float32 scalar, of 1 - r.
-      count: int32 scalar, their number.
+      number: int32 scalar, how many they are.
       by_x: [C + 1, C], of the products x_i f_i'.
       by_t: [C + 1, C], of the products t_i f_i'.
     """
 
     distance: Array
-    count: Array
+    number: Array
     by_x: Array
     by_t: Array
 
@@ -117,7 +117,7 @@ def affinity_correlation(
     factorise = functools.partial(_factorise, spreads=_spreads(image, size))
     moments = _mean_products(factorise, image, size, n)
     sums = _sum_rows(factorise, moments, image, size, n)
-    count = jnp.maximum(sums.count, 1)
+    count = jnp.maximum(sums.number, 1)
     # df_i = sum over j of (G_ij + G_ji) f_j, with G the slope by A^q.
     classes = image.q.shape[-1]
     f_q, f_a = n * moments.qq[:, :classes], n * moments.qa.T[:, :classes]
@@ -180,7 +180,7 @@ def _sum_rows(
         rows = _rows(cq, cp, keep, moments, n)
         return _RowSums(
             sums.distance + jnp.sum(jnp.where(rows.varies, rows.distance, 0.0)),
-            sums.count + rows.varies.sum(),
+            sums.number + rows.varies.sum(),
             sums.by_x + products(rows.x, f.unit),
             sums.by_t + products(rows.t, f.unit),
         )

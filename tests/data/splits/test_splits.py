@@ -95,7 +95,7 @@ def serve():
 
 
 def test_download_writes_the_published_lists(published_splits, serve, tmp_path):
-    paths = download.download(tmp_path, serve(published_splits))
+    paths = download.download_lists(tmp_path, serve(published_splits))
     assert len(paths) == 35
     for path in paths:
         name = path.relative_to(tmp_path)
@@ -116,10 +116,10 @@ def test_download_refuses_a_changed_list_and_writes_nothing(
     monkeypatch.setattr(download, "LISTS", lists)
     address = serve(served)
     with pytest.raises(ValueError, match=r"bad.txt is not the published list"):
-        download.download(out, address)
+        download.download_lists(out, address)
     (served / "bad.txt").unlink()
     with pytest.raises(ConnectionError, match=r"bad.txt \(404 Client Error"):
-        download.download(out, address)
+        download.download_lists(out, address)
     assert not out.exists()
 
 
