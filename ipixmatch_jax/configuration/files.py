@@ -138,7 +138,9 @@ def _call_get_config(path: pathlib.Path, argument: str | None) -> ConfigDict:
 def _run_file(path: pathlib.Path) -> types.ModuleType:
     spec = importlib.util.spec_from_file_location("config_file", path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is not a Python file: its name ends in .py.")
+        raise ValueError(
+            f"{path} is not a Python file: its name must end in .py."
+        )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -97,6 +97,6 @@ def _find_backbone(tensors, source) -> str:
             return name
     raise ValueError(
         f"{source} is a vision transformer of {depth} blocks and {width} "
-        "channels, which none of the backbones is: they are "
+        "channels, and no backbone has that size; the backbones are "
         f"{', '.join(_FAMILIES)}."
     )

@@ -81,7 +81,9 @@ def _fitted(tensors, wanted, source):
         return tensors
     if channels == 3:
         return tensors
-    _LOGGER.info("%s is of RGB images: fitted to %d channels", source, channels)
+    _LOGGER.info(
+        "%s is for RGB images: fitted to %d channels", source, channels
+    )
     adapted = input_channels.adapt_kernel(kernel, channels)
     return {**tensors, _PATCHES: adapted}
 
