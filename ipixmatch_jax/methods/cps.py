@@ -14,6 +14,7 @@ from ipixmatch_jax.methods.base import (
     Fields,
     Forward,
     Method,
+    NetworkOutput,
     Outcome,
     TrainingRecipe,
     Variables,
@@ -89,17 +90,17 @@ class _Passes(NamedTuple):
     """What the three passes of one network give.
 
     Attributes:
-      target: float32 [B, H, W, K], its CutMixed logits of the images, which
-        label for the other network; without gradient.
+      target: its CutMixed output of the images, which labels for the other
+        network; without gradient.
       shares: the metrics of common.confident_shares.
-      mixed: float32 [B, H, W, K], its logits of the CutMixed images.
+      mixed: its output of the CutMixed images.
       loss_x: float32 scalar, its labelled loss.
       batch_stats: its own, updated.
     """
 
-    target: Array
+    target: NetworkOutput
     shares: dict[str, Array]
-    mixed: Array
+    mixed: NetworkOutput
     loss_x: Array
     batch_stats: dict
 
@@ -116,13 +117,13 @@ def _run_network(
     images, in_image = views.unlabelled()
     weak, stats = forward(variables, images, True)
     weak = jax.lax.stop_gradient(weak)
-    target = common.cutmix(weak, views.box[0], views.mesh)
-    shares = common.confident_shares(weak, in_image, threshold)
+    target = common.cutmix_output(weak, views.box[0], views.mesh)
+    shares = common.confident_shares(weak.logits, in_image, threshold)
     after = {**variables, "batch_stats": stats}
     mixed, stats = forward(after, mixed_images, True)
     after = {**variables, "batch_stats": stats}
-    logits, stats = forward(after, views.labelled, True)
-    loss_x = labelled_loss(logits, views.labels)
+    labelled, stats = forward(after, views.labelled, True)
+    loss_x = labelled_loss(labelled.logits, views.labels)
     return _Passes(target, shares, mixed, loss_x, stats)
 
 

@@ -13,6 +13,7 @@ from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
     Method,
+    NetworkOutput,
     Outcome,
     Perturb,
     Variables,
@@ -27,12 +28,12 @@ class Partner(NamedTuple):
 
     Attributes:
       strong: one float32 [B, H, W, 3] for each strong view.
-      logits: float32 [B, H, W, C], the teacher's.
+      output: the teacher's, of these images.
       valid: bool [B, H, W].
     """
 
     strong: tuple[Array, ...]
-    logits: Array
+    output: NetworkOutput
     valid: Array
 
 
@@ -82,7 +83,7 @@ def unimatch(
     pairs, stats = _run_mixed_pass(forward, after, views, weak, partner)
     pairs.append(Consistency(first.perturbed, weak, valid))
 
-    loss_x = labelled_loss(first.labelled, views.labels)
+    loss_x = labelled_loss(first.labelled.logits, views.labels)
     loss_1, loss_2, loss_fp = (
         common.hard_label_loss(pair, threshold) for pair in pairs
     )
@@ -94,7 +95,7 @@ def unimatch(
         "loss_u_2": loss_2,
         "loss_fp": loss_fp,
     }
-    metrics |= common.confident_shares(weak, valid, threshold)
+    metrics |= common.confident_shares(weak.logits, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
 
@@ -103,17 +104,15 @@ class _FirstPass(NamedTuple):
     """What the labelled and the weak images give.
 
     Attributes:
-      labelled: float32 [B, H, W, C], the student's logits of the labelled
-        images.
-      weak: float32 [B, H, W, C], the logits that label; without gradient.
-      perturbed: float32 [B, H, W, C], the student's logits of the weak
-        images' perturbed features.
+      labelled: the student's output of the labelled images.
+      weak: the output that labels the weak images; without gradient.
+      perturbed: the student's output of the weak images' perturbed features.
       batch_stats: the student's, updated.
     """
 
-    labelled: Array
-    weak: Array
-    perturbed: Array
+    labelled: NetworkOutput
+    weak: NetworkOutput
+    perturbed: NetworkOutput
     batch_stats: dict
 
 
@@ -137,7 +136,7 @@ def _run_mixed_pass(
     forward: Forward,
     student: Variables,
     views: Views,
-    weak: Array,
+    weak: NetworkOutput,
     partner: Partner,
 ) -> tuple[list[Consistency], dict]:
     """Runs the student on the CutMixed strong views.
@@ -155,20 +154,20 @@ def _run_mixed_pass(
     *strong, stats = common.forward_two(forward, student, *mixed)
     pairs = [
         Consistency(
-            logits,
-            pseudo_labels.paste_boxes(weak, partner.logits, box),
+            view,
+            common.paste_output(weak, partner.output, box),
             pseudo_labels.paste_boxes(valid, partner.valid, box),
         )
-        for logits, box in zip(strong, views.box, strict=True)
+        for view, box in zip(strong, views.box, strict=True)
     ]
     return pairs, stats
 
 
-def _take_neighbours(views: Views, weak: Array) -> Partner:
+def _take_neighbours(views: Views, weak: NetworkOutput) -> Partner:
     swap = functools.partial(swap_neighbours, mesh=views.mesh)
     strong = tuple(swap(image) for image in views.strong)
     _, valid = views.unlabelled()
-    return Partner(strong, swap(weak), swap(valid))
+    return Partner(strong, jax.tree.map(swap, weak), swap(valid))
 
 
 def channel_dropout(seeds: Array) -> Perturb:

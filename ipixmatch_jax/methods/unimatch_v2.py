@@ -11,6 +11,7 @@ from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
     Method,
+    NetworkOutput,
     Outcome,
     Perturb,
     TrainingRecipe,
@@ -64,7 +65,7 @@ def unimatch_v2(
     labelled, stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": stats}
     pairs, stats = _run_mixed_pass(forward, after, views, weak, perturb)
-    loss_x = labelled_loss(labelled, views.labels)
+    loss_x = labelled_loss(labelled.logits, views.labels)
     loss_1, loss_2 = (common.hard_label_loss(pair, threshold) for pair in pairs)
     loss_u = (loss_1 + loss_2) / 2
     metrics = {
@@ -73,7 +74,7 @@ def unimatch_v2(
         "loss_u_1": loss_1,
         "loss_u_2": loss_2,
     }
-    metrics |= common.confident_shares(weak, valid, threshold)
+    metrics |= common.confident_shares(weak.logits, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
 
@@ -82,7 +83,7 @@ def _run_mixed_pass(
     forward: Forward,
     student: Variables,
     views: Views,
-    weak: Array,
+    weak: NetworkOutput,
     perturb: Perturb,
 ) -> tuple[list[Consistency], dict]:
     """Runs the student on both CutMixed strong views, features perturbed.
@@ -98,16 +99,16 @@ def _run_mixed_pass(
     both = common.interleave(*mixed)
     strong, stats = forward(student, both, True, perturb, keep_clean=False)
     # Once for both views: the partner may be on another device.
-    partner_weak = swap_neighbours(weak, views.mesh)
+    partner_weak = common.swap_output(weak, views.mesh)
     partner_valid = swap_neighbours(valid, views.mesh)
     pairs = [
         Consistency(
-            logits,
-            paste_boxes(weak, partner_weak, box),
+            output,
+            common.paste_output(weak, partner_weak, box),
             paste_boxes(valid, partner_valid, box),
         )
-        for logits, box in zip(
-            common.deinterleave(strong, 2), views.box, strict=True
+        for output, box in zip(
+            common.split_output(strong), views.box, strict=True
         )
     ]
     return pairs, stats

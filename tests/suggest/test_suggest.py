@@ -22,7 +22,7 @@ from ipixmatch_jax.suggest import __main__ as suggest_main
 from ipixmatch_jax.suggest import contact_sheet, examination, selection
 from ipixmatch_jax.suggest.uncertainty import measure_uncertainty
 from ipixmatch_jax.training import loop
-from tests import golden
+from tests import golden, two_convolutions
 from tests.refusal import refusal
 
 pytestmark = pytest.mark.slow
@@ -294,6 +294,7 @@ def workdir(tmp_path_factory):
     """A run of one step with a teacher; 8 of 32 scenes are labelled."""
     path = tmp_path_factory.mktemp("run")
     c = shapes_config.get_config("tiny_1_16,method=supervised")
+    c.model.backbone = two_convolutions.NAME
     c.teacher = "ema"
     c.ema.rampup = False  # otherwise the first teacher equals the student
     c.data.split = "1_4"

@@ -218,7 +218,9 @@ def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
 
 
 def test_two_students_refuse_a_file_with_a_head(tmp_path):
-    config = tiny(method="cps", teacher="shared")
+    config = tiny(
+        **{"method": "cps", "teacher": "shared", "model.backbone": "tiny"}
+    )
     whole = golden.random_variables(build_network(config))
     path = tmp_path / "whole.safetensors"
     files.write_tensors(path, torch_names.to_torch_names(whole))

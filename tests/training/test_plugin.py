@@ -69,7 +69,9 @@ def test_a_method_from_outside_is_refused_until_its_module_is_named(
     load_plugins([module])
     assert loop.train(config, workdir) == 0
     recorded = json.loads((workdir / "config.json").read_text())
-    assert recorded["plugins"] == "method=module_of_mine"
+    assert recorded["plugins"] == (
+        "method=module_of_mine,model.backbone=tests.two_convolutions"
+    )
 
     config.train.steps = 3
     assert loop.train(config, workdir) == 0

@@ -2,11 +2,10 @@
 
 import json
 import pathlib
-import tarfile
 import tempfile
-import zipfile
 
-from ipixmatch_jax.data.data_set_kind import Pack
+from ipixmatch_jax.data.data_set_kind import DataSetKind
+from ipixmatch_jax.data.prepare.in_place import unpack_archives
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
@@ -14,7 +13,9 @@ from ipixmatch_jax.utils.atomic import write_file
 
 def packable_names() -> tuple[str, ...]:
     """The names of the data sets that can be packed."""
-    return tuple(str(name) for name, kind in DATASETS.items() if kind.pack)
+    return tuple(
+        str(name) for name, kind in DATASETS.items() if kind.open_contents
+    )
 
 
 def pack_data_set(
@@ -35,8 +36,8 @@ def pack_data_set(
       ValueError: the set cannot be packed or is there already, or a file
         cannot be used.
     """
-    pack = DATASETS[name].pack
-    if pack is None:
+    kind = DATASETS[name]
+    if kind.open_contents is None:
         raise ValueError(
             f"{name} cannot be packed; choose one of "
             f"{', '.join(packable_names())}."
@@ -48,42 +49,27 @@ def pack_data_set(
         raise ValueError(f"{target} is there already: remove it to pack anew.")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".unpacked") as temporary:
-        found = [a for a in pack.archives if (source / a).is_file()]
-        for archive in found:
-            parts = pack.archives[archive]
-            _unpack(source / archive, pathlib.Path(temporary), parts)
-        root = pathlib.Path(temporary) if found else source
-        if found and pack.arrange:
-            pack.arrange(root)
-        return target, _build(name, pack, root, target)
-
-
-def _unpack(
-    archive: pathlib.Path, folder: pathlib.Path, parts: tuple[str, ...]
-) -> None:
-    """The members whose path holds one of `parts`."""
-    if archive.suffix == ".tar":
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                if any(part in member.name for part in parts):
-                    tar.extract(member, folder, filter="data")
-        return
-    with zipfile.ZipFile(archive) as zipped:
-        for name in zipped.namelist():
-            if any(part in name for part in parts) and "__MACOSX" not in name:
-                zipped.extract(name, folder)
+        root = source
+        if kind.download and unpack_archives(
+            kind.download, source, pathlib.Path(temporary)
+        ):
+            root = pathlib.Path(temporary)
+            if kind.download.complete:
+                kind.download.complete(root)
+        return target, _build(name, kind, root, target)
 
 
 def _build(
-    name: str, pack: Pack, root: pathlib.Path, target: pathlib.Path
+    name: str, kind: DataSetKind, root: pathlib.Path, target: pathlib.Path
 ) -> dict[str, int]:
     import tensorflow_datasets as tfds
 
     from ipixmatch_jax.data.prepare import builders
 
+    assert kind.open_contents is not None
     # Opened here too, so that what is wrong is said before TFDS starts.
-    contents = pack.open_contents(root)
-    builder = builders.builder_class(name, pack)(
+    contents = kind.open_contents(root)
+    builder = builders.builder_class(name, kind.open_contents)(
         data_dir=target.parents[1], file_format="array_record"
     )
     with tempfile.TemporaryDirectory() as nothing:  # TFDS makes such folders
