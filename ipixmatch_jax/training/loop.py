@@ -16,6 +16,7 @@ from ipixmatch_jax.configuration.saved import save_config
 from ipixmatch_jax.data import workers
 from ipixmatch_jax.data.bad_images import Skipped
 from ipixmatch_jax.distributed import mesh, processes
+from ipixmatch_jax.distributed.hear_signals import acknowledge_ctrl_c
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
@@ -30,6 +31,8 @@ from ipixmatch_jax.training.state_trees import (
 )
 from ipixmatch_jax.training.step import TrainState
 from ipixmatch_jax.training.writer import Writer
+from ipixmatch_jax.utils.atomic import require_writable
+from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -82,17 +85,20 @@ def train(
         for the loop.
 
     Returns:
-      the exit code: 0 at the end, 143 or 130 after a save on a signal.
+      the exit code: 0 at the end, 143, 130 or 129 after a save on a signal.
 
     Raises:
       ValueError, FileNotFoundError: the config or the data do not fit; raised
         before anything is written or compiled.
+      PermissionError: this user may not write into the workdir.
       divergence.DivergenceError: 10 updates in a row were not finite.
       BrokenCheckpointError: none of the workdir's checkpoints is whole.
       NotSavedError: the disk refused the last save.
       processes.ProcessLostError: another process does not answer.
     """
-    prepared = prepare(config, workdir, open_data=open_data, build=build)
+    require_writable(workdir, "--workdir")
+    with acknowledge_ctrl_c():
+        prepared = prepare(config, workdir, open_data=open_data, build=build)
     workdir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock_workdir(workdir))
@@ -138,6 +144,7 @@ def _open_writer(
 
 def _report(run: Run, end: Progress) -> None:
     """Scores the last and the best checkpoint, and says so."""
+    run.stop.doing = "the scores of the finished run"
     text = summary.report(
         run.parts,
         run.checkpoints,
@@ -193,7 +200,7 @@ def _next_batch(stream: workers.Batches) -> dict | None:
     """The next batch; None where a signal came while it was waited for."""
     try:
         return next(stream)
-    except workers.StoppedWaitingError:
+    except StoppedWaitingError:
         return None
 
 
@@ -201,7 +208,7 @@ def _train_steps(run: Run, start: Progress) -> Progress:
     """Steps, evaluations and saves until the end or a signal."""
     config = run.config.train
     state, done, best, on_val = start
-    if done >= config.steps:
+    if done >= config.steps or run.stop.asked(done):
         return start
     stream = _read_ahead(run, done)
     data = run.parts.data
@@ -220,6 +227,7 @@ def _train_steps(run: Run, start: Progress) -> Progress:
             batch = mesh.put_batch(batch, run.parts.mesh)
             state, measured = train_step(state, batch)
             done += 1
+            run.stop.doing = "this step"
             # Reading the step before lets the device run ahead of the host.
             _stop_if_diverged(run, watch, pending)
             pending = (done, measured)
@@ -264,6 +272,7 @@ def _evaluate(
     run: Run, state: TrainState, best: Saved, done: int
 ) -> tuple[Saved, float | None, dict[str, np.ndarray] | None]:
     """See evaluation.score_on_val."""
+    run.stop.doing = "the images that are being scored"
     return score_on_val(
         run.parts,
         state,

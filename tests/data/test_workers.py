@@ -15,6 +15,7 @@ import pytest
 
 from ipixmatch_jax.data import pipeline, workers
 from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.utils import waiting
 
 pytestmark = pytest.mark.slow
 
@@ -135,12 +136,12 @@ def test_a_stopped_worker_is_reported_and_a_signal_still_ends_the_wait(
     asked = []
     iterator = workers.Batches(batches(), 0, 1, lambda: len(asked) > 0)
     next(iterator)
-    monkeypatch.setattr(workers, "PATIENCE", 1.0)
+    monkeypatch.setattr(waiting, "PATIENCE", 1.0)
     (worker,) = multiprocessing.active_children()
     os.kill(worker.pid, signal.SIGSTOP)
     timer = threading.Timer(5, lambda: asked.append(True))
     timer.start()
-    with pytest.raises(workers.StoppedWaitingError):
+    with pytest.raises(waiting.StoppedWaitingError):
         for _ in range(50):  # Some batches were read ahead.
             next(iterator)
     timer.join()

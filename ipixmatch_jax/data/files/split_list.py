@@ -30,15 +30,23 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
-    lines = _text(path).splitlines()
     entries = [
         _entry(line, f"{path}, line {number}")
-        for number, line in enumerate(lines, 1)
+        for number, line in enumerate(_text(path).splitlines(), 1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not entries:
         raise ValueError(f"The list {path} names no images.")
     return entries
+
+
+def read_lines(path: pathlib.Path) -> list[str]:
+    """The lines of a text file that are not blank.
+
+    Raises:
+      ValueError: the file is not text in UTF-8, or cannot be read.
+    """
+    return [line for line in _text(path).splitlines() if line.strip()]
 
 
 def _text(path: pathlib.Path) -> str:

@@ -4,15 +4,28 @@ python -m ipixmatch_jax.data.prepare voc --source DIR --out DIR
 """
 
 import json
+import lzma
 import pathlib
 import tarfile
 import tempfile
 import zipfile
+import zlib
 
 from ipixmatch_jax.data.data_set_kind import Pack
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
+from ipixmatch_jax.utils.file_names import printable
+
+# What zipfile and tarfile raise; RuntimeError for a password.
+_DAMAGE = (
+    EOFError,
+    RuntimeError,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def packable() -> tuple[str, ...]:
@@ -63,13 +76,33 @@ def prepare(
 def _unpack(
     archive: pathlib.Path, folder: pathlib.Path, parts: tuple[str, ...]
 ) -> None:
-    """The members whose path holds one of `parts`."""
-    if archive.suffix == ".tar":
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                if any(part in member.name for part in parts):
-                    tar.extract(member, folder, filter="data")
-        return
+    """The members whose path holds one of `parts`.
+
+    Raises:
+      ValueError: the archive is damaged, or cannot be unpacked.
+    """
+    extract = _extract_tar if archive.suffix == ".tar" else _extract_zip
+    try:
+        extract(archive, folder, parts)
+    except _DAMAGE as error:
+        raise ValueError(
+            f"{archive} is damaged, cut off or not such an archive ({error}): "
+            "download it again."
+        ) from error
+
+
+def _extract_tar(
+    archive: pathlib.Path, folder: pathlib.Path, parts: tuple[str, ...]
+) -> None:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if any(part in member.name for part in parts):
+                tar.extract(member, folder, filter="data")
+
+
+def _extract_zip(
+    archive: pathlib.Path, folder: pathlib.Path, parts: tuple[str, ...]
+) -> None:
     with zipfile.ZipFile(archive) as zipped:
         for name in zipped.namelist():
             if any(part in name for part in parts) and "__MACOSX" not in name:
@@ -94,7 +127,7 @@ def _build(
             download_config=tfds.download.DownloadConfig(manual_dir=root),
         )
     names = {
-        split: [source.name(i) for i in range(len(source))]
+        split: [printable(source.name(i)) for i in range(len(source))]
         for split, source in contents.splits.items()
     }
     pairs = zip(contents.class_names, contents.palette, strict=True)

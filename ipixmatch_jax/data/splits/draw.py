@@ -9,6 +9,7 @@ from ipixmatch_jax.data.files.split_list import Entry
 from ipixmatch_jax.data.hold_out import share_count
 from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
+from ipixmatch_jax.utils.file_names import printable
 
 
 def draw_splits(
@@ -81,4 +82,10 @@ def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
 
 def _write_list(path: pathlib.Path, entries: list[Entry]) -> None:
     lines = [f"{image} {mask}\n" for image, mask in entries]
+    odd = [line for line in lines if printable(line) != line]
+    if odd:
+        raise ValueError(
+            f"{path} is a list in UTF-8 and cannot name {printable(odd[0])}: "
+            f"rename the {len(odd)} files whose names are not UTF-8."
+        )
     write_file(path, "".join(lines).encode())
