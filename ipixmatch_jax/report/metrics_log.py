@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 _MIOU = "val_miou_"
 _IOU = "val_iou_"
 _FOREGROUND = "val_foreground_iou_"
-# What the pages draw, by the beginnings of names: lists over the classes, and
-# numbers.
-_LISTS = (_IOU, "confident_share_by_class")
+_BY_CLASS = "_by_class"
+# What the pages draw as numbers, by the beginnings of names.
 _NUMBERS = (
     *("loss", _MIOU, _FOREGROUND, "confident_share", "inter_pixel_share"),
     *("learning_rate", "grad_norm", "steps_per_second", "images_per_second"),
@@ -81,7 +80,9 @@ class History(NamedTuple):
     @property
     def losses(self) -> list[str]:
         """The names of the losses: the total, its terms, their parts."""
-        names = sorted(n for n in self.series if n.startswith("loss"))
+        names = sorted(
+            n for n in self.series if n.startswith("loss") and not _is_list(n)
+        )
         first = [name for name in _LOSSES if name in names]
         return first + [name for name in names if name not in _LOSSES]
 
@@ -149,7 +150,7 @@ def read_metrics(path: pathlib.Path) -> History:
             known = next(iter(series.get(name, {}).values()), None)
             if _fits(name, value, known):
                 series.setdefault(name, {})[step] = value
-            elif name.startswith((*_LISTS, *_NUMBERS)):
+            elif _is_list(name) or name.startswith(_NUMBERS):
                 bad.append(number)
                 break
     notes: tuple[str, ...] = ()
@@ -179,15 +180,17 @@ def _fits(name: str, value: Any, known: Any) -> bool:
       value: of one line.
       known: a value of an earlier line; None: there is none.
     """
-    is_list = isinstance(value, list)
-    if name.startswith(_LISTS) and not is_list:
+    if not isinstance(value, list):
+        return _is_number(value) and not _is_list(name)
+    if name.startswith(_NUMBERS) and not _is_list(name):
         return False
-    if name.startswith(_NUMBERS) and not name.startswith(_LISTS) and is_list:
-        return False
-    if is_list:
-        same = known is None or len(value) == len(known)
-        return same and all(map(_is_number, value))
-    return _is_number(value)
+    same = known is None or len(value) == len(known)
+    return same and all(map(_is_number, value))
+
+
+def _is_list(name: str) -> bool:
+    """Whether a series has a number per class."""
+    return name.startswith(_IOU) or name.endswith(_BY_CLASS)
 
 
 def _is_number(value: Any) -> bool:

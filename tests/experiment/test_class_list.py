@@ -110,11 +110,17 @@ def test_an_older_run_takes_the_datas_and_says_so(config, workdir, caplog):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"classes": [{"name": "a"}], "void": []}']
+    "text",
+    [
+        *["", "[]", "{}", '{"classes": [{"name": "a"}], "void": []}'],
+        '{"classes": [{"name": "a", "colour": [1, 2], "id": 0}], "void": []}',
+        '{"classes": [{"name": "a", "colour": [1, 2, 999], "id": 0}], "void": []}',
+        '{"classes": [{"name": "a", "colour": [1, 2, 3], "id": 1e999}], "void": []}',
+        '{"classes": ["a"], "void": []}',
+    ],
 )
 def test_a_damaged_list_is_named(workdir, text):
     (workdir / class_list.FILE).write_text(text)
-    with pytest.raises(
-        ValueError, match=r"classes\.json is not the class list"
-    ):
+    with pytest.raises(ValueError, match="or remove it, and") as error:
         class_list.read_classes(workdir)
+    assert str(workdir / class_list.FILE) in str(error.value)
