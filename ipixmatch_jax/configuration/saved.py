@@ -67,8 +67,9 @@ def complete_config(
     """
     complete = base().to_dict()
     for name, value in fields.items():
-        default = complete.get(name)
-        if name in FIELDS or not isinstance(default, dict):
+        if not isinstance(complete.get(name), dict):
+            if name in FIELDS:
+                FIELDS[name].check_type(value)
             complete[name] = value
         elif isinstance(value, dict):
             complete[name] |= value

@@ -2,7 +2,6 @@
 
 import errno
 import mmap
-import os
 import resource
 import shutil
 from collections.abc import Iterable
@@ -12,11 +11,13 @@ FEWER = (
     "lower --config.data.num_workers, or read in threads with "
     "--config.data.num_workers=0"
 )
-# Batches that each worker keeps ready.
+# Batches that each worker keeps ready. grain keeps as many again for it in the
+# run's process, and on both sides one more is on its way
+# (tests/data/test_worker_room.py counts).
 AHEAD = 2
-# Pipes of a worker's queues and of its start, and what else a run opens: its
-# files, libraries and checkpoints (tests/data/test_worker_room.py counts).
-_PIPES = 8
+# Files of a worker's pipes, and of an array in the run's process.
+_PIPES, _FILES = 8, 2
+# What else a run opens: libraries, logs, checkpoints.
 _OTHERS = 64
 
 
@@ -35,9 +36,25 @@ def check_room(sizes: Iterable[int], num_workers: int) -> None:
     if not num_workers:
         return
     arrays = [-(-size // mmap.PAGESIZE) * mmap.PAGESIZE for size in sizes]
-    # Besides those that are ready, each holds the one that it has just read.
-    _check_shared(num_workers * (AHEAD + 1) * sum(arrays), num_workers)
-    _check_files(num_workers * _PIPES + len(arrays) + _OTHERS)
+    needed = count_batches(num_workers) * sum(arrays)
+    _check_shared(needed, num_workers)
+    _check_files(count_files(num_workers, len(arrays)) + _OTHERS)
+
+
+def count_batches(num_workers: int) -> int:
+    """Batches in /dev/shm, with the one that the run is using."""
+    return num_workers * 2 * (AHEAD + 1) + 1
+
+
+def count_files(num_workers: int, arrays: int) -> int:
+    """Files that the run's process opens for its workers.
+
+    Args:
+      num_workers: processes that read ahead.
+      arrays: of a batch.
+    """
+    ready = num_workers * (AHEAD + 1) + 1
+    return num_workers * _PIPES + ready * arrays * _FILES
 
 
 def _check_shared(needed: int, num_workers: int) -> None:
@@ -57,12 +74,12 @@ def _check_shared(needed: int, num_workers: int) -> None:
 
 
 def _check_files(needed: int) -> None:
-    """Raises the process's own limit where the system lets it."""
+    """Raises this process's limit of open files where the system lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed += len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc") else 0
-    if soft in (resource.RLIM_INFINITY,) or needed <= soft:
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or needed <= soft:
         return
-    if hard == resource.RLIM_INFINITY or needed <= hard:
+    if hard == unlimited or needed <= hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
         return
     raise ValueError(

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
 
 import grain
 
@@ -145,6 +146,8 @@ def _block_ctrl_c() -> None:
     Workers are started by this thread and inherit that from their first
     instruction on, before `_begin_worker`.
     """
+    # It would unblock Ctrl-C again when the first worker starts it.
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 

@@ -109,13 +109,18 @@ def test_an_older_run_takes_the_datas_and_says_so(config, workdir, caplog):
     assert f"{workdir} records no class list" in caplog.text
 
 
+def one_class(colour="[1, 2, 3]", id="0"):
+    one = f'{{"name": "a", "colour": {colour}, "id": {id}}}'
+    return f'{{"classes": [{one}], "void": []}}'
+
+
 @pytest.mark.parametrize(
     "text",
     [
         *["", "[]", "{}", '{"classes": [{"name": "a"}], "void": []}'],
-        '{"classes": [{"name": "a", "colour": [1, 2], "id": 0}], "void": []}',
-        '{"classes": [{"name": "a", "colour": [1, 2, 999], "id": 0}], "void": []}',
-        '{"classes": [{"name": "a", "colour": [1, 2, 3], "id": 1e999}], "void": []}',
+        one_class(colour="[1, 2]"),
+        one_class(colour="[1, 2, 999]"),
+        one_class(id="1e999"),
         '{"classes": ["a"], "void": []}',
     ],
 )

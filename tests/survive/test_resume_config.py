@@ -134,7 +134,7 @@ def test_an_incomplete_config_is_refused_by_name(tmp_path, text):
     path = tmp_path / configuration.FILE
     path.write_text(text)
     with pytest.raises(
-        ValueError, match="whole|JSON object|instead of|type"
+        ValueError, match=r"whole|JSON object|instead of|type"
     ) as error:
         configuration.load_config(tmp_path)
     assert str(path) in str(error.value)

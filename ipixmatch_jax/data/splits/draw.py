@@ -85,7 +85,8 @@ def _write_list(path: pathlib.Path, entries: list[Entry]) -> None:
     odd = [line for line in lines if printable(line) != line]
     if odd:
         raise ValueError(
-            f"{path} is a list in UTF-8 and cannot name {printable(odd[0])}: "
+            f"{path} is a list in UTF-8 and cannot name "
+            f"{printable(odd[0]).strip()}: "
             f"rename the {len(odd)} files whose names are not UTF-8."
         )
     write_file(path, "".join(lines).encode())
