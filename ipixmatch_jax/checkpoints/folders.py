@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 from ipixmatch_jax.checkpoints import checksums
+from ipixmatch_jax.utils.file_names import printable
 from ipixmatch_jax.utils.json_files import read_json_object
 
 _LOGGER = logging.getLogger(__name__)
@@ -15,6 +16,16 @@ FOLDER = "checkpoints"
 _STEP = re.compile("0|[1-9][0-9]*")
 # Where orbax puts what `Checkpoints.save` calls meta.
 _META = "meta/metadata"
+
+
+def check_name(workdir: pathlib.Path) -> None:
+    """Raises ValueError for a path in which checkpoints cannot be written."""
+    path = str(workdir.absolute())
+    if printable(path) != path:  # tensorstore takes no other
+        raise ValueError(
+            f"The path {printable(path)} is not UTF-8, and checkpoints cannot "
+            "be kept below such a name: rename it, or choose another --workdir."
+        )
 
 
 def newest_step(workdir: pathlib.Path) -> int:

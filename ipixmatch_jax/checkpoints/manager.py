@@ -71,7 +71,9 @@ class Checkpoints:
 
         Raises:
           BrokenCheckpointError: there are checkpoints, and none is whole.
+          ValueError: the path is not UTF-8.
         """
+        folders.check_name(workdir)
         self.directory = (workdir / folders.FOLDER).absolute()
         self._read_only = read_only
         self._saving, self._lost = 0, False

@@ -10,6 +10,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from ipixmatch_jax.checkpoints import folders
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.checkpoints.workdir_lock import lock_workdir
 from ipixmatch_jax.configuration.saved import save_config
@@ -96,6 +97,7 @@ def train(
       NotSavedError: the disk refused the last save.
       processes.ProcessLostError: another process does not answer.
     """
+    folders.check_name(workdir)
     require_writable(workdir, "--workdir")
     with acknowledge_ctrl_c():
         prepared = prepare(config, workdir, open_data=open_data, build=build)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.configs import folder as folder_config
 from ipixmatch_jax.experiment import score
 from ipixmatch_jax.predict.workdir import predict_workdir
@@ -29,7 +30,7 @@ def rename_all(folder):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """(folder of images, workdir) of two steps; the folder is odd too."""
+    """(folder of images, workdir) of two steps; the first is odd too."""
     place = tmp_path_factory.mktemp("latin1")
     root = place / os.fsdecode(b"B\xe4ume")
     own.make(root, 7, 4, draw=own.rgb, classes=own.CLASSES)
@@ -42,7 +43,7 @@ def run(tmp_path_factory):
     config.train.steps = config.train.eval_every = 2
     config.inter_pixel.weight = 0.0
     config.mesh.data = 1
-    workdir = place / os.fsdecode(b"L\xe4ufe")
+    workdir = place / "run"
     assert loop.train(config, workdir) == 0
     return root, workdir
 
@@ -67,6 +68,16 @@ def test_its_report_and_suggestions_have_escaped_names(run, tmp_path):
     assert len(names) == 2
     assert all(name.startswith("images/Stra\\xdfe") for name in names)
     assert names[0] in table.read_text(encoding="utf-8")
+
+
+def test_a_workdir_that_cannot_hold_checkpoints_is_refused_first(tmp_path):
+    odd = tmp_path / os.fsdecode(b"L\xe4ufe")
+    config = folder_config.get_config("tiny")
+    with pytest.raises(ValueError, match=r"L\\xe4ufe is not UTF-8, and"):
+        loop.train(config, odd)
+    assert not odd.exists()
+    with pytest.raises(ValueError, match="is not UTF-8, and"):
+        Checkpoints(odd, read_only=True)
 
 
 def test_a_diverged_run_names_its_images(run, tmp_path):
