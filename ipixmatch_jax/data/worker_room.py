@@ -113,6 +113,7 @@ def describe_shortage(error: OSError) -> str | None:
 def shared_size() -> str:
     """The size of /dev/shm in words."""
     try:
-        return f"{shutil.disk_usage(SHARED).total / 2**20:.0f} MiB in all"
+        size = shutil.disk_usage(SHARED).total / 2**20
     except OSError:
         return "which is missing"
+    return f"{size:.0f} MiB in all" if size >= 10 else f"{size:.1f} MiB in all"
