@@ -8,7 +8,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.configuration.base import base
 from ipixmatch_jax.configuration.check import flatten
-from ipixmatch_jax.configuration.fields import FIELDS
+from ipixmatch_jax.configuration.fields import FIELDS, get_value
 from ipixmatch_jax.utils.atomic import write_json
 from ipixmatch_jax.utils.json_files import read_json_object
 
@@ -68,8 +68,6 @@ def complete_config(
     complete = base().to_dict()
     for name, value in fields.items():
         if not isinstance(complete.get(name), dict):
-            if name in FIELDS:
-                FIELDS[name].check_type(value)
             complete[name] = value
         elif isinstance(value, dict):
             complete[name] |= value
@@ -77,9 +75,8 @@ def complete_config(
             raise ValueError(f"{name} is {value!r} instead of fields.")
     if root is not None:
         complete["data"]["root"] = root
-    for path, value in flatten(complete).items():
-        if path in FIELDS:  # not those of another version
-            FIELDS[path].check_type(value)
+    for path, field in FIELDS.items():
+        field.check_type(get_value(complete, path))
     return FrozenConfigDict(complete)
 
 

@@ -19,7 +19,7 @@ _NUMBERS = (
 )
 _LOSSES = ("loss", "loss_x", "loss_u", "loss_ip")
 
-_MOST = 2**53  # Larger whole numbers are none that a run writes.
+_MOST = 2**53  # A run writes no larger whole number.
 
 Series = dict[int, Any]  # step -> number, or list of numbers
 

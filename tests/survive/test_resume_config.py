@@ -128,6 +128,7 @@ def test_a_field_that_an_older_version_lacks_has_its_default(tmp_path):
         '{"data": 5}',
         '{"seed": {"a": 1}}',
         '{"seed": []}',
+        '{"data": {"root": {"a": 1}}}',
     ],
 )
 def test_an_incomplete_config_is_refused_by_name(tmp_path, text):

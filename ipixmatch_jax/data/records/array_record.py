@@ -26,7 +26,7 @@ Entry = tuple[str, int]  # (split, position)
 
 _WAY_OUT = "copy the whole folder again, or build the set anew"
 # What grain's reader raises for a file that was cut off or changed.
-_DAMAGE = (OSError, RuntimeError, ValueError, IndexError)
+_DAMAGE = (RuntimeError, ValueError, IndexError)
 
 
 class RecordSet(NamedTuple):
