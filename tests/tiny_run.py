@@ -6,11 +6,17 @@ from ipixmatch_jax.distributed.mesh import make_mesh
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.resolve import resolve
 from ipixmatch_jax.training import setup
+from tests import two_convolutions
 
 
 def tiny(**changes):
-    """A config of four steps on one device, with an evaluation at the third."""
+    """A config of four steps on one device, with an evaluation at the third.
+
+    Its network is the one that compiles fastest, unless `model.backbone` is
+    changed.
+    """
     config = shapes_config.get_config()
+    config.model.backbone = two_convolutions.NAME
     config.data.crop_size = 33
     config.train.batch_size = 2
     config.train.steps = 4

@@ -242,6 +242,14 @@ INTER_PIXEL = (
         least=1,
         most=4096,
     ),
+    Field(
+        "inter_pixel.on",
+        "logits",
+        "The map that is compared: logits at the images' size; the head's own "
+        "map, before it is brought to that size (head); or that map averaged "
+        "over the cells of the backbone's coarsest map (grid).",
+        choices=("logits", "head", "grid"),
+    ),
 )
 
 EMA = (

@@ -126,10 +126,13 @@ def _tensors(source, allow_missing=(), network=None):
     layout = foreign_names.layout(tensors, source)
     like = variable_shapes(
         model_registry.build(
-            layout.backbone, layout.num_classes or 2, stem=layout.stem
+            layout.backbone,
+            layout.num_classes or 2,
+            head=layout.head,
+            stem=layout.stem,
         )
     )
-    wanted = list(torch_names.entries(like))
+    wanted = load.network_entries(like)
     what = f"a whole network of {layout.num_classes} classes"
     if not foreign_names.has_head(tensors):
         wanted = [e for e in wanted if e.name.startswith(torch_names.BACKBONE)]

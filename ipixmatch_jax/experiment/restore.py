@@ -16,6 +16,7 @@ from ipixmatch_jax.experiment.class_list import (
 )
 from ipixmatch_jax.experiment.data import check_classes, open_data
 from ipixmatch_jax.experiment.network import build_network, network_names
+from ipixmatch_jax.experiment.resolve import change_fields
 from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
@@ -81,7 +82,8 @@ def restore(
     """
     config = load_checked_config(workdir, root)
     classes = read_classes(workdir)
-    network = build_network(config)
+    # The fused kernel is for training on a GPU; this may run anywhere.
+    network = build_network(change_fields(config, {"model.attention": "auto"}))
     mesh = sharding.make_mesh(0, 1)
     shapes = variable_shapes(network)
     like = abstract(shapes, sharding.state_sharding(shapes, mesh))

@@ -30,6 +30,11 @@ def check_config(config: ConfigDict) -> None:
             "nothing for the inter-pixel loss: add "
             "--config.inter_pixel.weight=0."
         )
+    if config.model.attention == "cudnn" and config.precision != "bf16":
+        raise ValueError(
+            "config.model.attention=cudnn computes in bfloat16 alone: add "
+            "--config.precision=bf16, or set it to auto."
+        )
     frozen_patterns(config)
     network = build_network(config)  # refuses a head that does not fit
     _check_crop_size(config, network.side_multiple)

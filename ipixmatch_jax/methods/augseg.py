@@ -54,32 +54,32 @@ def augseg(
     (strong,), (box,) = views.strong, views.box
     weak, _ = forward(student if teacher is None else teacher, images, False)
     weak = jax.lax.stop_gradient(weak)
-    confidence, labels = pseudo_labels.confidence_and_labels(weak)
+    confidence, labels = pseudo_labels.confidence_and_labels(weak.logits)
     drawn = views.drawn or {}
-    inject = drawn["inject"] > image_confidence(weak)
+    inject = drawn["inject"] > image_confidence(weak.logits)
     labelled_box = jnp.where(inject[:, None], drawn["labelled_box"], 0)
 
     def mixed(x, labelled):
         return inject_and_mix(x, labelled, labelled_box, box)
 
-    clean, logits, batch_stats = common.forward_two(
+    clean, output, batch_stats = common.forward_two(
         forward, student, views.labelled, mixed(strong, views.labelled)
     )
     labels = mixed(labels, views.labels.astype(jnp.int32))
     sure = mixed(confidence, jnp.ones_like(confidence)) >= threshold
-    loss_x = labelled_loss(clean, views.labels)
+    loss_x = labelled_loss(clean.logits, views.labels)
     loss_u = cross_entropy.masked_cross_entropy(
-        logits,
+        output.logits,
         labels,
         sure & (labels != IGNORE),
         jnp.ones_like(sure),
     )
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
     metrics["injected_share"] = inject.astype(jnp.float32).mean()
-    metrics |= common.confident_shares(weak, in_image, threshold)
+    metrics |= common.confident_shares(weak.logits, in_image, threshold)
     # The teacher has not seen the labelled pixels: they are not compared.
     valid = mixed(in_image, jnp.zeros_like(in_image))
-    pair = Consistency(logits, common.cutmix(weak, box), valid)
+    pair = Consistency(output, common.cutmix_output(weak, box), valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)
 

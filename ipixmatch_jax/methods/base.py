@@ -19,6 +19,19 @@ Variables = dict[str, Any]
 Perturb = Callable[[tuple[Array, ...]], tuple[Array, ...]]
 
 
+class NetworkOutput(NamedTuple):
+    """What the network says of a batch of images.
+
+    Attributes:
+      logits: float32 [B, H, W, C], at the images' size.
+      head_logits: float32 [B, h, w, C], the head's own map, which `logits`
+        are interpolated from; None where nothing needs it.
+    """
+
+    logits: Array
+    head_logits: Array | None = None
+
+
 class Forward(Protocol):
     """The network as methods call it."""
 
@@ -43,23 +56,23 @@ class Forward(Protocol):
             features alone.
 
         Returns:
-          float32 logits [B, H, W, K], or with `perturb` and `keep_clean` two
-          such arrays, clean and perturbed; and the new batch statistics (None
-          unless `train`).
+          a NetworkOutput, or with `perturb` and `keep_clean` two of them,
+          clean and perturbed; and the new batch statistics (None unless
+          `train`).
         """
 
 
 class Consistency(NamedTuple):
-    """A student's and a teacher's logits that should agree.
+    """A student's and a teacher's outputs that should agree.
 
     Attributes:
-      student_logits: float32 [B, H, W, C].
-      teacher_logits: float32 [B, H, W, C], CutMixed like the student's image.
+      student: of images that may be CutMixed.
+      teacher: CutMixed like the student's images.
       valid: bool [B, H, W], False on padding.
     """
 
-    student_logits: Array
-    teacher_logits: Array
+    student: NetworkOutput
+    teacher: NetworkOutput
     valid: Array
 
 

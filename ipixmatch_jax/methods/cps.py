@@ -58,13 +58,13 @@ def cps(
     for variables in (networks[name] for name in NETWORKS):
         weak, new = forward(variables, images, True)
         weak = jax.lax.stop_gradient(weak)
-        targets.append(common.cutmix(weak, box))
-        shares.append(common.confident_shares(weak, in_image, threshold))
-        logits, new = forward({**variables, "batch_stats": new}, image, True)
-        mixed.append(logits)
+        targets.append(common.cutmix_output(weak, box))
+        shares.append(common.confident_shares(weak.logits, in_image, threshold))
+        output, new = forward({**variables, "batch_stats": new}, image, True)
+        mixed.append(output)
         after = {**variables, "batch_stats": new}
-        logits, new = forward(after, views.labelled, True)
-        losses_x.append(labelled_loss(logits, views.labels))
+        labelled, new = forward(after, views.labelled, True)
+        losses_x.append(labelled_loss(labelled.logits, views.labels))
         stats.append(new)
     pairs = [
         Consistency(mixed[0], targets[1], valid),

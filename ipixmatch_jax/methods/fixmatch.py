@@ -56,13 +56,13 @@ def fixmatch(
         after = {**student, "batch_stats": batch_stats}
         strong, batch_stats = forward(after, mixed, True)
     weak = jax.lax.stop_gradient(weak)
-    target = common.cutmix(weak, box)
-    loss_x = labelled_loss(labelled, views.labels)
+    target = common.cutmix_output(weak, box)
+    loss_x = labelled_loss(labelled.logits, views.labels)
     pair = Consistency(strong, target, common.cutmix(valid, box))
     loss_u = common.hard_label_loss(pair, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= common.confident_shares(weak, valid, threshold)
+    metrics |= common.confident_shares(weak.logits, valid, threshold)
     return Outcome(total, [pair], batch_stats, metrics)
 
 

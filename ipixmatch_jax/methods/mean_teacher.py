@@ -55,14 +55,16 @@ def mean_teacher(
         after, common.cutmix(views.strong[0], box), True
     )
     weak = jax.lax.stop_gradient(forward(teacher, images, False)[0])
-    target = common.cutmix(weak, box)
+    target = common.cutmix_output(weak, box)
     valid = common.cutmix(in_image, box)
-    loss_x = labelled_loss(labelled, views.labels)
-    confidence, _ = pseudo_labels.confidence_and_labels(target)
+    loss_x = labelled_loss(labelled.logits, views.labels)
+    confidence, _ = pseudo_labels.confidence_and_labels(target.logits)
     sure = (confidence >= threshold).mean()
-    loss_u = sure * cross_entropy.squared_difference(mixed, target, valid)
+    loss_u = sure * cross_entropy.squared_difference(
+        mixed.logits, target.logits, valid
+    )
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= common.confident_shares(weak, in_image, threshold)
+    metrics |= common.confident_shares(weak.logits, in_image, threshold)
     pair = Consistency(mixed, target, valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)

@@ -48,14 +48,19 @@ def paste_boxes(x: Array, partner: Array, box: Array) -> Array:
     Returns:
       as x.
     """
-    rows = jnp.arange(x.shape[1])[:, None]
-    columns = jnp.arange(x.shape[2])
+    inside = inside_boxes(box, x.shape[1:3])
+    if x.ndim == 4:
+        inside = inside[..., None]
+    return jnp.where(inside, partner, x)
+
+
+def inside_boxes(box: Array, size_hw: tuple[int, ...]) -> Array:
+    """Which pixels of images `paste_boxes` replaces, bool [B, H, W]."""
+    rows = jnp.arange(size_hw[0])[:, None]
+    columns = jnp.arange(size_hw[1])
     box = box.reshape(box.shape[0], -1, 4)
     top, left, bottom, right = (box[..., i, None, None] for i in range(4))
     inside = (
         (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
     )
-    inside = inside.sum(1) % 2 == 1
-    if x.ndim == 4:
-        inside = inside[..., None]
-    return jnp.where(inside, partner, x)
+    return inside.sum(1) % 2 == 1

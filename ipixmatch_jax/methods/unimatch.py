@@ -11,6 +11,7 @@ from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
     Method,
+    NetworkOutput,
     Outcome,
     Perturb,
     Variables,
@@ -25,12 +26,12 @@ class Partner(NamedTuple):
 
     Attributes:
       strong: one float32 [B, H, W, 3] for each strong view.
-      logits: float32 [B, H, W, C], the teacher's.
+      output: the teacher's, of these images.
       valid: bool [B, H, W].
     """
 
     strong: tuple[Array, ...]
-    logits: Array
+    output: NetworkOutput
     valid: Array
 
 
@@ -84,7 +85,7 @@ def unimatch(
     pairs, stats = _learn_mixed(forward, after, views, weak, partner)
     pairs.append(Consistency(perturbed, weak, valid))
 
-    loss_x = labelled_loss(labelled, views.labels)
+    loss_x = labelled_loss(labelled.logits, views.labels)
     loss_1, loss_2, loss_fp = (
         common.hard_label_loss(pair, threshold) for pair in pairs
     )
@@ -96,7 +97,7 @@ def unimatch(
         "loss_u_2": loss_2,
         "loss_fp": loss_fp,
     }
-    metrics |= common.confident_shares(weak, valid, threshold)
+    metrics |= common.confident_shares(weak.logits, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
 
@@ -105,7 +106,7 @@ def _learn_mixed(
     forward: Forward,
     student: Variables,
     views: Views,
-    weak: Array,
+    weak: NetworkOutput,
     partner: Partner,
 ) -> tuple[list[Consistency], dict]:
     """The pairs of the CutMixed strong views, and new batch statistics."""
@@ -119,20 +120,20 @@ def _learn_mixed(
     *strong, stats = common.forward_two(forward, student, *mixed)
     pairs = [
         Consistency(
-            logits,
-            pseudo_labels.paste_boxes(weak, partner.logits, box),
+            view,
+            common.paste_output(weak, partner.output, box),
             pseudo_labels.paste_boxes(valid, partner.valid, box),
         )
-        for logits, box in zip(strong, views.box, strict=True)
+        for view, box in zip(strong, views.box, strict=True)
     ]
     return pairs, stats
 
 
-def _neighbours(views: Views, weak: Array) -> Partner:
+def _neighbours(views: Views, weak: NetworkOutput) -> Partner:
     swap = pseudo_labels.swap_neighbours
     strong = tuple(swap(image) for image in views.strong)
     _, valid = views.unlabelled()
-    return Partner(strong, swap(weak), swap(valid))
+    return Partner(strong, jax.tree.map(swap, weak), swap(valid))
 
 
 def channel_dropout(seeds: Array) -> Perturb:

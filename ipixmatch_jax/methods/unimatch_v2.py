@@ -68,12 +68,14 @@ def unimatch_v2(
     both = common.interleave(*mixed)
     strong, stats = forward(after, both, True, perturb, keep_clean=False)
     pairs = [
-        Consistency(logits, common.cutmix(weak, box), common.cutmix(valid, box))
-        for logits, box in zip(
-            common.deinterleave(strong, 2), views.box, strict=True
+        Consistency(
+            view, common.cutmix_output(weak, box), common.cutmix(valid, box)
+        )
+        for view, box in zip(
+            common.split_output(strong), views.box, strict=True
         )
     ]
-    loss_x = labelled_loss(labelled, views.labels)
+    loss_x = labelled_loss(labelled.logits, views.labels)
     loss_1, loss_2 = (common.hard_label_loss(pair, threshold) for pair in pairs)
     loss_u = (loss_1 + loss_2) / 2
     metrics = {
@@ -82,7 +84,7 @@ def unimatch_v2(
         "loss_u_1": loss_1,
         "loss_u_2": loss_2,
     }
-    metrics |= common.confident_shares(weak, valid, threshold)
+    metrics |= common.confident_shares(weak.logits, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
 

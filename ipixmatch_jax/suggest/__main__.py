@@ -6,7 +6,7 @@ python -m ipixmatch_jax.suggest --workdir DIR -n 20
 import pathlib
 import sys
 
-from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.suggest.suggestions import (
@@ -22,6 +22,7 @@ from ipixmatch_jax.utils.atomic import require_writable
 def run() -> None:
     """Writes the suggestions that the command line asks for."""
     args = _arguments()
+    compilation_cache.keep_compiled_programs(args.compilation_cache)
     out = args.out or args.workdir / "suggestions"
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; --out needs a folder.")
@@ -69,6 +70,7 @@ def _arguments():
         help="the folder to write to (default: suggestions, in the workdir)",
     )
     arguments.add_plugin_option(parser)
+    compilation_cache.add_cache_option(parser)
     return parser.parse_args()
 
 

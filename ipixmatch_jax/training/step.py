@@ -20,6 +20,7 @@ from ipixmatch_jax.methods.base import (
     Variables,
     Views,
 )
+from ipixmatch_jax.methods.compared_maps import compared_maps
 from ipixmatch_jax.training import accumulation, ema
 
 
@@ -67,6 +68,7 @@ class InterPixel:
       warmup_steps: steps over which the factor rises linearly from 0.
       relation, distance, temperature, threshold, block, stride: see
         inter_pixel_loss.
+      on, encoder_stride: see compared_maps.
     """
 
     relation: str
@@ -77,6 +79,13 @@ class InterPixel:
     warmup_steps: int
     block: int = 512
     stride: int = 1
+    on: str = "logits"
+    encoder_stride: int = 16
+
+    @property
+    def needs_head(self) -> bool:
+        """Whether the term compares what only the head's own map gives."""
+        return self.weight > 0 and self.on != "logits"
 
 
 def create_state(
@@ -225,7 +234,7 @@ def _compare_pairs(
     """Means over the pairs of the term and of its confident share."""
     terms = [
         inter_pixel_loss(
-            *pair,
+            *compared_maps(pair, settings.on, settings.encoder_stride),
             relation=settings.relation,
             distance=settings.distance,
             temperature=settings.temperature,

@@ -15,7 +15,11 @@ from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.experiment import convert_weights as weights
 from ipixmatch_jax.models import registry as model_registry
-from ipixmatch_jax.models.weights import load, torch_names
+from ipixmatch_jax.models.weights import (
+    load,
+    torch_names,
+    unimatch_v2_names,
+)
 from tests import golden
 
 pytestmark = pytest.mark.slow
@@ -97,6 +101,26 @@ def test_a_real_file_is_converted_if_layer4_may_be_missing(reference, tmp_path):
                 ours.get_tensor(f"backbone.{name}"),
                 np.float32(theirs.get_tensor(name)),
             )
+
+
+def test_a_resnet_with_a_dpt_head_is_read_back(tmp_path):
+    source, to = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
+    variables = golden.random_variables(
+        model_registry.build("tiny", 6, head="dpt")
+    )
+    tensors = unimatch_v2_names.to_v2_names(variables)
+    save_file(
+        {f"module.{k}": np.ascontiguousarray(v) for k, v in tensors.items()},
+        source,
+    )
+    said = weights.convert(str(source), to)
+    assert "tiny with stem deep, a whole network of 6 classes" in said
+    same(load_file(to), tensors)
+    back = load.load_weights(to, golden.zeros(variables), whole=True)
+    jax.tree.map(np.testing.assert_array_equal, back, variables)
+    other = golden.zeros(golden.shapes(model_registry.build("tiny", 6)))
+    with pytest.raises(ValueError, match=r"set --config\.model\.head=dpt"):
+        load.load_weights(to, other)
 
 
 @pytest.mark.parametrize(

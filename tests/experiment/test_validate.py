@@ -12,6 +12,7 @@ from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.resolve import parse_class_weights, resolve
 from ipixmatch_jax.sweep import grid
+from tests import tiny_run
 
 
 def refused(match, make=folder.get_config, **changes):
@@ -63,6 +64,17 @@ def test_what_does_not_go_together_is_one_sentence():
 )
 def test_what_does_not_fit_a_backbone_is_refused(changes, words):
     refused(words, **{"data__crop_size": 56, **changes})
+
+
+def test_the_fused_attention_needs_bfloat16_and_a_gpu():
+    cudnn = {"model__backbone": "dinov2tiny", "model__attention": "cudnn"}
+    refused("add --config.precision=bf16", data__crop_size=56, **cudnn)
+    config = shapes_config.get_config("dinov2tiny_1_16")
+    config.model.attention, config.precision = "cudnn", "bf16"
+    config.mesh.data = 1
+    validate.check_config(config)
+    with pytest.raises(ValueError, match="the devices here are of kind cpu"):
+        tiny_run.build(config)
 
 
 def test_the_dpt_head_fits_a_resnet():

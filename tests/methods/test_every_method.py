@@ -121,6 +121,23 @@ def test_the_teacher_gets_no_gradient(host):
     assert all(not np.any(g) for g in jax.tree.leaves(grads))
 
 
+@pytest.mark.parametrize(("host", "with_teacher"), TEACHERS)
+def test_the_heads_maps_are_mixed_as_the_images_are(host, with_teacher):
+    """Boxes on even pixels, so that each pixel's cell is pasted or not."""
+    boxes = np.array([[0, 2, 4, 6], [0, 0, 0, 0], [2, 0, 6, 2], [0, 2, 2, 6]])
+    views = draw(host, 9)
+    views = views._replace(box=tuple(boxes for _ in views.box))
+    teacher = pixel_network.variables(1) if with_teacher else None
+    outcome = bind(host)(
+        pixel_network.forward, student_of(host), teacher, views
+    )
+    for pair in outcome.consistency:
+        for output in (pair.student, pair.teacher):
+            np.testing.assert_array_equal(
+                output.head_logits, output.logits[:, ::2, ::2]
+            )
+
+
 def test_each_student_learns_only_from_the_others_labels():
     views = draw("cps", 7)
     student = student_of("cps")
@@ -144,7 +161,7 @@ def test_a_student_that_labels_gets_no_gradient_through_its_labels(host):
     def targets(params):
         variables = {**student, "params": params}
         outcome = bind(host)(pixel_network.forward, variables, None, views)
-        return sum(pair.teacher_logits.sum() for pair in outcome.consistency)
+        return sum(pair.teacher.logits.sum() for pair in outcome.consistency)
 
     grads = jax.grad(targets)(student["params"])
     assert all(not np.any(g) for g in jax.tree.leaves(grads))

@@ -23,10 +23,13 @@ from ipixmatch_jax.suggest import __main__ as suggest_main
 from ipixmatch_jax.suggest import contact_sheet, examination, selection
 from ipixmatch_jax.suggest.uncertainty import uncertainty
 from ipixmatch_jax.training import loop
-from tests import golden
+from tests import golden, two_convolutions
 from tests.refusal import refusal
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 
 def _softmax(rng, *shape):
@@ -295,6 +298,7 @@ def workdir(tmp_path_factory):
     """A run of one step with a teacher; 8 of 32 scenes are labelled."""
     path = tmp_path_factory.mktemp("run")
     c = shapes_config.get_config("tiny_1_16,method=supervised")
+    c.model.backbone = two_convolutions.NAME
     c.teacher = "ema"
     c.ema.rampup = False  # otherwise the first teacher equals the student
     c.data.split = "1_4"

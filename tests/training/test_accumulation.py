@@ -26,8 +26,8 @@ def frozen(variables, images, train, perturb=None):
     """The pixel network with running statistics, so without batch norm."""
     del train
     stats = variables["batch_stats"]
-    logits, _ = pixel_network.forward(variables, images, False, perturb)
-    return logits, stats
+    output, _ = pixel_network.forward(variables, images, False, perturb)
+    return output, stats
 
 
 def make(count, forward=frozen, mesh=None):

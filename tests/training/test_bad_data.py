@@ -11,7 +11,10 @@ from ipixmatch_jax.training import loop
 from ipixmatch_jax.training.writer import Writer
 from tests.tiny_run import few_scenes, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 BAD = 70  # The unusable scene.
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.configs import (
+    ade20k,
     camvid,
     cityscapes,
+    coco,
     common,
     folder,
     shapes,
@@ -110,12 +112,16 @@ def test_the_free_memory_of_the_host():
     assert device_memory.available(meminfo, "1000\n", "4000\n") == 0
 
 
-@pytest.mark.parametrize("module", [camvid, cityscapes, folder, shapes, voc])
+@pytest.mark.parametrize(
+    "module", [ade20k, camvid, cityscapes, coco, folder, shapes, voc]
+)
 @pytest.mark.parametrize("method", ["supervised", "mean_teacher", "cps"])
 def test_every_recipe_has_a_reference_batch_for_its_rate(module, method):
     default = {
+        ade20k: "r101_1_16",
         camvid: "tiny_1_8",
         cityscapes: "r101_1_16",
+        coco: "r101_1_512",
         folder: "tiny",
         shapes: "tiny_1_16",
         voc: "r101_1_8",

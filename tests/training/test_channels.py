@@ -19,8 +19,12 @@ from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.suggest import examination
 from ipixmatch_jax.training import loop
+from tests import two_convolutions
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 SIZE = (40, 48)
 
@@ -51,6 +55,7 @@ def images(tmp_path_factory):
 
 def config(root, method="supervised"):
     c = folder.get_config(f"tiny,method={method}")
+    c.model.backbone = two_convolutions.NAME
     c.data.root = str(root)
     c.data.crop_size = 33
     c.data.channels = 4

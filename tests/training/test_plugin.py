@@ -13,7 +13,10 @@ from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import loop
 from tests.tiny_run import few_scenes, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 # Data workers import it too: they unpickle its function.
 MODULE = '''"""FixMatch with a function of views of its own."""
@@ -59,7 +62,9 @@ def test_a_method_from_outside_is_refused_until_its_module_is_named(
     load_plugins([module])
     assert loop.train(config, workdir) == 0
     recorded = json.loads((workdir / "config.json").read_text())
-    assert recorded["plugins"] == "method=module_of_mine"
+    assert recorded["plugins"] == (
+        "method=module_of_mine,model.backbone=tests.two_convolutions"
+    )
 
     config.train.steps = 3
     assert loop.train(config, workdir) == 0

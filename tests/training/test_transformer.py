@@ -20,7 +20,10 @@ from ipixmatch_jax.training import loop
 from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests.tiny_run import build, few_scenes, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 SMALL = {
     "data.crop_size": 28,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from ipixmatch_jax.data.data_set_kind import Contents, DataSetKind, Pack
+from ipixmatch_jax.data.data_set_kind import Contents, DataSetKind
 from ipixmatch_jax.data.files import (
     class_list,
     file_source,
@@ -159,5 +159,5 @@ def open_contents(source: pathlib.Path) -> Contents:
 KIND = DataSetKind(
     open=open_set,
     options=("holdout", "channels", "range"),
-    pack=Pack(open_contents),
+    open_contents=open_contents,
 )

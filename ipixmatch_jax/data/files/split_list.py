@@ -8,13 +8,19 @@ import os
 import pathlib
 import posixpath
 import unicodedata
+from collections.abc import Sequence
+
+from ipixmatch_jax.utils.atomic import write_file
+from ipixmatch_jax.utils.file_names import printable
 
 Entry = tuple[str, str | None]
 
 HOW_TO_GET = (
     "fetch the published lists with `python -m ipixmatch_jax.data.splits "
-    "download` or draw some with `python -m ipixmatch_jax.data.splits make "
-    "--root DIR --labelled 1/8 --out DIR`"
+    "download`, draw some with `python -m ipixmatch_jax.data.splits make "
+    "--root DIR --labelled 1/8 --out DIR`, or add the unlabelled lists to "
+    "labelled ones with `python -m ipixmatch_jax.data.splits complete --root "
+    "DIR --out DIR`"
 )
 
 
@@ -49,6 +55,23 @@ def read_lines(path: pathlib.Path) -> list[str]:
     return [line for line in _text(path).splitlines() if line.strip()]
 
 
+def write_list(path: pathlib.Path, entries: Sequence[Entry]) -> None:
+    """Writes a list that `read_list` reads, making its folders.
+
+    Raises:
+      ValueError: a name is not UTF-8.
+    """
+    lines = [f"{image} {mask}\n" for image, mask in entries]
+    odd = [line for line in lines if printable(line) != line]
+    if odd:
+        raise ValueError(
+            f"{path} is a list in UTF-8 and cannot name "
+            f"{printable(odd[0]).strip()}: rename the {len(odd)} files whose "
+            "names are not UTF-8."
+        )
+    write_file(path, "".join(lines).encode())
+
+
 def _text(path: pathlib.Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # With a mark or without.
@@ -56,6 +79,8 @@ def _text(path: pathlib.Path) -> str:
         raise ValueError(
             f"The list {path} is not text in UTF-8: see its byte {error.start}."
         ) from error
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ValueError(
             f"The list {path} cannot be read: {error.strerror}."

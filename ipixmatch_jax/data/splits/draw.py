@@ -1,15 +1,13 @@
-"""Gets split lists: `python -m ipixmatch_jax.data.splits download | make`."""
+"""Draws split lists: `python -m ipixmatch_jax.data.splits make`."""
 
 import fractions
 import pathlib
 
 import numpy as np
 
-from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.files.split_list import Entry, write_list
 from ipixmatch_jax.data.hold_out import share_count
-from ipixmatch_jax.data.registry import DATASETS
-from ipixmatch_jax.utils.atomic import write_file
-from ipixmatch_jax.utils.file_names import printable
+from ipixmatch_jax.data.splits.own_lists import read_own_lists
 
 
 def draw_splits(
@@ -34,7 +32,7 @@ def draw_splits(
             f"--labelled is {labelled}; it is a fraction between 0 and 1 "
             "such as 1/8."
         )
-    train, val = own_lists(root)
+    train, val, _ = read_own_lists(root)
     count = share_count(len(train), labelled)
     if count >= len(train):
         raise ValueError(
@@ -42,9 +40,9 @@ def draw_splits(
         )
     some, rest = _drawn(train, count, seed)
     folder = out / f"{labelled.numerator}_{labelled.denominator}"
-    _write_list(folder / "labeled.txt", some)
-    _write_list(folder / "unlabeled.txt", rest)
-    _write_list(out / "val.txt", val)
+    write_list(folder / "labeled.txt", some)
+    write_list(folder / "unlabeled.txt", rest)
+    write_list(out / "val.txt", val)
     return len(some), len(rest)
 
 
@@ -57,36 +55,3 @@ def _drawn(
         [entries[i] for i in sorted(order[:count])],
         [entries[i] for i in sorted(order[count:])],
     )
-
-
-def layouts() -> list[str]:
-    """What tells the root of each data set that brings its own lists."""
-    kinds = DATASETS.values()
-    return [kind.own_lists.layout for kind in kinds if kind.own_lists]
-
-
-def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
-    """The train and the val list of a data set that brings its own.
-
-    Raises:
-      FileNotFoundError: the root has none of the `layouts`.
-    """
-    for kind in DATASETS.values():
-        if kind.own_lists and kind.own_lists.found(root):
-            return kind.own_lists.read(root)
-    *first, last = layouts()
-    raise FileNotFoundError(
-        f"{root} has no {', '.join(first)} or {last} to draw from."
-    )
-
-
-def _write_list(path: pathlib.Path, entries: list[Entry]) -> None:
-    lines = [f"{image} {mask}\n" for image, mask in entries]
-    odd = [line for line in lines if printable(line) != line]
-    if odd:
-        raise ValueError(
-            f"{path} is a list in UTF-8 and cannot name "
-            f"{printable(odd[0]).strip()}: "
-            f"rename the {len(odd)} files whose names are not UTF-8."
-        )
-    write_file(path, "".join(lines).encode())

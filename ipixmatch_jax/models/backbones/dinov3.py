@@ -56,7 +56,7 @@ def _entry(size: str) -> Backbone:
         build=functools.partial(build_dinov3, size),
         head="dpt",
         stages=stage_patterns(SIZES[size].depth),
-        fields=("remat",),
+        fields=("remat", "attention"),
         load_weights=load_vit,
         for_cpus=size == "tiny",
     )

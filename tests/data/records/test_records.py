@@ -16,7 +16,7 @@ from PIL import Image
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.data.datasets import cityscapes
 from ipixmatch_jax.data.prepare import __main__ as prepare_main
-from ipixmatch_jax.data.prepare import archives
+from ipixmatch_jax.data.prepare.pack import pack_data_set
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.registry import open_data
 from ipixmatch_jax.data.source import BadFileError
@@ -49,7 +49,7 @@ def packed(tmp_path_factory):
     classes = own.CLASSES | {"void": [1, 1, 1]}
     own.make(root / "from", 8, 5, draw=own.rgb, classes=classes)
     own.make(root / "from/test", 2, 2, draw=own.rgb)
-    target, counts = archives.prepare("folder", root / "from", root / "to")
+    target, counts = pack_data_set("folder", root / "from", root / "to")
     assert counts == {"train": 4, "unlabelled": 3, "val": 1, "test": 2}
     return root / "from", target
 
@@ -80,7 +80,7 @@ def test_packed_records_pickle_and_feed_the_pipeline(packed):
 
 def test_a_packed_set_is_not_overwritten(packed):
     with pytest.raises(ValueError, match="is there already"):
-        archives.prepare("folder", packed[0], packed[1].parents[1])
+        pack_data_set("folder", packed[0], packed[1].parents[1])
 
 
 def test_a_missing_file_is_reported(packed, tmp_path):
@@ -174,7 +174,7 @@ def test_an_archive_that_cannot_be_unpacked_is_named(tmp_path, make):
     path = tmp_path / "SegmentationClassAug.zip"
     make(path)
     with pytest.raises(ValueError, match="is damaged, cut off") as error:
-        archives.prepare("voc", tmp_path, tmp_path / "out")
+        pack_data_set("voc", tmp_path, tmp_path / "out")
     assert str(path) in str(error.value)
     assert not list((tmp_path / "out").iterdir())
 
@@ -186,7 +186,7 @@ def test_a_cut_tar_is_named(tmp_path):
         tar.add(tmp_path / "a.jpg", "VOCdevkit/VOC2012/JPEGImages/a.jpg")
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(ValueError, match=r"2012\.tar is damaged, cut off"):
-        archives.prepare("voc", tmp_path, tmp_path / "out")
+        pack_data_set("voc", tmp_path, tmp_path / "out")
 
 
 def test_another_format_is_refused(packed, tmp_path):
@@ -217,7 +217,7 @@ def test_voc_from_its_archives_under_split_lists(tmp_path):
             png = io.BytesIO()
             Image.fromarray(own.ids(i)).save(png, "PNG")
             z.writestr(f"SegmentationClassAug/{name}.png", png.getvalue())
-    target, counts = archives.prepare("voc", downloads, tmp_path / "out")
+    target, counts = pack_data_set("voc", downloads, tmp_path / "out")
     assert counts == {"train": 2, "val": 1}  # SBD adds c; d has no mask
     assert sorted(p.name for p in downloads.iterdir()) == [
         "SegmentationClassAug.zip",
@@ -253,7 +253,7 @@ def test_cityscapes_masks_become_train_ids(tmp_path):
             tmp_path / f"gtFine/{stem}_gtFine_labelIds.png",
             Image.fromarray(ids.astype(np.uint8)),
         )
-    target, counts = archives.prepare("cityscapes", tmp_path, tmp_path / "out")
+    target, counts = pack_data_set("cityscapes", tmp_path, tmp_path / "out")
     assert counts == {"train": 1, "val": 1}
     image = "leftImg8bit/{0}/ulm/ulm_{1}_leftImg8bit.png None\n"
     (tmp_path / "1_2").mkdir()
