@@ -15,6 +15,7 @@ from ipixmatch_jax.suggest.suggestions import (
 )
 from ipixmatch_jax.training import divergence, loop
 from ipixmatch_jax.utils.json_files import read_json
+from tests import two_convolutions
 from tests.data import own_folder as own
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,7 @@ def run(tmp_path_factory):
     own.make(root / "val", 2, 2, draw=own.rgb)
     rename_all(root)
     config = folder_config.get_config("tiny,method=supervised")
+    config.model.backbone = two_convolutions.NAME
     config.data.root = str(root)
     config.data.crop_size = 33
     config.train.batch_size = 2

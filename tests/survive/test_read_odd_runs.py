@@ -4,15 +4,17 @@ import json
 import pathlib
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 from ipixmatch_jax.checkpoints.manager import BrokenCheckpointError
-from ipixmatch_jax.experiment import convert_weights, restore, score
+from ipixmatch_jax.experiment import restore, score
 from ipixmatch_jax.predict.workdir import predict_workdir
 from ipixmatch_jax.report.build import write_report
 from ipixmatch_jax.suggest.suggestions import suggest_images
+from tests import two_convolutions  # noqa: F401 - registers the network
 from tests.tiny_run import few_scenes
 
 pytestmark = pytest.mark.slow
@@ -47,11 +49,8 @@ def test_oddly_named_neighbours_change_nothing(copied, tmp_path):
     assert restore.restore(copied, "best").step == best
     found = restore.restore(copied, "last")
     assert found.step == 6
-    np.testing.assert_array_equal(
-        *(
-            run.variables["student"]["params"]["head"]["classifier"]["bias"]
-            for run in (before, found)
-        )
+    jax.tree.map(
+        np.testing.assert_array_equal, before.variables, found.variables
     )
     image = tmp_path / "a.png"
     Image.new("RGB", (40, 30), "red").save(image)
@@ -62,9 +61,6 @@ def test_oddly_named_neighbours_change_nothing(copied, tmp_path):
     page = write_report([copied], tmp_path / "a.html", images=2).read_text()
     assert 'id="confusion-student"' in page
     assert len(suggest_images(copied, 2).names) == 2
-    to = tmp_path / "a.safetensors"
-    said = convert_weights.export(str(copied), to, "last")
-    assert "the student after 6 steps" in said
     assert snapshot(copied) == files  # they only read
 
 
