@@ -1,4 +1,4 @@
-"""Batches read ahead, by threads or by processes that may be killed."""
+"""Reads batches ahead, in threads or in processes that may be killed."""
 
 import logging
 import multiprocessing
@@ -17,7 +17,7 @@ from ipixmatch_jax.utils.waiting import StoppedWaitingError, wait_for_data
 
 _LOGGER = logging.getLogger(__name__)
 
-# How often in a row workers are restarted for one batch.
+# How many times in a row workers are restarted for one batch.
 RESTARTS = 2
 # The message by which grain says that a worker process has died.
 _GONE = "Worker process was terminated unexpectedly"
@@ -99,7 +99,8 @@ class Batches:
         ) from lost
 
     def _wait_for_batch(self):
-        """`next` of the iterator, during which signals and hangs are seen."""
+        """Takes the iterator's next batch; notices signals and hangs
+        meanwhile."""
         future = self._waiter.submit(next, self._iterator)
         what = f"the batch of step {self._step}"
         try:

@@ -42,12 +42,12 @@ def add_odd_names(folder):
 
 
 def test_oddly_named_neighbours_change_nothing(copied, tmp_path):
-    before = restore.restore(copied, "last")
-    best = restore.restore(copied, "best").step
+    before = restore.restore_networks(copied, "last")
+    best = restore.restore_networks(copied, "best").step
     add_odd_names(copied / "checkpoints")
     files = snapshot(copied)
-    assert restore.restore(copied, "best").step == best
-    found = restore.restore(copied, "last")
+    assert restore.restore_networks(copied, "best").step == best
+    found = restore.restore_networks(copied, "last")
     assert found.step == 6
     jax.tree.map(
         np.testing.assert_array_equal, before.variables, found.variables
@@ -113,7 +113,7 @@ def test_a_reader_stops_at_a_broken_checkpoint(copied, damage, words):
     files = snapshot(copied)
     for which in ("best", "last"):
         with pytest.raises(BrokenCheckpointError, match=words) as error:
-            restore.restore(copied, which)
+            restore.restore_networks(copied, which)
         assert "\n" not in str(error.value)
     assert snapshot(copied) == files
 
@@ -125,20 +125,20 @@ def test_checkpoints_that_were_renamed_are_named(copied):
     with pytest.raises(
         FileNotFoundError, match=r"no checkpoint, but .*06: the"
     ):
-        restore.restore(copied, "last")
+        restore.restore_networks(copied, "last")
 
 
 def test_without_config_json_the_newest_checkpoint_says_it(copied, caplog):
-    wanted = restore.restore(copied, "last").config
+    wanted = restore.restore_networks(copied, "last").config
     (copied / "config.json").unlink()
-    found = restore.restore(copied, "last")
+    found = restore.restore_networks(copied, "last")
     assert found.config == wanted
     assert "no config.json: the config in the newest is taken" in caplog.text
     shutil.rmtree(copied / "checkpoints")
     with pytest.raises(
         FileNotFoundError, match="is not the --workdir of a run"
     ):
-        restore.restore(copied, "last")
+        restore.restore_networks(copied, "last")
 
 
 def test_a_config_of_another_optimiser_still_gives_the_networks(copied):
@@ -146,4 +146,4 @@ def test_a_config_of_another_optimiser_still_gives_the_networks(copied):
     fields = json.loads(path.read_text())
     fields["train"]["optimiser"] = "adam"
     path.write_text(json.dumps(fields))
-    assert restore.restore(copied, "last").step == 6
+    assert restore.restore_networks(copied, "last").step == 6

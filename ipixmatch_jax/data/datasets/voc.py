@@ -128,7 +128,7 @@ def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
 
 
 def _ids(root: pathlib.Path, path: pathlib.Path) -> list[Entry]:
-    """Lines that are ids, or begin with the path of the image."""
+    """The ids on the lines of a list, or in the path that begins each line."""
     if not path.is_file():
         raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
     lines = read_lines(path)

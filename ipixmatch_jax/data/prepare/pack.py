@@ -1,7 +1,4 @@
-"""Packs a data set into ArrayRecord files, once, in the format of TFDS:
-
-python -m ipixmatch_jax.data.prepare voc --source DIR --out DIR
-"""
+"""Packs the archives or folders of a data set into ArrayRecord files."""
 
 import json
 import pathlib

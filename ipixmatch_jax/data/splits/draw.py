@@ -1,4 +1,4 @@
-"""Draws split lists: `python -m ipixmatch_jax.data.splits make`."""
+"""Draws the labelled share of a data set's own train list."""
 
 import fractions
 import pathlib
@@ -25,7 +25,7 @@ def draw_splits(
 
     Raises:
       FileNotFoundError: the root or its own lists are absent.
-      ValueError: a share out of range, or one that leaves nothing unlabelled.
+      ValueError: the share is out of range, or leaves nothing unlabelled.
     """
     if not 0 < labelled < 1:
         raise ValueError(
