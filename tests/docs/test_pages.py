@@ -9,7 +9,7 @@ from ipixmatch_jax.cli.arguments import COMMANDS
 from ipixmatch_jax.configs import common
 from ipixmatch_jax.configuration.reference import write_reference
 from ipixmatch_jax.experiment.members import allowed_names
-from tests import command_helps
+from tests import command_helps, two_convolutions
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -124,6 +124,11 @@ def test_every_command_and_flag_exists(path, flags):
 
 def test_the_reference_of_fields_is_up_to_date():
     page = (ROOT / "docs/config_reference.md").read_text("utf-8")
-    assert page == write_reference(allowed_names()), (
+    # Another test of this process may have registered its network.
+    names = {
+        field: tuple(name for name in known if name != two_convolutions.NAME)
+        for field, known in allowed_names().items()
+    }
+    assert page == write_reference(names), (
         "python -m ipixmatch_jax.config_reference > docs/config_reference.md"
     )
