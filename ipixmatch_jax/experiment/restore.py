@@ -58,14 +58,14 @@ def load_checked_config(
 
     Raises:
       FileNotFoundError: the workdir holds no run.
-      ValueError: a field cannot be.
+      ValueError: a field has an impossible value.
     """
     config = load_config(workdir, root)
     check_config(config)
     return config
 
 
-def restore(
+def restore_networks(
     workdir: pathlib.Path, which: str, root: str | None = None
 ) -> Trained:
     """Reads the networks of a run.
@@ -77,8 +77,8 @@ def restore(
 
     Raises:
       FileNotFoundError: the workdir holds no run, or no such checkpoint.
-      BrokenCheckpointError: that checkpoint is not as it was written; another
-        one is not taken in its place.
+      BrokenCheckpointError: the checkpoint is damaged; no other one is used in
+        its place.
     """
     config = load_checked_config(workdir, root)
     classes = read_classes(workdir)

@@ -23,7 +23,7 @@ import numpy as np
 from ipixmatch_jax.data import normalisation
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.models.segmenter import Segmenter
-from ipixmatch_jax.predict.averaging import probabilities
+from ipixmatch_jax.predict.averaging import average_probabilities
 from ipixmatch_jax.utils import atomic
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -35,11 +35,11 @@ _CHANNELS = {
     4: "RGB and one more channel",
 }
 
-# The earliest date of a zip: with today's, every file would differ.
+# A fixed date, the earliest of a zip, so that equal exports are equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def serialise(
+def serialise_network(
     network: Segmenter, variables: dict, size: tuple[int, int]
 ) -> bytes:
     """The function `(images, sizes) -> (ids, confidence)` with its weights.
@@ -57,7 +57,7 @@ def serialise(
     variables = jax.tree.map(np.asarray, variables)
 
     def run(images, sizes):
-        shares = probabilities(network, variables, images, sizes)
+        shares = average_probabilities(network, variables, images, sizes)
         ids = jnp.argmax(shares, axis=-1).astype(jnp.uint8)
         return ids, jnp.max(shares, axis=-1)
 
@@ -69,7 +69,7 @@ def serialise(
     return bytes(exported.serialize())
 
 
-def preprocessing(network: Segmenter, size: tuple[int, int]) -> dict:
+def describe_preprocessing(network: Segmenter, size: tuple[int, int]) -> dict:
     """The contents of preprocessing.json."""
     height, width = size
     channels = network.channels
@@ -123,10 +123,10 @@ def write_export(
       palette: one (red, green, blue) in 0..255 per class id.
     """
     contents = {
-        "model.bin": serialise(network, variables, size),
+        "model.bin": serialise_network(network, variables, size),
         "class_names.json": _json(list(class_names)),
         "palette.json": _json([list(colour) for colour in palette]),
-        "preprocessing.json": _json(preprocessing(network, size)),
+        "preprocessing.json": _json(describe_preprocessing(network, size)),
         "run.py": _program(),
     }
     to.parent.mkdir(parents=True, exist_ok=True)

@@ -75,8 +75,8 @@ class Writer:
         """Leaves the time since the last line out of the speed."""
         self._since = (time.monotonic(), step)
 
-    def train(self, step: int, metrics: dict) -> None:
-        """One line of training metrics, with the speed since the last."""
+    def write_training(self, step: int, metrics: dict) -> None:
+        """Writes a line of training metrics, with the speed since the last."""
         then, since = self._since
         now = time.monotonic()
         rate = (step - since) / max(now - then, 1e-9)
@@ -86,7 +86,7 @@ class Writer:
             "steps_per_second": rate,
             "images_per_second": rate * self._images_per_step,
         }
-        self.scalars(step, metrics)
+        self.write_scalars(step, metrics)
         if not self._active:
             return
         left = (self._steps - step) / max(rate, 1e-9)
@@ -110,7 +110,7 @@ class Writer:
         )
         self._bar.set_postfix_str(losses, refresh=False)
 
-    def scalars(self, step: int, metrics: dict) -> None:
+    def write_scalars(self, step: int, metrics: dict) -> None:
         """Appends to metrics.jsonl and to TensorBoard."""
         if not self._active:
             return
@@ -118,15 +118,15 @@ class Writer:
         line = json.dumps({"step": step, **values}) + "\n"
         self._lines.add(line.encode())
         curves = {k: v for k, v in values.items() if not isinstance(v, list)}
-        self._curves.scalars(step, curves)
+        self._curves.write_scalars(step, curves)
 
-    def picture(self, step: int, name: str, picture: np.ndarray) -> None:
-        """A uint8 [H, W, 3] picture for TensorBoard."""
+    def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Writes a uint8 [H, W, 3] picture for TensorBoard."""
         if self._active:
-            self._curves.picture(step, name, picture)
+            self._curves.write_picture(step, name, picture)
 
-    def message(self, text: str) -> None:
-        """A line for the person, above the bar."""
+    def print_message(self, text: str) -> None:
+        """Prints a line above the bar."""
         if self._active:
             with self._bar.external_write_mode(file=sys.stdout):
                 print(text, flush=True)

@@ -19,7 +19,7 @@ def test_without_config_json_the_newest_checkpoints_config_counts(
         meta.mkdir(parents=True)
         (meta / "metadata").write_text(json.dumps({"config": config}))
     with pytest.raises(ValueError, match=r"train\.optimiser is 'adam' there"):
-        prepare.prepare(
+        prepare.prepare_run(
             tiny(**{"train.steps": 9}),
             tmp_path,
             open_data=open_data,

@@ -5,8 +5,8 @@ import pathlib
 from ipixmatch_jax.data.data_set_kind import (
     Contents,
     DataSetKind,
+    Download,
     OwnLists,
-    Pack,
 )
 from ipixmatch_jax.data.files.file_source import (
     FileSource,
@@ -72,12 +72,17 @@ TRAIN_IDS = "_labelTrainIds.png"
 ALL_IDS = "_labelIds.png"
 HOW_TO_GET = (
     "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
-    "https://www.cityscapes-dataset.com and unpack both into one folder"
+    "https://www.cityscapes-dataset.com into one folder DIR and run `python -m "
+    "ipixmatch_jax.data.prepare cityscapes --source DIR`"
 )
-ARCHIVES = {
-    "leftImg8bit_trainvaltest.zip": ("/train/", "/val/"),
-    "gtFine_trainvaltest.zip": (ALL_IDS,),
-}
+DOWNLOAD = Download(
+    how_to_get=HOW_TO_GET,
+    archives={
+        "leftImg8bit_trainvaltest.zip": ("/train/", "/val/"),
+        "gtFine_trainvaltest.zip": (ALL_IDS,),
+    },
+    images={"train": 2975, "val": 500},
+)
 TABLE = bytes(
     LABEL_IDS.index(i) if i in LABEL_IDS else IGNORE for i in range(256)
 )
@@ -103,6 +108,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
         PALETTE,
         table={ALL_IDS: TABLE},
         locate=locate,
+        how_to_get=HOW_TO_GET,
     )
 
 
@@ -164,5 +170,6 @@ KIND = DataSetKind(
         lambda root: (root / "leftImg8bit").is_dir(),
         own_lists,
     ),
-    pack=Pack(open_contents, ARCHIVES),
+    download=DOWNLOAD,
+    open_contents=open_contents,
 )

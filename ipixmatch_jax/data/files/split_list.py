@@ -8,13 +8,18 @@ import os
 import pathlib
 import posixpath
 import unicodedata
+from collections.abc import Sequence
+
+from ipixmatch_jax.utils.atomic import write_file
 
 Entry = tuple[str, str | None]
 
 HOW_TO_GET = (
     "fetch the published lists with `python -m ipixmatch_jax.data.splits "
-    "download` or draw some with `python -m ipixmatch_jax.data.splits make "
-    "--root DIR --labelled 1/8 --out DIR`"
+    "download`, draw some with `python -m ipixmatch_jax.data.splits make "
+    "--root DIR --labelled 1/8 --out DIR`, or add the unlabelled lists to "
+    "labelled ones with `python -m ipixmatch_jax.data.splits complete --root "
+    "DIR --out DIR`"
 )
 
 
@@ -39,6 +44,12 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     if not entries:
         raise ValueError(f"The list {path} names no images.")
     return entries
+
+
+def write_list(path: pathlib.Path, entries: Sequence[Entry]) -> None:
+    """Writes a list that `read_list` reads, making its folders."""
+    lines = [f"{image} {mask}\n" for image, mask in entries]
+    write_file(path, "".join(lines).encode())
 
 
 def _text(path: pathlib.Path) -> str:
