@@ -46,7 +46,6 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["config", "workdir"])
     app.run(
         main,
         flags_parser=functools.partial(

@@ -19,7 +19,7 @@ from ipixmatch_jax.distributed import mesh, processes
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
-from ipixmatch_jax.training import divergence, setup, summary
+from ipixmatch_jax.training import divergence, run_header, setup, summary
 from ipixmatch_jax.training.batches import images_per_step, make_batches
 from ipixmatch_jax.training.evaluation import score_on_val
 from ipixmatch_jax.training.prepare import Build, OpenData, Prepared, prepare
@@ -99,6 +99,8 @@ def train(
         checkpoints = stack.enter_context(Checkpoints(workdir))
         stop = stack.enter_context(stop or StopRequest())
         stack.enter_context(processes.report_lost_process())
+        if not prepared.trained:
+            run_header.log_header(prepared.config, prepared.parts, workdir)
         start = _restore_or_begin(prepared, checkpoints)
         _record(prepared, workdir)
         writer = _open_writer(prepared, workdir, start.done)
@@ -133,21 +135,23 @@ def _open_writer(
         steps=prepared.config.train.steps,
         images_per_step=images_per_step(prepared.config),
         active=jax.process_index() == 0,
+        eval_every=prepared.config.train.eval_every,
     )
 
 
 def _report(run: Run, end: Progress) -> None:
     """Scores the last and the best checkpoint, and says so."""
-    text = summary.report(
-        run.parts,
-        run.checkpoints,
-        run.writer,
-        run.workdir,
-        scored_networks(end.state),
-        end.done,
-        end.best,
-        end.on_val,
-    )
+    with run.writer.doing("Scoring the last and the best checkpoint"):
+        text = summary.report(
+            run.parts,
+            run.checkpoints,
+            run.writer,
+            run.workdir,
+            scored_networks(end.state),
+            end.done,
+            end.best,
+            end.on_val,
+        )
     run.writer.message(text)
 
 
@@ -197,6 +201,13 @@ def _next_batch(stream: workers.Batches) -> dict | None:
         return None
 
 
+def _compiling(
+    run: Run, first: bool, done: int
+) -> contextlib.AbstractContextManager:
+    """Shows in the first step that the program is compiled meanwhile."""
+    return run.writer.compiling(done) if first else contextlib.nullcontext()
+
+
 def _train_steps(run: Run, start: Progress) -> Progress:
     """Steps, evaluations and saves until the end or a signal."""
     config = run.config.train
@@ -218,7 +229,8 @@ def _train_steps(run: Run, start: Progress) -> Progress:
             skipped.note(batch.pop("bad"))
             watch.note_batch(done + 1, batch)
             batch = mesh.put_batch(batch, run.parts.mesh)
-            state, measured = train_step(state, batch)
+            with _compiling(run, done == start.done, done):
+                state, measured = train_step(state, batch)
             done += 1
             # Reading the step before lets the device run ahead of the host.
             _stop_if_diverged(run, watch, pending)

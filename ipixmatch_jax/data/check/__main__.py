@@ -59,7 +59,7 @@ def _arguments():
     )
     parser.add_argument(
         "--threads",
-        type=int,
+        type=arguments.whole_number,
         default=READERS,
         help="that read and decode (default: %(default)s)",
     )

@@ -7,7 +7,7 @@ import pathlib
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.splits.download import download
-from ipixmatch_jax.data.splits.draw import draw_splits, layouts
+from ipixmatch_jax.data.splits.draw import draw_splits, layouts, split_name
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,18 +38,33 @@ def _parser() -> argparse.ArgumentParser:
         help=f"a folder that holds {', '.join(layouts())}",
     )
     draw.add_argument(
-        "--labelled", type=fractions.Fraction, required=True, help="as 1/8"
+        "--labelled",
+        type=_fraction,
+        required=True,
+        help="a fraction, such as 1/8",
     )
     draw.add_argument(
-        "--seed", type=int, default=0, help="of the draw (default: 0)"
+        "--seed",
+        type=usage.whole_number,
+        default=0,
+        help="of the draw (default: 0)",
     )
     draw.add_argument(
         "--out",
         type=pathlib.Path,
         required=True,
-        help="the folder that gets the lists",
+        help="the folder that gets val.txt and the folder of the split",
     )
     return parser
+
+
+def _fraction(word: str) -> fractions.Fraction:
+    try:
+        return fractions.Fraction(word)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a fraction such as 1/8"
+        ) from None
 
 
 @report_errors("ipixmatch_jax.data.splits")
@@ -61,9 +76,11 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{len(paths)} lists are in {args.out}.")
         return
     counts = draw_splits(args.root, args.labelled, args.seed, args.out)
+    share = split_name(args.labelled)
     print(
         f"{counts[0]} labelled and {counts[1]} unlabelled images are listed "
-        f"in {args.out}."
+        f"in {args.out / share}, and val in {args.out}. Train with "
+        f"--config.data.splits_dir={args.out} --config.data.split={share}."
     )
 
 

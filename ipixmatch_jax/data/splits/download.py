@@ -7,6 +7,7 @@ import tempfile
 import pooch
 import requests
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.splits.published import ADDRESS, LISTS
 from ipixmatch_jax.utils.atomic import write_file
 
@@ -52,7 +53,7 @@ def _fetch(address: str, sha256: str, folder: str) -> pathlib.Path:
     except requests.RequestException as error:
         raise ConnectionError(
             f"Cannot fetch {address} ({error}); nothing was written, and "
-            "`python -m ipixmatch_jax.data.splits make` needs no network."
+            f"`{call_of('splits')} make` needs no network."
         ) from error
     except ValueError as error:  # pooch's, with both sums
         raise ValueError(

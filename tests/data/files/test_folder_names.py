@@ -343,11 +343,11 @@ def test_a_single_val_image_and_a_class_that_it_lacks_are_told(tmp_path):
     own.make(tmp_path, 8, 5)
     own.make(tmp_path / "val", 1, 1, draw=lambda ids: own.grey(ids * 0))
     data = opened(tmp_path)
-    assert "Val is a single image, val/images/0.jpg" in notes(data)
     report = inspect.check_data(data, crop_size=33)
     assert not report.fails
     told = " ".join(finding.text for finding in report.findings)
     assert "No val image shows 'class 1', 'class 2'" in told
+    assert "Val is a single image, val/images/0.jpg" in told
 
 
 def test_names_that_are_not_utf_8_are_read_and_written_with_escapes(tmp_path):

@@ -1,0 +1,83 @@
+"""Accelerators of this machine that jax does not use, and why.
+
+Nothing here imports jax.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+
+# What tells an accelerator: a device file of its driver.
+_DEVICES = {
+    "an NVIDIA GPU": ("cuda", "dev/nvidia[0-9]*"),
+    "an AMD GPU": ("rocm", "dev/kfd"),
+    "a TPU": ("tpu", "dev/accel[0-9]*"),
+}
+_EXTRAS = {"cuda": "cuda12", "gpu": "cuda12", "rocm": "rocm", "tpu": "tpu"}
+_PLUGINS = {
+    "cuda": ("jax_cuda12_plugin", "jax_cuda13_plugin"),
+    "rocm": ("jax_rocm60_plugin", "jax_rocm7_plugin"),
+    "tpu": ("libtpu",),
+}
+
+
+def install_command(platform: str) -> str:
+    """How to install jax's support of "cuda", "gpu", "rocm" or "tpu"."""
+    version = importlib.metadata.version("jax")
+    return f'pip install "jax[{_EXTRAS[platform]}]=={version}"'
+
+
+def describe_idle(
+    backend: str,
+    *,
+    root: pathlib.Path = pathlib.Path("/"),
+    environment: Mapping[str, str] = os.environ,
+    installed: Callable[[str], object] = importlib.util.find_spec,
+) -> str:
+    """A sentence on an accelerator that is there and idle; "" if none is.
+
+    Args:
+      backend: what jax uses, such as "cpu".
+      root: of the file system.
+      environment: JAX_PLATFORMS=cpu keeps off accelerators on purpose.
+      installed: whether a module can be imported.
+    """
+    if backend != "cpu" or "cpu" in environment.get("JAX_PLATFORMS", ""):
+        return ""
+    for name, (platform, pattern) in _DEVICES.items():
+        if not any(root.glob(pattern)):
+            continue
+        if any(installed(plugin) for plugin in _PLUGINS[platform]):
+            return (
+                f"{name} of this machine is idle: jax's support is installed "
+                f"and does not start; JAX_PLATFORMS={platform} shows why."
+            )
+        return (
+            f"{name} of this machine is idle, for want of jax's extra: "
+            f"{install_command(platform)}"
+        )
+    return ""
+
+
+def explain_backend(error: RuntimeError) -> str | None:
+    """The sentence for jax's error about a platform that it cannot start.
+
+    Returns:
+      None for any other error.
+    """
+    words = str(error)
+    if not words.startswith("Unable to initialize backend"):
+        return None
+    platform = words.split("'")[1] if words.count("'") > 1 else ""
+    asked = os.environ.get("JAX_PLATFORMS", platform)
+    if platform in _EXTRAS:
+        way = f"install jax's extra with {install_command(platform)}, or "
+    else:
+        way = ""
+    reason = " ".join(words.partition(": ")[2].split())
+    return (
+        f"JAX_PLATFORMS={asked} asks for a platform that jax cannot start here "
+        f"({reason}): {way}unset JAX_PLATFORMS to use what there is."
+    )
