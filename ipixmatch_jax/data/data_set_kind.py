@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.missing_files import Missing
 from ipixmatch_jax.data.source import DataSet, Source
 
 
@@ -64,9 +65,12 @@ class DataSetKind(NamedTuple):
       options: fields of config.data that `open` takes by keyword.
       own_lists: the lists that come with the data; None if none do.
       pack: how the set is packed; None if it cannot be.
+      find_missing: `find_missing(root, splits_dir, split)` lists what is to
+        be fetched before `open` can succeed; None: `open` says it.
     """
 
     open: Callable[..., DataSet]
     options: tuple[str, ...] = ()
     own_lists: OwnLists | None = None
     pack: Pack | None = None
+    find_missing: Callable[[str, str, str], list[Missing]] | None = None

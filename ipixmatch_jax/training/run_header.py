@@ -12,7 +12,7 @@ from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models.cost import count_forward_flops, count_parameters
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.training.setup import Parts
-from ipixmatch_jax.utils.accelerators import describe_idle
+from ipixmatch_jax.utils.accelerators import find_unsupported
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -49,8 +49,11 @@ def _devices(parts: Parts) -> str:
     unused = jax.device_count() - len(devices)
     if unused:
         words += f"; {unused} more are not used, see mesh.data"
-    idle = describe_idle(devices[0].platform)
-    return f"{words}; {idle}" if idle else words
+    idle = find_unsupported() if devices[0].platform == "cpu" else None
+    if idle is None:
+        return words
+    name, command = idle
+    return f"{words}; {name} is idle for want of jax's extra: {command}"
 
 
 def _method(config: FrozenConfigDict) -> str:

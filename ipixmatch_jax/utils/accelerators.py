@@ -29,36 +29,29 @@ def install_command(platform: str) -> str:
     return f'pip install "jax[{_EXTRAS[platform]}]=={version}"'
 
 
-def describe_idle(
-    backend: str,
-    *,
+def find_unsupported(
     root: pathlib.Path = pathlib.Path("/"),
     environment: Mapping[str, str] = os.environ,
     installed: Callable[[str], object] = importlib.util.find_spec,
-) -> str:
-    """A sentence on an accelerator that is there and idle; "" if none is.
+) -> tuple[str, str] | None:
+    """An accelerator of this machine for which jax's extra is not installed.
 
     Args:
-      backend: what jax uses, such as "cpu".
       root: of the file system.
       environment: JAX_PLATFORMS=cpu keeps off accelerators on purpose.
       installed: whether a module can be imported.
+
+    Returns:
+      its name, such as "an NVIDIA GPU", and the command that installs the
+      extra; None if there is no such accelerator.
     """
-    if backend != "cpu" or "cpu" in environment.get("JAX_PLATFORMS", ""):
-        return ""
+    if "cpu" in environment.get("JAX_PLATFORMS", ""):
+        return None
     for name, (platform, pattern) in _DEVICES.items():
-        if not any(root.glob(pattern)):
-            continue
-        if any(installed(plugin) for plugin in _PLUGINS[platform]):
-            return (
-                f"{name} of this machine is idle: jax's support is installed "
-                f"and does not start; JAX_PLATFORMS={platform} shows why."
-            )
-        return (
-            f"{name} of this machine is idle, for want of jax's extra: "
-            f"{install_command(platform)}"
-        )
-    return ""
+        lacks = not any(installed(plugin) for plugin in _PLUGINS[platform])
+        if lacks and any(root.glob(pattern)):
+            return name, install_command(platform)
+    return None
 
 
 def explain_backend(error: RuntimeError) -> str | None:

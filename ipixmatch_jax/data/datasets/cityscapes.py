@@ -17,6 +17,7 @@ from ipixmatch_jax.data.files.file_source import (
     split_lists,
 )
 from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.missing_files import Missing, find_missing_lists
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import IGNORE, DataSet
 
@@ -142,6 +143,25 @@ def _images(root: pathlib.Path, part: str) -> list[Entry]:
     return entries
 
 
+def find_missing(root: str, splits_dir: str, split: str) -> list[Missing]:
+    """Images, masks and lists, as far as they are not there."""
+    path = pathlib.Path(root).expanduser()
+    found = []
+    packed = path.is_dir() and array_record.is_set(path)
+    for folder, archive in zip(("leftImg8bit", "gtFine"), ARCHIVES, strict=True):
+        if packed or (path / folder).is_dir():
+            continue
+        found.append(
+            Missing(
+                f"Cityscapes' {folder} at {root}",
+                f"mkdir -p {root} && csDownload -d {root} {archive} && unzip "
+                f"{root}/{archive} -d {root}   # csDownload: pip install "
+                "cityscapesscripts; it asks for your account",
+            )
+        )
+    return [*found, *find_missing_lists(path, splits_dir, split)]
+
+
 def open_contents(source: pathlib.Path) -> Contents:
     """Train and val with fine masks, to be packed."""
     sources = {}
@@ -165,4 +185,5 @@ KIND = DataSetKind(
         own_lists,
     ),
     pack=Pack(open_contents, ARCHIVES),
+    find_missing=find_missing,
 )
