@@ -138,9 +138,7 @@ def write_export(
         "model.bin": serialise(network, variables, size),
         "class_names.json": _json(list(class_names)),
         "palette.json": _json([list(colour) for colour in palette]),
-        "preprocessing.json": _json(
-            preprocessing(network, size, value_range)
-        ),
+        "preprocessing.json": _json(preprocessing(network, size, value_range)),
         "run.py": _program(),
     }
     to.parent.mkdir(parents=True, exist_ok=True)

@@ -4,9 +4,9 @@ python run.py model.zip image.jpg labels.png
 
 It needs jax, flatbuffers, numpy and Pillow. An image is a JPEG, PNG, WebP or
 BMP, or a .npy file that holds [height, width, channels]. Values of more than 8
-bits are scaled over the range that the network was trained with; they come from
-a grey PNG of 16 bits or from a .npy file. The labels are a PNG in the colours of
-the classes, or with the ending .npy the class ids, uint8 [height, width].
+bits come from a grey PNG of 16 bits or from a .npy file, and are scaled over
+the range that the network was trained with. The labels are a PNG in the colours
+of the classes, or with the ending .npy the class ids, uint8 [height, width].
 """
 
 import json

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
+_SECOND = 1.0
 # Without the estimate that tqdm makes of the time left: the pace has one.
 _FORMAT = "{n_fmt}/{total_fmt} |{bar:16}| {desc}"
 
@@ -59,7 +60,7 @@ class ProgressBar:
         while not over.is_set():
             minutes, seconds = divmod(int(time.monotonic() - began), 60)
             self._bar.set_description_str(f"{what} {minutes}:{seconds:02d}")
-            over.wait(1.0)
+            over.wait(_SECOND)
 
     @contextlib.contextmanager
     def above(self) -> Iterator[None]:

@@ -37,9 +37,15 @@ def ended(monkeypatch, capsys, error, *words, name="predict"):
         (zipfile.BadZipFile("no zip"), 1, "An archive is damaged: no zip"),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C."),
         (ValueError("two\nlines"), 1, "two lines"),
+        (
+            RuntimeError("Unable to initialize backend 'cuda': none is known"),
+            1,
+            "JAX_PLATFORMS=cuda asks for a platform that jax cannot start",
+        ),
     ],
 )
 def test_an_expected_error_is_one_line(monkeypatch, capsys, error, code, words):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     got, said = ended(monkeypatch, capsys, error)
     assert got == code
     (line,) = said.splitlines()

@@ -148,7 +148,9 @@ def find_missing(root: str, splits_dir: str, split: str) -> list[Missing]:
     path = pathlib.Path(root).expanduser()
     found = []
     packed = path.is_dir() and array_record.is_set(path)
-    for folder, archive in zip(("leftImg8bit", "gtFine"), ARCHIVES, strict=True):
+    for folder, archive in zip(
+        ("leftImg8bit", "gtFine"), ARCHIVES, strict=True
+    ):
         if packed or (path / folder).is_dir():
             continue
         found.append(

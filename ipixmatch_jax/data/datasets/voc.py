@@ -51,8 +51,7 @@ HOW_TO_GET = (
     "SegmentationClassAug for the lists of 10,582 images)"
 )
 ARCHIVE = (
-    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
-    "VOCtrainval_11-May-2012.tar"
+    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"
 )
 # VOC's own masks, and the folder in which SBD's masks are distributed.
 MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")

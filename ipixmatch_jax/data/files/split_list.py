@@ -1,7 +1,7 @@
 """Split lists: `image mask` per line, relative to the data set's root.
 
-A comma between the columns (names may then hold spaces), backslashes in paths, `./` before them and lines
-that begin with # are taken as they are meant.
+A comma between the columns (names may then hold spaces), backslashes in paths,
+`./` before them and lines that begin with # are taken as they are meant.
 """
 
 import os
