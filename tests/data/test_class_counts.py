@@ -61,7 +61,7 @@ def test_balanced_weights_by_hand():
 
 
 def test_complete_data_gives_no_warning(tmp_path, caplog):
-    own.make(tmp_path)
+    own.make(tmp_path, 12, 10)
     class_counts.report(opened(tmp_path), "stop")
     assert not caplog.records
 

@@ -10,31 +10,33 @@ from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.segmenter import variable_shapes
 
 
-def convolutions(jaxpr):
-    """Every convolution of a program, those of inner programs included."""
+def multiplied(jaxpr):
+    """Multiply-adds of the convolutions and matrix products of a program."""
+    total = 0
     for equation in jaxpr.eqns:
+        shapes = [v.aval.shape for v in (*equation.invars, *equation.outvars)]
         if equation.primitive.name == "conv_general_dilated":
-            yield equation
+            total += np.prod(shapes[1][:-1]) * np.prod(shapes[2])
+        if equation.primitive.name == "dot_general":
+            (summed, _), _ = equation.params["dimension_numbers"]
+            inner = np.prod([shapes[0][axis] for axis in summed])
+            total += inner * np.prod(shapes[2])
         for value in equation.params.values():
             inner = getattr(value, "jaxpr", None)
-            if inner is not None:
-                yield from convolutions(inner)
+            total += 0 if inner is None else multiplied(inner)
+    return total
 
 
-def test_the_arithmetic_is_that_of_the_convolutions():
+def test_the_arithmetic_is_mostly_that_of_the_convolutions():
     """Two operations for each tap, input channel and output value."""
     network = model_registry.build("tiny", 3)
     image = jax.ShapeDtypeStruct((1, 65, 65, 3), jnp.float32)
     program = jax.make_jaxpr(lambda v, x: network.apply(v, x, False))(
         variable_shapes(network), image
     )
-    expected = 0
-    for equation in convolutions(program.jaxpr):
-        kernel, out = equation.invars[1].aval.shape, equation.outvars[0].aval
-        expected += 2 * np.prod(kernel[:-1]) * np.prod(out.shape)
     found = cost.count_forward_flops(network, 65)
-    # XLA leaves out taps in the padding, and counts what is not convolution.
-    assert found == pytest.approx(expected, rel=0.25)
+    # XLA leaves out taps in the padding, and counts norms and the like.
+    assert found == pytest.approx(2 * multiplied(program.jaxpr), rel=0.15)
 
 
 def test_parameters_are_those_of_torchvisions_table():

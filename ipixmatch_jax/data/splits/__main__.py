@@ -3,6 +3,7 @@
 import argparse
 import fractions
 import pathlib
+import re
 
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
@@ -59,12 +60,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fraction(word: str) -> fractions.Fraction:
-    try:
-        return fractions.Fraction(word)
-    except (ValueError, ZeroDivisionError):
+    if not re.fullmatch(r"\d+/[1-9]\d*|\d*\.?\d+", word):
         raise argparse.ArgumentTypeError(
             f"{word!r} is not a fraction such as 1/8"
-        ) from None
+        )
+    return fractions.Fraction(word)
 
 
 @report_errors("ipixmatch_jax.data.splits")
