@@ -159,6 +159,7 @@ def _restore_or_begin(prepared: Prepared, checkpoints: Checkpoints) -> Progress:
     """The newest state that was saved, or a new one."""
     steps = checkpoints.steps()
     if not steps:
+        _LOGGER.info("Preparing the network's weights ...")
         state = prepared.parts.init(prepared.config.seed)
         return Progress(state, 0, Saved())
     like = checkpoint_trees(prepared.parts.like)

@@ -1,6 +1,7 @@
 """The line at the foot of a terminal: how far a run is, and what it does."""
 
 import contextlib
+import shutil
 import sys
 import threading
 import time
@@ -23,7 +24,10 @@ class ProgressBar:
             total=steps,
             initial=start,
             bar_format=_FORMAT,
-            dynamic_ncols=True,
+            # A terminal in a container may say that it has no rows, which
+            # would hide the bar; one of no columns counts as 80.
+            ncols=shutil.get_terminal_size().columns - 1,
+            nrows=20,
             mininterval=0.2,
             disable=not self.shown,
         )
