@@ -39,6 +39,7 @@ def report_errors(module: str) -> Iterator[None]:
     if debug:  # argparse's sub-commands need not know it.
         sys.argv.remove("--debug")
     try:
+        accelerators.check_platforms()
         yield
     except BrokenPipeError:
         # The reader of our output has gone, as after `| head`.

@@ -54,6 +54,28 @@ def find_unsupported(
     return None
 
 
+def check_platforms(
+    environment: Mapping[str, str] = os.environ,
+    installed: Callable[[str], object] = importlib.util.find_spec,
+) -> None:
+    """Refuses a platform of JAX_PLATFORMS whose extra is not installed.
+
+    jax itself ends with an assertion then.
+
+    Raises:
+      ValueError: names the platform and the command that installs its extra.
+    """
+    asked = environment.get("JAX_PLATFORMS", "")
+    for platform in filter(None, asked.split(",")):
+        plugins = _PLUGINS.get("cuda" if platform == "gpu" else platform)
+        if plugins and not any(installed(plugin) for plugin in plugins):
+            raise ValueError(
+                f"JAX_PLATFORMS={asked} asks for {platform}, and jax's extra "
+                f"for it is not installed: {install_command(platform)}, or "
+                "unset JAX_PLATFORMS to use what there is."
+            )
+
+
 def explain_backend(error: RuntimeError) -> str | None:
     """The sentence for jax's error about a platform that it cannot start.
 

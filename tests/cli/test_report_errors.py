@@ -11,6 +11,7 @@ import pytest
 
 from ipixmatch_jax.cli.commands import COMMANDS
 from ipixmatch_jax.cli.report_errors import report_errors
+from ipixmatch_jax.utils import accelerators
 from ipixmatch_jax.utils.errors import RunError
 
 MODULE = "ipixmatch_jax.predict"
@@ -45,6 +46,7 @@ def ended(monkeypatch, capsys, error, *words, name="predict"):
     ],
 )
 def test_an_expected_error_is_one_line(monkeypatch, capsys, error, code, words):
+    monkeypatch.setattr(accelerators, "check_platforms", lambda: None)
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     got, said = ended(monkeypatch, capsys, error)
     assert got == code

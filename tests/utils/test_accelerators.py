@@ -51,5 +51,19 @@ def test_a_platform_that_cannot_start(platform, way, monkeypatch):
     assert way in sentence and "\n" not in sentence
 
 
+@pytest.mark.parametrize("platform", ["cuda", "gpu", "cuda,cpu", "tpu"])
+def test_a_platform_without_its_extra_is_refused(platform):
+    given = {"JAX_PLATFORMS": platform}
+    with pytest.raises(ValueError, match="is not installed: pip install"):
+        accelerators.check_platforms(given, lambda _: None)
+    accelerators.check_platforms(given, lambda _: object())
+
+
+@pytest.mark.parametrize("platform", [None, "", "cpu", "mine"])
+def test_other_platforms_are_left_to_jax(platform):
+    given = {} if platform is None else {"JAX_PLATFORMS": platform}
+    accelerators.check_platforms(given, lambda _: None)
+
+
 def test_other_errors_are_left_alone():
     assert accelerators.explain_backend(RuntimeError("no memory")) is None
