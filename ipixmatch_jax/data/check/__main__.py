@@ -53,7 +53,8 @@ def run() -> None:
 def _arguments():
     parser = arguments.parser(
         "ipixmatch_jax.data.check",
-        description="Decodes every image and mask that a config names, says "
+        description="Lists what a config needs and does not find, each with "
+        "the command that gets it. Then decodes every image and mask, says "
         "what is there, what cannot be used and why, and what to do; ends "
         "with exit code 1 if training would fail.",
         epilog="The config's fields can be set, as in training: "

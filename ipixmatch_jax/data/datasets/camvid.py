@@ -76,7 +76,7 @@ def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
 def find_missing(root: str, splits_dir: str, split: str) -> list[Missing]:
     """The data set and its lists, as far as they are not there."""
     path = pathlib.Path(root).expanduser()
-    if (path / "train.txt").is_file():
+    if path.is_dir():
         return find_missing_lists(path, splits_dir, split, ("val",))
     get = Missing(
         f"CamVid at {root}",
