@@ -1,6 +1,7 @@
 """The line at the foot of a terminal: how far a run is, and what it does."""
 
 import contextlib
+import logging
 import shutil
 import sys
 import threading
@@ -9,16 +10,28 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
-_SECOND = 1.0
+_SECONDS = 1.0  # from one time to the next on a clock
+_SECONDS_ELSEWHERE = 15.0  # where what was drawn before may stay
 # Without the estimate that tqdm makes of the time left: the pace has one.
 _FORMAT = "{n_fmt}/{total_fmt} |{bar:16}| {desc}"
 
 
 class ProgressBar:
-    """A bar with a few words beside it; nothing is shown in a log file."""
+    """A bar with a few words beside it.
+
+    In a log file there is none, since the lines of the log say the same. Where
+    Python code trains and shows no log, as in a notebook, the bar is all there
+    is.
+
+    Attributes:
+      shown: whether there is a bar.
+    """
 
     def __init__(self, start: int, steps: int):
-        self.shown = sys.stderr.isatty()
+        terminal = sys.stderr.isatty()
+        logged = logging.getLogger("ipixmatch_jax").hasHandlers()
+        self.shown = terminal or not logged
+        self._seconds = _SECONDS if terminal else _SECONDS_ELSEWHERE
         self._words = ""
         self._bar = tqdm(
             total=steps,
@@ -28,7 +41,7 @@ class ProgressBar:
             # would hide the bar; one of no columns counts as 80.
             ncols=shutil.get_terminal_size().columns - 1,
             nrows=20,
-            mininterval=0.2,
+            mininterval=0.2 if terminal else _SECONDS_ELSEWHERE,
             disable=not self.shown,
         )
 
@@ -43,7 +56,7 @@ class ProgressBar:
 
     @contextlib.contextmanager
     def clock(self, what: str) -> Iterator[None]:
-        """Shows what is being done and for how long, with every second."""
+        """Shows what is being done, and for how long already."""
         if not self.shown:
             yield
             return
@@ -64,7 +77,7 @@ class ProgressBar:
         while not over.is_set():
             minutes, seconds = divmod(int(time.monotonic() - began), 60)
             self._bar.set_description_str(f"{what} {minutes}:{seconds:02d}")
-            over.wait(_SECOND)
+            over.wait(self._seconds)
 
     @contextlib.contextmanager
     def above(self) -> Iterator[None]:

@@ -141,7 +141,7 @@ def wait_for(terminal, words):
 
 def test_a_terminal_has_a_clock_and_one_estimate(tmp_path, monkeypatch):
     terminal = open_terminal(monkeypatch)
-    monkeypatch.setattr(progress_bar, "_SECOND", 0.001)
+    monkeypatch.setattr(progress_bar, "_SECONDS", 0.001)
     with written(tmp_path) as writer:
         with writer.compiling(0):
             wait_for(terminal, "Compiling the training step 0:00")
