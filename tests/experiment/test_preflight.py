@@ -6,7 +6,6 @@ import pathlib
 import pytest
 
 from ipixmatch_jax.configuration.files import load_file
-from ipixmatch_jax.data import registry
 from ipixmatch_jax.experiment import preflight
 
 
@@ -125,9 +124,3 @@ def test_other_data_sets(config, parts):
     assert len(found) == len(parts)
     for one, part in zip(found, parts, strict=True):
         assert part in one.what and one.command
-
-
-def test_every_downloaded_data_set_says_what_is_missing():
-    own = {"shapes", "folder", "tfds"}  # drawn, one's own, told by opening
-    kinds = registry.DATASETS.items()
-    assert own == {str(n) for n, kind in kinds if kind.find_missing is None}
