@@ -15,10 +15,15 @@ _DEVICES = {
     "an AMD GPU": ("rocm", "dev/kfd"),
     "a TPU": ("tpu", "dev/accel[0-9]*"),
 }
-_EXTRAS = {"cuda": "cuda12", "gpu": "cuda12", "rocm": "rocm", "tpu": "tpu"}
+_EXTRAS = {
+    "cuda": "cuda12",
+    "gpu": "cuda12",
+    "rocm": "rocm7-local",
+    "tpu": "tpu",
+}
 _PLUGINS = {
     "cuda": ("jax_cuda12_plugin", "jax_cuda13_plugin"),
-    "rocm": ("jax_rocm60_plugin", "jax_rocm7_plugin"),
+    "rocm": ("jax_rocm7_plugin",),
     "tpu": ("libtpu",),
 }
 

@@ -1,5 +1,7 @@
 """Accelerators that jax does not use, and what is said of them."""
 
+import importlib.metadata
+
 import jax
 import pytest
 
@@ -28,12 +30,17 @@ def test_a_gpu_without_the_extra_is_found(tmp_path):
     assert found(root, JAX_PLATFORMS="cpu") is None
 
 
+def test_the_extras_are_those_of_jax():
+    offered = importlib.metadata.metadata("jax").get_all("Provides-Extra")
+    assert set(accelerators._EXTRAS.values()) <= set(offered)
+
+
 def test_other_machines(tmp_path):
     assert found(machine(tmp_path / "plain", "null", "nvidiactl")) is None
     name, command = found(machine(tmp_path / "tpu", "accel0"))
     assert name == "a TPU" and '"jax[tpu]==' in command
     name, command = found(machine(tmp_path / "amd", "kfd"))
-    assert name == "an AMD GPU" and '"jax[rocm]==' in command
+    assert name == "an AMD GPU" and '"jax[rocm7-local]==' in command
 
 
 @pytest.mark.parametrize(
