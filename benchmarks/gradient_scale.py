@@ -33,6 +33,7 @@ from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.network import frozen_patterns
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
+from ipixmatch_jax.methods.compared_maps import compared_maps
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
 from ipixmatch_jax.training.batches import make_batches
@@ -47,6 +48,8 @@ def norms(
     unlabelled_weight: float,
     threshold: float,
     temperature: float,
+    on: str = "logits",
+    encoder_stride: int = 16,
 ) -> dict[str, Array]:
     """Gradient norms with respect to the student's parameters.
 
@@ -59,6 +62,7 @@ def norms(
       unlabelled_weight: factor of the host's unlabelled losses.
       threshold: threshold of the inter-pixel term.
       temperature: temperature of the inter-pixel term.
+      on, encoder_stride: which maps it compares, see compared_maps.
 
     Returns:
       float32 scalars: "total" for the host's total, "pixel" for its unlabelled
@@ -81,7 +85,7 @@ def norms(
     def reading(params, relation, distance):
         terms = [
             inter_pixel_loss(
-                *pair,
+                *compared_maps(pair, on, encoder_stride),
                 relation=relation,
                 distance=distance,
                 temperature=temperature,
@@ -146,7 +150,10 @@ def _norms(config: ConfigDict, network, threshold: float):
     bound = functools.partial(
         norms,
         forward=functools.partial(
-            setup.forward, network, frozen=frozen_patterns(config)
+            setup.forward,
+            network,
+            frozen=frozen_patterns(config),
+            keep_head=config.inter_pixel.on != "logits",
         ),
         method=functools.partial(
             METHODS[config.method].loss,
@@ -156,6 +163,8 @@ def _norms(config: ConfigDict, network, threshold: float):
         unlabelled_weight=config.loss.unlabelled_weight,
         threshold=threshold,
         temperature=config.inter_pixel.temperature,
+        on=config.inter_pixel.on,
+        encoder_stride=network.strides[-1],
     )
     make_views = functools.partial(
         setup.make_views,
@@ -244,7 +253,9 @@ def main() -> None:
     given = arguments()
     absl_logging.set_verbosity(absl_logging.WARNING)
     try:
-        run = restore.restore(pathlib.Path(given.workdir), "last", given.root)
+        run = restore.restore_networks(
+            pathlib.Path(given.workdir), "last", given.root
+        )
         thresholds = given.thresholds or [run.config.inter_pixel.threshold]
         results = {t: measure(run, given.batches, t) for t in thresholds}
     except (ValueError, FileNotFoundError) as error:

@@ -39,6 +39,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.inter_pixel.warmup_steps = 600
     c.evaluate.batch_size = 8
     c.update_from_flattened_dict(dict(BACKBONES[backbone].short_recipe))
+    common.adapt_to_transformer(c)
     # FixMatch unless named: its step is the cheapest on a CPU.
     common.set_method(c, method or "fixmatch")
     return c

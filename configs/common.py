@@ -16,6 +16,7 @@ from ipixmatch_jax.models.registry import BACKBONES
 
 __all__ = [
     "Argument",
+    "adapt_to_transformer",
     "base",
     "is_transformer",
     "parse",
@@ -111,6 +112,28 @@ def set_crop_size(c: ConfigDict, size: int) -> None:
     """Sets data.crop_size to the next multiple that the backbone takes."""
     multiple = side_multiple(c.model.backbone)
     c.data.crop_size = -(-size // multiple) * multiple
+
+
+def adapt_to_transformer(c: ConfigDict) -> None:
+    """Changes a short recipe of ours for a vision transformer.
+
+    The crop becomes the next size that the backbone takes, and the optimiser
+    AdamW: from random weights at a rate of ours, from trained weights at V2's,
+    which is for batch 16. Other backbones are left as they are.
+
+    Args:
+      c: changed in place; backbone, crop and batch are set.
+    """
+    backbone = c.model.backbone
+    if not is_transformer(backbone):
+        return
+    set_crop_size(c, c.data.crop_size)
+    c.train.optimiser = "adamw"
+    if BACKBONES[backbone].for_cpus:
+        c.train.learning_rate, c.train.head_multiplier = 1e-3, 1.0
+    else:
+        c.train.learning_rate = 5e-6 * c.train.batch_size / 16
+        c.train.head_multiplier, c.train.weight_decay = 40.0, 0.01
 
 
 def set_unimatch_v2(

@@ -44,14 +44,12 @@ def get_config(arg: str = "") -> ConfigDict:
 
 def _shorten(c: ConfigDict) -> None:
     """CamVid's recipe: a run this short has no time for a slow teacher."""
-    common.set_crop_size(c, 193)
+    c.data.crop_size = 193
     c.train.steps = 2000
     c.train.batch_size = 4
     c.train.learning_rate = 0.04
     c.train.head_multiplier = 1.0
-    if common.is_transformer(c.model.backbone):
-        c.train.optimiser = "adamw"
-        c.train.learning_rate = 1e-3
+    common.adapt_to_transformer(c)
     c.ema.decay = 0.99
     c.pseudo_label.threshold = 0.9
     c.inter_pixel.threshold = 0.9

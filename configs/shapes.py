@@ -35,6 +35,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.inter_pixel.threshold = 0.9
     c.inter_pixel.warmup_steps = 500
     c.evaluate.batch_size = 16
+    common.adapt_to_transformer(c)
     # FixMatch unless named: its step is the cheapest on a CPU.
     common.set_method(c, method or "fixmatch")
     return c

@@ -32,6 +32,22 @@ run() {
   if [[ $print ]]; then show "$@"; else "$@"; fi
 }
 
+# cache_flag FLAGS_OF_THE_TRAINING...: the flag that keeps compiled programs in
+# the workdir, where a new machine finds them, unless the flags say otherwise.
+cache_flag() {
+  local word workdir='' next=''
+  for word in "$@"; do
+    [[ ! $word =~ ^--?compilation_cache ]] || return 0
+    [[ -z $next ]] || workdir=$word
+    next=''
+    case $word in
+      --workdir=* | -workdir=*) workdir=${word#*=} ;;
+      --workdir | -workdir) next=1 ;;
+    esac
+  done
+  [[ -z $workdir ]] || echo "--compilation_cache=$workdir/compiled"
+}
+
 # number FLAG VALUE [LEAST]: refuses a value that is not a whole number or is
 # below LEAST (default 1).
 number() {

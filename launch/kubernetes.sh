@@ -98,6 +98,8 @@ resources() {
 }
 
 jobset() {
+  local cache
+  cache=$(cache_flag "$@")
   cat <<END
 apiVersion: jobset.x-k8s.io/v1alpha2
 kind: JobSet
@@ -138,7 +140,7 @@ $(selectors)
               command: [python, -m, ipixmatch_jax.main]
               args:
 $(while read -r word; do echo "              - \"$word\""; done < <(places))
-$(for word in "$@"; do echo "              - $(quoted "$word")"; done)
+$(for word in "$@" ${cache:+"$cache"}; do echo "              - $(quoted "$word")"; done)
               env:
               - name: PROCESS_ID
                 valueFrom:

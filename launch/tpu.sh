@@ -102,8 +102,9 @@ install() {
 # ends. If it is still running, for example because only one other worker was
 # lost, it is ended first.
 start() {
-  local training
-  training=$(show "$@")
+  local training cache
+  cache=$(cache_flag "$@")
+  training=$(show "$@" ${cache:+"$cache"})
   [[ -z $setup ]] || on_workers all "$setup" || return 1
   on_workers all "cd ipixmatch_jax || exit 1;\
  while kill -s TERM \$(cat run.pid); do sleep 2; done 2>/dev/null;\

@@ -19,6 +19,7 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
+import jax
 import pytest
 from absl import flags
 
@@ -30,6 +31,19 @@ def pytest_configure(config):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # grain's prefetch reads an absl flag, which pytest never parses.
     flags.FLAGS.mark_as_parsed()
+
+
+@pytest.fixture(scope="module")
+def compile_quickly():
+    """Compiles without optimisation, here and in processes started here.
+
+    For modules that take few steps and compare runs with each other.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+        jax.config.update("jax_disable_most_optimizations", False)
 
 
 def _shared(name: str) -> pathlib.Path:

@@ -14,11 +14,16 @@ import ipixmatch_jax as ipx
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.predict import files
 from ipixmatch_jax.predict import workdir as predict_run
+from tests import two_convolutions
 from tests.tiny_run import few_scenes
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 FIELDS = {
+    "model.backbone": two_convolutions.NAME,
     "data.crop_size": 33,
     "train.batch_size": 2,
     "train.steps": 2,

@@ -76,8 +76,8 @@ COMMANDS = {
     "prepare": Command(
         "ipixmatch_jax.data.prepare",
         (),
-        "packs a data set into ArrayRecord files, once",
-        "folder --source DIR --out PACKED",
+        "unpacks a download and makes its masks, or packs a data set",
+        "voc --source DIR",
     ),
     "splits": Command(
         "ipixmatch_jax.data.splits",

@@ -8,7 +8,7 @@ from absl import flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.commands import COMMANDS, call_of
 from ipixmatch_jax.cli.log_lines import TerminalLines, file_lines
 from ipixmatch_jax.cli.streams import LosableStream, open_missing_streams
@@ -37,6 +37,9 @@ _PLUGIN = flags.DEFINE_multi_string(
 _DEBUG = flags.DEFINE_bool(
     "debug", False, "Show the traceback of an error beside its sentence."
 )
+CACHE = flags.DEFINE_string(
+    "compilation_cache", None, f"{compilation_cache.HELP}."
+)
 # What --config.FIELD=VALUE becomes before absl reads the command line.
 _FIELDS = flags.DEFINE_multi_string(
     "config_field", [], "FIELD=VALUE of the config."
@@ -60,6 +63,7 @@ def parse(
         "num_processes",
         "process_id",
         "heartbeat_seconds",
+        "compilation_cache",
         "plugin",
         "debug",
     ),

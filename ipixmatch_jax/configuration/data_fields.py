@@ -150,6 +150,14 @@ MODEL = (
         "block, instead of keeping them: the same numbers in less memory.",
     ),
     Field(
+        "model.attention",
+        "auto",
+        "How a transformer's attention is computed while training: auto "
+        "leaves it to XLA; cudnn is the fused kernel of NVIDIA's GPUs and "
+        "needs precision=bf16. What is read back from a run takes auto.",
+        choices=("auto", "cudnn"),
+    ),
+    Field(
         "model.num_classes",
         0,
         "0 takes as many as the data set has.",

@@ -44,7 +44,7 @@ def find_file(config: str) -> tuple[pathlib.Path, str | None]:
     `configs/` before it, is looked up among the package's configs.
 
     Raises:
-      FileNotFoundError: there is none of either kind.
+      FileNotFoundError: neither exists.
       ValueError: the file at that path is not a config, and has the name of
         one of the package's.
     """
@@ -119,7 +119,7 @@ def change_fields(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
 
 
 def _call_get_config(path: pathlib.Path, argument: str | None) -> ConfigDict:
-    """What a file's get_config returns; its mistakes are one sentence."""
+    """Calls a file's get_config; turns its mistakes into one sentence."""
     try:
         get_config = getattr(_run_file(path), "get_config", None)
         if get_config is None:
@@ -154,7 +154,9 @@ def _call_get_config(path: pathlib.Path, argument: str | None) -> ConfigDict:
 def _run_file(path: pathlib.Path) -> types.ModuleType:
     spec = importlib.util.spec_from_file_location("config_file", path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is not a Python file: its name ends in .py.")
+        raise ValueError(
+            f"{path} is not a Python file: its name must end in .py."
+        )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

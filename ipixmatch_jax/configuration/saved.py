@@ -1,4 +1,4 @@
-"""A run's config.json: written when it begins, read by whatever uses it."""
+"""A run's config.json: written when the run begins, read by every command."""
 
 import json
 import pathlib
@@ -25,8 +25,8 @@ def load_config(
 ) -> FrozenConfigDict:
     """The config of the run in a workdir.
 
-    Fields that did not exist when the run began have their defaults, which
-    leave a run as it was.
+    Fields that did not exist when the run began get their defaults, which keep
+    what the run did.
 
     Args:
       workdir: of the run.

@@ -48,9 +48,9 @@ TRAIN = (
     Field(
         "train.batch_size",
         8,
-        "Labelled images in a step, and as many unlabelled ones. 0 takes as "
-        "many as the memory of the devices holds, and scales learning_rate "
-        "to match.",
+        "Labelled images in a step, and as many unlabelled ones: an even "
+        "number and a multiple of the devices. 0 takes as many as the memory "
+        "of the devices holds, and scales learning_rate to match.",
         unit="images",
         least=0,
         most=65_536,
@@ -241,6 +241,14 @@ INTER_PIXEL = (
         unit="pixels",
         least=1,
         most=4096,
+    ),
+    Field(
+        "inter_pixel.on",
+        "logits",
+        "The map that is compared: logits at the images' size; the head's own "
+        "map, before it is brought to that size (head); or that map averaged "
+        "over the cells of the backbone's coarsest map (grid).",
+        choices=("logits", "head", "grid"),
     ),
 )
 

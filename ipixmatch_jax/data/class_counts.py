@@ -19,7 +19,7 @@ class ClassCounts(NamedTuple):
     Attributes:
       pixels: int64 [num_classes], the pixels of each class.
       images: int64 [num_classes], how many images hold the class.
-      ignored: pixels that are left out of training.
+      ignored: how many pixels training leaves out.
     """
 
     pixels: np.ndarray
@@ -49,11 +49,15 @@ def count_classes(
 
     with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
         rows = list(pool.map(look, range(len(source))))
-    return tally(np.asarray(rows, np.int64).reshape(-1, 256), num_classes)
+    return count_from_histograms(
+        np.asarray(rows, np.int64).reshape(-1, 256), num_classes
+    )
 
 
-def tally(histograms: np.ndarray, num_classes: int) -> ClassCounts:
-    """The counts of masks whose histograms are int64 [masks, 256]."""
+def count_from_histograms(
+    histograms: np.ndarray, num_classes: int
+) -> ClassCounts:
+    """Counts the classes from the masks' histograms, int64 [masks, 256]."""
     return ClassCounts(
         pixels=histograms[:, :num_classes].sum(0),
         images=(histograms[:, :num_classes] > 0).sum(0),
@@ -74,18 +78,18 @@ def balanced_weights(counts: ClassCounts) -> tuple[float, ...]:
     there = counts.pixels > 0
     if not there.any():
         raise ValueError(
-            "No labelled pixel has a class, so loss.class_weights=balanced "
-            "cannot count any."
+            "loss.class_weights=balanced counts the labelled pixels of each "
+            "class, and no labelled pixel has a class."
         )
     share = counts.pixels * there.sum() / counts.pixels.sum()
     weights = 1 / np.where(there, share, 1)
     return tuple(float(f"{weight:.6g}") for weight in weights)
 
 
-def describe(
+def format_classes(
     data: DataSet, labelled: ClassCounts, val: ClassCounts
 ) -> tuple[list[str], list[str]]:
-    """Makes a table of the classes and warnings about missing ones.
+    """Formats a table of the classes, and warnings about missing ones.
 
     It counts labelled pixels, labelled images and val images. The share of a
     class is its share of the labelled pixels that have a class. The name comes
@@ -116,7 +120,7 @@ def describe(
 def _missing(
     data: DataSet, labelled: ClassCounts, val: ClassCounts
 ) -> list[str]:
-    """One warning per set about the classes that it lacks, by name."""
+    """A warning for each set that lacks classes, with their names."""
     warnings = []
     lost = _absent(data, labelled.images)
     if lost:
@@ -157,7 +161,7 @@ def _absent(data: DataSet, counts: Iterable[int]) -> str:
     return ", ".join(repr(name) for name, count in pairs if count == 0)
 
 
-def report(data: DataSet, on_error: str) -> None:
+def log_classes(data: DataSet, on_error: str) -> None:
     """Logs the classes of a data set and warns of those that are missing.
 
     Args:
@@ -165,12 +169,13 @@ def report(data: DataSet, on_error: str) -> None:
       on_error: "skip" leaves out labelled images whose files cannot be used.
 
     Raises:
-      BadFileError: a mask of val, or with "stop" any, cannot be used.
+      BadFileError: a mask of val cannot be used; with "stop" also a labelled
+        one.
     """
     num_classes = len(data.class_names)
     labelled = count_classes(data.labelled, num_classes, on_error)
     val = count_classes(data.val, num_classes)
-    lines, warnings = describe(data, labelled, val)
+    lines, warnings = format_classes(data, labelled, val)
     for line in (*lines, *data.notes):
         _LOGGER.info("%s", line)
     for warning in warnings:

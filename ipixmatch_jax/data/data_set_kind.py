@@ -40,20 +40,26 @@ class Contents(NamedTuple):
     palette: tuple[tuple[int, int, int], ...]
 
 
-class Pack(NamedTuple):
-    """How a data set is packed into records (data/prepare).
+class Download(NamedTuple):
+    """A data set as it is downloaded, and what is made of it (data/prepare).
 
     Attributes:
-      open_contents: opens a root and checks its files.
+      how_to_get: what to download from where, for messages.
       archives: file name of each archive as downloaded -> parts of the
-        paths of the members to unpack; empty if there is no download.
-      arrange: moves or links unpacked folders to where `open_contents`
-        looks for them.
+        paths of the members to unpack.
+      images: how many images its train and its val list have as published.
+      complete: makes the files that no archive holds, such as drawn masks,
+        in a root of unpacked archives. It keeps what is there, so that it
+        goes on after it was killed. Returns sentences for the user.
+      extra: the package that `complete` imports and the extra of this one
+        that brings it; None if it needs none.
     """
 
-    open_contents: Callable[[pathlib.Path], Contents]
-    archives: Mapping[str, tuple[str, ...]] = {}
-    arrange: Callable[[pathlib.Path], None] | None = None
+    how_to_get: str
+    archives: Mapping[str, tuple[str, ...]]
+    images: Mapping[str, int]
+    complete: Callable[[pathlib.Path], tuple[str, ...]] | None = None
+    extra: tuple[str, str] | None = None
 
 
 class DataSetKind(NamedTuple):
@@ -64,13 +70,17 @@ class DataSetKind(NamedTuple):
         Raises FileNotFoundError or ValueError in one sentence.
       options: fields of config.data that `open` takes by keyword.
       own_lists: the lists that come with the data; None if none do.
-      pack: how the set is packed; None if it cannot be.
+      download: how it is downloaded; None if it is not.
+      open_contents: opens a root, checks its files and gives what
+        data/prepare packs into records; None if it cannot be packed.
       find_missing: `find_missing(root, splits_dir, split)` lists what is to
-        be fetched before `open` can succeed; None: `open` says it.
+        be fetched before `open` can succeed; None: root and lists are looked
+        for if there is a download.
     """
 
     open: Callable[..., DataSet]
     options: tuple[str, ...] = ()
     own_lists: OwnLists | None = None
-    pack: Pack | None = None
+    download: Download | None = None
+    open_contents: Callable[[pathlib.Path], Contents] | None = None
     find_missing: Callable[[str, str, str], list[Missing]] | None = None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.files.file_source import split_lists
-from ipixmatch_jax.data.splits.published import LISTS
+from ipixmatch_jax.data.splits.published import SOURCES
 
 
 class Missing(NamedTuple):
@@ -44,7 +44,12 @@ def find_missing_lists(
     folder, splits = lists[2].parent, call_of("splits")
     share = split.replace("_", "/")
     command = f"{splits} make --root {root} --labelled {share} --out {folder}"
-    if f"{folder.name}/{split}/{lists[0].name}" in LISTS:
-        command = f"{splits} download --out {folder.parent}"
+    published = {name for names in SOURCES.values() for name in names}
+    if f"{folder.name}/{split}/{lists[0].name}" in published:
+        command = (
+            f"{splits} download --only {folder.name} --out {folder.parent}"
+        )
+        if f"{folder.name}/{split}/{lists[1].name}" not in published:
+            command += f" && {splits} complete --root {root} --out {folder}"
     names = ", ".join(str(path) for path in gone)
     return [Missing(f"the lists of the split {split} ({names})", command)]

@@ -40,10 +40,10 @@ def normalise(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
 ) -> Array:
-    """Images on [0, 1], minus mean and over std per channel.
+    """Subtracts the mean and divides by the deviation, channel by channel.
 
     Args:
-      x: float [..., C].
+      x: images on [0, 1], float [..., C].
       xp: numpy or jax.numpy.
       mean: C numbers on [0, 1]; None: ImageNet's three.
       std: C numbers above 0; None: ImageNet's three.
@@ -54,8 +54,10 @@ def normalise(
 
 # Cached by source, so that the runs of a sweep measure once.
 @functools.lru_cache(maxsize=4)
-def measure(labelled: Source, unlabelled: Source, most: int = MOST) -> Measured:
-    """Mean and deviation over all pixels of the training images.
+def measure_mean_and_std(
+    labelled: Source, unlabelled: Source, most: int = MOST
+) -> Measured:
+    """Measures mean and deviation over all pixels of the training images.
 
     Pixels are counted as whole numbers, so every process and every order of
     threads gives the same result. Files that cannot be used are passed over;
@@ -64,7 +66,7 @@ def measure(labelled: Source, unlabelled: Source, most: int = MOST) -> Measured:
     Args:
       labelled: the labelled training images.
       unlabelled: the unlabelled ones.
-      most: of more images than this, this many are drawn, always the same.
+      most: how many images to measure; of a larger set, a fixed random choice.
 
     Raises:
       ValueError: none can be used, or a channel is the same everywhere.

@@ -2,8 +2,10 @@
 
 from ipixmatch_jax.data.data_set_kind import DataSetKind
 from ipixmatch_jax.data.datasets import (
+    ade20k,
     camvid,
     cityscapes,
+    coco,
     folder,
     shapes,
     tfds,
@@ -27,6 +29,8 @@ DATASETS: Registry[DataSetKind] = Registry(
     {
         "voc": voc.KIND,
         "cityscapes": cityscapes.KIND,
+        "ade20k": ade20k.KIND,
+        "coco": coco.KIND,
         "camvid": camvid.KIND,
         "shapes": shapes.KIND,
         "folder": folder.KIND,

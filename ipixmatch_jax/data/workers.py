@@ -1,4 +1,4 @@
-"""Batches read ahead, by threads or by processes that may be killed."""
+"""Reads batches ahead, in threads or in processes that may be killed."""
 
 import concurrent.futures
 import errno
@@ -18,7 +18,7 @@ from ipixmatch_jax.utils.errors import RunError
 
 _LOGGER = logging.getLogger(__name__)
 
-# How often in a row workers are restarted for one batch.
+# How many times in a row workers are restarted for one batch.
 RESTARTS = 2
 # Seconds without a batch after which a warning says so, and how often a wait
 # for a batch is interrupted to look for a signal.
@@ -34,7 +34,7 @@ class WorkersLostError(RunError):
 
 
 class StoppedWaitingError(Exception):
-    """A signal came while a batch was waited for."""
+    """A signal came while waiting for a batch."""
 
 
 class Batches:
@@ -109,7 +109,8 @@ class Batches:
         ) from lost
 
     def _wait_for_batch(self):
-        """`next` of the iterator, during which signals and hangs are seen."""
+        """Takes the iterator's next batch; notices signals and hangs
+        meanwhile."""
         future = self._waiter.submit(next, self._iterator)
         start, warned = time.monotonic(), False
         while not concurrent.futures.wait([future], _GLANCE).done:
@@ -152,7 +153,7 @@ class Batches:
 
 
 def describe_shortage(error: OSError) -> str | None:
-    """What workers lack, as a sentence with ways out; None for other errors.
+    """Says what resource workers lack, and the ways out; None: another error.
 
     Args:
       error: raised while a worker passed on a batch.

@@ -8,7 +8,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.cli import arguments, config_flag
+from ipixmatch_jax.cli import arguments, compilation_cache, config_flag
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.experiment.score import evaluate_weights, evaluate_workdir
 from ipixmatch_jax.models.weights import files
@@ -18,6 +18,7 @@ from ipixmatch_jax.models.weights import files
 def run() -> None:
     """Prints the table that the command line asks for."""
     args, rest = _arguments()
+    compilation_cache.keep_compiled_programs(args.compilation_cache)
     if args.workdir is not None:
         table = evaluate_workdir(args.workdir, args.checkpoint, args.root)
     else:
@@ -56,6 +57,7 @@ def _arguments():
     )
     parser.add_argument("--root", help="the data set's folder, if it moved")
     arguments.add_plugin_option(parser)
+    compilation_cache.add_cache_option(parser)
     args, rest = parser.parse_known_args()
     if args.workdir is not None and (rest or args.config or args.network):
         parser.error("--workdir goes only with --checkpoint and --root")

@@ -14,8 +14,8 @@ import numpy as np
 from ipixmatch_jax.data.source import IGNORE, BadFileError, Source, pixels
 from ipixmatch_jax.evaluate.padded_shapes import (
     bucket_shapes,
-    grouped,
-    padded,
+    group_by_shape,
+    pad_images,
     shapes_of_multiples,
 )
 from ipixmatch_jax.models.segmenter import Segmenter
@@ -178,7 +178,7 @@ def plan_batches(
         return
     if shapes is None:
         shapes = bucket_shapes(list(sizes.values()))
-    for shape, indices in grouped(shapes, sizes):
+    for shape, indices in group_by_shape(shapes, sizes):
         if not indices:
             continue
         slots = count_slots(shape, len(indices))
@@ -236,7 +236,7 @@ def _read_batch(
     indices = plan.indices[slots * index : slots * (index + 1)]
     items = list(pool.map(read, indices))
     images = [None if isinstance(i, BadFileError) else i.image for i in items]
-    batch, sizes = padded(images, plan.shape, slots, channels)
+    batch, sizes = pad_images(images, plan.shape, slots, channels)
     labels = np.full((slots, *plan.shape), IGNORE, np.uint8)
     for slot, item in enumerate(items):
         if not isinstance(item, BadFileError) and item.labels is not None:

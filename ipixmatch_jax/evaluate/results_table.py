@@ -54,7 +54,7 @@ def format_scores(
     Args:
       class_names: one per class id.
       columns: title -> "miou", "iou" per class and, if class 0 is the
-        background, "foreground_miou"; see scores.scores.
+        background, "foreground_miou"; see scores_from_confusion.
     """
     scores = list(columns.values())
     lines = [["IoU in %", *columns]]

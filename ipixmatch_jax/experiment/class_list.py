@@ -105,7 +105,7 @@ def read_classes(workdir: pathlib.Path) -> RunClasses | None:
 def check_same_classes(
     recorded: RunClasses | None, data: DataSet, workdir: pathlib.Path
 ) -> RunClasses:
-    """Compares the list that a run was trained with with a data set's.
+    """Checks a data set's class list against the one that a run recorded.
 
     Args:
       recorded: of the run; None: it recorded none.
@@ -113,8 +113,7 @@ def check_same_classes(
       workdir: of the run, for the message.
 
     Returns:
-      the run's list, or the data set's where the run recorded none, which is
-      then said.
+      the run's list; if the run recorded none, the data set's, which is logged.
 
     Raises:
       ValueError: the lists differ; the first differences are named.

@@ -17,7 +17,7 @@ from ipixmatch_jax.models.weights import (
 )
 
 
-def convert(
+def convert_weights(
     source: str,
     to: pathlib.Path,
     allow_missing: tuple[str, ...] = (),
@@ -50,7 +50,7 @@ def convert(
     return f"{to}: {what}, {len(tensors)} tensors"
 
 
-def export(
+def export_weights(
     source: str,
     to: pathlib.Path,
     which: str = "best",
@@ -63,7 +63,7 @@ def export(
     `num_batches_tracked` is 0, because batches are not counted here.
 
     Args:
-      source: a run's workdir, or a file that `convert` or `export` wrote.
+      source: a run's workdir, or a file that either function here wrote.
       to: a .safetensors file, or .pth where torch is installed.
       which: "best" or "last" checkpoint of a workdir.
       network: "student", "teacher" or "twin" of a workdir; None: the one
@@ -78,7 +78,7 @@ def export(
     files.check_suffix(to)
     workdir = pathlib.Path(source)
     if workdir.is_dir():
-        run = restore.restore(workdir, which)
+        run = restore.restore_networks(workdir, which)
         name = network or run.better
         if name not in run.variables:
             raise ValueError(
@@ -123,10 +123,13 @@ def _tensors(source, allow_missing=(), network=None):
     layout = foreign_names.layout(tensors, source)
     like = variable_shapes(
         model_registry.build(
-            layout.backbone, layout.num_classes or 2, stem=layout.stem
+            layout.backbone,
+            layout.num_classes or 2,
+            head=layout.head,
+            stem=layout.stem,
         )
     )
-    wanted = list(torch_names.entries(like))
+    wanted = load.network_entries(like)
     what = f"a whole network of {layout.num_classes} classes"
     if not foreign_names.has_head(tensors):
         wanted = [e for e in wanted if e.name.startswith(torch_names.BACKBONE)]

@@ -5,7 +5,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from ipixmatch_jax.data.missing_files import Missing
+from ipixmatch_jax.data.missing_files import Missing, find_missing_lists
 from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.models.registry import BACKBONES
 from ipixmatch_jax.models.weights import files, hub
@@ -20,10 +20,7 @@ def find_missing(config: ConfigDict) -> list[Missing]:
     Args:
       config: checked, see validate.check_config.
     """
-    data = config.data
-    find = DATASETS[data.name].find_missing
-    found = find(data.root, data.splits_dir, data.split) if find else []
-    found += _weights(config.model)
+    found = [*_data(config.data), *_weights(config.model)]
     idle = find_unsupported()
     if idle is not None:
         name, command = idle
@@ -39,6 +36,20 @@ def describe(missing: list[Missing]) -> list[str]:
         optional = "" if one.needed else " (optional)"
         lines += [f"{number}. {one.what}{optional}", f"     {one.command}"]
     return lines
+
+
+def _data(data: ConfigDict) -> list[Missing]:
+    kind = DATASETS[data.name]
+    if kind.find_missing is not None:
+        return kind.find_missing(data.root, data.splits_dir, data.split)
+    root = pathlib.Path(data.root).expanduser()
+    if kind.download is None:
+        return []
+    found = []
+    if not root.is_dir():
+        get = kind.download.how_to_get
+        found.append(Missing(f"{data.name} at {data.root}", get))
+    return found + find_missing_lists(root, data.splits_dir, data.split)
 
 
 def _weights(model: ConfigDict) -> list[Missing]:

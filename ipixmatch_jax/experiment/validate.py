@@ -14,7 +14,7 @@ from ipixmatch_jax.methods.registry import METHODS
 
 
 def check_config(config: ConfigDict) -> None:
-    """Raises ValueError with one sentence for a field that cannot be."""
+    """Raises ValueError, in one sentence, if a field's value is impossible."""
     check_plugins(get_value(config, "plugins"), named_members(config))
     check_values(config, allowed_names())
     term = config.inter_pixel
@@ -29,6 +29,11 @@ def check_config(config: ConfigDict) -> None:
             f"config.method={config.method} compares no views, so it has "
             "nothing for the inter-pixel loss: add "
             "--config.inter_pixel.weight=0."
+        )
+    if config.model.attention == "cudnn" and config.precision != "bf16":
+        raise ValueError(
+            "config.model.attention=cudnn computes in bfloat16 alone: add "
+            "--config.precision=bf16, or set it to auto."
         )
     frozen_patterns(config)
     network = build_network(config)  # refuses a head that does not fit

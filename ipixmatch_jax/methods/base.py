@@ -1,4 +1,4 @@
-"""What a method is, what it is given and what it gives back."""
+"""What a method is, what it takes and what it returns."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from jax import Array
+from jax.sharding import Mesh
 
 from ipixmatch_jax.data.augment import view_recipes
 
@@ -17,6 +18,19 @@ AVERAGED, SHARED = "ema", "shared"
 Variables = dict[str, Any]
 # Changes the encoder's feature maps; returns as many maps of the same shapes.
 Perturb = Callable[[tuple[Array, ...]], tuple[Array, ...]]
+
+
+class NetworkOutput(NamedTuple):
+    """What the network says of a batch of images.
+
+    Attributes:
+      logits: float32 [B, H, W, C], at the images' size.
+      head_logits: float32 [B, h, w, C], the head's own map, which `logits`
+        are interpolated from; None where nothing needs it.
+    """
+
+    logits: Array
+    head_logits: Array | None = None
 
 
 class Forward(Protocol):
@@ -43,23 +57,23 @@ class Forward(Protocol):
             features alone.
 
         Returns:
-          float32 logits [B, H, W, K], or with `perturb` and `keep_clean` two
-          such arrays, clean and perturbed; and the new batch statistics (None
-          unless `train`).
+          a NetworkOutput, or with `perturb` and `keep_clean` two of them,
+          clean and perturbed; and the new batch statistics (None unless
+          `train`).
         """
 
 
 class Consistency(NamedTuple):
-    """A student's and a teacher's logits that should agree.
+    """A student's and a teacher's outputs that should agree.
 
     Attributes:
-      student_logits: float32 [B, H, W, C].
-      teacher_logits: float32 [B, H, W, C], CutMixed like the student's image.
+      student: of images that may be CutMixed.
+      teacher: CutMixed like the student's images.
       valid: bool [B, H, W], False on padding.
     """
 
-    student_logits: Array
-    teacher_logits: Array
+    student: NetworkOutput
+    teacher: NetworkOutput
     valid: Array
 
 
@@ -76,6 +90,7 @@ class Views(NamedTuple):
       valid: bool [B, H, W], False on the padding of unlabelled images.
       drawn: further arrays that a method had drawn for each unlabelled
         image, by name; see data/augment/view_recipes.py.
+      mesh: of the devices that hold the images; None: one device.
     """
 
     labelled: Array
@@ -85,6 +100,7 @@ class Views(NamedTuple):
     box: tuple[Array, ...] = ()
     valid: Array | None = None
     drawn: dict[str, Any] | None = None
+    mesh: Mesh | None = None
 
     def unlabelled(self) -> tuple[Array, Array]:
         """The weak view of the unlabelled images, and its valid pixels.

@@ -1,21 +1,72 @@
 """Forward passes, losses and metrics that several methods share."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.losses import cross_entropy
 from ipixmatch_jax.methods import pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
     Forward,
+    NetworkOutput,
     Perturb,
     Variables,
 )
+from ipixmatch_jax.models.layers.area_average import most_of_area
 
 
-def cutmix(x: Array, box: Array) -> Array:
-    """CutMix with the neighbour in the batch; see pseudo_labels.paste_boxes."""
-    return pseudo_labels.paste_boxes(x, pseudo_labels.swap_neighbours(x), box)
+def cutmix(x: Array, box: Array, mesh: Mesh | None) -> Array:
+    """CutMix with the neighbour in the batch.
+
+    Args:
+      x: see pseudo_labels.paste_boxes.
+      box: see pseudo_labels.paste_boxes.
+      mesh: of the devices that hold the batch, `Views.mesh`.
+
+    Returns:
+      as x.
+    """
+    return pseudo_labels.paste_boxes(x, swap_neighbours(x, mesh), box)
+
+
+def cutmix_output(
+    output: NetworkOutput, box: Array, mesh: Mesh | None
+) -> NetworkOutput:
+    """`cutmix` of an output of the network."""
+    return paste_output(output, swap_output(output, mesh), box)
+
+
+def swap_output(output: NetworkOutput, mesh: Mesh | None) -> NetworkOutput:
+    """The outputs of the neighbours, see swap_neighbours."""
+    swap = functools.partial(swap_neighbours, mesh=mesh)
+    return jax.tree.map(swap, output)
+
+
+def paste_output(
+    output: NetworkOutput, partner: NetworkOutput, box: Array
+) -> NetworkOutput:
+    """CutMix of outputs: replaces them inside the boxes by the partner's.
+
+    A cell of the head's map is replaced where the boxes cover at least half
+    of the pixels under it (ours).
+
+    Args:
+      output: of the images.
+      partner: of what is pasted.
+      box: in pixels, as of pseudo_labels.paste_boxes.
+    """
+    logits = pseudo_labels.paste_boxes(output.logits, partner.logits, box)
+    own, other = output.head_logits, partner.head_logits
+    if own is None or other is None:
+        return NetworkOutput(logits)
+    inside = pseudo_labels.inside_boxes(box, logits.shape[1:3])
+    inside = most_of_area(inside, own.shape[1:3])
+    return NetworkOutput(logits, jnp.where(inside[..., None], other, own))
 
 
 def interleave(*batches: Array) -> Array:
@@ -38,14 +89,21 @@ def deinterleave(x: Array, count: int) -> list[Array]:
 
 def forward_two(
     forward: Forward, variables: Variables, first: Array, second: Array
-) -> tuple[Array, Array, dict]:
+) -> tuple[NetworkOutput, NetworkOutput, dict]:
     """Runs the network in train mode on two batches at once.
 
     Returns:
-      logits of the first, of the second, and the new batch statistics.
+      outputs of the first, of the second, and the new batch statistics.
     """
-    logits, batch_stats = forward(variables, interleave(first, second), True)
-    return *deinterleave(logits, 2), batch_stats
+    output, batch_stats = forward(variables, interleave(first, second), True)
+    return *split_output(output), batch_stats
+
+
+def split_output(output: NetworkOutput) -> list[NetworkOutput]:
+    """The outputs of two batches that were interleaved."""
+    leaves, structure = jax.tree.flatten(output)
+    halves = zip(*(deinterleave(x, 2) for x in leaves), strict=True)
+    return [jax.tree.unflatten(structure, half) for half in halves]
 
 
 def forward_two_perturbed(
@@ -54,21 +112,21 @@ def forward_two_perturbed(
     first: Array,
     second: Array,
     perturb: Perturb,
-) -> tuple[Array, Array, Array, dict]:
+) -> tuple[NetworkOutput, NetworkOutput, NetworkOutput, dict]:
     """Runs the network in train mode on two batches and on perturbed copies.
 
     The decoder sees the clean and the perturbed features of both batches at
-    once (UniMatch v1). The perturbed logits of the first batch are dropped.
+    once (UniMatch v1). The perturbed output of the first batch is dropped.
 
     Returns:
-      logits of the first, of the second, of the second perturbed, and the
+      outputs of the first, of the second, of the second perturbed, and the
       new batch statistics.
     """
     (clean, perturbed), batch_stats = forward(
         variables, interleave(first, second), True, perturb
     )
-    _, perturbed = deinterleave(perturbed, 2)
-    return *deinterleave(clean, 2), perturbed, batch_stats
+    _, perturbed = split_output(perturbed)
+    return *split_output(clean), perturbed, batch_stats
 
 
 def hard_label_loss(pair: Consistency, threshold: float) -> Array:
@@ -77,17 +135,17 @@ def hard_label_loss(pair: Consistency, threshold: float) -> Array:
     The sum is divided by the number of all valid pixels (UniMatch v1).
 
     Args:
-      pair: the student's and the teacher's logits.
+      pair: the student's and the teacher's outputs.
       threshold: least probability of a label that counts.
 
     Returns:
       float32 scalar.
     """
     confidence, labels = pseudo_labels.confidence_and_labels(
-        pair.teacher_logits
+        pair.teacher.logits
     )
     return cross_entropy.masked_cross_entropy(
-        pair.student_logits, labels, confidence >= threshold, pair.valid
+        pair.student.logits, labels, confidence >= threshold, pair.valid
     )
 
 

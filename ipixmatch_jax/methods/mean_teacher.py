@@ -51,18 +51,19 @@ def mean_teacher(
     box = views.box[0]
     labelled, batch_stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": batch_stats}
-    mixed, batch_stats = forward(
-        after, common.cutmix(views.strong[0], box), True
-    )
+    mixed_images = common.cutmix(views.strong[0], box, views.mesh)
+    mixed, batch_stats = forward(after, mixed_images, True)
     weak = jax.lax.stop_gradient(forward(teacher, images, False)[0])
-    target = common.cutmix(weak, box)
-    valid = common.cutmix(in_image, box)
-    loss_x = labelled_loss(labelled, views.labels)
-    confidence, _ = pseudo_labels.confidence_and_labels(target)
+    target = common.cutmix_output(weak, box, views.mesh)
+    valid = common.cutmix(in_image, box, views.mesh)
+    loss_x = labelled_loss(labelled.logits, views.labels)
+    confidence, _ = pseudo_labels.confidence_and_labels(target.logits)
     sure = (confidence >= threshold).mean()
-    loss_u = sure * cross_entropy.squared_difference(mixed, target, valid)
+    loss_u = sure * cross_entropy.squared_difference(
+        mixed.logits, target.logits, valid
+    )
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
-    metrics |= common.confident_shares(weak, in_image, threshold)
+    metrics |= common.confident_shares(weak.logits, in_image, threshold)
     pair = Consistency(mixed, target, valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)

@@ -21,19 +21,6 @@ def confidence_and_labels(logits: Array) -> tuple[Array, Array]:
     return confidence, jnp.argmax(logits, -1).astype(jnp.int32)
 
 
-def swap_neighbours(x: Array) -> Array:
-    """Swaps images 2i and 2i+1 of a batch: they are CutMix partners.
-
-    Neighbours lie on one device while a device holds an even number of
-    images, so nothing crosses between devices.
-
-    Args:
-      x: [B, ...] with B even.
-    """
-    pairs = x.reshape(x.shape[0] // 2, 2, *x.shape[1:])
-    return pairs[:, ::-1].reshape(x.shape)
-
-
 def paste_boxes(x: Array, partner: Array, box: Array) -> Array:
     """CutMix: replaces x inside the boxes by its partner.
 
@@ -48,14 +35,19 @@ def paste_boxes(x: Array, partner: Array, box: Array) -> Array:
     Returns:
       as x.
     """
-    rows = jnp.arange(x.shape[1])[:, None]
-    columns = jnp.arange(x.shape[2])
+    inside = inside_boxes(box, x.shape[1:3])
+    if x.ndim == 4:
+        inside = inside[..., None]
+    return jnp.where(inside, partner, x)
+
+
+def inside_boxes(box: Array, size_hw: tuple[int, ...]) -> Array:
+    """Which pixels of images `paste_boxes` replaces, bool [B, H, W]."""
+    rows = jnp.arange(size_hw[0])[:, None]
+    columns = jnp.arange(size_hw[1])
     box = box.reshape(box.shape[0], -1, 4)
     top, left, bottom, right = (box[..., i, None, None] for i in range(4))
     inside = (
         (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
     )
-    inside = inside.sum(1) % 2 == 1
-    if x.ndim == 4:
-        inside = inside[..., None]
-    return jnp.where(inside, partner, x)
+    return inside.sum(1) % 2 == 1

@@ -32,8 +32,8 @@ def supervised(
       threshold, unlabelled_weight: not used, as no image is unlabelled.
     """
     del teacher, threshold, unlabelled_weight
-    logits, batch_stats = forward(student, views.labelled, True)
-    loss = labelled_loss(logits, views.labels)
+    output, batch_stats = forward(student, views.labelled, True)
+    loss = labelled_loss(output.logits, views.labels)
     return Outcome(loss, [], batch_stats, {"loss_x": loss})
 
 

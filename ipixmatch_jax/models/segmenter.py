@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.layers.conv import shrink, zero_outside
+from ipixmatch_jax.models.layers.conv import shrink_sizes, zero_outside
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 
 
@@ -95,26 +95,44 @@ class Segmenter(nn.Module):
         sizes: jax.Array | None = None,
     ) -> jax.Array:
         """Logits float32 [B, *size, K] of the features from `encode`."""
+        return self.decode_with_head(features, size, train, sizes)[0]
+
+    def decode_with_head(
+        self,
+        features: tuple[jax.Array, ...],
+        size: tuple[int, int],
+        train: bool,
+        sizes: jax.Array | None = None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """`decode`, and the head's own map float32 [B, h, w, K] before it."""
         if sizes is None:
-            return resize_align_corners(self.head(features, train), size)
-        logits = self.head(features, train, sizes)
-        small = shrink(sizes, self.strides[0])
-        return resize_align_corners(logits, size, small, sizes)
+            own = self.head(features, train)
+            return resize_align_corners(own, size), own
+        own = self.head(features, train, sizes)
+        small = shrink_sizes(sizes, self.strides[0])
+        return resize_align_corners(own, size, small, sizes), own
+
+    def with_head(
+        self, images: jax.Array, train: bool
+    ) -> tuple[jax.Array, jax.Array]:
+        """Logits at the images' size, and the head's own map before it."""
+        features = self.encode(images, train)
+        return self.decode_with_head(features, _size_hw(images), train)
 
     def perturbed(
         self, images: jax.Array, train: bool, perturb: Callable
-    ) -> jax.Array:
-        """Logits float32 [B, H, W, K] of the perturbed features alone.
+    ) -> tuple[jax.Array, jax.Array]:
+        """`with_head` of the perturbed features alone.
 
         The arguments are those of `clean_and_perturbed` (UniMatch V2).
         """
         features = perturb(self.encode(images, train))
-        return self.decode(features, _size_hw(images), train)
+        return self.decode_with_head(features, _size_hw(images), train)
 
     def clean_and_perturbed(
         self, images: jax.Array, train: bool, perturb: Callable
-    ) -> tuple[jax.Array, jax.Array]:
-        """Logits of the images and of their perturbed features (UniMatch v1).
+    ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+        """`with_head` of images and of their perturbed features (UniMatch v1).
 
         Args:
           images: normalised, float [B, H, W, C].
@@ -124,7 +142,8 @@ class Segmenter(nn.Module):
             shapes.
 
         Returns:
-          clean and perturbed logits, each float32 [B, H, W, K].
+          clean and perturbed; each are logits float32 [B, H, W, K] and the
+          head's own map float32 [B, h, w, K].
         """
         clean = self.encode(images, train)
         # Interleaved, each image stays on its device; see methods/common.py.
@@ -133,9 +152,9 @@ class Segmenter(nn.Module):
             clean,
             perturb(clean),
         )
-        logits = self.decode(both, _size_hw(images), train)
-        logits = logits.reshape(-1, 2, *logits.shape[1:])
-        return logits[:, 0], logits[:, 1]
+        maps = self.decode_with_head(both, _size_hw(images), train)
+        logits, own = (x.reshape(-1, 2, *x.shape[1:]) for x in maps)
+        return (logits[:, 0], own[:, 0]), (logits[:, 1], own[:, 1])
 
     def __call__(
         self,

@@ -9,7 +9,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.predict import workdir
 from ipixmatch_jax.predict.averaging import Averaging
@@ -22,6 +22,7 @@ _SMALLEST = 33  # pixels along a side of a window, or of an exported image
 def run() -> None:
     """Does what the command line asks for; exits with 1 if a file is bad."""
     args = _arguments(sys.argv[1:])
+    compilation_cache.keep_compiled_programs(args.compilation_cache)
     which = {
         "network": args.network,
         "checkpoint": args.checkpoint,
@@ -85,6 +86,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     _add_networks(parser)
     _add_predicting(parser)
     arguments.add_plugin_option(parser)
+    compilation_cache.add_cache_option(parser)
     args = parser.parse_args(words)
     if args.export is not None:
         given = [n for n in _PREDICTING if getattr(args, n) is not None]

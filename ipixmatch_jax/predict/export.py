@@ -24,7 +24,7 @@ from ipixmatch_jax.data import normalisation
 from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.models.segmenter import Segmenter
-from ipixmatch_jax.predict.averaging import probabilities
+from ipixmatch_jax.predict.averaging import average_probabilities
 from ipixmatch_jax.utils import atomic
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -36,11 +36,11 @@ _CHANNELS = {
     4: "RGB and one more channel",
 }
 
-# The earliest date of a zip: with today's, every file would differ.
+# A fixed date, the earliest of a zip, so that equal exports are equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def serialise(
+def serialise_network(
     network: Segmenter, variables: dict, size: tuple[int, int]
 ) -> bytes:
     """The function `(images, sizes) -> (ids, confidence)` with its weights.
@@ -58,7 +58,7 @@ def serialise(
     variables = jax.tree.map(np.asarray, variables)
 
     def run(images, sizes):
-        shares = probabilities(network, variables, images, sizes)
+        shares = average_probabilities(network, variables, images, sizes)
         ids = jnp.argmax(shares, axis=-1).astype(jnp.uint8)
         return ids, jnp.max(shares, axis=-1)
 
@@ -70,7 +70,7 @@ def serialise(
     return bytes(exported.serialize())
 
 
-def preprocessing(
+def describe_preprocessing(
     network: Segmenter,
     size: tuple[int, int],
     value_range: Range | None = None,
@@ -135,10 +135,12 @@ def write_export(
         bits; None: the ends of their type.
     """
     contents = {
-        "model.bin": serialise(network, variables, size),
+        "model.bin": serialise_network(network, variables, size),
         "class_names.json": _json(list(class_names)),
         "palette.json": _json([list(colour) for colour in palette]),
-        "preprocessing.json": _json(preprocessing(network, size, value_range)),
+        "preprocessing.json": _json(
+            describe_preprocessing(network, size, value_range)
+        ),
         "run.py": _program(),
     }
     to.parent.mkdir(parents=True, exist_ok=True)

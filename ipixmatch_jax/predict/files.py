@@ -47,12 +47,12 @@ class Item(NamedTuple):
 
 
 def find_images(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
-    """The images that a path stands for, in order.
+    """Finds the images that a path names, in order.
 
     Args:
       source: an image, a folder with sub-folders, or a text file with a path
         per line, relative to its own folder.
-      out: the folder of the outputs, which are not taken for images.
+      out: the folder of the outputs, which are skipped.
 
     Raises:
       FileNotFoundError: there is no such path, or no image in it.

@@ -146,7 +146,7 @@ class Model:
     def make_predictor(
         self, averaging: Averaging = PLAIN, window: int | None = None
     ) -> Predictor:
-        """What predicts many images; see Averaging and `choose_windows`."""
+        """Builds a Predictor; see Averaging and `choose_windows`."""
         return Predictor(
             self.network,
             self.variables,
@@ -176,7 +176,7 @@ class Model:
         for index, result in run(sizes, return_errors(read)):
             if isinstance(result, BadFileError):
                 raise result
-            # What jax returns is read-only, and part of a whole batch.
+            # A jax array is read-only, and a view would keep the whole batch.
             found[index] = np.array(result)
         results = [found[i] for i in range(len(many))]
         if one:
@@ -214,8 +214,8 @@ def load_model(
       ValueError: the run has no such network.
       BrokenCheckpointError: the checkpoint is damaged.
     """
-    load_config(workdir)  # The quickest check comes first.
-    run = restore.restore(workdir, checkpoint, root)
+    load_config(workdir)  # The fastest check comes first.
+    run = restore.restore_networks(workdir, checkpoint, root)
     name = choose_network(run, network)
     return Model(workdir, run, name, find_classes(run.config, workdir))
 

@@ -21,7 +21,7 @@ EXPORTED = 512  # pixels along a side, unless crops are larger
 
 
 class Done(NamedTuple):
-    """How many images were predicted, were there, and are bad."""
+    """Counts of images: predicted now, already there, and bad."""
 
     predicted: int
     there: int

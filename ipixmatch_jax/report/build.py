@@ -145,6 +145,6 @@ def _evaluate(
 def _restore(workdir: pathlib.Path, root: str | None) -> restore.Trained:
     """The best checkpoint, or the last where none was scored yet."""
     try:
-        return restore.restore(workdir, "best", root)
+        return restore.restore_networks(workdir, "best", root)
     except FileNotFoundError:
-        return restore.restore(workdir, "last", root)
+        return restore.restore_networks(workdir, "last", root)

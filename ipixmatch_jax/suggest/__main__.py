@@ -6,7 +6,7 @@ python -m ipixmatch_jax.suggest --workdir DIR -n 20
 import pathlib
 import sys
 
-from ipixmatch_jax.cli import arguments
+from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.suggest.suggestions import (
     SHOWN,
@@ -20,6 +20,7 @@ from ipixmatch_jax.suggest.suggestions import (
 def run() -> None:
     """Writes the suggestions that the command line asks for."""
     args = _arguments()
+    compilation_cache.keep_compiled_programs(args.compilation_cache)
     out = args.out or args.workdir / "suggestions"
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; --out needs a folder.")
@@ -65,6 +66,7 @@ def _arguments():
         help="the folder to write to (default: suggestions, in the workdir)",
     )
     arguments.add_plugin_option(parser)
+    compilation_cache.add_cache_option(parser)
     return parser.parse_args()
 
 

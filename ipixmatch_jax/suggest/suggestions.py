@@ -19,7 +19,7 @@ from ipixmatch_jax.suggest.examination import (
 from ipixmatch_jax.suggest.selection import choose_spread, score_images
 from ipixmatch_jax.utils import atomic
 
-SHOWN = 60  # Images on the contact sheet, so that viewers can open it.
+SHOWN = 60  # The most images on the contact sheet, so that viewers can open it.
 
 
 class Row(NamedTuple):
@@ -72,7 +72,7 @@ def suggest_images(
     """
     if count < 1:
         raise ValueError(f"-n {count} asks for no images; give at least 1.")
-    run = restore.restore(workdir, "best", root)
+    run = restore.restore_networks(workdir, "best", root)
     data, _ = restore.open_run_data(workdir, run.config)
     if not len(data.unlabelled):
         raise ValueError(
@@ -132,7 +132,7 @@ def _choose(
 
 
 def _draw(examiner: Examiner, plan: Plan, shown: dict[int, Row]) -> np.ndarray:
-    """The contact sheet of some rows by position; maps are computed again."""
+    """Draws the contact sheet of some rows; computes their maps again."""
     pairs = {}
     for images in examiner.examine_images(plan, list(shown)):
         for one in images:

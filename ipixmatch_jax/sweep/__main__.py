@@ -11,6 +11,7 @@ import sys
 from absl import app, flags
 
 from ipixmatch_jax.cli import arguments, config_flag
+from ipixmatch_jax.cli.compilation_cache import keep_compiled_programs
 from ipixmatch_jax.cli.report_errors import report_errors
 
 # Data workers import this file again, so main() imports what is slow.
@@ -32,6 +33,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         words = f"not understood: {' '.join(argv[1:])}"
         arguments.end_with("ipixmatch_jax.sweep", words, 2)
+    keep_compiled_programs(config_flag.CACHE.value)
     from ipixmatch_jax.sweep import grid, runner
 
     folder = pathlib.Path(flags.FLAGS.workdir)
@@ -51,7 +53,15 @@ if __name__ == "__main__":
         flags_parser=functools.partial(
             config_flag.parse,
             module="ipixmatch_jax.sweep",
-            shown=("config", "workdir", "grid", "baseline", "plugin", "debug"),
+            shown=(
+                "config",
+                "workdir",
+                "grid",
+                "baseline",
+                "compilation_cache",
+                "plugin",
+                "debug",
+            ),
             required=("config", "workdir"),
         ),
     )

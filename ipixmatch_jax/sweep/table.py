@@ -72,7 +72,7 @@ def paired_p(differences: Sequence[float]) -> float | None:
     return float(scipy.stats.ttest_1samp(differences, 0).pvalue)
 
 
-def summarise(scores: dict[int, float], first: dict[int, float]) -> Summary:
+def summarise_row(scores: dict[int, float], first: dict[int, float]) -> Summary:
     """Summarises a row; both arguments are mIoU by seed."""
     values = list(scores.values())
     differences = [scores[s] - first[s] for s in scores if s in first]
@@ -102,7 +102,7 @@ def summarise_columns(rows: list[Row]) -> dict[tuple[str, str], list[Summary]]:
             for row in rows
         ]
         if any(scores):
-            column = [summarise(score, scores[0]) for score in scores]
+            column = [summarise_row(score, scores[0]) for score in scores]
             table[which, subset] = column
     return table
 

@@ -10,7 +10,7 @@ from ipixmatch_jax.methods.registry import METHODS
 
 
 def images_per_step(config: FrozenConfigDict) -> int:
-    """Labelled images, and as many unlabelled ones where they are used."""
+    """Counts a step's images, the unlabelled ones only if they are used."""
     used = METHODS[config.method].uses_unlabelled
     return config.train.batch_size * (1 + used)
 
@@ -22,7 +22,7 @@ def make_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> grain.MapDataset:
-    """The run's batches by steps done before; see data/pipeline.py."""
+    """The run's batches, element k for step k + 1; see data/pipeline.py."""
     method = METHODS[config.method]
     return pipeline.train_batches(
         data.labelled,

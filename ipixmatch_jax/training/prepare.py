@@ -1,4 +1,4 @@
-"""From a config and a workdir to a run that can start."""
+"""Checks a config against its workdir and data, and builds the run."""
 
 import logging
 import pathlib
@@ -28,7 +28,7 @@ from ipixmatch_jax.experiment.class_list import (
     read_classes,
 )
 from ipixmatch_jax.experiment.data import keep_range
-from ipixmatch_jax.experiment.resolve import resolve, set_batch_size
+from ipixmatch_jax.experiment.resolve import resolve_config, set_batch_size
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models.weights import load
@@ -56,7 +56,7 @@ class Prepared(NamedTuple):
     trained: bool
 
 
-def prepare(
+def prepare_run(
     config: ConfigDict,
     workdir: pathlib.Path,
     *,
@@ -82,10 +82,10 @@ def prepare(
     earlier = _load_earlier(workdir)
     trained = earlier is not None and _is_trained(workdir, earlier, config)
     if trained:
-        config = resume.move(earlier, config)
+        config = resume.adopt_places(earlier, config)
     data = open_data(keep_range(config, earlier))
     classes = _choose_classes(data, workdir, earlier)
-    resolved = resolve(config, data, earlier)
+    resolved = resolve_config(config, data, earlier)
     mesh = sharding.make_mesh(resolved.mesh.data, resolved.mesh.fsdp)
     parts = build(resolved, data, mesh)
     if earlier is not None and not trained:
@@ -99,7 +99,7 @@ def prepare(
         resolved = set_batch_size(resolved, size, why)
         parts = build(resolved, data, mesh)
     if jax.process_index() == 0:
-        class_counts.report(data, resolved.data.on_error)
+        class_counts.log_classes(data, resolved.data.on_error)
         caution = cautions.describe_warmup(flatten(resolved))
         if caution:
             _LOGGER.warning("WARNING: %s", caution)
@@ -133,9 +133,9 @@ def _load_earlier(workdir: pathlib.Path) -> FrozenConfigDict | None:
 def _is_trained(
     workdir: pathlib.Path, earlier: FrozenConfigDict, config: ConfigDict
 ) -> bool:
-    """Whether nothing is left to train, though the command's fields differ.
+    """Whether the run has ended and the command's fields differ from its own.
 
-    That is said; a run with equal fields is left to the loop.
+    Logs the difference. A finished run with equal fields is left to the loop.
 
     Raises:
       ValueError: the workdir holds a run of another shape.

@@ -23,7 +23,7 @@ from ipixmatch_jax.experiment.network import (
 )
 from ipixmatch_jax.experiment.resolve import parse_class_weights
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, Loss, LossSettings
-from ipixmatch_jax.methods.base import Views
+from ipixmatch_jax.methods.base import NetworkOutput, Views
 from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models import freezing
@@ -74,6 +74,7 @@ def make_views(
     on_device: bool,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
+    mesh: Mesh | None = None,
 ) -> Views:
     """Turns a batch of data/pipeline.py into normalised views.
 
@@ -83,12 +84,13 @@ def make_views(
       on_device: the views are still to be applied, see data.apply_views.
       mean: one number per channel; None: ImageNet's.
       std: as mean.
+      mesh: of the devices that hold the batch; None: one device.
     """
     normalise = functools.partial(
         normalisation.normalise, xp=jnp, mean=mean, std=std
     )
     labelled = batch["labelled"]
-    images = normalise(weak_strong.weak(labelled["image"], jnp))
+    images = normalise(weak_strong.to_unit_range(labelled["image"], jnp))
     if "unlabelled" not in batch:
         return Views(images, labelled["mask"])
     finished = dict(batch["unlabelled"])
@@ -104,6 +106,7 @@ def make_views(
         box=tuple(finished.pop(f"box_{k}") for k in numbers),
         valid=finished.pop("valid"),
         drawn=finished,
+        mesh=mesh,
     )
 
 
@@ -158,26 +161,37 @@ def forward(
     keep_clean=True,
     *,
     frozen=(),
+    keep_head=False,
 ):
     """Runs the network as methods call it; see methods/base.py.
 
     `frozen` are regular expressions for the paths of parameters that get no
     gradient, and of batch norms that stay in eval mode; see
-    models/freezing.py.
+    models/freezing.py. `keep_head` keeps the head's own map in the outputs.
     """
     if train:
         params = freezing.stop_gradients(variables["params"], frozen)
         variables = {**variables, "params": params}
     apply = functools.partial(network.apply, variables, images, train)
-    if perturb is not None:
+    both = perturb is not None and keep_clean
+    if perturb is None:
+        apply = functools.partial(apply, method="with_head")
+    else:
         method = "clean_and_perturbed" if keep_clean else "perturbed"
         apply = functools.partial(apply, perturb, method=method)
+
+    def output(maps):
+        logits, own = maps
+        return NetworkOutput(logits, own if keep_head else None)
+
     if not train:
-        return apply(), None
-    with freezing.keep_statistics(frozen):
-        logits, updated = apply(mutable=["batch_stats"])
-    # Flax leaves the collection out where no layer is a batch norm.
-    return logits, updated.get("batch_stats", {})
+        maps, batch_stats = apply(), None
+    else:
+        with freezing.keep_statistics(frozen):
+            maps, updated = apply(mutable=["batch_stats"])
+        # Flax leaves the collection out where no layer is a batch norm.
+        batch_stats = updated.get("batch_stats", {})
+    return tuple(map(output, maps)) if both else output(maps), batch_stats
 
 
 def _build_optimiser(config: FrozenConfigDict, network: Segmenter):
@@ -201,10 +215,16 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
     """The pure step with everything but state and batch bound, and its tx."""
     tx, schedule = _build_optimiser(config, network)
     on_device = config.data.apply_views == "device"
+    term = step.InterPixel(
+        **config.inter_pixel.to_dict(), encoder_stride=network.strides[-1]
+    )
     run_step = functools.partial(
         step.train_step,
         forward=functools.partial(
-            forward, network, frozen=frozen_patterns(config)
+            forward,
+            network,
+            frozen=frozen_patterns(config),
+            keep_head=term.needs_head,
         ),
         make_views=functools.partial(
             make_views,
@@ -212,6 +232,7 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
             on_device=on_device,
             mean=network.mean,
             std=network.std,
+            mesh=mesh,
         ),
         method=functools.partial(
             METHODS[config.method].loss,
@@ -221,7 +242,7 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
         ),
         tx=tx,
         schedule=schedule,
-        inter_pixel=step.InterPixel(**config.inter_pixel.to_dict()),
+        inter_pixel=term,
         ema_decay=config.ema.decay,
         ema_rampup=config.ema.rampup,
         ema_copy_steps=config.ema.copy_steps,
@@ -241,6 +262,15 @@ def _compiler_options(
     return None
 
 
+def _check_attention(config: FrozenConfigDict, mesh: Mesh) -> None:
+    platform = mesh.devices.flat[0].platform
+    if config.model.attention == "cudnn" and platform != "gpu":
+        raise ValueError(
+            "config.model.attention=cudnn needs an NVIDIA GPU, and the "
+            f"devices here are of kind {platform}: set it to auto."
+        )
+
+
 def build(
     config: FrozenConfigDict, data: registry.DataSet, mesh: Mesh
 ) -> Parts:
@@ -258,6 +288,7 @@ def build(
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
+    _check_attention(config, mesh)
     network = build_network(config)
     run_step, tx = _bind_train_step(config, network, mesh)
     create = functools.partial(

@@ -20,6 +20,7 @@ from ipixmatch_jax.methods.base import (
     Variables,
     Views,
 )
+from ipixmatch_jax.methods.compared_maps import compared_maps
 from ipixmatch_jax.training import accumulation, ema
 
 
@@ -67,6 +68,7 @@ class InterPixel:
       warmup_steps: steps over which the factor rises linearly from 0.
       relation, distance, temperature, threshold, block, stride: see
         inter_pixel_loss.
+      on, encoder_stride: see compared_maps.
     """
 
     relation: str
@@ -77,6 +79,13 @@ class InterPixel:
     warmup_steps: int
     block: int = 512
     stride: int = 1
+    on: str = "logits"
+    encoder_stride: int = 16
+
+    @property
+    def needs_head(self) -> bool:
+        """Whether the term compares what only the head's own map gives."""
+        return self.weight > 0 and self.on != "logits"
 
 
 def create_state(
@@ -133,7 +142,7 @@ def train_step(
     Returns:
       the next state, and float32 metrics: means over the micro-batches.
     """
-    labeller = sharding.whole(state.teacher, mesh)
+    labeller = sharding.replicate(state.teacher, mesh)
 
     def loss_fn(params, batch_stats, batch):
         student = {"params": params, "batch_stats": batch_stats}
@@ -153,11 +162,7 @@ def train_step(
     metrics["learning_rate"] = schedule(state.step)
     finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
 
-    updates, opt_state = tx.update(
-        grads, state.opt_state, state.student["params"]
-    )
-    params = optax.apply_updates(state.student["params"], updates)
-    student = {"params": params, "batch_stats": batch_stats}
+    student, opt_state = _update_student(state, tx, grads, batch_stats)
     teacher = None
     if state.teacher is not None:
         decay = ema.decay_at(
@@ -173,6 +178,19 @@ def train_step(
     return state, metrics
 
 
+def _update_student(
+    state: TrainState,
+    tx: optax.GradientTransformation,
+    grads: Any,
+    batch_stats: Any,
+) -> tuple[Variables, Any]:
+    """The student after an update, and the optimiser's new state."""
+    params = state.student["params"]
+    updates, opt_state = tx.update(grads, state.opt_state, params)
+    params = optax.apply_updates(params, updates)
+    return {"params": params, "batch_stats": batch_stats}, opt_state
+
+
 def _advance(
     state: TrainState,
     finite: Array,
@@ -180,7 +198,7 @@ def _advance(
     teacher: Variables | None,
     opt_state: Any,
 ) -> TrainState:
-    """The next state; only the counters change unless all was finite."""
+    """The next state; only the counters change unless `finite`."""
     student, teacher, opt_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old),
         (student, teacher, opt_state),
@@ -225,7 +243,7 @@ def _compare_pairs(
     """Means over the pairs of the term and of its confident share."""
     terms = [
         inter_pixel_loss(
-            *pair,
+            *compared_maps(pair, settings.on, settings.encoder_stride),
             relation=settings.relation,
             distance=settings.distance,
             temperature=settings.temperature,

@@ -125,15 +125,15 @@ class Writer:
         left = format_duration(self._pace.seconds_left(step))
         return f"{rate:.3g} steps/s, {left} left"
 
-    def train(self, step: int, metrics: dict) -> None:
-        """One line of training metrics, with the speed since the last."""
+    def write_training(self, step: int, metrics: dict) -> None:
+        """Writes a line of training metrics, with the speed since the last."""
         rate = self._pace.mark(step)
         metrics = {
             **metrics,
             "steps_per_second": rate,
             "images_per_second": rate * self._images_per_step,
         }
-        self.scalars(step, metrics)
+        self.write_scalars(step, metrics)
         if not self._active:
             return
         terms = ", ".join(
@@ -150,7 +150,7 @@ class Writer:
             "step %d: loss %.4f (%s), %s", step, metrics["loss"], terms, speed
         )
 
-    def scalars(self, step: int, metrics: dict) -> None:
+    def write_scalars(self, step: int, metrics: dict) -> None:
         """Appends to metrics.jsonl and to TensorBoard."""
         if not self._active:
             return
@@ -158,15 +158,15 @@ class Writer:
         line = json.dumps({"step": step, **values}) + "\n"
         self._lines.add(line.encode())
         curves = {k: v for k, v in values.items() if not isinstance(v, list)}
-        self._curves.scalars(step, curves)
+        self._curves.write_scalars(step, curves)
 
-    def picture(self, step: int, name: str, picture: np.ndarray) -> None:
-        """A uint8 [H, W, 3] picture for TensorBoard."""
+    def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Writes a uint8 [H, W, 3] picture for TensorBoard."""
         if self._active:
-            self._curves.picture(step, name, picture)
+            self._curves.write_picture(step, name, picture)
 
-    def message(self, text: str) -> None:
-        """A line for the person, above the bar."""
+    def print_message(self, text: str) -> None:
+        """Prints a line above the bar."""
         if self._active:
             with self._bar.above():
                 print(text, flush=True)

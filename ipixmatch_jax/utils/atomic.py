@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def replace_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def replace_file(
+    path: pathlib.Path, *, flush: bool = True
+) -> Iterator[pathlib.Path]:
     """Yields the path of a new file, which replaces `path` at the end.
 
     Where the body fails, `path` stays as it was and the new file is removed.
@@ -19,13 +21,17 @@ def replace_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
     Args:
       path: the file to replace or to make; its folder exists.
+      flush: whether the new file is on the disk before it takes the place;
+        a host that stops then leaves the old file or the new one, never an
+        empty one. It costs milliseconds a file.
     """
     # Not made from the name of `path`, which may be as long as names can be.
     partial = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        if flush:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

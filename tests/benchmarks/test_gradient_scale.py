@@ -10,7 +10,12 @@ import pytest
 from benchmarks import gradient_scale
 from ipixmatch_jax.configs import shapes
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
-from ipixmatch_jax.methods.base import Consistency, Outcome, Views
+from ipixmatch_jax.methods.base import (
+    Consistency,
+    NetworkOutput,
+    Outcome,
+    Views,
+)
 from ipixmatch_jax.sweep import grid
 from tests.losses.inter_pixel import twin as twin
 
@@ -22,7 +27,7 @@ SCALE = 0.7
 def forward(variables, images, train, perturb=None):
     """A network of one parameter: the logits are the scaled image."""
     del train, perturb
-    return variables["params"]["scale"] * images, {}
+    return NetworkOutput(variables["params"]["scale"] * images), {}
 
 
 def method(forward, student, teacher, views, *, unlabelled_weight):
@@ -30,7 +35,8 @@ def method(forward, student, teacher, views, *, unlabelled_weight):
     labelled, _ = forward(student, views.labelled, True)
     strong, _ = forward(student, views.strong[0], True)
     weak, _ = forward(teacher, views.weak, False)
-    total = (labelled.mean() + unlabelled_weight * (strong**2).sum()) / 2
+    strong_sum = (strong.logits**2).sum()
+    total = (labelled.logits.mean() + unlabelled_weight * strong_sum) / 2
     return Outcome(total, [Consistency(strong, weak, views.valid)], {}, {})
 
 

@@ -117,9 +117,11 @@ import sys
 import jax
 from absl import flags
 from benchmarks import scaling as s
+from tests import two_convolutions
 s.topology.devices = lambda name: jax.devices()[4:]
 given = ["--topology=v5e:2x2", "--per_device=2", "--total=0"]
 small = ["--config.data.crop_size=17"]
+small += [f"--config.model.backbone={two_convolutions.NAME}"]
 config = "--config=configs/shapes.py:tiny_1_16,method=supervised"
 # config_flags looks for overrides in sys.argv.
 sys.argv = [sys.argv[0], config, *small, *given]

@@ -4,8 +4,10 @@ import pytest
 from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.configs import (
+    ade20k,
     camvid,
     cityscapes,
+    coco,
     common,
     folder,
     shapes,
@@ -22,6 +24,8 @@ MODULES = {
     camvid: "tiny_1_8",
     shapes: "tiny_1_16",
     folder: "r50",
+    ade20k: "dinov2b_1_16",
+    coco: "dinov2b_1_512",
 }
 
 
@@ -95,7 +99,10 @@ def test_every_recipe_takes_every_method(method):
 
 def test_the_hosts_where_none_is_named():
     hosts = [module.get_config().method for module in MODULES]
-    assert hosts == ["unimatch", "unimatch", "fixmatch", "fixmatch", "unimatch"]
+    assert hosts == [
+        *("unimatch", "unimatch", "fixmatch", "fixmatch", "unimatch"),
+        *("unimatch_v2", "unimatch_v2"),
+    ]
     assert folder.get_config("tiny").method == "fixmatch"
     assert voc.get_config().teacher == "ema"
 
@@ -202,6 +209,8 @@ def test_a_teacher_that_does_not_fit_the_method_is_refused(
 V2 = {
     (voc, "92"): (518, 16, 60 * 655, "ce"),
     (cityscapes, "1_16"): (798, 8, 180 * 348, "ohem"),
+    (ade20k, "1_64"): (518, 8, 60 * 2486, "ce"),
+    (coco, "1_512"): (518, 16, 20 * 7378, "ce"),
 }
 
 
@@ -226,6 +235,42 @@ def test_a_transformer_has_unimatch_v2s_recipe(key, backbone):
     assert config.loss.ohem_min_kept == 200_000
 
 
+# Their labelled lists: the counts of the published lists; and all images.
+LABELLED = {
+    ade20k: ({"1_64": 316, "1_32": 631, "1_16": 1263, "1_8": 2526}, 20210),
+    coco: ({"1_512": 232, "1_256": 463, "1_128": 925, "1_64": 1849}, 118287),
+}
+LABELLED[ade20k][0].update({"1_4": 5052, "1_2": 10105})
+LABELLED[coco][0]["1_32"] = 3697
+
+
+@pytest.mark.parametrize("module", LABELLED)
+def test_labelled_and_unlabelled_images_are_all_of_train(module):
+    labelled, images = LABELLED[module]
+    assert {k: images - n for k, n in labelled.items()} == module.UNLABELLED
+    for split in labelled:
+        config = module.get_config(f"dinov2s_{split}")
+        assert config.data.split == split
+        assert config.model.num_classes == (81 if module is coco else 150)
+
+
+@pytest.mark.parametrize(
+    ("module", "split", "steps"),
+    [(ade20k, "1_16", 40 * 2368), (coco, "1_32", 30 * 14324)],
+)
+def test_a_resnet_has_the_published_settings_of_the_large_sets(
+    module, split, steps
+):
+    """PrevMatch's on ADE20K (2 GPUs of 4), UniMatch v1's on COCO (4 of 2)."""
+    config = module.get_config(f"r101_{split}")
+    validate.check_config(config)
+    assert (config.data.crop_size, config.loss.labelled) == (513, "ce")
+    assert (config.train.steps, config.train.batch_size) == (steps, 8)
+    train = config.train
+    assert (train.learning_rate, train.head_multiplier) == (4e-3, 10.0)
+    assert (config.method, config.pseudo_label.threshold) == ("unimatch", 0.95)
+
+
 def test_v2s_other_methods_keep_its_recipe():
     config = voc.get_config("dinov2s_92,method=supervised")
     assert (config.train.batch_size, config.inter_pixel.weight) == (32, 0.0)
@@ -235,6 +280,25 @@ def test_v2s_other_methods_keep_its_recipe():
         assert config.train.optimiser == "adamw"
         assert config.train.batch_size == 16
     assert voc.get_config("dinov2s_92,method=fixmatch").teacher == "ema"
+
+
+@pytest.mark.parametrize(
+    ("module", "arg", "crop", "rate"),
+    [
+        (camvid, "dinov2tiny_1_8", 196, 1e-3),
+        (camvid, "dinov2s_1_16", 196, 1.25e-6),
+        (camvid, "dinov3s_1_16", 208, 1.25e-6),
+        (shapes, "dinov2tiny_1_16", 56, 1e-3),
+        (shapes, "dinov3tiny_1_16", 64, 1e-3),
+        (folder, "dinov3tiny", 208, 1e-3),
+    ],
+)
+def test_a_short_recipe_suits_a_transformer(module, arg, crop, rate):
+    config = module.get_config(arg)
+    validate.check_config(config)
+    assert config.data.crop_size == crop
+    assert config.train.optimiser == "adamw"
+    assert config.train.learning_rate == pytest.approx(rate)
 
 
 def test_the_rate_of_a_folders_transformer_goes_with_its_batch():

@@ -7,11 +7,11 @@ import re
 import pytest
 
 import ipixmatch_jax.data
-from ipixmatch_jax.data.data_set_kind import DataSetKind, OwnLists, Pack
+from ipixmatch_jax.data.data_set_kind import DataSetKind, OwnLists
 from ipixmatch_jax.data.datasets import folder
-from ipixmatch_jax.data.prepare.archives import packable, prepare
+from ipixmatch_jax.data.prepare.pack import pack_data_set, packable_names
 from ipixmatch_jax.data.registry import DATASETS, open_data, options
-from ipixmatch_jax.data.splits import draw
+from ipixmatch_jax.data.splits import draw, own_lists
 from tests.data import own_folder as own
 
 
@@ -28,7 +28,7 @@ def _pond(monkeypatch):
             lambda root: (root / "pond.txt").is_file(),
             lambda root: ([("a.jpg", "a.png")] * 4, [("b.jpg", "b.png")]),
         ),
-        pack=Pack(folder.open_contents),
+        open_contents=folder.open_contents,
     )
     monkeypatch.setattr(DATASETS, "_members", dict(DATASETS._members))
     monkeypatch.setattr(DATASETS, "_modules", dict(DATASETS._modules))
@@ -40,11 +40,11 @@ def test_a_registered_data_set_is_opened_packed_and_drawn_from(tmp_path):
     root = own.make(tmp_path / "root", 8, 5)
     assert options("pond") == ("holdout",)
     assert len(open_data("pond", str(root), "", "", holdout=0.4).val) == 2
-    assert "pond" in packable()
-    target, counts = prepare("pond", root, tmp_path / "out")
+    assert "pond" in packable_names()
+    target, counts = pack_data_set("pond", root, tmp_path / "out")
     assert target.parent.name == "pond_segmentation"
     assert counts == {"train": 4, "unlabelled": 3, "val": 1}
-    assert "pond.txt (Pond)" in draw.layouts()
+    assert "pond.txt (Pond)" in own_lists.layouts()
     (root / "pond.txt").touch()
     share = fractions.Fraction(1, 4)
     assert draw.draw_splits(root, share, 0, tmp_path / "lists") == (1, 3)

@@ -12,7 +12,10 @@ import pytest
 
 from tests.docs import photos
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/adding.md").read_text("utf-8")

@@ -11,7 +11,10 @@ import pytest
 
 from tests.docs import photos
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs/quickstart.ipynb"

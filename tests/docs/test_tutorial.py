@@ -18,7 +18,10 @@ from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.experiment.data import open_data
 from tests.docs import photos, wrong_turns
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/tutorial.md").read_text("utf-8")

@@ -10,7 +10,7 @@ from ipixmatch_jax.configs import folder
 from ipixmatch_jax.configuration.saved import save_config
 from ipixmatch_jax.experiment import class_list
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.experiment.resolve import resolve_config
 from ipixmatch_jax.experiment.restore import open_run_data
 from ipixmatch_jax.predict.classes import find_classes
 from ipixmatch_jax.training import prepare
@@ -48,7 +48,7 @@ def workdir(config, tmp_path):
     data = open_data(config)
     workdir = tmp_path / "run"
     workdir.mkdir()
-    save_config(resolve(config, data), workdir)
+    save_config(resolve_config(config, data), workdir)
     class_list.write_classes(class_list.classes_of(data), workdir)
     return workdir
 
@@ -86,7 +86,7 @@ def test_a_changed_list_is_refused_and_the_difference_is_named(
     for use in (
         lambda: open_run_data(workdir, config),
         lambda: find_classes(config, workdir),
-        lambda: prepare.prepare(
+        lambda: prepare.prepare_run(
             config, workdir, open_data=open_data, build=None
         ),
     ):

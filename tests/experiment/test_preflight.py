@@ -39,10 +39,12 @@ def test_everything_is_named_at_once_with_its_command(monkeypatch):
     assert whats[0] == "PASCAL VOC 2012's images and masks at data/voc"
     assert "VOCtrainval_11-May-2012.tar | tar -x -C data/voc" in commands[0]
     assert whats[1].startswith("SBD's masks at data/voc/VOCdevkit/VOC2012/")
-    assert "unzip SegmentationClassAug.zip -d data/voc/" in commands[1]
+    assert commands[1].startswith("ipixmatch prepare voc --source data/voc")
     assert "data/splits/pascal/1_8/labeled.txt" in whats[2]
     assert "data/splits/pascal/val.txt" in whats[2]
-    assert commands[2] == "ipixmatch splits download --out data/splits"
+    assert commands[2] == (
+        "ipixmatch splits download --only pascal --out data/splits"
+    )
     assert "random" in whats[3]
     assert commands[3] == (
         "pip install 'ipixmatch_jax[hub]', then add "
@@ -117,6 +119,8 @@ def test_a_network_for_cpus_lacks_no_weights():
     [
         ("cityscapes.py:r50_1_8", ("leftImg8bit", "gtFine", "cityscapes/1_8")),
         ("camvid.py:tiny_1_8", ("CamVid", "camvid/splits/1_8")),
+        ("ade20k.py:r101_1_16", ("ade20k", "ade20k/1_16")),
+        ("coco.py:r101_1_32", ("coco", "coco/1_32")),
     ],
 )
 def test_other_data_sets(config, parts):

@@ -9,6 +9,7 @@ from tests.launch.launch_host import LAUNCH
 
 ROOT = LAUNCH.parent
 TRAINING = ["--config", "configs/shapes.py", "--workdir", "/m n/it's"]
+CACHE = "--compilation_cache=/m n/it's/compiled"
 MAIN = ["-m", "ipixmatch_jax.main"]
 CLUSTER = ("sbatch", "srun", "gcloud", "kubectl")
 
@@ -94,7 +95,9 @@ def test_tpu_prints_its_gcloud_commands(dry):
         dry("tpu.sh", "run", *place, "--setup", "sudo mount -a")
     )
     assert setup[-2:] == ["--worker=all", "--command=sudo mount -a"]
-    assert shlex.join(TRAINING) in started[-1].replace("'\\''", "'\"'\"'")
+    assert shlex.join([*TRAINING, CACHE]) in started[-1].replace(
+        "'\\''", "'\"'\"'"
+    )
     (logs,) = commands(dry("tpu.sh", "logs", *place, "--worker", "3"))
     assert "--worker=3" in logs
 
@@ -141,6 +144,7 @@ def test_kubernetes_with_gpus(dry):
         "--coordinator=mine-workers-0-0.mine:8476",
         "--process_id=$(PROCESS_ID)",
         *TRAINING,
+        CACHE,
     ]
     assert container["resources"] == {"limits": {"nvidia.com/gpu": 8}}
 
@@ -156,7 +160,7 @@ def test_kubernetes_with_a_tpu_slice(dry):
         "cloud.google.com/gke-tpu-topology": "4x4",
     }
     (container,) = pod["containers"]
-    assert container["args"] == TRAINING
+    assert container["args"] == [*TRAINING, CACHE]
     assert container["resources"] == {"limits": {"google.com/tpu": 4}}
 
 
@@ -167,6 +171,26 @@ def test_flags_are_not_expanded_as_kubernetes_variables(host):
     job = jobset(out)["spec"]["replicatedJobs"][0]["template"]["spec"]
     (container,) = job["template"]["spec"]["containers"]
     assert container["args"] == ["--num_processes=1", '--x=$$(HOME) "q" \\']
+
+
+@pytest.mark.parametrize(
+    ("training", "added"),
+    [
+        (
+            ["--config=c", "--workdir=/a b"],
+            ["--compilation_cache=/a b/compiled"],
+        ),
+        (["--config=c"], []),
+        (["--workdir=/a", "--compilation_cache", "off"], []),
+    ],
+)
+def test_compiled_programs_lie_in_the_workdir_unless_told(
+    host, training, added
+):
+    _, out, _ = host.run("kubernetes.sh", *PLACE, "--print", "--", *training)
+    job = jobset(out)["spec"]["replicatedJobs"][0]["template"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    assert container["args"] == ["--num_processes=1", *training, *added]
 
 
 @pytest.mark.parametrize(

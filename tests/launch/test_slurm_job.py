@@ -93,6 +93,8 @@ def test_two_processes_save_together_and_go_back_into_the_queue(slurm):
     code, out, err = slurm.run(
         *["slurm.sh", "--nodes", 2, "--tries", 1, "--"],
         *["--config", "configs/shapes.py", "--workdir", workdir],
+        *["--plugin=tests.two_convolutions"],
+        *["--config.model.backbone=two_convolutions"],
         *["--config.method=supervised", "--config.teacher=shared"],
         *["--config.inter_pixel.weight=0", "--config.data.crop_size=33"],
         *["--config.train.steps=100000", "--config.train.log_every=1"],

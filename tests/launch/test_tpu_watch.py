@@ -9,6 +9,7 @@ from tests.launch.launch_host import LAUNCH
 
 PLACE = ["--name", "mine", "--zone", "z-b"]
 TRAINING = ["--config", "a b.py", "--workdir", "it's"]
+CACHE = "--compilation_cache=it's/compiled"
 
 # `list` answers with the next line of $HOST/states; an ssh that asks for the
 # exit code answers with the next line of $HOST/results.
@@ -149,4 +150,4 @@ def test_a_training_on_a_worker_runs_in_the_background(host):
     assert host.run("tpu.sh", "stop", *PLACE)[0] == 0
     ask_until(host, "143")
     main = ["-m", "ipixmatch_jax.main"]
-    assert host.seen("training") == [[*main, *TRAINING]] * 2
+    assert host.seen("training") == [[*main, *TRAINING, CACHE]] * 2

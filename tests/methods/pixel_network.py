@@ -3,11 +3,14 @@
 import jax.numpy as jnp
 import numpy as np
 
+from ipixmatch_jax.methods.base import NetworkOutput
+
 
 def forward(variables, images, train, perturb=None, keep_clean=True):
     """Logits of (images - mean) @ w + b; the mean is the batch statistic.
 
     The features c1 and c4 are both images - mean; the decoder averages them.
+    The head's own map has every second row and column of the logits.
     """
     params, stats = variables["params"], variables["batch_stats"]
     mean = images.mean((0, 1, 2)) if train else stats["mean"]
@@ -15,14 +18,15 @@ def forward(variables, images, train, perturb=None, keep_clean=True):
 
     def decode(first, last):
         x = (first + last) / 2
-        return x @ params["backbone"]["w"] + params["head"]["b"]
+        logits = x @ params["backbone"]["w"] + params["head"]["b"]
+        return NetworkOutput(logits, logits[:, ::2, ::2])
 
     features = images - mean, images - mean
-    logits = decode(*features)
+    output = decode(*features)
     if perturb is not None:
         perturbed = decode(*perturb(features))
-        return (logits, perturbed) if keep_clean else perturbed, updated
-    return logits, updated
+        return (output, perturbed) if keep_clean else perturbed, updated
+    return output, updated
 
 
 def variables(seed, classes=4):

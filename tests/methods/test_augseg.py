@@ -158,8 +158,8 @@ def test_losses_targets_and_statistics_equal_the_slow_loops(with_teacher):
     np.testing.assert_array_equal(pair.valid, expected["valid"])
     assert not np.isnan(expected["target"][expected["valid"]]).any()
     compared = expected["valid"]
-    close(pair.teacher_logits[compared], expected["target"][compared])
-    close(pair.student_logits, expected["student"])
+    close(pair.teacher.logits[compared], expected["target"][compared])
+    close(pair.student.logits, expected["student"])
 
 
 def test_jit_changes_nothing_and_the_teacher_has_no_gradient():
@@ -214,5 +214,5 @@ def test_every_pixel_counts_in_the_divisor():
     views.labels[:, 0] = 1
     outcome = call(student, teacher, views)
     # One row of seven, always confident: a seventh of its mean cross entropy.
-    log_q = log_softmax(np.float64(outcome.consistency[0].student_logits))
+    log_q = log_softmax(np.float64(outcome.consistency[0].student.logits))
     close(outcome.metrics["loss_u"], -log_q[:, 0, :, 1].mean() / 7)

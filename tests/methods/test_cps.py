@@ -48,8 +48,8 @@ def test_losses_targets_and_statistics_equal_the_slow_loops():
         close(outcome.metrics[f"loss_x_{i + 1}"], losses_x[i])
         close(outcome.metrics[f"loss_u_{i + 1}"], cross[i])
         pair = outcome.consistency[i]
-        close(pair.student_logits, mixed[i])
-        close(pair.teacher_logits, targets[1 - i])
+        close(pair.student.logits, mixed[i])
+        close(pair.teacher.logits, targets[1 - i])
     close(outcome.total, sum(losses_x) + 1.5 * sum(cross))
     for name, mean in zip(NAMES, means, strict=True):
         close(outcome.batch_stats[name]["mean"], mean)

@@ -49,8 +49,8 @@ def test_losses_targets_and_statistics_equal_the_slow_loops(with_teacher):
     close(outcome.metrics["loss_u"], loss_u)
     close(outcome.total, (loss_x + 0.7 * loss_u) / 2)
     (pair,) = outcome.consistency
-    close(pair.teacher_logits, target)
-    close(pair.student_logits, strong)
+    close(pair.teacher.logits, target)
+    close(pair.student.logits, strong)
     np.testing.assert_array_equal(
         pair.valid, loops.cut_mix(views.valid, views.box[0])
     )
@@ -86,6 +86,6 @@ def test_supervised_is_the_labelled_loss_only():
     outcome = supervised(
         pixel_network.forward, student, None, labelled, **SETTINGS
     )
-    logits_x, _ = pixel_network.forward(student, views.labelled, True)
-    assert outcome.total == cross_entropy(logits_x, views.labels)
+    output, _ = pixel_network.forward(student, views.labelled, True)
+    assert outcome.total == cross_entropy(output.logits, views.labels)
     assert outcome.consistency == []

@@ -47,6 +47,6 @@ def test_losses_targets_and_statistics_equal_the_slow_loops():
     close(outcome.total, loss_x + 0.7 * loss_u)
     close(outcome.batch_stats["mean"], mean)
     (pair,) = outcome.consistency
-    close(pair.student_logits, mixed)
-    close(pair.teacher_logits, target)
+    close(pair.student.logits, mixed)
+    close(pair.teacher.logits, target)
     np.testing.assert_array_equal(pair.valid, valid)

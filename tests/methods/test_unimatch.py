@@ -71,8 +71,8 @@ def test_losses_streams_and_statistics_equal_the_slow_loops(with_teacher):
     close(outcome.total, (loss_x + 0.7 * unlabelled) / 2)
     close(outcome.batch_stats["mean"], mean)
     for pair, (q, p, valid) in zip(outcome.consistency, streams, strict=True):
-        close(pair.student_logits, q)
-        close(pair.teacher_logits, p)
+        close(pair.student.logits, q)
+        close(pair.teacher.logits, p)
         np.testing.assert_array_equal(pair.valid, valid)
 
 

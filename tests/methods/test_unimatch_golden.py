@@ -48,13 +48,13 @@ def with_partner(forward, student, teacher, views, **settings):
     valid = np.ones((2, 65, 65), bool)
     valid[1, 58:] = False
     strong = [golden.images(f"u_s{k}_mix", SHAPE) for k in (1, 2)]
-    logits, _ = forward(student, golden.images("u_w_mix", SHAPE), False)
+    output, _ = forward(student, golden.images("u_w_mix", SHAPE), False)
     return unimatch(
         forward,
         student,
         teacher,
         views,
-        partner=Partner(tuple(strong), logits, valid),
+        partner=Partner(tuple(strong), output, valid),
         perturb=perturb,
         **settings,
     )

@@ -20,12 +20,15 @@ from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.suggest import __main__ as suggest_main
 from ipixmatch_jax.suggest import contact_sheet, examination, selection
-from ipixmatch_jax.suggest.uncertainty import uncertainty
+from ipixmatch_jax.suggest.uncertainty import measure_uncertainty
 from ipixmatch_jax.training import loop
-from tests import golden
+from tests import golden, two_convolutions
 from tests.refusal import refusal
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 
 def _softmax(rng, *shape):
@@ -36,7 +39,7 @@ def _softmax(rng, *shape):
 @pytest.mark.parametrize("members", [1, 2, 3])
 def test_uncertainty_equals_its_formulas(members):
     p = _softmax(np.random.default_rng(0), members, 4, 5)
-    entropy, apart = uncertainty(jnp.asarray(p, jnp.float32))
+    entropy, apart = measure_uncertainty(jnp.asarray(p, jnp.float32))
     for i in range(4):
         mean = [
             sum(p[m, i, k] for m in range(members)) / members for k in range(5)
@@ -57,13 +60,13 @@ def test_uncertainty_at_its_bounds():
         ((flat, flat), 1, 0),
     ]
     for pair, entropy, apart in cases:
-        found = uncertainty(jnp.stack(pair))
+        found = measure_uncertainty(jnp.stack(pair))
         np.testing.assert_allclose(found, [[entropy], [apart]], atol=1e-6)
 
 
 def test_equal_networks_do_not_disagree_at_all():
     p = _softmax(np.random.default_rng(1), 1, 50, 7).astype(np.float32)
-    _, apart = uncertainty(jnp.concatenate([p, p]))
+    _, apart = measure_uncertainty(jnp.concatenate([p, p]))
     assert not np.asarray(apart).any()
 
 
@@ -294,6 +297,7 @@ def workdir(tmp_path_factory):
     """A run of one step with a teacher; 8 of 32 scenes are labelled."""
     path = tmp_path_factory.mktemp("run")
     c = shapes_config.get_config("tiny_1_16,method=supervised")
+    c.model.backbone = two_convolutions.NAME
     c.teacher = "ema"
     c.ema.rampup = False  # otherwise the first teacher equals the student
     c.data.split = "1_4"

@@ -13,6 +13,7 @@ STEPS = 12
 UNHEALTHY = "unhealthy (stopped sending heartbeats):\n1\n"
 # The rate is so low that rounding errors do not grow from step to step.
 _FIELDS = {
+    "model.backbone": "two_convolutions",
     "data.crop_size": 33,
     "train.batch_size": 8,
     "train.steps": STEPS,
@@ -68,7 +69,7 @@ def free_port() -> int:
 def _training(workdir) -> list[str]:
     return [
         *[str(HERE / "process_main.py"), "--config", "configs/shapes.py"],
-        *["--workdir", str(workdir)],
+        *["--workdir", str(workdir), "--plugin", "tests.two_convolutions"],
         *[f"--config.{name}={value}" for name, value in _FIELDS.items()],
     ]
 

@@ -18,6 +18,7 @@ from tests.tiny_run import build
 HERE = pathlib.Path(__file__).resolve().parent
 # The run saves after steps 2, 3, 4 and 6, and after a signal.
 FIELDS = {
+    "model.backbone": "two_convolutions",
     "method": "supervised",
     "teacher": "shared",
     "inter_pixel.weight": 0,
@@ -45,6 +46,7 @@ def command(workdir, **changes) -> list[str]:
     return [
         *[sys.executable, str(HERE / "survive_main.py")],
         *["--config", "configs/shapes.py", "--workdir", str(workdir)],
+        *["--plugin", "tests.two_convolutions"],
         *[f"--config.{name}={value}" for name, value in fields.items()],
     ]
 

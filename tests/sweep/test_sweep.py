@@ -21,7 +21,10 @@ from ipixmatch_jax.utils.atomic import write_json
 from tests.refusal import refusal
 from tests.tiny_run import build, few_scenes, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 # One program for all: it depends on neither split nor seed.
 AXES = ["data.split=1_16,1_8", "seed=0,1"]

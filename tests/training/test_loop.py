@@ -24,7 +24,10 @@ from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests import golden
 from tests.tiny_run import build, few_scenes, tiny
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("compile_quickly"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +221,9 @@ def test_two_students_are_saved_resumed_and_both_scored(tmp_path, monkeypatch):
 
 
 def test_two_students_refuse_a_file_with_a_head(tmp_path):
-    config = tiny(method="cps", teacher="shared")
+    config = tiny(
+        **{"method": "cps", "teacher": "shared", "model.backbone": "tiny"}
+    )
     whole = golden.random_variables(build_network(config))
     path = tmp_path / "whole.safetensors"
     files.write_tensors(path, torch_names.to_torch_names(whole))

@@ -19,7 +19,7 @@ def test_without_config_json_the_newest_checkpoints_config_counts(
         meta.mkdir(parents=True)
         (meta / "metadata").write_text(json.dumps({"config": config}))
     with pytest.raises(ValueError, match=r"train\.optimiser is 'adam' there"):
-        prepare.prepare(
+        prepare.prepare_run(
             tiny(**{"train.steps": 9}),
             tmp_path,
             open_data=open_data,
@@ -35,7 +35,7 @@ def refuse_data(config):
 def test_weights_that_do_not_exist_are_told_before_the_data_is_opened(tmp_path):
     config = tiny(**{"model.pretrained": "no/such.pth"})
     with pytest.raises(FileNotFoundError, match=r"no/such\.pth: this file"):
-        prepare.prepare(
+        prepare.prepare_run(
             config, tmp_path, open_data=refuse_data, build=lambda *_: None
         )
 
@@ -45,7 +45,7 @@ def test_a_warmup_longer_than_the_run_is_told_before_training(
 ):
     few_scenes(monkeypatch)
     fields = {"inter_pixel.weight": 0.1, "inter_pixel.warmup_steps": 99}
-    prepare.prepare(
+    prepare.prepare_run(
         tiny(**fields),
         tmp_path,
         open_data=open_data,

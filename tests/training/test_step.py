@@ -87,8 +87,11 @@ def test_the_weighted_inter_pixel_term_is_all_that_is_added():
         threshold=0.5,
         unlabelled_weight=1.0,
     )
+    (pair,) = outcome.consistency
     expected, aux = inter_pixel_loss(
-        *outcome.consistency[0],
+        pair.student.logits,
+        pair.teacher.logits,
+        pair.valid,
         relation="channel",
         distance="kl",
         temperature=2.0,
@@ -135,8 +138,11 @@ def test_without_a_teacher_the_state_has_none():
     assert all(jax.tree.leaves(moved))
 
 
-def test_eight_devices_agree_with_one():
-    term = step.InterPixel("channel", "correlation", 0.3, 1.0, 0.5, 0)
+@pytest.mark.parametrize("on", ["logits", "head", "grid"])
+def test_eight_devices_agree_with_one(on):
+    term = step.InterPixel(
+        *("channel", "correlation", 0.3, 1.0, 0.5, 0), on=on, encoder_stride=4
+    )
     state, run = make(term)
     views = draw_views(5, b=16)
     one, one_metrics = run(state, views)

@@ -106,7 +106,7 @@ def test_a_log_file_names_what_is_done_and_what_it_costs(tmp_path, caplog):
             r"top\.",
             said,
         )
-        writer.train(50, METRICS)
+        writer.write_training(50, METRICS)
         with writer.scoring():
             assert caplog.messages[-1] == "Scoring val ..."
         assert caplog.messages[-2].startswith(
@@ -147,7 +147,7 @@ def test_a_terminal_has_a_clock_and_one_estimate(tmp_path, monkeypatch):
             wait_for(terminal, "Compiling the training step 0:00")
         for step in range(1, 21):
             writer.advance(step)
-        writer.train(50, METRICS)
+        writer.write_training(50, METRICS)
         writer.advance(50)
         with writer.scoring():
             wait_for(terminal, "Scoring val 0:00")

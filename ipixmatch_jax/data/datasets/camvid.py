@@ -65,6 +65,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
         PALETTE,
         test=test if test.is_file() else None,
         table={"": _TABLE},
+        how_to_get=HOW_TO_GET,
     )
 
 

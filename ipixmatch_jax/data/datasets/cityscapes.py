@@ -2,11 +2,12 @@
 
 import pathlib
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.data_set_kind import (
     Contents,
     DataSetKind,
+    Download,
     OwnLists,
-    Pack,
 )
 from ipixmatch_jax.data.files.file_source import (
     FileSource,
@@ -73,12 +74,17 @@ TRAIN_IDS = "_labelTrainIds.png"
 ALL_IDS = "_labelIds.png"
 HOW_TO_GET = (
     "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
-    "https://www.cityscapes-dataset.com and unpack both into one folder"
+    "https://www.cityscapes-dataset.com into one folder DIR and run "
+    f"`{call_of('prepare')} cityscapes --source DIR`"
 )
-ARCHIVES = {
-    "leftImg8bit_trainvaltest.zip": ("/train/", "/val/"),
-    "gtFine_trainvaltest.zip": (ALL_IDS,),
-}
+DOWNLOAD = Download(
+    how_to_get=HOW_TO_GET,
+    archives={
+        "leftImg8bit_trainvaltest.zip": ("/train/", "/val/"),
+        "gtFine_trainvaltest.zip": (ALL_IDS,),
+    },
+    images={"train": 2975, "val": 500},
+)
 TABLE = bytes(
     LABEL_IDS.index(i) if i in LABEL_IDS else IGNORE for i in range(256)
 )
@@ -104,6 +110,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
         PALETTE,
         table={ALL_IDS: TABLE},
         locate=locate,
+        how_to_get=HOW_TO_GET,
     )
 
 
@@ -149,7 +156,7 @@ def find_missing(root: str, splits_dir: str, split: str) -> list[Missing]:
     found = []
     packed = path.is_dir() and array_record.is_set(path)
     for folder, archive in zip(
-        ("leftImg8bit", "gtFine"), ARCHIVES, strict=True
+        ("leftImg8bit", "gtFine"), DOWNLOAD.archives, strict=True
     ):
         if packed or (path / folder).is_dir():
             continue
@@ -186,6 +193,7 @@ KIND = DataSetKind(
         lambda root: (root / "leftImg8bit").is_dir(),
         own_lists,
     ),
-    pack=Pack(open_contents, ARCHIVES),
+    download=DOWNLOAD,
+    open_contents=open_contents,
     find_missing=find_missing,
 )

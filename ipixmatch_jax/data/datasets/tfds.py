@@ -14,7 +14,7 @@ from ipixmatch_jax.data.records.array_record import Entry
 from ipixmatch_jax.data.source import DataSet
 from ipixmatch_jax.data.value_range import resolve_range
 
-# What the values of masks mean where the set itself does not say.
+# The meaning of mask values for sets that do not describe it.
 KNOWN = {
     # Trimaps; its guide: foreground, background, not classified (the edge).
     "oxford_iiit_pet": (
@@ -43,7 +43,7 @@ def open_set(
 
     Args:
       root: TFDS's data_dir.
-      splits_dir: unused: the split draws its own lists.
+      splits_dir: unused, because the split draws its own lists.
       split: the labelled share of train, such as "1_8"; smaller shares are
         subsets of larger ones. "" labels all of it and takes the split
         `unlabelled` or `unsupervised`, if any, without labels.
@@ -155,7 +155,7 @@ def _share(split: str) -> fractions.Fraction:
 def _first(
     found: array_record.RecordSet, splits: tuple[str, ...]
 ) -> list[Entry]:
-    """All of the first split that there is."""
+    """All records of the first split that exists."""
     there = [split for split in splits if split in found.lengths]
     return found.entries(there[0]) if there else []
 

@@ -2,12 +2,14 @@
 
 import pathlib
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.data_set_kind import (
     Contents,
     DataSetKind,
+    Download,
     OwnLists,
-    Pack,
 )
+from ipixmatch_jax.data.downloads.sbd_masks import make_train_aug
 from ipixmatch_jax.data.files.class_list import voc_colour
 from ipixmatch_jax.data.files.file_source import (
     FileSource,
@@ -45,26 +47,23 @@ CLASS_NAMES = (
     "train",
     "tv monitor",
 )
-HOW_TO_GET = (
-    "download VOCtrainval_11-May-2012.tar from "
-    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (and SBD's masks as "
-    "SegmentationClassAug for the lists of 10,582 images)"
-)
 ARCHIVE = (
     "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"
+)
+SBD_PAGE = "http://www.cs.berkeley.edu/~bharath2/codes/SBD/download.html"
+HOW_TO_GET = (
+    "download VOCtrainval_11-May-2012.tar from "
+    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ and, for the lists of "
+    f"10,582 images, SBD's benchmark.tgz from {SBD_PAGE} into one folder DIR, "
+    f"and run `{call_of('prepare')} voc --source DIR`, which also makes "
+    "SegmentationClassAug"
 )
 # VOC's own masks, and the folder in which SBD's masks are distributed.
 MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
 LISTS_FOLDER = pathlib.PurePath("ImageSets", "Segmentation")
 TRAIN_LISTS = ("train_aug.txt", "trainaug.txt", "train.txt")
-ARCHIVES = {
-    "VOCtrainval_11-May-2012.tar": (
-        "/JPEGImages/",
-        "/SegmentationClass/",
-        "/ImageSets/Segmentation/",
-    ),
-    "SegmentationClassAug.zip": ("SegmentationClassAug/",),
-}
+SBD = pathlib.PurePath("benchmark_RELEASE", "dataset", "cls")
+TRAIN_AUG = 10582  # SBD's and VOC's masks, less those of val.
 PALETTE = tuple(voc_colour(i) for i in range(len(CLASS_NAMES)))
 
 
@@ -93,6 +92,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
         CLASS_NAMES,
         PALETTE,
         locate=locate,
+        how_to_get=HOW_TO_GET,
     )
 
 
@@ -133,7 +133,7 @@ def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
 
 
 def _ids(root: pathlib.Path, path: pathlib.Path) -> list[Entry]:
-    """Lines that are ids, or begin with the path of the image."""
+    """The ids on the lines of a list, or in the path that begins each line."""
     if not path.is_file():
         raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
     lines = path.read_text(encoding="utf-8").split("\n")
@@ -163,8 +163,8 @@ def find_missing(root: str, splits_dir: str, split: str) -> list[Missing]:
         found.append(
             Missing(
                 f"SBD's masks at {inside / MASK_FOLDERS[1]}",
-                f"unzip SegmentationClassAug.zip -d {inside}   # the archive "
-                "that UniMatch's README links",
+                f"{call_of('prepare')} voc --source {root}   # with SBD's "
+                f"benchmark.tgz in it, from {SBD_PAGE}",
             )
         )
     return [*found, *find_missing_lists(path, splits_dir, split)]
@@ -210,15 +210,46 @@ def _with_augmented(
     return sorted([*train, *(e for e in added if e[0] not in known)])
 
 
-def _link_augmented(root: pathlib.Path) -> None:
-    """Links SBD's masks into VOC's folder if they were unpacked beside it."""
-    below, beside = find_root(root), root / MASK_FOLDERS[1]
-    if below != root and beside.is_dir():
-        link = below / beside.name
-        if not link.exists():
-            link.symlink_to(beside.resolve())
+def complete(source: pathlib.Path) -> tuple[str, ...]:
+    """Makes SegmentationClassAug, see `Download.complete`.
+
+    From SBD's masks where its archive was unpacked, or by a link to the
+    finished folder where that lies beside VOCdevkit.
+
+    Raises:
+      FileNotFoundError, ValueError: see `make_train_aug`.
+    """
+    root, augmented = find_root(source), MASK_FOLDERS[1]
+    beside, link = source / augmented, root / augmented
+    if root != source and beside.is_dir() and not link.exists():
+        link.symlink_to(beside.resolve())
+    if (source / SBD).is_dir():
+        val = root / LISTS_FOLDER / "val.txt"
+        if not val.is_file():
+            raise FileNotFoundError(f"No list at {val}: {HOW_TO_GET}.")
+        make_train_aug(root, source / SBD, PALETTE, TRAIN_AUG)
+    elif not link.is_dir():
+        return (
+            f"There is no {augmented}, so that only VOC's own train images "
+            f"have masks: {HOW_TO_GET}.",
+        )
+    return ()
 
 
+DOWNLOAD = Download(
+    how_to_get=HOW_TO_GET,
+    archives={
+        "VOCtrainval_11-May-2012.tar": (
+            "/JPEGImages/",
+            "/SegmentationClass/",
+            "/ImageSets/Segmentation/",
+        ),
+        "SegmentationClassAug.zip": ("SegmentationClassAug/",),
+        "benchmark.tgz": (f"{SBD.as_posix()}/",),
+    },
+    images={"train": TRAIN_AUG, "val": 1449},
+    complete=complete,
+)
 KIND = DataSetKind(
     open=open_set,
     own_lists=OwnLists(
@@ -226,6 +257,7 @@ KIND = DataSetKind(
         lambda root: (find_root(root) / LISTS_FOLDER).is_dir(),
         own_lists,
     ),
-    pack=Pack(open_contents, ARCHIVES, _link_augmented),
+    download=DOWNLOAD,
+    open_contents=open_contents,
     find_missing=find_missing,
 )

@@ -46,7 +46,7 @@ class FileSource(Source):
           entries: (image, mask) or (image, None) for an unlabelled image.
           num_classes: ids at or above it, other than 255, are refused.
           table: how a mask's name ends -> 256 bytes, the id that each id
-            in the file stands for.
+            in the file stands for; UNLISTED for an id that is not allowed.
           channels: of the images, see decode.read_image.
           value_range: of images of more than 8 bits, see the same.
         """
@@ -107,20 +107,39 @@ class FileSource(Source):
                 f"The mask {path} is {mask.width}x{mask.height} but its "
                 f"image is {size[0]}x{size[1]}{_hint(mask.size, size)}."
             )
-        for ending, table in self._table.items():
-            if name.endswith(ending):
-                mask = mask.point(table)
-        self._check_ids(mask, path)
-        return mask
+        table = next(
+            (t for end, t in self._table.items() if name.endswith(end)), _AS_IS
+        )
+        self._check_ids(mask, path, table)
+        return mask.point(table)
 
-    def _check_ids(self, mask: Image.Image, path: str) -> None:
+    def _check_ids(self, mask: Image.Image, path: str, table: bytes) -> None:
+        """Refuses ids that stand for no class and are not left out."""
         counts = mask.histogram()
-        for value in range(self._num_classes, IGNORE):
+        wrong = [
+            v for v in range(256) if self._num_classes <= table[v] < IGNORE
+        ]
+        for value in wrong:
             if counts[value]:
+                right = sorted({*range(256)} - {*wrong})
                 raise BadFileError(
-                    f"The mask {path} holds the id {value}; the ids are 0 to "
-                    f"{self._num_classes - 1} and {IGNORE}."
+                    f"The mask {path} holds the id {value}; the ids are "
+                    f"{_ranges(right)}."
                 )
+
+
+_AS_IS = bytes(range(256))
+
+
+def _ranges(values: list[int]) -> str:
+    """Sorted numbers in words, such as "0 to 20 and 255"."""
+    starts = [v for v in values if v - 1 not in values]
+    ends = [v for v in values if v + 1 not in values]
+    parts = [
+        f"{a} to {b}" if b > a else f"{a}"
+        for a, b in zip(starts, ends, strict=True)
+    ]
+    return " and ".join(parts)
 
 
 def _hint(mask: tuple[int, int], image: tuple[int, int]) -> str:
@@ -172,12 +191,16 @@ def check_root(root: str, how_to_get: str) -> pathlib.Path:
 
 
 def labelled_entries(
-    root: pathlib.Path, entries: Sequence[Entry], where: pathlib.Path
+    root: pathlib.Path,
+    entries: Sequence[Entry],
+    where: pathlib.Path,
+    how_to_get: str = "",
 ) -> list[Entry]:
     """Entries whose images and masks are all there.
 
     Raises:
-      FileNotFoundError: names the first three absent files and their count.
+      FileNotFoundError: names the first three absent files and their count,
+        and says `how_to_get` them.
       ValueError: an entry has no mask.
     """
     names: list[str] = []
@@ -185,7 +208,7 @@ def labelled_entries(
         if mask is None:
             raise ValueError(f"{where}: {image} is labelled but has no mask.")
         names += [image, mask]
-    moved = _composed(root, names, where)
+    moved = _composed(root, names, where, how_to_get)
     return [
         (moved.get(image, image), mask and moved.get(mask, mask))
         for image, mask in entries
@@ -193,20 +216,27 @@ def labelled_entries(
 
 
 def unlabelled_entries(
-    root: pathlib.Path, entries: Sequence[Entry], where: pathlib.Path
+    root: pathlib.Path,
+    entries: Sequence[Entry],
+    where: pathlib.Path,
+    how_to_get: str = "",
 ) -> list[Entry]:
     """Entries without masks, whose images are all there.
 
     Raises:
-      FileNotFoundError: names the first three absent files and their count.
+      FileNotFoundError: names the first three absent files and their count,
+        and says `how_to_get` them.
     """
     images = [image for image, _ in entries]
-    moved = _composed(root, images, where)
+    moved = _composed(root, images, where, how_to_get)
     return [(moved.get(image, image), None) for image in images]
 
 
 def _composed(
-    root: pathlib.Path, names: Sequence[str], where: pathlib.Path
+    root: pathlib.Path,
+    names: Sequence[str],
+    where: pathlib.Path,
+    how_to_get: str,
 ) -> dict[str, str]:
     """Names on disk by those of a list that compose letters differently.
 
@@ -223,7 +253,8 @@ def _composed(
         first = [name for name in names if name in gone][:3]
         raise FileNotFoundError(
             f"{where} names {len(gone)} files that {root} does not hold: "
-            f"{', '.join(first)}{', ...' if len(gone) > 3 else ''}."
+            f"{', '.join(first)}{', ...' if len(gone) > 3 else ''}"
+            f"{'; to have them, ' if how_to_get else ''}{how_to_get}."
         )
     return {name: there for name, there in moved.items() if there is not None}
 
@@ -272,12 +303,14 @@ def open_lists(
     test: pathlib.Path | None = None,
     table: dict[str, bytes] | None = None,
     locate=same_entries,
+    how_to_get: str = "",
 ) -> DataSet:
     """The sources that three or four lists describe.
 
     `lists` are those of the labelled, the unlabelled and the val images, with
     lines relative to `root`; `table` as in `FileSource`; `locate` turns
-    (root, entries) into entries with each mask's name as it lies on disk.
+    (root, entries) into entries with each mask's name as it lies on disk;
+    `how_to_get` says how to get files that are absent.
 
     Raises:
       FileNotFoundError: a list is absent, or names absent files.
@@ -285,11 +318,13 @@ def open_lists(
     """
 
     def labelled(path):
-        entries = labelled_entries(root, locate(root, read_list(path)), path)
+        entries = labelled_entries(
+            root, locate(root, read_list(path)), path, how_to_get
+        )
         return FileSource(root, entries, len(class_names), table)
 
     def unlabelled(path):
-        entries = unlabelled_entries(root, read_list(path), path)
+        entries = unlabelled_entries(root, read_list(path), path, how_to_get)
         return FileSource(root, entries, len(class_names))
 
     return DataSet(

@@ -8,8 +8,10 @@ import os
 import pathlib
 import posixpath
 import unicodedata
+from collections.abc import Sequence
 
 from ipixmatch_jax.cli.commands import call_of
+from ipixmatch_jax.utils.atomic import write_file
 
 Entry = tuple[str, str | None]
 
@@ -18,8 +20,10 @@ def how_to_get() -> str:
     """How to come by lists, as part of a sentence."""
     splits = call_of("splits")
     return (
-        f"fetch the published lists with `{splits} download` or draw some "
-        f"with `{splits} make --root DIR --labelled 1/8 --out DIR`"
+        f"fetch the published lists with `{splits} download`, draw some with "
+        f"`{splits} make --root DIR --labelled 1/8 --out DIR`, or add the "
+        f"unlabelled lists to labelled ones with `{splits} complete --root DIR "
+        "--out DIR`"
     )
 
 
@@ -44,6 +48,12 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     if not entries:
         raise ValueError(f"The list {path} names no images.")
     return entries
+
+
+def write_list(path: pathlib.Path, entries: Sequence[Entry]) -> None:
+    """Writes a list that `read_list` reads, making its folders."""
+    lines = [f"{image} {mask}\n" for image, mask in entries]
+    write_file(path, "".join(lines).encode())
 
 
 def _text(path: pathlib.Path) -> str:

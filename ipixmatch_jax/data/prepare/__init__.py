@@ -1,1 +1,1 @@
-"""Packs data sets into ArrayRecord files."""
+"""Prepares downloads, and packs data sets into ArrayRecord files."""

@@ -7,12 +7,13 @@ since the features are given encoded.
 
 import io
 import pathlib
+from collections.abc import Callable
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from ipixmatch_jax.data.data_set_kind import Pack
+from ipixmatch_jax.data.data_set_kind import Contents
 from ipixmatch_jax.data.source import IGNORE, Source
 
 
@@ -23,9 +24,9 @@ class _Segmentation(
 ):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar = {"1.0.0": "Images, masks of class ids, names."}
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "See `Pack.open_contents` for the folder."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "See `open_contents` for the folder."
 
-    pack: Pack  # set by `builder_class`
+    open_contents: Callable[[pathlib.Path], Contents]  # see `builder_class`
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
@@ -41,7 +42,7 @@ class _Segmentation(
         )
 
     def _split_generators(self, dl_manager):
-        contents = self.pack.open_contents(pathlib.Path(dl_manager.manual_dir))
+        contents = self.open_contents(pathlib.Path(dl_manager.manual_dir))
         return {
             split: self._generate_examples(contents.root, source)
             for split, source in contents.splits.items()
@@ -61,9 +62,14 @@ class _Segmentation(
             yield i, {"image": image, "mask": png, "name": name}
 
 
-def builder_class(name: str, pack: Pack) -> type[_Segmentation]:
+def builder_class(
+    name: str, open_contents: Callable[[pathlib.Path], Contents]
+) -> type[_Segmentation]:
     """The builder of `<name>_segmentation`."""
-    fields = {"name": f"{name}_segmentation", "pack": pack}
+    fields = {
+        "name": f"{name}_segmentation",
+        "open_contents": staticmethod(open_contents),
+    }
     return type(
         "PackedSegmentation", (_Segmentation,), fields, skip_registration=True
     )

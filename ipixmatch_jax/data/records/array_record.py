@@ -48,7 +48,7 @@ class RecordSet(NamedTuple):
         return [f"{split}/{i}" for i in range(self.lengths[split])]
 
     def entries(self, split: str) -> list[Entry]:
-        """(split, position) of every record; none if there is no split."""
+        """(split, position) of every record; empty without the split."""
         return [(split, i) for i in range(self.lengths.get(split, 0))]
 
 
@@ -105,7 +105,7 @@ class RecordSource(Source):
         return Sample(image, mask)
 
     def mask(self, i: int) -> Image.Image | None:
-        """See `Source.mask`; leaves the image alone."""
+        """See `Source.mask`; does not decode the image."""
         if self._reading is None:
             return None
         return self._mask(i, self._features(i), self._reading)

@@ -3,25 +3,37 @@
 import logging
 import pathlib
 import tempfile
+from collections.abc import Mapping, Sequence
 
 import pooch
 import requests
 
 from ipixmatch_jax.cli.commands import call_of
-from ipixmatch_jax.data.splits.published import ADDRESS, LISTS
+from ipixmatch_jax.data.splits.published import SOURCES
 from ipixmatch_jax.utils.atomic import write_file
 
 TIMEOUT = 60  # Seconds per file.
 
 
-def download(out: pathlib.Path, address: str = ADDRESS) -> list[pathlib.Path]:
+def list_folders() -> tuple[str, ...]:
+    """The folders of the published lists, one for each data set."""
+    names = [name for lists in SOURCES.values() for name in lists]
+    return tuple(dict.fromkeys(name.split("/")[0] for name in names))
+
+
+def download_lists(
+    out: pathlib.Path,
+    only: Sequence[str] = (),
+    sources: Mapping[str, Mapping[str, tuple[int, str]]] = SOURCES,
+) -> list[pathlib.Path]:
     """Fetches the published lists, checks their sha256, and writes them.
 
     Nothing is written unless every list is as published.
 
     Args:
-      out: the folder that gets `pascal/` and `cityscapes/`.
-      address: of the folder that holds both, with a final slash.
+      out: the folder that gets `pascal/` and the others.
+      only: some of `list_folders`; all if empty.
+      sources: see published.SOURCES.
 
     Returns:
       The paths written.
@@ -30,14 +42,20 @@ def download(out: pathlib.Path, address: str = ADDRESS) -> list[pathlib.Path]:
       ConnectionError: a list cannot be fetched.
       ValueError: a list is not the published one.
     """
+    wanted = [
+        (address + name, name, sha256)
+        for address, lists in sources.items()
+        for name, (_, sha256) in lists.items()
+        if not only or name.split("/")[0] in only
+    ]
     with tempfile.TemporaryDirectory() as folder:
         fetched = {
-            name: _fetch(address + name, sha256, folder)
-            for name, (_, sha256) in LISTS.items()
+            name: _fetch(address, sha256, folder)
+            for address, name, sha256 in wanted
         }
         for name, path in fetched.items():
             write_file(out / name, path.read_bytes())
-    return [out / name for name in LISTS]
+    return [out / name for name in fetched]
 
 
 def _fetch(address: str, sha256: str, folder: str) -> pathlib.Path:

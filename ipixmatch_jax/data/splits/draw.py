@@ -1,14 +1,13 @@
-"""Gets split lists: `python -m ipixmatch_jax.data.splits download | make`."""
+"""Draws the labelled share of a data set's own train list."""
 
 import fractions
 import pathlib
 
 import numpy as np
 
-from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.files.split_list import Entry, write_list
 from ipixmatch_jax.data.hold_out import share_count
-from ipixmatch_jax.data.registry import DATASETS
-from ipixmatch_jax.utils.atomic import write_file
+from ipixmatch_jax.data.splits.own_lists import read_own_lists
 
 
 def draw_splits(
@@ -26,14 +25,14 @@ def draw_splits(
 
     Raises:
       FileNotFoundError: the root or its own lists are absent.
-      ValueError: a share out of range, or one that leaves nothing unlabelled.
+      ValueError: the share is out of range, or leaves nothing unlabelled.
     """
     if not 0 < labelled < 1:
         raise ValueError(
             f"--labelled is {labelled}; it is a fraction between 0 and 1 "
             "such as 1/8."
         )
-    train, val = own_lists(root)
+    train, val, _ = read_own_lists(root)
     count = share_count(len(train), labelled)
     if count >= len(train):
         raise ValueError(
@@ -41,9 +40,9 @@ def draw_splits(
         )
     some, rest = _drawn(train, count, seed)
     folder = out / split_name(labelled)
-    _write_list(folder / "labeled.txt", some)
-    _write_list(folder / "unlabeled.txt", rest)
-    _write_list(out / "val.txt", val)
+    write_list(folder / "labeled.txt", some)
+    write_list(folder / "unlabeled.txt", rest)
+    write_list(out / "val.txt", val)
     return len(some), len(rest)
 
 
@@ -61,29 +60,3 @@ def _drawn(
         [entries[i] for i in sorted(order[:count])],
         [entries[i] for i in sorted(order[count:])],
     )
-
-
-def layouts() -> list[str]:
-    """What tells the root of each data set that brings its own lists."""
-    kinds = DATASETS.values()
-    return [kind.own_lists.layout for kind in kinds if kind.own_lists]
-
-
-def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
-    """The train and the val list of a data set that brings its own.
-
-    Raises:
-      FileNotFoundError: the root has none of the `layouts`.
-    """
-    for kind in DATASETS.values():
-        if kind.own_lists and kind.own_lists.found(root):
-            return kind.own_lists.read(root)
-    *first, last = layouts()
-    raise FileNotFoundError(
-        f"{root} has no {', '.join(first)} or {last} to draw from."
-    )
-
-
-def _write_list(path: pathlib.Path, entries: list[Entry]) -> None:
-    lines = [f"{image} {mask}\n" for image, mask in entries]
-    write_file(path, "".join(lines).encode())

@@ -1,13 +1,8 @@
-"""The label splits of the field, as UniMatch's repository holds them."""
+"""The label splits of the field, as UniMatch's repositories hold them."""
 
-# The last commit, of October 2024.
-ADDRESS = (
-    "https://raw.githubusercontent.com/LiheYoung/UniMatch/"
-    "0324f3dd4a22128105a5eb135d2586c0bb3cc647/splits/"
-)
-
-# Path below splits/ -> (lines, sha256 of the file).
-LISTS = {
+# Path below splits/ -> (lines, sha256 of the file). From the last commit, of
+# October 2024.
+UNIMATCH = {
     "cityscapes/1_16/labeled.txt": (
         186,
         "64195914dce1231133c7dc611fece213bc3a87fe4e0b73fbd96add7dfa8a2f46",
@@ -148,4 +143,91 @@ LISTS = {
         1449,
         "df002e3a730c57678f63aa3e46a4c827a4066f1dc1814e24d0e8b215075e0c6c",
     ),
+}
+# From the last commit, of December 2024. COCO's unlabelled lists, of 6 MB each,
+# are all of train2017 that is not labelled: splits/complete.py writes them.
+UNIMATCH_V2 = {
+    "ade20k/1_16/labeled.txt": (
+        1263,
+        "a716e48c18e404ad00258e111290d09c59fd90b6b564283a1e86741a083dda82",
+    ),
+    "ade20k/1_16/unlabeled.txt": (
+        18947,
+        "870ac4741548a35488d0e8908180e78272f044b14bbf5b415470c32020959943",
+    ),
+    "ade20k/1_2/labeled.txt": (
+        10105,
+        "cf34f0bd73d0f9980a9517cb872dcd66b4ad3901d2f2b4a6e10db715c7f44a45",
+    ),
+    "ade20k/1_2/unlabeled.txt": (
+        10105,
+        "47d05419c223cf8c03d3fa9a20dc587376e04a0058ff754e5b449f07a50277b1",
+    ),
+    "ade20k/1_32/labeled.txt": (
+        631,
+        "b5f4e344f278d04dc4b0f3a1ebb349844d5ad8cbab61922275d43211ef1526ad",
+    ),
+    "ade20k/1_32/unlabeled.txt": (
+        19579,
+        "9fce0ed18e709ab8251a616e9eea9f4ac2ce0bc661a88ddd44153b977c098a25",
+    ),
+    "ade20k/1_4/labeled.txt": (
+        5052,
+        "e657087c6b05ecc7a264820212c21918e280c51b060b831d5bc138114099b1b5",
+    ),
+    "ade20k/1_4/unlabeled.txt": (
+        15158,
+        "71a13b5d53bde54026685de734807322c8133d98254cdb96d07e87862d6174fb",
+    ),
+    "ade20k/1_64/labeled.txt": (
+        316,
+        "78f423b10adcb3670e048c02bf43707430ede157036c195b61912dc4bf25602a",
+    ),
+    "ade20k/1_64/unlabeled.txt": (
+        19894,
+        "5ed99f84b17e763691c66284c58932d71cf8b9300542ac2b133b28111d83f8f8",
+    ),
+    "ade20k/1_8/labeled.txt": (
+        2526,
+        "311d88abc340a887a4e1f87b49e87ba8b4d050cb2ee3a2dfcc01158c2d29f7f0",
+    ),
+    "ade20k/1_8/unlabeled.txt": (
+        17684,
+        "75f286c72f247b5d3120fafa4262b654ec9968de39f4fbaf470abbaa82874c9f",
+    ),
+    "ade20k/val.txt": (
+        2000,
+        "8a733f0c20d8f6cd6450b775a2f9e0d9d328af6d8a3aaf50db55d964d18d584c",
+    ),
+    "coco/1_128/labeled.txt": (
+        925,
+        "06067c0fb879b8e6ab8f4bdab3dfa641e8e4da2990200fa156daa33670329d79",
+    ),
+    "coco/1_256/labeled.txt": (
+        463,
+        "4cdf41b9d3b3afc3734057a605015860501199ed3680370ccb2c677fc159b127",
+    ),
+    "coco/1_32/labeled.txt": (
+        3697,
+        "781b5990914f7422ee9e1f6325a914f289e077621b77b9cd066c2d01d33a939e",
+    ),
+    "coco/1_512/labeled.txt": (
+        232,
+        "bd0ff85bf2d35b4641d08c2201257ad5b5f02f85ea0da457f44f0b97c4caeb37",
+    ),
+    "coco/1_64/labeled.txt": (
+        1849,
+        "622b84ccbb5dcba32f4f5bb4ffaf1a9cf3e3f1f460b55dc02605fd099ebf1337",
+    ),
+    "coco/val.txt": (
+        5000,
+        "5a296a8b638114611e81c3b2257ec1720c8c16300f29ac24fcd8ddf08c9eb6d8",
+    ),
+}
+# Address of the folder splits/, with a final slash -> its lists.
+SOURCES = {
+    "https://raw.githubusercontent.com/LiheYoung/UniMatch/"
+    "0324f3dd4a22128105a5eb135d2586c0bb3cc647/splits/": UNIMATCH,
+    "https://raw.githubusercontent.com/LiheYoung/UniMatch-V2/"
+    "f6afb4dfca2d9dcbcee2307e97717954ca75c0ba/splits/": UNIMATCH_V2,
 }

@@ -82,7 +82,7 @@ def _entry(size: str, registers: bool = False) -> Backbone:
         build=functools.partial(build_dinov2, size, registers=registers),
         head="dpt",
         stages=stage_patterns(SIZES[size].depth),
-        fields=("remat",),
+        fields=("remat", "attention"),
         load_weights=load_vit,
         for_cpus=size == "tiny",
         hub_weights={"": f"facebook/{kind}-{size}"},

@@ -56,7 +56,7 @@ def _entry(size: str) -> Backbone:
         build=functools.partial(build_dinov3, size),
         head="dpt",
         stages=stage_patterns(SIZES[size].depth),
-        fields=("remat",),
+        fields=("remat", "attention"),
         load_weights=load_vit,
         for_cpus=size == "tiny",
         hub_weights={"": f"facebook/dinov3-vit{size[0]}16-pretrain-lvd1689m"},

@@ -16,7 +16,7 @@ from ipixmatch_jax.models.layers.transformer_block import (
     layer_norm,
 )
 
-# Meta's: the class and the register tokens start next to zero.
+# Meta's: the class and the register tokens start close to zero.
 _token = nn.initializers.normal(1e-6)
 
 
@@ -64,7 +64,7 @@ class VisionTransformer(nn.Module):
     key_bias: bool = True
     epsilon: float = 1e-6
     initial_scale: float = 1.0
-    attention: Literal["xla", "cudnn"] | None = None
+    attention: Literal["auto", "cudnn"] = "auto"
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
 

@@ -20,14 +20,15 @@ class SelfAttention(nn.Module):
     Attributes:
       heads: number of heads, which divides d.
       key_bias: whether the keys have a bias; DINOv3's have none.
-      implementation: of jax.nn.dot_product_attention: None leaves the choice
-        to JAX, "cudnn" is the fused kernel of NVIDIA's GPUs.
+      implementation: of jax.nn.dot_product_attention: "auto" leaves the
+        choice to JAX, "cudnn" is the fused kernel of NVIDIA's GPUs, which
+        takes bfloat16 alone.
       dtype: compute dtype; the softmax is float32.
     """
 
     heads: int
     key_bias: bool = True
-    implementation: Literal["xla", "cudnn"] | None = None
+    implementation: Literal["auto", "cudnn"] = "auto"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -48,9 +49,10 @@ class SelfAttention(nn.Module):
         )
         if rotary is not None:
             q, k = rotate_patches(q, rotary), rotate_patches(k, rotary)
-        x = jax.nn.dot_product_attention(
-            q, k, v, implementation=self.implementation
-        )
+        fused: Literal["cudnn"] | None = None
+        if self.implementation == "cudnn":
+            fused = "cudnn"
+        x = jax.nn.dot_product_attention(q, k, v, implementation=fused)
         return nn.Dense(
             d,
             dtype=self.dtype,

@@ -40,7 +40,7 @@ class TransformerBlock(nn.Module):
     key_bias: bool = True
     epsilon: float = 1e-6
     initial_scale: float = 1.0
-    attention: Literal["xla", "cudnn"] | None = None
+    attention: Literal["auto", "cudnn"] = "auto"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact

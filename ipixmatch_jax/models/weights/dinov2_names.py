@@ -42,6 +42,22 @@ _JOINED = {
     )
     for leaf in ("weight", "bias")
 }
+# The same in a model that transformers 5 has in memory, which its
+# `save_pretrained` writes under the names above; a gated network's two halves
+# are apart, too.
+_JOINED_IN_MEMORY = {
+    f"{whole}.{leaf}": tuple(f"{part}.{leaf}" for part in parts)
+    for whole, parts in (
+        ("attention.qkv", tuple(f"attention.{x}_proj" for x in "qkv")),
+        ("mlp.weights_in", ("mlp.gate_proj", "mlp.up_proj")),
+    )
+    for leaf in ("weight", "bias")
+}
+_IN_MEMORY = Names(
+    block=_HUGGING_FACE.block,
+    outside={},
+    inside={"attn.proj": "attention.o_proj", "mlp.w3": "mlp.down_proj"},
+)
 # timm keeps a gated network's two matrices under the plain one's names.
 _TIMM_GATED = Names(
     block=META_BLOCK,
@@ -94,11 +110,16 @@ def without_prefixes(
 def from_hugging_face(
     tensors: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """Hugging Face's names as Meta's: queries, keys and values are joined."""
+    """Hugging Face's names as Meta's: queries, keys and values are joined.
+
+    The names are those of a file, or of transformers 5 in memory.
+    """
     block = _HUGGING_FACE.block
-    for whole, parts in _JOINED.items():
-        tensors = renaming.fuse_parts(tensors, block, whole, parts)
-    return renaming.to_meta(tensors, _HUGGING_FACE)
+    for names in (_JOINED, _JOINED_IN_MEMORY):
+        for whole, parts in names.items():
+            tensors = renaming.fuse_parts(tensors, block, whole, parts)
+    tensors = renaming.to_meta(tensors, _HUGGING_FACE)
+    return renaming.to_meta(tensors, _IN_MEMORY)
 
 
 def to_hugging_face(

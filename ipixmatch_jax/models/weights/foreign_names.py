@@ -36,6 +36,11 @@ _UNITS = (
 )
 _STAGE = re.compile(r"encoder\.stages\.(\d)\.layers\.(\d+)\.")
 _CLASSIFIER = f"{BACKBONE}fc."
+# The last tensor of each head, whose first axis is the classes.
+_CLASSIFIERS = {
+    "deeplabv3plus": "classifier.weight",
+    "dpt": "head.scratch.output_conv.2.weight",
+}
 
 
 class Layout(NamedTuple):
@@ -45,11 +50,13 @@ class Layout(NamedTuple):
       backbone: a key of resnet_sizes.SIZES.
       stem: "deep" or "7x7".
       num_classes: of the head; None without a head.
+      head: "dpt", "deeplabv3plus" or, without a head, "".
     """
 
     backbone: str
     stem: str
     num_classes: int | None
+    head: str
 
 
 def translate(
@@ -59,8 +66,8 @@ def translate(
 
     Knows the names of UniMatch and PyTorch-Encoding, torchvision, timm and
     Hugging Face transformers. A ResNet's names get `backbone.` before them.
-    Counters of batches are dropped, and so is the ImageNet classifier, which
-    the log says.
+    Drops the counters of batches, and the ImageNet classifier with a line in
+    the log.
 
     Args:
       tensors: arrays by the names in the file.
@@ -117,13 +124,14 @@ def layout(tensors: Mapping[str, np.ndarray], source: str) -> Layout:
     # Two may differ in the number of their stages alone.
     fitting.sort(key=lambda name: len(known[name]) != len(stages))
     deep = f"{BACKBONE}conv1.weight" not in tensors
-    classifier = tensors.get("classifier.weight")
+    classifiers = {
+        head: len(tensors[name])
+        for head, name in _CLASSIFIERS.items()
+        if name in tensors
+    }
+    head = next(iter(classifiers), "")
     return Layout(
-        fitting[0],
-        "deep" if deep else "7x7",
-        len(classifier)
-        if has_head(tensors) and classifier is not None
-        else None,
+        fitting[0], "deep" if deep else "7x7", classifiers.get(head), head
     )
 
 

@@ -1,8 +1,4 @@
-"""Loads weights from other projects into this project's networks:
-
-python -m ipixmatch_jax.models.pretrained convert IN --to OUT
-python -m ipixmatch_jax.models.pretrained export IN --to OUT
-"""
+"""Loads weights from other projects into this project's networks."""
 
 import logging
 import pathlib
@@ -18,6 +14,7 @@ from ipixmatch_jax.models.weights import (
     hub,
     input_channels,
     torch_names,
+    unimatch_v2_names,
 )
 from ipixmatch_jax.models.weights.torch_names import (
     BACKBONE,
@@ -33,6 +30,7 @@ __all__ = [
     "from_torch_names",
     "has_head",
     "load_weights",
+    "network_entries",
     "read_reference_tensors",
     "select_entries",
     "to_torch_names",
@@ -169,7 +167,7 @@ def load_weights(
     """
     tensors: Mapping[str, np.ndarray]
     tensors = read_reference_tensors(source, network)
-    wanted = list(torch_names.entries(variables))
+    wanted = network_entries(variables)
     if not whole and not foreign_names.has_head(tensors):
         wanted = [e for e in wanted if e.name.startswith(BACKBONE)]
         tensors = _without_further_stages(tensors, wanted, str(source))
@@ -178,6 +176,18 @@ def load_weights(
     hint = _hint(wanted, tensors, str(source))
     present = select_entries(wanted, tensors, str(source), allow_missing, hint)
     return torch_names.fill_variables(variables, present, tensors)
+
+
+def network_entries(variables: Mapping) -> list[Entry]:
+    """Every leaf of a ResNet and its head, with torch's name and shape.
+
+    A DPT head has UniMatch V2's names. A head that neither UniMatch has is
+    left out.
+    """
+    if "fuse_4" in variables["params"]["head"]:
+        leaves = unimatch_v2_names.network_leaves(variables)
+        return [leaf.entry for leaf in leaves]
+    return list(torch_names.entries(variables))
 
 
 def fill_unloaded(loaded: Mapping, variables: Mapping) -> dict:
@@ -233,6 +243,11 @@ def _hint(wanted, tensors, source):
         )
         if there != here
     ]
+    if theirs.head and ours.head and theirs.head != ours.head:
+        hints.append(
+            f"its head is {theirs.head}, not {ours.head}: set "
+            f"--config.model.head={theirs.head}; "
+        )
     there, here = theirs.num_classes, ours.num_classes
     if there is None and here is not None:
         hints.append("it lacks the head, and a whole network is needed; ")

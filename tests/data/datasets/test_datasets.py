@@ -164,7 +164,9 @@ def test_sources_pickle(camvid):
 
 
 def test_unknown_names_list_the_right_ones():
-    with pytest.raises(ValueError, match="voc, cityscapes, camvid, shapes"):
+    with pytest.raises(
+        ValueError, match="voc, cityscapes, ade20k, coco, camvid"
+    ):
         open_data("vocc", "", "", "1_8")
     with pytest.raises(ValueError, match="1_2, 1_4, 1_8, 1_16"):
         open_data("shapes", "", "", "92")

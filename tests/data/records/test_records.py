@@ -15,7 +15,7 @@ from PIL import Image
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.data.datasets import cityscapes
 from ipixmatch_jax.data.prepare import __main__ as prepare_main
-from ipixmatch_jax.data.prepare import archives
+from ipixmatch_jax.data.prepare.pack import pack_data_set
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.registry import open_data
 from tests.data import own_folder as own
@@ -47,7 +47,7 @@ def packed(tmp_path_factory):
     classes = own.CLASSES | {"void": [1, 1, 1]}
     own.make(root / "from", 8, 5, draw=own.rgb, classes=classes)
     own.make(root / "from/test", 2, 2, draw=own.rgb)
-    target, counts = archives.prepare("folder", root / "from", root / "to")
+    target, counts = pack_data_set("folder", root / "from", root / "to")
     assert counts == {"train": 4, "unlabelled": 3, "val": 1, "test": 2}
     return root / "from", target
 
@@ -78,7 +78,7 @@ def test_packed_records_pickle_and_feed_the_pipeline(packed):
 
 def test_a_packed_set_is_not_overwritten(packed):
     with pytest.raises(ValueError, match="is there already"):
-        archives.prepare("folder", packed[0], packed[1].parents[1])
+        pack_data_set("folder", packed[0], packed[1].parents[1])
 
 
 def test_a_missing_file_is_reported(packed, tmp_path):
@@ -117,7 +117,7 @@ def test_voc_from_its_archives_under_split_lists(tmp_path):
             png = io.BytesIO()
             Image.fromarray(own.ids(i)).save(png, "PNG")
             z.writestr(f"SegmentationClassAug/{name}.png", png.getvalue())
-    target, counts = archives.prepare("voc", downloads, tmp_path / "out")
+    target, counts = pack_data_set("voc", downloads, tmp_path / "out")
     assert counts == {"train": 2, "val": 1}  # SBD adds c; d has no mask
     assert sorted(p.name for p in downloads.iterdir()) == [
         "SegmentationClassAug.zip",
@@ -153,7 +153,7 @@ def test_cityscapes_masks_become_train_ids(tmp_path):
             tmp_path / f"gtFine/{stem}_gtFine_labelIds.png",
             Image.fromarray(ids.astype(np.uint8)),
         )
-    target, counts = archives.prepare("cityscapes", tmp_path, tmp_path / "out")
+    target, counts = pack_data_set("cityscapes", tmp_path, tmp_path / "out")
     assert counts == {"train": 1, "val": 1}
     image = "leftImg8bit/{0}/ulm/ulm_{1}_leftImg8bit.png None\n"
     (tmp_path / "1_2").mkdir()

@@ -8,7 +8,7 @@ import requests
 
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.splits import __main__ as splits_main
-from ipixmatch_jax.data.splits import download, draw, published
+from ipixmatch_jax.data.splits import complete, download, draw, published
 
 
 def test_read_list_columns_and_final_newline(tmp_path):
@@ -64,9 +64,25 @@ def test_malformed_lists_are_refused(tmp_path):
 
 
 def test_published_lists_have_their_line_counts(published_splits):
-    assert len(published.LISTS) == 35
-    for name, (lines, _) in published.LISTS.items():
+    assert len(published.UNIMATCH) == 35
+    for name, (lines, _) in published.UNIMATCH.items():
         assert len(read_list(published_splits / name)) == lines, name
+
+
+def test_published_counts_of_the_large_sets_fit_together():
+    """20,210 and 118,287 training images, as their authors count them."""
+    lists = published.UNIMATCH_V2
+    for k in (2, 4, 8, 16, 32, 64):
+        labelled, _ = lists[f"ade20k/1_{k}/labeled.txt"]
+        rest, _ = lists[f"ade20k/1_{k}/unlabeled.txt"]
+        assert labelled + rest == 20210
+        assert abs(labelled - 20210 / k) < 1
+    for k in (32, 64, 128, 256, 512):
+        labelled, _ = lists[f"coco/1_{k}/labeled.txt"]
+        assert abs(labelled - 118287 / k) < 1.1
+    assert lists["ade20k/val.txt"][0] == 2000
+    assert lists["coco/val.txt"][0] == 5000
+    assert all(len(sha256) == 64 for _, sha256 in lists.values())
 
 
 def test_published_splits_partition_the_train_sets(published_splits):
@@ -74,7 +90,7 @@ def test_published_splits_partition_the_train_sets(published_splits):
         return {image for image, _ in read_list(published_splits / name)}
 
     unions = {"pascal": images("pascal/train_aug.txt")}
-    for name in published.LISTS:
+    for name in published.UNIMATCH:
         data_set, *split = name.split("/")
         if len(split) < 2 or split[1] != "labeled.txt":
             continue
@@ -112,7 +128,8 @@ def serve():
 
 
 def test_download_writes_the_published_lists(published_splits, serve, tmp_path):
-    paths = download.download(tmp_path, serve(published_splits))
+    sources = {serve(published_splits): published.UNIMATCH}
+    paths = download.download_lists(tmp_path, sources=sources)
     assert len(paths) == 35
     for path in paths:
         name = path.relative_to(tmp_path)
@@ -121,23 +138,35 @@ def test_download_writes_the_published_lists(published_splits, serve, tmp_path):
     assert len(files) == 35
 
 
-def test_download_refuses_a_changed_list_and_writes_nothing(
-    serve, tmp_path, monkeypatch
-):
+def test_download_refuses_a_changed_list_and_writes_nothing(serve, tmp_path):
     served, out = tmp_path / "served", tmp_path / "out"
     served.mkdir()
     (served / "good.txt").write_bytes(b"")
     (served / "bad.txt").write_bytes(b"a b\n")
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     lists = {"good.txt": (0, empty), "bad.txt": (1, empty)}
-    monkeypatch.setattr(download, "LISTS", lists)
-    address = serve(served)
+    sources = {serve(served): lists}
     with pytest.raises(ValueError, match=r"bad.txt is not the published list"):
-        download.download(out, address)
+        download.download_lists(out, sources=sources)
     (served / "bad.txt").unlink()
     with pytest.raises(ConnectionError, match=r"bad.txt \(404 Client Error"):
-        download.download(out, address)
+        download.download_lists(out, sources=sources)
     assert not out.exists()
+
+
+def test_download_of_one_data_set_alone(serve, tmp_path):
+    served = tmp_path / "served"
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    for name in ("pond", "lake"):
+        (served / name).mkdir(parents=True)
+        (served / name / "val.txt").touch()
+    sources = {
+        serve(served): {"pond/val.txt": (0, empty)},
+        serve(served / "lake"): {"lake/val.txt": (0, empty)},  # Not there.
+    }
+    paths = download.download_lists(tmp_path / "out", ("pond",), sources)
+    assert paths == [tmp_path / "out/pond/val.txt"]
+    assert download.list_folders() == ("cityscapes", "pascal", "ade20k", "coco")
 
 
 def test_download_offline_is_one_sentence(tmp_path, monkeypatch, capsys):
@@ -279,3 +308,34 @@ def test_make_refuses_bad_roots_and_shares(tmp_path, capsys):
             tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_complete_lists_the_rest_of_train_in_order(tmp_path, capsys):
+    root = _root(tmp_path / "root", 5)
+    lists = tmp_path / "lists"
+    for split, labelled in (("1_2", (3, 1)), ("1_4", (0,))):
+        (lists / split).mkdir(parents=True)
+        lines = [f"train/{i}.jpg trainannot/{i}.png" for i in labelled]
+        (lists / split / "labeled.txt").write_text("\n".join(lines))
+    (lists / "1_4/unlabeled.txt").write_text("kept")
+    splits_main.main(["complete", "--root", str(root), "--out", str(lists)])
+    assert capsys.readouterr().out == f"{lists}/1_2: 3 unlabelled images\n"
+    rest = [(f"train/{i}.jpg", f"trainannot/{i}.png") for i in (0, 2, 4)]
+    assert read_list(lists / "1_2/unlabeled.txt") == rest
+    assert (lists / "1_4/unlabeled.txt").read_text() == "kept"
+    with pytest.raises(FileNotFoundError, match=r"without its unlabeled.txt"):
+        complete.complete_splits(root, lists)
+
+
+def test_complete_refuses_another_data_set_and_a_part_of_one(tmp_path):
+    root = _root(tmp_path / "root", 5)
+    (tmp_path / "lists/1_2").mkdir(parents=True)
+    (tmp_path / "lists/1_2/labeled.txt").write_text("train/9.jpg a.png")
+    with pytest.raises(ValueError, match=r"train/9.jpg, which is not a train"):
+        complete.complete_splits(root, tmp_path / "lists")
+    for part in ("train2017", "val2017"):
+        (tmp_path / "some" / part).mkdir(parents=True)
+        (tmp_path / "some" / part / "1.jpg").touch()
+    with pytest.raises(ValueError, match=r"1 of 118287 .*data.prepare coco"):
+        complete.complete_splits(tmp_path / "some", tmp_path / "lists")
+    assert not (tmp_path / "lists/1_2/unlabeled.txt").exists()

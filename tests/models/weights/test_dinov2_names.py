@@ -111,6 +111,40 @@ def test_hugging_faces_matrices_are_joined_query_key_value(reference):
         np.testing.assert_array_equal(value, theirs[name])
 
 
+def test_the_names_of_transformers_5_in_memory(reference):
+    """The fourth column of the list, where a name in memory is another."""
+    rows = (reference / "dinov2_small_keys_hf.txt").read_text().splitlines()
+    shapes = golden_v2.keys(reference, "dinov2_small_keys_hf.txt")
+    theirs = {n: golden_v2.tensor(n, s) for n, s in shapes.items()}
+    columns = [row.split("\t") for row in rows]
+    in_memory = {
+        row[-1] if len(row) > 3 and row[-1].strip() else row[0]: theirs[row[0]]
+        for row in columns
+    }
+    assert "encoder.layer.3.attention.q_proj.bias" in in_memory
+    assert len(in_memory) == len(theirs)
+    ours = dinov2_names.translate(in_memory, "a state dict")
+    expected = dinov2_names.translate(theirs, "a file")
+    assert set(ours) == set(expected)
+    for name, value in ours.items():
+        np.testing.assert_array_equal(value, expected[name])
+
+
+def test_a_gated_network_in_memory_has_its_halves_apart():
+    drawn = random_tensors("giant", blocks=1)
+    tensors = dinov2_names.to_hugging_face(drawn)
+    for name in [n for n in tensors if "weights_in" in n]:
+        gate, value = np.split(tensors.pop(name), 2)
+        tensors[name.replace("weights_in", "gate_proj")] = gate
+        tensors[name.replace("weights_in", "up_proj")] = value
+    for name in [n for n in tensors if "weights_out" in n]:
+        tensors[name.replace("weights_out", "down_proj")] = tensors.pop(name)
+    ours = dinov2_names.translate(tensors, "a state dict")
+    assert set(ours) == set(drawn)
+    for name, value in drawn.items():
+        np.testing.assert_array_equal(ours[name], value)
+
+
 def random_tensors(size="small", registers=False, blocks=2):
     """Tensors of the first blocks of a model, a tenth of its width wide."""
     rng = np.random.default_rng(0)

@@ -87,13 +87,13 @@ def test_the_layout_of_the_published_lists(reference, variant):
     }
     translated = foreign_names.translate(tensors, "FILE")
     layout = foreign_names.layout(translated, "FILE")
-    assert layout == (variant, "deep", 21)
+    assert layout == (variant, "deep", 21, "deeplabv3plus")
     assert foreign_names.has_head(translated)
 
 
 def test_the_layout_of_a_backbone(backbone):
     stem = "7x7" if "backbone.conv1.weight" in backbone else "deep"
-    assert foreign_names.layout(backbone, "FILE") == ("tiny", stem, None)
+    assert foreign_names.layout(backbone, "FILE") == ("tiny", stem, None, "")
     assert not foreign_names.has_head(backbone)
 
 
@@ -101,7 +101,8 @@ def test_the_layout_of_a_backbone(backbone):
 def test_the_layout_tells_the_number_of_stages(variant):
     like = golden.zeros(golden.shapes(model_registry.build(variant, 3)))
     tensors = torch_names.to_torch_names(like)
-    assert foreign_names.layout(tensors, "FILE") == (variant, "deep", 3)
+    layout = foreign_names.layout(tensors, "FILE")
+    assert layout == (variant, "deep", 3, "deeplabv3plus")
 
 
 def test_a_resnet_of_another_depth_is_named():

@@ -1,32 +1,30 @@
-"""Packs a data set into ArrayRecord files, once, in the format of TFDS:
-
-python -m ipixmatch_jax.data.prepare voc --source DIR --out DIR
-"""
+"""Packs the archives or folders of a data set into ArrayRecord files."""
 
 import json
 import pathlib
-import tarfile
 import tempfile
-import zipfile
 
-from ipixmatch_jax.data.data_set_kind import Pack
+from ipixmatch_jax.data.data_set_kind import DataSetKind
+from ipixmatch_jax.data.prepare.in_place import unpack_archives
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
 
 
-def packable() -> tuple[str, ...]:
+def packable_names() -> tuple[str, ...]:
     """The names of the data sets that can be packed."""
-    return tuple(str(name) for name, kind in DATASETS.items() if kind.pack)
+    return tuple(
+        str(name) for name, kind in DATASETS.items() if kind.open_contents
+    )
 
 
-def prepare(
+def pack_data_set(
     name: str, source: pathlib.Path, out: pathlib.Path
 ) -> tuple[pathlib.Path, dict[str, int]]:
     """Packs one data set; unpacks its archives first where it must.
 
     Args:
-      name: one of `packable`.
+      name: one of `packable_names`.
       source: holds the archives as downloaded, or the unpacked folders.
       out: gets `<name>_segmentation/1.0.0`.
 
@@ -38,10 +36,11 @@ def prepare(
       ValueError: the set cannot be packed or is there already, or a file
         cannot be used.
     """
-    pack = DATASETS[name].pack
-    if pack is None:
+    kind = DATASETS[name]
+    if kind.open_contents is None:
         raise ValueError(
-            f"{name} cannot be packed; choose one of {', '.join(packable())}."
+            f"{name} cannot be packed; choose one of "
+            f"{', '.join(packable_names())}."
         )
     if not source.is_dir():
         raise FileNotFoundError(f"No folder at {source} to pack.")
@@ -50,42 +49,27 @@ def prepare(
         raise ValueError(f"{target} is there already: remove it to pack anew.")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".unpacked") as temporary:
-        found = [a for a in pack.archives if (source / a).is_file()]
-        for archive in found:
-            parts = pack.archives[archive]
-            _unpack(source / archive, pathlib.Path(temporary), parts)
-        root = pathlib.Path(temporary) if found else source
-        if found and pack.arrange:
-            pack.arrange(root)
-        return target, _build(name, pack, root, target)
-
-
-def _unpack(
-    archive: pathlib.Path, folder: pathlib.Path, parts: tuple[str, ...]
-) -> None:
-    """The members whose path holds one of `parts`."""
-    if archive.suffix == ".tar":
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                if any(part in member.name for part in parts):
-                    tar.extract(member, folder, filter="data")
-        return
-    with zipfile.ZipFile(archive) as zipped:
-        for name in zipped.namelist():
-            if any(part in name for part in parts) and "__MACOSX" not in name:
-                zipped.extract(name, folder)
+        root = source
+        if kind.download and unpack_archives(
+            kind.download, source, pathlib.Path(temporary)
+        ):
+            root = pathlib.Path(temporary)
+            if kind.download.complete:
+                kind.download.complete(root)
+        return target, _build(name, kind, root, target)
 
 
 def _build(
-    name: str, pack: Pack, root: pathlib.Path, target: pathlib.Path
+    name: str, kind: DataSetKind, root: pathlib.Path, target: pathlib.Path
 ) -> dict[str, int]:
     import tensorflow_datasets as tfds
 
     from ipixmatch_jax.data.prepare import builders
 
+    assert kind.open_contents is not None
     # Opened here too, so that what is wrong is said before TFDS starts.
-    contents = pack.open_contents(root)
-    builder = builders.builder_class(name, pack)(
+    contents = kind.open_contents(root)
+    builder = builders.builder_class(name, kind.open_contents)(
         data_dir=target.parents[1], file_format="array_record"
     )
     with tempfile.TemporaryDirectory() as nothing:  # TFDS makes such folders

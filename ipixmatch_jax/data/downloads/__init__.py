@@ -1,0 +1,1 @@
+"""Unpacks downloads and makes the masks that they lack."""

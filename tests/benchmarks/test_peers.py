@@ -1,0 +1,78 @@
+"""The benchmark beside PyTorch: equal networks, and its table."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import peers, unimatch_v2_ours
+
+PARAMETERS = 24_795_637  # of UniMatch V2's DINOv2-S with 21 classes
+
+
+def test_our_side_has_the_reference_networks_parameters():
+    assert unimatch_v2_ours.count_parameters() == PARAMETERS
+
+
+def test_the_peer_has_them_too_and_steps():
+    pytest.importorskip("torch")
+    from benchmarks import unimatch_v2_torch
+
+    assert unimatch_v2_torch.count_parameters() == PARAMETERS
+    step = unimatch_v2_torch.build_step(28, 2, 1)
+    first = step()
+    # An untrained network of 21 classes.
+    assert first == pytest.approx(np.log(21) / 2, rel=0.5)
+    assert step() < first
+
+
+def test_the_resident_memory_follows_what_is_in_use():
+    peers.forget_peak()
+    before = peers.peak_resident()
+    if before is None:
+        pytest.skip("only Linux reports it")
+    block = np.ones(2**25)  # 256 MiB
+    after = peers.peak_resident()
+    assert after - before > 0.9 * block.nbytes
+
+
+def test_the_table_has_both_sides_or_ours_alone():
+    ours = {
+        "median_seconds": 0.5,
+        "median_cpu_seconds": 0.9,
+        "seconds": [0.4, 0.5, 0.75],
+        "resident_bytes": 2**31,
+    }
+    theirs = {**ours, "median_seconds": 1.0, "resident_bytes": None}
+    alone = {"step": "unimatch_v2", "side": 70, "batch": 2, "ours": ours}
+    ratios = {
+        "ours_over_torch_seconds": 0.5,
+        "ours_over_torch_cpu_seconds": 0.7,
+    }
+    both = alone | {"torch": theirs, **ratios}
+    _, _, first, second = peers.table([alone, both]).splitlines()
+    assert first == (
+        "| unimatch_v2 | 70 | 2 + 2 | 0.5 s (0.4 to 0.75), 0.9 of processors "
+        "| - | - | - | 2.00 GiB | - |"
+    )
+    assert "| 0.50 | 0.70 | 2.00 GiB | - |" in second
+
+
+def test_a_worker_takes_its_turns(monkeypatch, tmp_path):
+    """With a side that sleeps instead of training."""
+    (tmp_path / "sleeper.py").write_text(
+        "import time\n"
+        "count_parameters = lambda: 3\n"
+        "build_step = lambda side, batch, threads: lambda: time.sleep(1e-3)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(peers.STEPS, "sleep", {"ours": "sleeper"})
+    given = argparse.Namespace(batch=2, threads=1, rounds=2, steps=3)
+    found = peers.measure("sleep", 70, given)
+    assert len(found["ours"]["seconds"]) == 6
+    assert len(found["ours"]["cpu_seconds"]) == 6
+    assert found["ours"]["median_seconds"] >= 1e-3
+    assert found["ours"]["parameters"] == 3
+    assert "torch" not in found
+    json.dumps(found)
