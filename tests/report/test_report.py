@@ -118,9 +118,6 @@ def test_training_time_is_summed_over_the_logged_lines():
     )
     # 10 / 1 + 20 / 4 + 10 / 2
     assert history.timing() == (20.0, 2.0, 16.0)
-    assert tables.format_duration(20) == "20 s"
-    assert tables.format_duration(125.4) == "2 min 05 s"
-    assert tables.format_duration(7260) == "2 h 01 min"
 
 
 def all_charts(tmp_path):
@@ -156,13 +153,6 @@ def test_rows_of_the_confusion_matrix_are_shares():
     assert trace["x"] == trace["y"] == ["a (0)", "a (1)", "&lt;b&gt;"]
     said = tables.list_mistakes(counts, ["a", "a", "<b>"], 2)
     assert "<b>25%</b> of a is taken for a" in said
-
-
-def test_losses_have_names():
-    assert report_charts.loss_name("loss") == "total"
-    assert report_charts.loss_name("loss_ip") == "inter-pixel"
-    assert report_charts.loss_name("loss_u_2") == "unlabelled 2"
-    assert report_charts.loss_name("loss_mine") == "loss_mine"
 
 
 def test_one_evaluation_has_an_axis_of_whole_steps():
