@@ -9,7 +9,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments, compilation_cache
-from ipixmatch_jax.cli.streams import LosableStream, open_missing_streams
+from ipixmatch_jax.cli.streams import LosableStream
 from ipixmatch_jax.configuration import fields, files
 from ipixmatch_jax.configuration.plugins import load_plugins
 
@@ -69,8 +69,8 @@ def parse(
 ) -> list[str]:
     """Parses the flags; a mistake ends the process with one sentence.
 
-    The exit code is 2 for what is wrong with the command line, and 1 for what
-    is wrong with the config file.
+    The exit code is then 2. It is called inside `report_errors`, which
+    reports what is wrong with the config file.
 
     Args:
       argv: the command line.
@@ -80,8 +80,10 @@ def parse(
 
     Returns:
       the words that no flag took, after argv[0].
+
+    Raises:
+      FileNotFoundError, ValueError: see files.load_file.
     """
-    open_missing_streams()
     if {"-h", "-help", "--help"} & set(argv[1:]):
         rows = [flags.FLAGS[name] for name in shown]
         arguments.print_flags(module, rows, required, _EPILOG)
@@ -94,8 +96,8 @@ def parse(
         arguments.end_with(module, str(error).replace("\n", " "), 2)
     try:
         files.load_file(str(CONFIG.value), changes)
-    except (OSError, ValueError) as error:
-        arguments.end_with(module, str(error), 1)
+    except ValueError as error:  # of a recipe, whose words are a sentence
+        raise ValueError(str(error)) from error
     return left
 
 

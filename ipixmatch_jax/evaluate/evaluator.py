@@ -1,5 +1,6 @@
 """Scores networks on a data set, exactly and in few padded shapes."""
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ from ipixmatch_jax.evaluate.image_batches import (
 from ipixmatch_jax.evaluate.resized_images import nearest_size, resized_logits
 from ipixmatch_jax.evaluate.shifted_windows import summed_probabilities
 from ipixmatch_jax.models.segmenter import Segmenter
+from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 MODES = ("original", "center_crop", "sliding_window")
 
@@ -249,17 +251,25 @@ def _evaluate(
         plans = itertools.takewhile(lambda _: not should_stop(), plans)
     read = functools.partial(_read_labelled, source, crop)
     process = jax.process_index(), jax.process_count()
+    # Several processes may only ask together, between batches.
+    ask = should_stop if should_stop and process[1] == 1 else lambda: False
     batches = run_batches(
-        plans, read, run, channels=network.channels, process=process
+        plans,
+        read,
+        run,
+        channels=network.channels,
+        process=process,
+        should_stop=ask,
     )
     totals: dict[str, Any] = dict.fromkeys(variables, 0)
     done = 0
-    for batch, counts in batches:
-        for name, count in counts.items():
-            totals[name] = totals[name] + np.asarray(count, np.int64)
-        done += len(batch.plan.indices)
-        if on_batch is not None:
-            on_batch(done, len(source))
+    with contextlib.suppress(StoppedWaitingError):
+        for batch, counts in batches:
+            for name, count in counts.items():
+                totals[name] = totals[name] + np.asarray(count, np.int64)
+            done += len(batch.plan.indices)
+            if on_batch is not None:
+                on_batch(done, len(source))
     return totals if done == len(source) else None
 
 

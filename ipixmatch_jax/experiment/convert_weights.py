@@ -15,6 +15,7 @@ from ipixmatch_jax.models.weights import (
     torch_names,
     unimatch_v2_names,
 )
+from ipixmatch_jax.utils.atomic import require_writable
 
 
 def convert_weights(
@@ -45,6 +46,7 @@ def convert_weights(
         written.
     """
     files.check_suffix(to)
+    require_writable(to, "--to")
     tensors, what = _tensors(source, allow_missing, network)
     files.write_tensors(to, tensors)
     return f"{to}: {what}, {len(tensors)} tensors"
@@ -76,6 +78,7 @@ def export_weights(
       FileNotFoundError, ValueError: nothing is written.
     """
     files.check_suffix(to)
+    require_writable(to, "--to")
     workdir = pathlib.Path(source)
     if workdir.is_dir():
         run = restore.restore_networks(workdir, which)

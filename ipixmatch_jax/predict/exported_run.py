@@ -20,6 +20,14 @@ from PIL import Image, ImageOps
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
+def read_model(path: str) -> tuple:
+    """(network, class names, palette, preprocessing) of an exported file."""
+    with zipfile.ZipFile(path) as archive:
+        run = jax.export.deserialize(bytearray(archive.read("model.bin"))).call
+        texts = ("class_names", "palette", "preprocessing")
+        return run, *(json.loads(archive.read(f"{t}.json")) for t in texts)
+
+
 def read_image(path: str, channels: int) -> np.ndarray:
     """The image as uint8 [height, width, channels], upright."""
     if path.endswith(".npy"):
@@ -47,13 +55,15 @@ def main() -> None:
     if len(sys.argv) != 4:
         sys.exit("usage: python run.py model.zip image.jpg labels.png")
     model, source, target = sys.argv[1:]
-    with zipfile.ZipFile(model) as archive:
-        run = jax.export.deserialize(bytearray(archive.read("model.bin"))).call
-        names = json.loads(archive.read("class_names.json"))
-        palette = json.loads(archive.read("palette.json"))
-        about = json.loads(archive.read("preprocessing.json"))
-    most = about["height"], about["width"]
-    image = read_image(source, about["channels"])
+    try:
+        run, names, palette, about = read_model(model)
+        most = about["height"], about["width"]
+    except (OSError, LookupError, ValueError, zipfile.BadZipFile) as error:
+        sys.exit(f"{model} is not a whole exported network ({error}).")
+    try:
+        image = read_image(source, about["channels"])
+    except (OSError, ValueError) as error:
+        sys.exit(f"{source} cannot be read as an image ({error}).")
     height, width, channels = image.shape
     if height > most[0] or width > most[1]:
         sys.exit(

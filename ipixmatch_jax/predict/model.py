@@ -7,12 +7,12 @@ from typing import Any, cast
 import numpy as np
 from ml_collections import FrozenConfigDict
 
-from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data import value_range
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.image_batches import Item, return_errors
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.classes import Classes, find_classes
@@ -212,7 +212,7 @@ def load_model(
       ValueError: the run has no such network.
       BrokenCheckpointError: the checkpoint is damaged.
     """
-    load_config(workdir)  # The fastest check comes first.
+    load_run_config(workdir)  # The fastest check comes first.
     run = restore.restore_networks(workdir, checkpoint, root)
     name = choose_network(run, network)
     return Model(workdir, run, name, find_classes(run.config, workdir))

@@ -4,18 +4,19 @@ import pathlib
 
 from tqdm import tqdm
 
-from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.class_list import (
     check_same_classes,
     read_classes,
 )
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.report.comparison_page import build_comparison_page
 from ipixmatch_jax.report.run_files import read_runs
 from ipixmatch_jax.report.run_page import build_run_page
 from ipixmatch_jax.report.val_evaluation import ValResult, evaluate_val
 from ipixmatch_jax.utils import atomic
+from ipixmatch_jax.utils.file_names import printable
 
 IMAGES = 6
 _WITHOUT = "No confusion matrix and no images:"
@@ -86,6 +87,7 @@ def write_report(
     Raises:
       FileNotFoundError, ValueError: see `build_page`; or the file cannot be
         written there. Nothing is scored then.
+      PermissionError: this user may not write there.
     """
     if out is None:
         name = "report.html" if len(workdirs) == 1 else "comparison.html"
@@ -93,7 +95,7 @@ def write_report(
     _check_out(out, workdirs[0])
     text = build_page(workdirs, images=images, root=root)
     with atomic.replace_file(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(printable(text), encoding="utf-8")
     return out
 
 
@@ -103,11 +105,12 @@ def _check_out(out: pathlib.Path, workdir: pathlib.Path) -> None:
         raise ValueError(f"--out {out} is a folder: name a file in it.")
     if not folder.is_dir():
         if folder == workdir.absolute():
-            load_config(workdir)  # Says that there is no such run.
+            load_run_config(workdir)  # says that there is no such run.
         raise ValueError(
             f"The folder of --out {out} does not exist: make {folder}, or "
             "name another file."
         )
+    atomic.require_writable(out, "--out")
 
 
 def _evaluate(

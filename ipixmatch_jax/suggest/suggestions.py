@@ -18,6 +18,7 @@ from ipixmatch_jax.suggest.examination import (
 )
 from ipixmatch_jax.suggest.selection import choose_spread, score_images
 from ipixmatch_jax.utils import atomic
+from ipixmatch_jax.utils.file_names import printable
 
 SHOWN = 60  # The most images on the contact sheet, so that viewers can open it.
 
@@ -25,8 +26,8 @@ SHOWN = 60  # The most images on the contact sheet, so that viewers can open it.
 class Row(NamedTuple):
     """A line of suggestions.csv; docs/suggest.md explains the columns.
 
-    `disagreement` is None if the run has one network, `suggested` is None if
-    the image was not chosen.
+    `name` is printable, see utils/file_names.py. `disagreement` is None if the
+    run has one network, `suggested` is None if the image was not chosen.
     """
 
     name: str
@@ -119,7 +120,7 @@ def _choose(
     rest = [i for i in np.argsort(-scores, stable=True) if i not in place]
     rows = [
         Row(
-            name=plan.source.name(int(examined.positions[i])),
+            name=printable(plan.source.name(int(examined.positions[i]))),
             entropy=float(examined.entropy[i]),
             disagreement=float(examined.disagreement[i]) if disagree else None,
             score=float(scores[i]),

@@ -1,6 +1,5 @@
 """Runs a grid of configs in one process and writes one table."""
 
-import json
 import logging
 import pathlib
 
@@ -14,6 +13,7 @@ from ipixmatch_jax.sweep.grid import Cell, Grid
 from ipixmatch_jax.sweep.programs import Programs
 from ipixmatch_jax.training import divergence, loop
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.json_files import read_json_object
 
 _LOGGER = logging.getLogger("ipixmatch_jax.sweep")
 
@@ -89,8 +89,12 @@ def _write_table(grid: Grid, folder: pathlib.Path) -> None:
                 cell.workdir
             )
         elif _ended(cell):
-            text = (cell.workdir / _DIVERGED).read_text(encoding="utf-8")
-            row.notes.append(f"{name} diverged: {json.loads(text)['sentence']}")
+            path = cell.workdir / _DIVERGED
+            written = read_json_object(
+                path, "remove it to train the cell again"
+            )
+            sentence = written.get("sentence", f"see {path}")
+            row.notes.append(f"{name} diverged: {sentence}")
         else:
             row.notes.append(f"{name} has not finished.")
     table.write_table(folder, grid.fields, rows)

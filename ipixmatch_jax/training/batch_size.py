@@ -8,16 +8,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections import FrozenConfigDict
-from PIL import Image
 
-from ipixmatch_jax.data import pipeline
-from ipixmatch_jax.data.augment import view_recipes
 from ipixmatch_jax.data.registry import DataSet
-from ipixmatch_jax.data.source import MODES, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment.resolve import with_batch_size
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import device_memory, setup
+from ipixmatch_jax.training.batches import blank_batch
 from ipixmatch_jax.training.device_memory import format_memory
 
 _LOGGER = logging.getLogger(__name__)
@@ -152,17 +149,7 @@ def compiled_step(config: FrozenConfigDict, built: setup.Parts):
 
 def abstract_batch(config: FrozenConfigDict, mesh: Mesh) -> dict:
     """Shapes of the arrays that the step of a config takes on a mesh."""
-    method = METHODS[config.method]
-    blank = _Blank(config.data.crop_size, MODES[config.data.channels])
-    batch = pipeline.train_batches(
-        blank,
-        blank if method.uses_unlabelled else None,
-        batch_size=2,
-        crop_size=config.data.crop_size,
-        seed=0,
-        recipe=method.views or view_recipes.STRONG,
-        apply_views=config.data.apply_views,
-    )[0]
+    batch = blank_batch(config)
     del batch["bad"]
     across = sharding.batch_sharding(mesh)
     return jax.tree.map(
@@ -171,25 +158,3 @@ def abstract_batch(config: FrozenConfigDict, mesh: Mesh) -> dict:
         ),
         batch,
     )
-
-
-class _Blank(Source):
-    """Two black images, for the shapes alone."""
-
-    def __init__(self, side: int, mode: str):
-        self._size, self._mode = (side, side), mode
-
-    def __len__(self) -> int:
-        return 2
-
-    def __getitem__(self, i: int) -> Sample:
-        image = Image.new(self._mode, self._size)
-        return Sample(image, Image.new("L", self._size))
-
-    def name(self, i: int) -> str:
-        """See `Source.name`; there is no such file."""
-        return f"blank_{i}"
-
-    def size(self, i: int) -> tuple[int, int]:
-        """See `Source.size`."""
-        return self._size

@@ -10,12 +10,14 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from ipixmatch_jax.checkpoints import folders
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.checkpoints.workdir_lock import lock_workdir
 from ipixmatch_jax.configuration.saved import save_config
 from ipixmatch_jax.data import workers
 from ipixmatch_jax.data.bad_images import Skipped
 from ipixmatch_jax.distributed import mesh, processes
+from ipixmatch_jax.distributed.hear_signals import acknowledge_ctrl_c
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
@@ -35,6 +37,8 @@ from ipixmatch_jax.training.state_trees import (
 )
 from ipixmatch_jax.training.step import TrainState
 from ipixmatch_jax.training.writer import Writer
+from ipixmatch_jax.utils.atomic import require_writable
+from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -87,17 +91,23 @@ def train(
         for the loop.
 
     Returns:
-      the exit code: 0 at the end, 143 or 130 after a save on a signal.
+      the exit code: 0 at the end, 143, 130 or 129 after a save on a signal.
 
     Raises:
       ValueError, FileNotFoundError: the config or the data do not fit; raised
         before anything is written or compiled.
+      PermissionError: this user may not write into the workdir.
       divergence.DivergenceError: 10 updates in a row were not finite.
       BrokenCheckpointError: none of the workdir's checkpoints is whole.
       NotSavedError: the disk refused the last save.
       processes.ProcessLostError: another process does not answer.
     """
-    prepared = prepare_run(config, workdir, open_data=open_data, build=build)
+    folders.check_name(workdir)
+    require_writable(workdir, "--workdir")
+    with acknowledge_ctrl_c():
+        prepared = prepare_run(
+            config, workdir, open_data=open_data, build=build
+        )
     workdir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock_workdir(workdir))
@@ -143,6 +153,7 @@ def _open_writer(
 
 def _report(run: Run, end: Progress) -> None:
     """Scores the last and the best checkpoint, and says so."""
+    run.stop.doing = "the scores of the finished run"
     text = summary.write_summary(
         run.parts,
         run.checkpoints,
@@ -198,13 +209,13 @@ def _next_batch(stream: workers.Batches) -> dict | None:
     """The next batch; None if a signal came while waiting for it."""
     try:
         return next(stream)
-    except workers.StoppedWaitingError:
+    except StoppedWaitingError:
         return None
 
 
 def _train_steps(run: Run, start: Progress) -> Progress:
     """Trains to the end or to a signal, and saves what was reached."""
-    if start.done >= run.config.train.steps:
+    if start.done >= run.config.train.steps or run.stop.asked(start.done):
         return start
     stream = _read_ahead(run, start.done)
     try:
@@ -236,6 +247,7 @@ def _train_on_stream(
         batch = mesh.put_batch(batch, run.parts.mesh)
         state, measured = train_step(now.state, batch)
         now = Progress(state, now.done + 1, now.best)
+        run.stop.doing = "this step"
         # Reading the step before lets the device run ahead of the host.
         _stop_if_diverged(run, watch, pending)
         pending = (now.done, measured)
@@ -274,6 +286,7 @@ def _save(run: Run, now: Progress, score: float | None) -> None:
 
 def _evaluate(run: Run, now: Progress) -> tuple[Progress, float | None]:
     """Adds an evaluation on val; its score is None where a signal ended it."""
+    run.stop.doing = "the images that are being scored"
     best, score, on_val = score_on_val(
         run.parts,
         now.state,

@@ -10,12 +10,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.checkpoints import folders
-from ipixmatch_jax.configuration.saved import (
-    FILE,
-    complete_config,
-    load_earlier,
-)
-from ipixmatch_jax.data import class_counts
+from ipixmatch_jax.data import class_counts, worker_room
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.distributed import mesh as sharding
@@ -28,9 +23,11 @@ from ipixmatch_jax.experiment.class_list import (
 )
 from ipixmatch_jax.experiment.data import keep_range
 from ipixmatch_jax.experiment.resolve import resolve_config, set_batch_size
+from ipixmatch_jax.experiment.run_config import find_run_config
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import batch_size, least_memory, setup
+from ipixmatch_jax.training.batches import count_batch_bytes
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,7 +73,7 @@ def prepare_run(
         workdir do not fit each other.
     """
     check_config(config)
-    earlier = _load_earlier(workdir)
+    earlier = find_run_config(workdir)
     trained = earlier is not None and _is_trained(workdir, earlier, config)
     if trained:
         config = resume.adopt_places(earlier, config)
@@ -95,23 +92,10 @@ def prepare_run(
         size, why = batch_size.choose_batch_size(resolved, data, mesh)
         resolved = set_batch_size(resolved, size, why)
         parts = build(resolved, data, mesh)
+    _check_workers(resolved)
     if jax.process_index() == 0:
         class_counts.log_classes(data, resolved.data.on_error)
     return Prepared(resolved, classes, parts, trained)
-
-
-def _load_earlier(workdir: pathlib.Path) -> FrozenConfigDict | None:
-    """The config of the run in a workdir; None if there is no run."""
-    earlier = load_earlier(workdir)
-    fields = folders.newest_config(workdir) if earlier is None else None
-    if not fields:
-        return earlier
-    _LOGGER.warning(
-        "%s has checkpoints but no %s: the config in the newest is taken.",
-        workdir,
-        FILE,
-    )
-    return complete_config(fields)
 
 
 def _is_trained(
@@ -149,6 +133,13 @@ def _choose_classes(
     if earlier is None:
         return classes_of(data)
     return check_same_classes(read_classes(workdir), data, workdir)
+
+
+def _check_workers(config: FrozenConfigDict) -> None:
+    """Refuses data workers for which the machine has no room."""
+    if config.data.num_workers:
+        sizes = count_batch_bytes(config, jax.process_count())
+        worker_room.check_room(sizes, config.data.num_workers)
 
 
 def _check_data(config: FrozenConfigDict, data: DataSet) -> None:

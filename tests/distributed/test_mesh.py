@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ipixmatch_jax.configs import shapes
+from ipixmatch_jax.configs import cityscapes, shapes, voc
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import validate
 from tests.tiny_run import build
@@ -38,6 +38,13 @@ def test_devices_take_equal_shares_of_pairs(devices, unit):
             ValueError, match=rf"={batch} is not a multiple of {unit}: CutMix"
         ):
             sharding.check_batch(batch, mesh)
+
+
+@pytest.mark.parametrize("recipe", [voc, cityscapes])
+def test_the_published_batch_runs_on_eight_chips(recipe):
+    batch = recipe.get_config().train.batch_size
+    assert batch == 8
+    sharding.check_batch(batch, sharding.make_mesh(8, 1))
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])

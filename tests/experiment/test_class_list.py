@@ -109,12 +109,23 @@ def test_an_older_run_takes_the_datas_and_says_so(config, workdir, caplog):
     assert f"{workdir} records no class list" in caplog.text
 
 
+def one_class(colour="[1, 2, 3]", id="0"):
+    one = f'{{"name": "a", "colour": {colour}, "id": {id}}}'
+    return f'{{"classes": [{one}], "void": []}}'
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"classes": [{"name": "a"}], "void": []}']
+    "text",
+    [
+        *["", "[]", "{}", '{"classes": [{"name": "a"}], "void": []}'],
+        one_class(colour="[1, 2]"),
+        one_class(colour="[1, 2, 999]"),
+        one_class(id="1e999"),
+        '{"classes": ["a"], "void": []}',
+    ],
 )
 def test_a_damaged_list_is_named(workdir, text):
     (workdir / class_list.FILE).write_text(text)
-    with pytest.raises(
-        ValueError, match=r"classes\.json is not the class list"
-    ):
+    with pytest.raises(ValueError, match="or remove it, and") as error:
         class_list.read_classes(workdir)
+    assert str(workdir / class_list.FILE) in str(error.value)

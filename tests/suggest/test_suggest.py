@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import sys
 
 import jax
@@ -383,6 +384,17 @@ def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}")
     assert "no unlabelled images to choose" in capsys.readouterr().err
+
+
+def test_a_colleagues_run_needs_another_folder(tmp_path, monkeypatch, capsys):
+    run = _saved(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != run)
+    with pytest.raises(SystemExit) as end:
+        command(monkeypatch, f"--workdir={run}")
+    assert end.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "this user may not write into" in line
+    assert line.endswith("name another place with --out.")
 
 
 def test_the_module_runs_the_command(tmp_path):

@@ -182,12 +182,23 @@ def fake(monkeypatch):
         write_json(workdir / "config.json", config.to_dict())
         if config.seed == 1:
             raise divergence.DivergenceError("Ten in a row.")
-        part = {"val": {"miou": float(config.seed), "iou": []}}
-        write_json(workdir / "results.json", {"best": part, "last": part})
+        scores = {"miou": float(config.seed), "iou": [float(config.seed)]}
+        part = {"network": "student", "step": 4, "val": scores}
+        parts = {"best": part, "last": part, "class_names": ["one"]}
+        write_json(workdir / "results.json", parts)
         return 0
 
     monkeypatch.setattr(loop, "train", run)
     return calls
+
+
+def test_a_torn_record_of_a_cell_is_named(fake, tmp_path):
+    made = grid.make_grid(tiny(), ["seed=1"], "inter_pixel.weight=0", tmp_path)
+    assert runner.run_sweep(made, tmp_path) == 0
+    torn = tmp_path / "config/seed_1/diverged.json"
+    torn.write_text('{"sent')
+    with pytest.raises(ValueError, match=r"seed_1/diverged\.json is not whole"):
+        runner.run_sweep(made, tmp_path)
 
 
 def test_a_diverged_cell_is_recorded_and_not_repeated(fake, tmp_path):

@@ -8,6 +8,7 @@ from ipixmatch_jax.data.files import class_list, masks
 from ipixmatch_jax.data.files.mask_contents import Content, all_contents
 from ipixmatch_jax.data.files.mask_reading import choose_reading
 from ipixmatch_jax.data.files.reading import Reading
+from ipixmatch_jax.data.files.split_list import read_lines
 from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry
@@ -172,8 +173,7 @@ def _classes(
         return class_list.without_colours(list(KNOWN[base]), base)
     labels = path / f"{mask}.labels.txt"  # as TFDS keeps names of labels
     if labels.is_file():
-        names = labels.read_text(encoding="utf-8").split("\n")
-        names = [name for name in names if name]
+        names = read_lines(labels)
         colours = [class_list.voc_colour(k) for k in range(len(names))]
         return class_list.without_colours(
             list(zip(names, colours, strict=True)), str(labels)

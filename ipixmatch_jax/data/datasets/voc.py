@@ -18,7 +18,7 @@ from ipixmatch_jax.data.files.file_source import (
     open_lists,
     split_lists,
 )
-from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.files.split_list import Entry, read_lines
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import DataSet
 
@@ -131,8 +131,8 @@ def _ids(root: pathlib.Path, path: pathlib.Path) -> list[Entry]:
     """The ids on the lines of a list, or in the path that begins each line."""
     if not path.is_file():
         raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
-    lines = path.read_text(encoding="utf-8").split("\n")
-    names = [pathlib.Path(line.split()[0]).stem for line in lines if line]
+    lines = read_lines(path)
+    names = [pathlib.Path(line.split()[0]).stem for line in lines]
     entries: list[Entry] = [
         (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png")
         for name in names

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from ipixmatch_jax.utils.atomic import write_file
+from ipixmatch_jax.utils.file_names import printable
 
 Entry = tuple[str, str | None]
 
@@ -35,10 +36,9 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
-    lines = _text(path).splitlines()
     entries = [
         _entry(line, f"{path}, line {number}")
-        for number, line in enumerate(lines, 1)
+        for number, line in enumerate(_text(path).splitlines(), 1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not entries:
@@ -46,9 +46,29 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     return entries
 
 
+def read_lines(path: pathlib.Path) -> list[str]:
+    """The lines of a text file that are not blank.
+
+    Raises:
+      ValueError: the file is not text in UTF-8, or cannot be read.
+    """
+    return [line for line in _text(path).splitlines() if line.strip()]
+
+
 def write_list(path: pathlib.Path, entries: Sequence[Entry]) -> None:
-    """Writes a list that `read_list` reads, making its folders."""
+    """Writes a list that `read_list` reads, making its folders.
+
+    Raises:
+      ValueError: a name is not UTF-8.
+    """
     lines = [f"{image} {mask}\n" for image, mask in entries]
+    odd = [line for line in lines if printable(line) != line]
+    if odd:
+        raise ValueError(
+            f"{path} is a list in UTF-8 and cannot name "
+            f"{printable(odd[0]).strip()}: rename the {len(odd)} files whose "
+            "names are not UTF-8."
+        )
     write_file(path, "".join(lines).encode())
 
 
@@ -59,6 +79,8 @@ def _text(path: pathlib.Path) -> str:
         raise ValueError(
             f"The list {path} is not text in UTF-8: see its byte {error.start}."
         ) from error
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ValueError(
             f"The list {path} cannot be read: {error.strerror}."

@@ -131,7 +131,7 @@ def _read_safetensors(path):
     try:
         with safe_open(path, "numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, *_DAMAGE) as error:
         raise ValueError(
             f"{path} is a damaged or cut-off safetensors file ({error}): "
             "fetch it again."
@@ -198,20 +198,32 @@ def _choose(loaded, path, network):
         raise ValueError(_no_network(path, network, present))
     name = network or next(iter(present), "")
     tensors = loaded[name] if name else loaded
-    others = [str(k) for k, v in tensors.items() if not hasattr(v, "detach")]
+    others = [
+        str(key)
+        for key, value in tensors.items()
+        if not (isinstance(key, str) and hasattr(value, "detach"))
+    ]
     if others or not tensors:
         raise ValueError(
             f"{path} does not hold tensors by name: look at "
             f"{', '.join(sorted(others)[:5]) or 'its empty dictionary'}."
         )
-    return {key: _array(value) for key, value in tensors.items()}, name
+    return {
+        key: _array(value, key, path) for key, value in tensors.items()
+    }, name
 
 
-def _array(tensor):
+def _array(tensor, name, path):
     tensor = tensor.detach()
-    if tensor.is_floating_point():
-        tensor = tensor.float()  # NumPy has no bfloat16
-    return tensor.numpy()
+    try:
+        if tensor.is_floating_point():
+            tensor = tensor.float()  # NumPy has no bfloat16
+        return tensor.numpy()
+    except (RuntimeError, TypeError) as error:  # sparse, quantised, meta
+        raise ValueError(
+            f"{path} holds {name}, which is not a plain tensor "
+            f"({str(error).splitlines()[0]}): save it as one."
+        ) from error
 
 
 def _no_network(path, network, present=()):

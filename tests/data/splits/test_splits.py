@@ -1,11 +1,14 @@
 import fractions
 import functools
 import http.server
+import os
+import pathlib
 import threading
 
 import pytest
 import requests
 
+from ipixmatch_jax.data.datasets import voc
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.splits import __main__ as splits_main
 from ipixmatch_jax.data.splits import complete, download, draw, published
@@ -266,6 +269,30 @@ def test_make_refuses_bad_roots_and_shares(tmp_path, capsys):
             tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_is_not_utf_8_cannot_be_listed(tmp_path):
+    for part in ("train", "val"):
+        folder = tmp_path / "leftImg8bit" / part / "ulm"
+        folder.mkdir(parents=True)
+        for i in range(4):
+            name = b"Stra\xdfe_%d_leftImg8bit.png" % i
+            pathlib.Path(folder, os.fsdecode(name)).touch()
+    with pytest.raises(ValueError, match=r"Stra\\xdfe_.* not UTF-8"):
+        draw.draw_splits(tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "o")
+
+
+@pytest.mark.parametrize("content", [b"a\nStra\xdfe\n", b"\xff\xfea\x00"])
+def test_vocs_own_list_in_another_encoding_is_named(tmp_path, content):
+    sets = tmp_path / "ImageSets/Segmentation"
+    sets.mkdir(parents=True)
+    (sets / "train.txt").write_bytes(content)
+    (sets / "val.txt").write_text("b\n  \n")
+    with pytest.raises(ValueError, match=r"train\.txt is not text in UTF-8"):
+        voc.own_lists(tmp_path)
+    (sets / "train.txt").write_text("a\n \n\n")
+    train, val = voc.own_lists(tmp_path)
+    assert (len(train), len(val)) == (1, 1)
 
 
 def test_complete_lists_the_rest_of_train_in_order(tmp_path, capsys):
