@@ -176,9 +176,9 @@ def fake(monkeypatch):
     """
     calls = []
 
-    def run(config, workdir, *, open_data, build, stop):
+    def run(config, workdir, *, open_data, build, stop, locked):
+        assert locked
         calls.append(workdir)
-        workdir.mkdir(parents=True)
         write_json(workdir / "config.json", config.to_dict())
         if config.seed == 1:
             raise divergence.DivergenceError("Ten in a row.")
