@@ -253,7 +253,9 @@ def main() -> None:
     given = arguments()
     absl_logging.set_verbosity(absl_logging.WARNING)
     try:
-        run = restore.restore(pathlib.Path(given.workdir), "last", given.root)
+        run = restore.restore_networks(
+            pathlib.Path(given.workdir), "last", given.root
+        )
         thresholds = given.thresholds or [run.config.inter_pixel.threshold]
         results = {t: measure(run, given.batches, t) for t in thresholds}
     except (ValueError, FileNotFoundError) as error:

@@ -21,8 +21,12 @@ from ml_collections import ConfigDict
 from benchmarks.quality_numbers import Quality
 from ipixmatch_jax.data.files.file_source import split_lists
 from ipixmatch_jax.data.source import DataSet, Source, pixels
-from ipixmatch_jax.evaluate.evaluator import predict
-from ipixmatch_jax.evaluate.padded_shapes import bucket_shapes, grouped, padded
+from ipixmatch_jax.evaluate.evaluator import predict_classes
+from ipixmatch_jax.evaluate.padded_shapes import (
+    bucket_shapes,
+    group_by_shape,
+    pad_images,
+)
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
 
@@ -68,11 +72,15 @@ def predictions(
     chosen = every(list(range(len(source))), count)
     sizes = {i: source.size(i) for i in chosen}
     channels = trained.network.channels
-    for shape, indices in grouped(bucket_shapes(list(sizes.values())), sizes):
+    for shape, indices in group_by_shape(
+        bucket_shapes(list(sizes.values())), sizes
+    ):
         for i in indices:
             sample = source[i]
-            batch = padded([pixels(sample.image)], shape, 1, channels)
-            found = predict(trained.network, trained.variables[network], *batch)
+            batch = pad_images([pixels(sample.image)], shape, 1, channels)
+            found = predict_classes(
+                trained.network, trained.variables[network], *batch
+            )
             h, w = sizes[i]
             ids, confidence = (np.asarray(x)[0, :h, :w] for x in found)
             yield ids, confidence, np.asarray(sample.mask)
@@ -84,7 +92,7 @@ def measure(args: argparse.Namespace) -> dict:
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
-    trained = restore.restore(args.workdir, args.checkpoint)
+    trained = restore.restore_networks(args.workdir, args.checkpoint)
     config = trained.config
     if args.set == "unlabelled":
         data = open_unlabelled(config, args.images)

@@ -90,7 +90,7 @@ class Quality:
 
     @property
     def boundary_iou(self) -> float:
-        """Mean over all classes in percent, absent ones 0 as in metrics.iou.
+        """Mean over all classes in percent; absent ones are 0, as in mean_iou.
 
         Intersection and union are of the pixels that lie within the distance
         of their class's contour (Cheng et al. 2021), summed over images.

@@ -137,7 +137,7 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
         "devices": devices,
         "batch_size": batch_size,
         "flops": cost.get("flops"),
-        "planned_bytes": device_memory.planned(compiled),
+        "planned_bytes": device_memory.planned_memory(compiled),
         **moved(compiled.as_text(), devices),
     }
     if _REPEATS.value:

@@ -24,7 +24,7 @@ from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.experiment.resolve import resolve_config
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
 
@@ -138,7 +138,7 @@ def measure(config: ConfigDict, steps: int) -> dict:
         data = synthetic(config)
     else:
         data = open_data(config)
-        config = resolve(config, data)
+        config = resolve_config(config, data)
     devices = mesh.make_mesh(config.mesh.data, config.mesh.fsdp)
     built = setup.build(config, data, devices)
     batch, images = first_batch(config, built)

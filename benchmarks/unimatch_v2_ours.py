@@ -56,8 +56,13 @@ def build_step(side: int, batch: int, threads: int) -> Callable[[], float]:
         ema_rampup=True,
     )
     compiled = jax.jit(run, donate_argnums=0)
-    variables = draw_variables(network, side, jax.random.key(0))
-    state = step.create_state(variables, tx, with_teacher=True)
+
+    @jax.jit
+    def start(key):
+        variables = draw_variables(network, side, key)
+        return step.create_state(variables, tx, with_teacher=True)
+
+    state = start(jax.random.key(0))
     views = draw_views(side, batch)
 
     def once():

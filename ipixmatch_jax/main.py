@@ -4,7 +4,6 @@ python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8
 """
 
 import pathlib
-import sys
 
 from absl import app, flags
 
@@ -46,15 +45,15 @@ def _default_workdir() -> pathlib.Path:
     return pathlib.Path("runs") / "_".join(filter(None, words))
 
 
-@report_errors("ipixmatch_jax.main")
 def main(argv: list[str]) -> None:
-    """Runs one training; exits with 143 or 130 after a save on a signal."""
+    """Runs one training; exits with 128 + N where signal N stopped it."""
     if len(argv) > 1:
         words = f"not understood: {' '.join(argv[1:])}"
         arguments.end_with("ipixmatch_jax.main", words, 2)
     keep_compiled_programs(config_flag.CACHE.value)
     from ipixmatch_jax import api
     from ipixmatch_jax.distributed import processes
+    from ipixmatch_jax.distributed.hear_signals import exit_stopped
 
     workdir = pathlib.Path(config_flag.WORKDIR.value or _default_workdir())
     config_flag.configure_logging()
@@ -65,9 +64,14 @@ def main(argv: list[str]) -> None:
         heartbeat_seconds=_HEARTBEAT.value,
         bind=_BIND.value,
     )
-    sys.exit(api.train(config_flag.read_config(), workdir).exit_code)
+    exit_stopped(api.train(config_flag.read_config(), workdir).exit_code)
+
+
+@report_errors("ipixmatch_jax.main")
+def run() -> None:
+    """Parses the command line and trains."""
+    app.run(main, flags_parser=config_flag.parse)
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("config")
-    app.run(main, flags_parser=config_flag.parse)
+    run()

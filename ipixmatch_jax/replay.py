@@ -3,8 +3,8 @@
 import pathlib
 from typing import Any
 
-from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.experiment.data import open_data
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.training.batches import make_batches
 
 
@@ -24,5 +24,5 @@ def batch(workdir: pathlib.Path, step: int) -> dict[str, Any]:
     """
     if step < 1:
         raise ValueError(f"step={step}: the first step of a run is 1.")
-    config = load_config(workdir)
+    config = load_run_config(workdir)
     return make_batches(config, open_data(config))[step - 1]

@@ -4,7 +4,7 @@ from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.distributed.mesh import make_mesh
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.experiment.resolve import resolve_config
 from ipixmatch_jax.training import setup
 from tests import two_convolutions
 
@@ -40,6 +40,6 @@ def few_scenes(monkeypatch):
 def build(config, data=None):
     """The parts of a config's run, its data set opened."""
     data = open_data(config) if data is None else data
-    resolved = resolve(config, data)
+    resolved = resolve_config(config, data)
     mesh = make_mesh(resolved.mesh.data, resolved.mesh.fsdp)
     return setup.build(resolved, data, mesh)

@@ -4,7 +4,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from ipixmatch_jax.models.base import Backbone, Head
-from ipixmatch_jax.models.layers.conv import ConvNorm, shrink, zero_outside
+from ipixmatch_jax.models.layers.conv import (
+    ConvNorm,
+    shrink_sizes,
+    zero_outside,
+)
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 from ipixmatch_jax.models.registry import BACKBONES, HEADS
 
@@ -25,7 +29,7 @@ class Encoder(nn.Module):
         features = []
         x = x.astype(self.dtype)
         for i in range(2):
-            sizes = shrink(sizes, 4)
+            sizes = shrink_sizes(sizes, 4)
             conv = ConvNorm(
                 16 * (i + 1), 3, 4, dtype=self.dtype, name=f"conv{i + 1}"
             )
@@ -48,8 +52,8 @@ class Scores(nn.Module):
             nn.Dense(self.num_classes, dtype=self.dtype, name=name)(x)
             for x, name in zip(features, ("fine", "coarse"), strict=True)
         )
-        fine_sizes = shrink(sizes, 4)
-        coarse_sizes = shrink(fine_sizes, 4)
+        fine_sizes = shrink_sizes(sizes, 4)
+        coarse_sizes = shrink_sizes(fine_sizes, 4)
         coarse = resize_align_corners(
             zero_outside(coarse, coarse_sizes),
             fine.shape[1:3],

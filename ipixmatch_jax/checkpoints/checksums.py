@@ -5,12 +5,12 @@ used: in pieces, so that no file has to fit into memory, and four at a time.
 """
 
 import hashlib
-import json
 import pathlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.json_files import read_json, read_json_object
 from ipixmatch_jax.utils.threads import READERS
 
 FILE = "checksums.json"
@@ -36,7 +36,7 @@ def write_checksums(
 
 def add_checksums(folder: pathlib.Path, names: Iterable[str]) -> None:
     """Adds files to checksums.json, by their paths inside the folder."""
-    known = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    known = read_json_object(folder / FILE, "put back a copy")
     write_json(folder / FILE, known | _compute(folder, list(names)))
 
 
@@ -54,7 +54,7 @@ def find_fault(folder: pathlib.Path, inside: str = "") -> str | None:
       PermissionError: a file may not be read.
     """
     try:
-        known = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        known = read_json(folder / FILE, "put back a copy")
     except PermissionError:
         raise
     except (OSError, ValueError):

@@ -1,6 +1,5 @@
 """The folders of checkpoints: whole, unfinished or broken."""
 
-import json
 import logging
 import pathlib
 import re
@@ -8,6 +7,8 @@ import shutil
 from typing import Any
 
 from ipixmatch_jax.checkpoints import checksums
+from ipixmatch_jax.utils.file_names import printable
+from ipixmatch_jax.utils.json_files import read_json_object
 
 _LOGGER = logging.getLogger(__name__)
 # In a workdir; it holds a folder for each step, named by its number.
@@ -17,26 +18,46 @@ _STEP = re.compile("0|[1-9][0-9]*")
 _META = "meta/metadata"
 
 
+def check_name(workdir: pathlib.Path) -> None:
+    """Raises ValueError for a path in which checkpoints cannot be written."""
+    path = str(workdir.absolute())
+    if printable(path) != path:  # tensorstore takes no other
+        raise ValueError(
+            f"The path {printable(path)} is not UTF-8, and checkpoints cannot "
+            "be kept below such a name: rename it, or choose another --workdir."
+        )
+
+
 def newest_step(workdir: pathlib.Path) -> int:
     """The step of the newest checkpoint in a workdir, unchecked; 0: none."""
-    return max(_list_steps(workdir / FOLDER), default=0)
+    directory = workdir / FOLDER
+    steps = (s for s in list_steps(directory) if (directory / str(s)).is_dir())
+    return max(steps, default=0)
 
 
 def newest_config(workdir: pathlib.Path) -> dict[str, Any] | None:
     """The config that the newest checkpoint in a workdir holds, if any."""
-    for step in reversed(_list_steps(workdir / FOLDER)):
+    for step in reversed(list_steps(workdir / FOLDER)):
         try:
             path = workdir / FOLDER / str(step) / _META
-            return json.loads(path.read_text(encoding="utf-8"))["config"]
-        except (OSError, ValueError, KeyError, TypeError):
+            config = read_json_object(path, "put back a copy").get("config")
+        except (OSError, ValueError):
             continue  # A broken one; opening the checkpoints names it.
+        if isinstance(config, dict):
+            return config
     return None
 
 
-def _list_steps(directory: pathlib.Path) -> list[int]:
-    """The steps that have a checkpoint folder, oldest first."""
-    names = (path.name for path in directory.glob("*") if path.is_dir())
+def list_steps(directory: pathlib.Path) -> list[int]:
+    """The steps by the names of the checkpoints, unchecked, oldest first."""
+    names = (path.name for path in directory.glob("*"))
     return sorted(int(name) for name in names if _STEP.fullmatch(name))
+
+
+def list_oddly_named(directory: pathlib.Path) -> list[str]:
+    """Names that look like a step's and are not, such as 06."""
+    names = [path.name for path in _list_numbered(directory)]
+    return [name for name in names if not _STEP.fullmatch(name)]
 
 
 def remove_unfinished(directory: pathlib.Path) -> None:
@@ -103,8 +124,10 @@ def find_fault(folder: pathlib.Path, inside: str = "") -> str | None:
     if (folder / checksums.FILE).exists():
         return checksums.find_fault(folder, inside)
     try:
-        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        meta = read_json_object(folder / _META, "put back a copy")
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
         return f"{checksums.FILE} and {_META} are missing or not JSON"
     if "checksums" in meta:
         # As where a run was killed while it removed an old checkpoint.

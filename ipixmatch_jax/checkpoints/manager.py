@@ -71,7 +71,9 @@ class Checkpoints:
 
         Raises:
           BrokenCheckpointError: there are checkpoints, and none is whole.
+          ValueError: the path is not UTF-8.
         """
+        folders.check_name(workdir)
         self.directory = (workdir / folders.FOLDER).absolute()
         self._read_only = read_only
         self._saving, self._lost = 0, False
@@ -123,7 +125,13 @@ class Checkpoints:
         return self.directory / str(step)
 
     def steps(self) -> list[int]:
-        """The steps that can be restored, oldest first."""
+        """The steps that can be restored, oldest first.
+
+        A reader lists those that are there: it must stop at a broken one
+        rather than take another one in its place.
+        """
+        if self._read_only:
+            return folders.list_steps(self.directory)
         # With several processes they come as an array.
         return sorted(int(step) for step in self._manager.all_steps())
 
@@ -208,6 +216,13 @@ class Checkpoints:
         """
         steps = self.steps()
         if not steps:
+            odd = folders.list_oddly_named(self.directory)
+            if odd:
+                raise FileNotFoundError(
+                    f"{self.directory} holds no checkpoint, but "
+                    f"{', '.join(odd)}: the folder of a checkpoint has the "
+                    "number of its steps as its name, such as 400."
+                )
             raise FileNotFoundError(
                 f"{self.directory} holds no checkpoint yet: let the run reach "
                 "its first train.save_every steps."
@@ -247,7 +262,13 @@ class Checkpoints:
             step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
         )
         meta = restored["meta"]
-        return Saved(**meta["best"]), meta["config"]
+        try:
+            return Saved(**meta["best"]), meta["config"]
+        except (KeyError, TypeError) as error:  # written without checksums
+            raise BrokenCheckpointError(
+                f"The checkpoint {self.path(step)} is broken (meta holds no "
+                "best score and config): put back a copy, or move it away."
+            ) from error
 
     def _require_whole(self, step: int, inside: str = "") -> None:
         if step in self._whole:
@@ -260,7 +281,7 @@ class Checkpoints:
             raise BrokenCheckpointError(
                 f"The checkpoint {self.path(step)} is broken "
                 f"({fault or 'process 0 says where'}): put back a copy, or "
-                "move that folder away to use another one (there are those of "
+                "move it away to use another one (there are those of "
                 f"steps: {others or 'none'})."
             )
         if not inside:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from ipixmatch_jax.cli.commands import COMMANDS, call_of, called
 from ipixmatch_jax.configuration.plugins import load_plugins
+from ipixmatch_jax.utils.file_names import printable
 
 _WIDTH = 78  # columns of a help text
 _METAVARS = {
@@ -113,7 +114,7 @@ def end_with(module: str, sentence: str, code: int) -> NoReturn:
       sentence: what is wrong, and the way out.
       code: the exit code.
     """
-    print(f"{called(module)}: {sentence}", file=sys.stderr)
+    print(f"{called(module)}: {printable(sentence)}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -5,7 +5,6 @@ import hashlib
 import os
 import pathlib
 import platform
-import sys
 
 import filelock
 import platformdirs
@@ -62,10 +61,11 @@ def add_cache_option(parser: argparse.ArgumentParser) -> None:
 
 def _set(options: dict[str, str | int | float | bool]) -> None:
     """Sets options of jax for this process and its children."""
-    os.environ.update({k.upper(): str(v) for k, v in options.items()})
-    if "jax" in sys.modules:  # It has read the variables already.
-        for name, value in options.items():
-            sys.modules["jax"].config.update(name, value)
+    import jax  # The commands that call this import it anyway.
+
+    for name, value in options.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
 
 
 def _default_folder() -> pathlib.Path:

@@ -9,7 +9,9 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments, compilation_cache
-from ipixmatch_jax.cli.streams import LosableStream, open_missing_streams
+from ipixmatch_jax.cli.commands import COMMANDS, call_of
+from ipixmatch_jax.cli.log_lines import TerminalLines, file_lines
+from ipixmatch_jax.cli.streams import LosableStream
 from ipixmatch_jax.configuration import fields, files
 from ipixmatch_jax.configuration.plugins import load_plugins
 
@@ -69,8 +71,8 @@ def parse(
 ) -> list[str]:
     """Parses the flags; a mistake ends the process with one sentence.
 
-    The exit code is 2 for what is wrong with the command line, and 1 for what
-    is wrong with the config file.
+    The exit code is then 2. It is called inside `report_errors`, which
+    reports what is wrong with the config file.
 
     Args:
       argv: the command line.
@@ -80,23 +82,37 @@ def parse(
 
     Returns:
       the words that no flag took, after argv[0].
+
+    Raises:
+      FileNotFoundError, ValueError: see files.load_file.
     """
-    open_missing_streams()
     if {"-h", "-help", "--help"} & set(argv[1:]):
         rows = [flags.FLAGS[name] for name in shown]
         arguments.print_flags(module, rows, required, _EPILOG)
         sys.exit()
     try:
         left = flags.FLAGS(_rewrite_fields(argv))
+        _check_given(module, required)
         load_plugins(_PLUGIN.value)
         changes = _changes()
     except (flags.Error, ValueError) as error:
         arguments.end_with(module, str(error).replace("\n", " "), 2)
     try:
         files.load_file(str(CONFIG.value), changes)
-    except (OSError, ValueError) as error:
-        arguments.end_with(module, str(error), 1)
+    except ValueError as error:  # of a recipe, whose words are a sentence
+        raise ValueError(str(error)) from error
     return left
+
+
+def _check_given(module: str, required: tuple[str, ...]) -> None:
+    """Raises ValueError if a flag is not given that a command needs."""
+    absent = [f"--{n}" for n in required if flags.FLAGS[n].value is None]
+    if absent:
+        name = next(n for n, c in COMMANDS.items() if c.module == module)
+        raise ValueError(
+            f"{' and '.join(absent)} must be given, such as "
+            f"`{call_of(name)} {COMMANDS[name].example}`; --help explains more."
+        )
 
 
 def parse_rest(module: str, config: str, rest: list[str]) -> ConfigDict:
@@ -169,7 +185,8 @@ def configure_logging() -> None:
     if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
         absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    terminal = sys.stderr.isatty()
+    handler.setFormatter(TerminalLines() if terminal else file_lines())
     logger = logging.getLogger("ipixmatch_jax")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -1,8 +1,11 @@
 """Standard streams that a command can lose while it works."""
 
+import io
 import os
 import sys
 from typing import Any, TextIO
+
+from ipixmatch_jax.utils.file_names import printable
 
 
 def open_missing_streams() -> None:
@@ -20,6 +23,9 @@ def open_missing_streams() -> None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # stderr is so from the start: no odd name ends a command.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class LosableStream:
@@ -35,7 +41,7 @@ class LosableStream:
     def write(self, text: str) -> int:
         """Writes text, or loses it; returns its length."""
         try:
-            self._stream.write(text)
+            self._stream.write(printable(text))
         except OSError:
             self._lose()
         return len(text)

@@ -8,10 +8,9 @@ from ipixmatch_jax.configuration.fields import SECTIONS
 def base() -> ConfigDict:
     """Every field with its default, as configuration/fields.py has them.
 
-    A data set's file changes what its recipe changes. The config is locked
-    and typed: a field that does not exist and a value of another type are
-    refused. The command line overrides a field with, for example,
-    `--config.train.steps=1000`.
+    The config file of a data set changes some of them. The config is locked and
+    typed, and refuses an unknown field or a value of another type. The command
+    line overrides a field with, for example, `--config.train.steps=1000`.
     """
     config = ConfigDict()
     for section in SECTIONS:

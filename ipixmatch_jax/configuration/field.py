@@ -1,4 +1,4 @@
-"""What is known of one config field: type, default, allowed values, meaning."""
+"""A config field: its type, default, allowed values and meaning."""
 
 import dataclasses
 import difflib
@@ -26,8 +26,8 @@ class Field:
     Attributes:
       path: the name with its section, such as "train.steps".
       default: the value where a recipe sets none; its type is the field's.
-        A new field's default leaves a run as it was before the field
-        existed, because config files of older runs lack it.
+        The configs of older runs lack a new field, so its default must keep
+        what they did before it existed.
       meaning: sentences for docs/config_reference.md.
       unit: of a number, such as "images"; "" has none.
       choices: every allowed value; () does not list them.

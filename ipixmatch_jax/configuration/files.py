@@ -44,12 +44,16 @@ def find_file(config: str) -> tuple[pathlib.Path, str | None]:
     `configs/` before it, is looked up among the package's configs.
 
     Raises:
-      FileNotFoundError: there is none of either kind.
+      FileNotFoundError: neither exists.
+      ValueError: the file at that path is not a config, and has the name of
+        one of the package's.
     """
     file, colon, argument = config.partition(":")
     path = pathlib.Path(file)
-    if not path.is_file():
-        name = file.removeprefix("configs/")
+    name = file.removeprefix("configs/")
+    if path.is_file():
+        _check_hidden(path, name)
+    else:
         if name not in list_names():
             raise FileNotFoundError(
                 f"No config file at {file}, and none of that name comes with "
@@ -57,6 +61,18 @@ def find_file(config: str) -> tuple[pathlib.Path, str | None]:
             )
         path = folder() / name
     return path, argument if colon else None
+
+
+def _check_hidden(path: pathlib.Path, name: str) -> None:
+    """Refuses another program's file under the name of a package's config."""
+    if name != path.name or name not in list_names():
+        return
+    if "get_config" not in path.read_text("utf-8", errors="replace"):
+        raise ValueError(
+            f"{path.absolute()} defines no get_config, so it is not a config, "
+            f"and it hides {name} of the package: write configs/{name} for "
+            "the package's, or rename the file."
+        )
 
 
 def load_file(
@@ -103,7 +119,7 @@ def change_fields(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
 
 
 def _call_get_config(path: pathlib.Path, argument: str | None) -> ConfigDict:
-    """What a file's get_config returns; its mistakes are one sentence."""
+    """Calls a file's get_config; turns its mistakes into one sentence."""
     try:
         get_config = getattr(_run_file(path), "get_config", None)
         if get_config is None:
@@ -138,7 +154,9 @@ def _call_get_config(path: pathlib.Path, argument: str | None) -> ConfigDict:
 def _run_file(path: pathlib.Path) -> types.ModuleType:
     spec = importlib.util.spec_from_file_location("config_file", path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is not a Python file: its name ends in .py.")
+        raise ValueError(
+            f"{path} is not a Python file: its name must end in .py."
+        )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ipixmatch_jax.utils.registry import Name, Registry, show
 
-# What a script or a notebook is called, which no command can import.
+# The module name of a script or a notebook, which no command can import.
 _SCRIPT = "__main__"
 
 
@@ -35,7 +35,7 @@ class Member(NamedTuple):
 def load_plugins(modules: Sequence[str]) -> None:
     """Imports modules, which adds what they register.
 
-    They are looked for where Python looks, then in the current folder.
+    Python's path is searched first, then the current folder.
 
     Raises:
       ValueError: there is no such module.

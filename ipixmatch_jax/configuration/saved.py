@@ -1,6 +1,5 @@
-"""A run's config.json: written when it begins, read by whatever uses it."""
+"""A run's config.json: written when the run begins, read by every command."""
 
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +8,15 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.configuration.base import base
 from ipixmatch_jax.configuration.check import flatten
-from ipixmatch_jax.configuration.fields import FIELDS
+from ipixmatch_jax.configuration.fields import FIELDS, get_value
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.json_files import read_json_object
 
 FILE = "config.json"
+_WAY_OUT = (
+    "put back the file that the run wrote, or remove it, and the command that "
+    "trained writes it again"
+)
 
 
 def save_config(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -25,8 +29,8 @@ def load_config(
 ) -> FrozenConfigDict:
     """The config of the run in a workdir.
 
-    Fields that did not exist when the run began have their defaults, which
-    leave a run as it was.
+    Fields that did not exist when the run began get their defaults, which keep
+    what the run did.
 
     Args:
       workdir: of the run.
@@ -34,7 +38,7 @@ def load_config(
 
     Raises:
       FileNotFoundError: there is no config.json.
-      ValueError: it is not the JSON of a config.
+      ValueError: it is not the JSON of a config; the file is named.
     """
     path = workdir / FILE
     if not path.exists():
@@ -42,7 +46,11 @@ def load_config(
             f"{path} is missing: {workdir} is not the --workdir of a run; "
             "start one with `ipixmatch train`."
         )
-    return complete_config(_read_object(path), root)
+    fields = read_json_object(path, _WAY_OUT)
+    try:
+        return complete_config(fields, root)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def complete_config(
@@ -53,37 +61,23 @@ def complete_config(
     Args:
       fields: those that existed when the run began.
       root: the data set's folder, where it is not where it was.
+
+    Raises:
+      ValueError: a field has another type than it should.
     """
     complete = base().to_dict()
     for name, value in fields.items():
-        if isinstance(complete.get(name), dict) and isinstance(value, dict):
+        if not isinstance(complete.get(name), dict):
+            complete[name] = value
+        elif isinstance(value, dict):
             complete[name] |= value
         else:
-            complete[name] = value
+            raise ValueError(f"{name} is {value!r} instead of fields.")
     if root is not None:
         complete["data"]["root"] = root
+    for path, field in FIELDS.items():
+        field.check_type(get_value(complete, path))
     return FrozenConfigDict(complete)
-
-
-def _read_object(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is not whole ({error}): remove it, and the command that "
-            "trained writes it again."
-        ) from error
-    if not isinstance(fields, dict):
-        raise ValueError(
-            f"{path} holds no fields of a config: put back the file that the "
-            "run wrote."
-        )
-    return fields
-
-
-def load_earlier(workdir: pathlib.Path) -> FrozenConfigDict | None:
-    """The config of the run in a workdir; None if there is no run."""
-    return load_config(workdir) if (workdir / FILE).exists() else None
 
 
 def differences(

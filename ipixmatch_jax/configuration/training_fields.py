@@ -48,9 +48,9 @@ TRAIN = (
     Field(
         "train.batch_size",
         8,
-        "Labelled images in a step, and as many unlabelled ones. 0 takes as "
-        "many as the memory of the devices holds, and scales learning_rate "
-        "to match.",
+        "Labelled images in a step, and as many unlabelled ones: an even "
+        "number and a multiple of the devices. 0 takes as many as the memory "
+        "of the devices holds, and scales learning_rate to match.",
         unit="images",
         least=0,
         most=65_536,

@@ -13,12 +13,12 @@ class Skipped:
     """Counts the images that batches skipped, and names each of them once."""
 
     def __init__(self, **sources: Source | None):
-        """Takes the sources, by the names that batches give them."""
+        """Takes the sources under the names that they have in a batch."""
         self._sources = {k: s for k, s in sources.items() if s is not None}
         self._named: set[tuple[str, int]] = set()
         self._count = 0
 
-    def note(self, bad: dict[str, np.ndarray]) -> None:
+    def count_batch(self, bad: dict[str, np.ndarray]) -> None:
         """Counts the entry "bad" of one batch of data/pipeline.py."""
         for name, positions in bad.items():
             for index in positions[positions >= 0].tolist():
@@ -27,8 +27,8 @@ class Skipped:
                     self._named.add((name, index))
                     self._warn(name, index)
 
-    def take(self) -> int:
-        """Images skipped since the last call, in this process's batches."""
+    def take_count(self) -> int:
+        """Counts this process's skipped images since the last call."""
         count, self._count = self._count, 0
         return count
 

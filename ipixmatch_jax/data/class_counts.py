@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import logging
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ class ClassCounts(NamedTuple):
     Attributes:
       pixels: int64 [num_classes], the pixels of each class.
       images: int64 [num_classes], how many images hold the class.
-      ignored: pixels that are left out of training.
+      ignored: how many pixels training leaves out.
     """
 
     pixels: np.ndarray
@@ -48,11 +49,15 @@ def count_classes(
 
     with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
         rows = list(pool.map(look, range(len(source))))
-    return tally(np.asarray(rows, np.int64).reshape(-1, 256), num_classes)
+    return count_from_histograms(
+        np.asarray(rows, np.int64).reshape(-1, 256), num_classes
+    )
 
 
-def tally(histograms: np.ndarray, num_classes: int) -> ClassCounts:
-    """The counts of masks whose histograms are int64 [masks, 256]."""
+def count_from_histograms(
+    histograms: np.ndarray, num_classes: int
+) -> ClassCounts:
+    """Counts the classes from the masks' histograms, int64 [masks, 256]."""
     return ClassCounts(
         pixels=histograms[:, :num_classes].sum(0),
         images=(histograms[:, :num_classes] > 0).sum(0),
@@ -73,20 +78,22 @@ def balanced_weights(counts: ClassCounts) -> tuple[float, ...]:
     there = counts.pixels > 0
     if not there.any():
         raise ValueError(
-            "No labelled pixel has a class, so loss.class_weights=balanced "
-            "cannot count any."
+            "loss.class_weights=balanced counts the labelled pixels of each "
+            "class, and no labelled pixel has a class."
         )
     share = counts.pixels * there.sum() / counts.pixels.sum()
     weights = 1 / np.where(there, share, 1)
     return tuple(float(f"{weight:.6g}") for weight in weights)
 
 
-def describe(
+def format_classes(
     data: DataSet, labelled: ClassCounts, val: ClassCounts
 ) -> tuple[list[str], list[str]]:
-    """Makes a table of the classes and warnings about missing ones.
+    """Formats a table of the classes, and warnings about missing ones.
 
-    The share of a class is its share of the labelled pixels that have a class.
+    It counts labelled pixels, labelled images and val images. The share of a
+    class is its share of the labelled pixels that have a class. The name comes
+    last, so that a long one does not move the columns.
 
     Returns:
       (lines of the table, warnings).
@@ -95,16 +102,16 @@ def describe(
     lines = [
         f"Images: {len(data.labelled)} labelled, {len(data.unlabelled)} "
         f"unlabelled, {len(data.val)} val{test}",
-        "class                  colour            labelled pixels      images"
-        "   val images",
+        f"{'id':>3}  {'colour':<11}{'pixels':>14}{'share':>8}{'images':>8}"
+        f"{'val':>6}  class",
     ]
     total = max(1, labelled.pixels.sum())
     for k, name in enumerate(data.class_names):
         colour = " ".join(f"{c:3d}" for c in data.palette[k])
         lines.append(
-            f"{k:3d} {name:18.18s} {colour} {labelled.pixels[k]:14,d} "
-            f"{labelled.pixels[k] / total:7.2%} {labelled.images[k]:9d} "
-            f"{val.images[k]:12d}"
+            f"{k:3d}  {colour}{labelled.pixels[k]:14,d}"
+            f"{labelled.pixels[k] / total:8.2%}{labelled.images[k]:8d}"
+            f"{val.images[k]:6d}  {name}"
         )
     lines.append(f"Left out (255): {labelled.ignored:,d} labelled pixels")
     return lines, _missing(data, labelled, val)
@@ -113,35 +120,48 @@ def describe(
 def _missing(
     data: DataSet, labelled: ClassCounts, val: ClassCounts
 ) -> list[str]:
-    """One warning per set about the classes that it lacks, by name."""
+    """A warning for each set that lacks classes, with their names."""
     warnings = []
-    lost = _absent(data, labelled)
+    lost = _absent(data, labelled.images)
     if lost:
         warnings.append(
             f"No labelled training image shows {lost}: what is never shown "
             "is not learned. Label an image with it, or take it off the "
             "class list."
         )
-    lost = _absent(data, val)
+    return warnings + describe_val(data, val.images)
+
+
+def describe_val(data: DataSet, counts: Iterable[int]) -> list[str]:
+    """Sentences on why the scores on val may mislead.
+
+    Args:
+      data: any data set.
+      counts: one per class, 0 for those that no val image shows.
+    """
+    cautions = []
+    lost = _absent(data, counts)
     if lost:
-        warnings.append(
+        cautions.append(
             f"No val image shows {lost}: its IoU there is 0 and lowers the "
             "mean over classes, whatever the network learns. Label an image "
             "with it for val, or hold out more."
         )
-    return warnings
+    if len(data.val) == 1:
+        cautions.append(
+            f"Val is a single image, {data.val.name(0)}, so scores and the "
+            "choice of the best checkpoint rest on it alone: label more "
+            "images, or hold out more."
+        )
+    return cautions
 
 
-def _absent(data: DataSet, counts: ClassCounts) -> str:
-    names = [
-        repr(name)
-        for name, images in zip(data.class_names, counts.images, strict=True)
-        if images == 0
-    ]
-    return ", ".join(names)
+def _absent(data: DataSet, counts: Iterable[int]) -> str:
+    pairs = zip(data.class_names, counts, strict=True)
+    return ", ".join(repr(name) for name, count in pairs if count == 0)
 
 
-def report(data: DataSet, on_error: str) -> None:
+def log_classes(data: DataSet, on_error: str) -> None:
     """Logs the classes of a data set and warns of those that are missing.
 
     Args:
@@ -149,12 +169,13 @@ def report(data: DataSet, on_error: str) -> None:
       on_error: "skip" leaves out labelled images whose files cannot be used.
 
     Raises:
-      BadFileError: a mask of val, or with "stop" any, cannot be used.
+      BadFileError: a mask of val cannot be used; with "stop" also a labelled
+        one.
     """
     num_classes = len(data.class_names)
     labelled = count_classes(data.labelled, num_classes, on_error)
     val = count_classes(data.val, num_classes)
-    lines, warnings = describe(data, labelled, val)
+    lines, warnings = format_classes(data, labelled, val)
     for line in (*lines, *data.notes):
         _LOGGER.info("%s", line)
     for warning in warnings:

@@ -21,8 +21,8 @@ def ranked(
 ) -> list[Entry]:
     """Entries in the order of the SHA-256 of their names.
 
-    The order is the same in every run, and hardly changes when entries are
-    added: a new one takes some place, the others keep theirs.
+    The order is the same in every run. Entries that are added later do not
+    change the order of the others.
     """
     return sorted(
         entries, key=lambda e: hashlib.sha256(name_bytes(name(e))).digest()
@@ -35,7 +35,7 @@ def hold_out(
     where: str,
     name: Callable[[Entry], str] = lambda entry: entry[0],
 ) -> tuple[list[Entry], list[Entry]]:
-    """(the rest in the order given, those held out in sorted order).
+    """Splits entries: the rest in the given order, and those held out, sorted.
 
     The first of the `ranked` images are held out. The number is
     `share_count`, and at least one image stays for training.

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.source import BadFileError, Source
 from ipixmatch_jax.utils.threads import READERS
 
@@ -39,10 +40,10 @@ def normalise(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
 ) -> Array:
-    """Images on [0, 1], minus mean and over std per channel.
+    """Subtracts the mean and divides by the deviation, channel by channel.
 
     Args:
-      x: float [..., C].
+      x: images on [0, 1], float [..., C].
       xp: numpy or jax.numpy.
       mean: C numbers on [0, 1]; None: ImageNet's three.
       std: C numbers above 0; None: ImageNet's three.
@@ -53,8 +54,10 @@ def normalise(
 
 # Cached by source, so that the runs of a sweep measure once.
 @functools.lru_cache(maxsize=4)
-def measure(labelled: Source, unlabelled: Source, most: int = MOST) -> Measured:
-    """Mean and deviation over all pixels of the training images.
+def measure_mean_and_std(
+    labelled: Source, unlabelled: Source, most: int = MOST
+) -> Measured:
+    """Measures mean and deviation over all pixels of the training images.
 
     Pixels are counted as whole numbers, so every process and every order of
     threads gives the same result. Files that cannot be used are passed over;
@@ -63,7 +66,7 @@ def measure(labelled: Source, unlabelled: Source, most: int = MOST) -> Measured:
     Args:
       labelled: the labelled training images.
       unlabelled: the unlabelled ones.
-      most: of more images than this, this many are drawn, always the same.
+      most: how many images to measure; of a larger set, a fixed random choice.
 
     Raises:
       ValueError: none can be used, or a channel is the same everywhere.
@@ -77,8 +80,8 @@ def measure(labelled: Source, unlabelled: Source, most: int = MOST) -> Measured:
     if not seen:
         raise ValueError(
             f"None of {len(everything)} training images can be read, so "
-            "data.normalisation=data has nothing to measure: python -m "
-            "ipixmatch_jax.data.check says why."
+            "data.normalisation=data has nothing to measure: "
+            f"`{call_of('check')}` says why."
         )
     return _moments(np.sum(seen, 0), len(seen))
 

@@ -1,21 +1,20 @@
 """Training batches: samples of a source, shuffled, cropped and stacked.
 
-The position in the data is the step: element k of `train_batches` depends only
-on the seed and k, not on the number of workers or processes.
+The step alone determines the batch: element k of `train_batches` depends on the
+seed and k, and not on the number of workers or processes.
 
 A batch is `{"labelled": ..., "unlabelled": ...}` with b images each:
   labelled: image uint8 [b,S,S,C], mask uint8 [b,S,S], index int32 [b] (the
     position in the source).
-  unlabelled: image uint8 [b,S,S,C], valid bool [b,S,S], index int32 [b] and
-    what the recipe drew, by default strong_1 and strong_2 (batched
-    `weak_strong.StrongView`). So it is when views are applied on device. When
-    they are applied on the host, the recipe has replaced these by weak,
-    strong_1, strong_2, ... float32 [b,S,S,C] on [0, 1], box_1, box_2, ...
-    int32 [b,4] or [b,K,4], valid, and whatever else it passes on.
-  bad: {"labelled": int32 [b], "unlabelled": int32 [b]}, for each place the
-    position of the image that could not be used there, -1 if it could. It is
-    replaced by the next usable image of the order's odd or even places, so
-    the replacement, too, depends only on the seed and k.
+  unlabelled: if the device applies the views: image uint8 [b,S,S,C], valid bool
+    [b,S,S], index int32 [b] and what the recipe drew, by default strong_1 and
+    strong_2 (batched `weak_strong.StrongView`). If the host applies them: weak,
+    strong_1, strong_2, ... float32 [b,S,S,C] on [0, 1], box_1, box_2, ... int32
+    [b,4] or [b,K,4], valid, and whatever else the recipe returns.
+  bad: {"labelled": int32 [b], "unlabelled": int32 [b]}: for each place the
+    position of an image that could not be used there, or -1. The next usable
+    image at the order's odd or even places replaces it, so the replacement,
+    too, depends only on the seed and k.
 """
 
 import functools
@@ -29,7 +28,7 @@ import numpy as np
 from ipixmatch_jax.data.augment import view_recipes, weak_strong
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
 
-# So many unusable images in a row mean that something else is wrong.
+# This many unusable images in a row mean that something else is wrong.
 TRIES = 100
 
 
@@ -50,7 +49,7 @@ def train_batches(
 
     Args:
       labelled: images with masks.
-      unlabelled: images without; None leaves the key out and changes
+      unlabelled: images without masks; None leaves the key out and changes
         nothing else.
       batch_size: labelled images per step over all processes, and as many
         unlabelled ones.
@@ -58,15 +57,16 @@ def train_batches(
       seed: of order and augmentations, 0 to 2**32 - 1.
       recipe: the views that the method asks for.
       apply_views: "device" or "host", where strong views are computed.
-      on_error: "stop" or "skip", what a labelled image does whose files
-        cannot be used; an unlabelled one is always skipped.
+      on_error: what to do with a labelled image whose files cannot be used,
+        "stop" or "skip"; unlabelled ones are always skipped.
       process_index: which contiguous block of the global batch this is.
       process_count: into how many blocks the global batch is cut.
 
     Raises:
-      ValueError: sizes that do not divide, an empty source, another
-        `apply_views` or `on_error`. Of an element: BadFileError, a labelled
-        file cannot be used, or too many unlabelled ones in a row.
+      ValueError: the batch does not divide, a source is empty, or `apply_views`
+        or `on_error` has another value. Reading an element raises BadFileError
+        if a labelled file, or too many unlabelled ones in a row, cannot be
+        used.
     """
     _check(batch_size, process_count, unlabelled)
     _check_choice("apply_views", apply_views, ("device", "host"))
@@ -100,12 +100,10 @@ def _check(batch_size, process_count, unlabelled):
             f"train.batch_size is {batch_size}, which does not divide into "
             f"{process_count} processes."
         )
-    local = batch_size // process_count
-    if unlabelled is not None and local % 2:
+    if unlabelled is not None and batch_size % 2:
         raise ValueError(
-            f"train.batch_size gives {local} unlabelled images to each of "
-            f"{process_count} processes; CutMix pairs neighbours, so it must "
-            "be an even number."
+            f"train.batch_size is {batch_size}; CutMix pairs neighbours, so "
+            "it must be an even number."
         )
 
 
@@ -172,7 +170,7 @@ class _ProcessBlock(grain.MapDataset):
 
 
 class _Crops(grain.transforms.RandomMap):
-    """A crop of the image that the order has at a place.
+    """Crops the image at a place of the endless order.
 
     Our own order replaces grain's shuffle, whose cost per element grows to
     milliseconds for a labelled list of a few dozen images.

@@ -9,8 +9,9 @@ from PIL import Image
 from ipixmatch_jax.utils.file_names import printable
 from ipixmatch_jax.utils.labels import IGNORE as IGNORE
 
-# Pillow's mode of an image of so many channels. In "LA" and "RGBA" it would
-# multiply the colours by the last channel before it resizes; these are raw.
+# Pillow's mode by the number of channels. In "LA" and "RGBA" Pillow would
+# multiply the colours by the last channel before it resizes; these modes do
+# not.
 MODES = {1: "L", 2: "La", 3: "RGB", 4: "RGBX"}
 
 
@@ -40,7 +41,7 @@ class Sample(NamedTuple):
 
 
 def pixels(image: Image.Image) -> np.ndarray:
-    """An image of one of `MODES` as uint8 [H, W, C]; read-only."""
+    """The pixels of an image in one of `MODES`, uint8 [H, W, C]; read-only."""
     array = np.asarray(image)
     return array[..., None] if array.ndim == 2 else array
 
@@ -98,8 +99,8 @@ class DataSet(NamedTuple):
       listed: every (name, colour) of the data set's own class list in the
         order of the ids in its masks, with those that are left out of
         training; () where that is class_names and palette.
-      notes: sentences that a person should read before training: how masks
-        and values are read, and what of the data is left aside.
+      notes: sentences that a person should read before training: how masks and
+        values are read, and which data are left out.
       value_range: what config.data.range becomes, such as "0,4080"; None
         where the data set has no such option.
     """

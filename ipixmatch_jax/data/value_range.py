@@ -6,8 +6,8 @@
   "low,high"    given
 
 Images of 8 bits stay as they are. One range serves all bands, so that their
-relation is kept. What was measured is kept in the config of the run as
-"low,high", so that predictions scale as training did.
+relation is kept. The run's config keeps a measured range as "low,high", so that
+predictions scale images as training did.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PERCENTILES = (0.1, 99.9)
 LOOKED_AT = 500  # images of which the depth is looked up
 MEASURED = 100  # deep images that are read
 _PIXELS = 20_000  # of each that count
-_USED = 0.5  # A smaller part of the type's range in use is worth a note.
+_USED = 0.5  # If images use a smaller part of the type's range, a note says so.
 
 
 class DeepSource(Protocol):

@@ -1,40 +1,30 @@
-"""Batches read ahead, by threads or by processes that may be killed."""
+"""Reads batches ahead, in threads or in processes that may be killed."""
 
-import concurrent.futures
-import errno
 import logging
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
 
 import grain
 
+from ipixmatch_jax.data import worker_room
 from ipixmatch_jax.utils.errors import RunError
+from ipixmatch_jax.utils.waiting import StoppedWaitingError, wait_for_data
 
 _LOGGER = logging.getLogger(__name__)
 
-# How often in a row workers are restarted for one batch.
+# How many times in a row workers are restarted for one batch.
 RESTARTS = 2
-# Seconds without a batch after which a warning says so, and how often a wait
-# for a batch is interrupted to look for a signal.
-PATIENCE = 120.0
-_GLANCE = 0.5
-_SHARED = "/dev/shm"
 # The message by which grain says that a worker process has died.
 _GONE = "Worker process was terminated unexpectedly"
 
 
 class WorkersLostError(RunError):
     """Data workers were killed RESTARTS + 1 times for one batch."""
-
-
-class StoppedWaitingError(Exception):
-    """A signal came while a batch was waited for."""
 
 
 class Batches:
@@ -60,7 +50,7 @@ class Batches:
           should_stop: () -> whether to give up waiting for a batch.
         """
         self._should_stop = should_stop
-        self._waiter = ThreadPoolExecutor(1)
+        self._waiter = ThreadPoolExecutor(1, initializer=_block_ctrl_c)
         self._batches = batches
         self._step = start_step
         self._num_workers = num_workers
@@ -81,7 +71,7 @@ class Batches:
             try:
                 batch = self._wait_for_batch()
             except OSError as error:
-                sentence = describe_shortage(error)
+                sentence = worker_room.describe_shortage(error)
                 if sentence is None or not self._num_workers:
                     raise
                 raise WorkersLostError(sentence) from error
@@ -103,30 +93,23 @@ class Batches:
         raise WorkersLostError(
             f"A data worker was killed before step {self._step}, and again "
             f"after {RESTARTS} restarts ({_exit_code(lost)}). Most often the "
-            f"machine is short of memory, or of {_SHARED} ({_shared_size()}): "
-            "lower --config.data.num_workers, or read in threads with "
-            "--config.data.num_workers=0. The same command continues the run."
+            f"machine is short of memory, or of {worker_room.SHARED} "
+            f"({worker_room.shared_size()}): {worker_room.FEWER}. The same "
+            "command continues the run."
         ) from lost
 
     def _wait_for_batch(self):
-        """`next` of the iterator, during which signals and hangs are seen."""
+        """Takes the iterator's next batch; notices signals and hangs
+        meanwhile."""
         future = self._waiter.submit(next, self._iterator)
-        start, warned = time.monotonic(), False
-        while not concurrent.futures.wait([future], _GLANCE).done:
-            if self._should_stop():
-                # A worker that hangs would keep `close` waiting.
-                for worker in multiprocessing.active_children():
-                    worker.kill()
-                raise StoppedWaitingError
-            if not warned and time.monotonic() - start > PATIENCE:
-                warned = True
-                _LOGGER.warning(
-                    "NO DATA: the batch of step %d has not come for %.0f s; a "
-                    "data worker or the disk that it reads from hangs. The "
-                    "run waits; Ctrl-C or SIGTERM saves and ends it.",
-                    self._step,
-                    PATIENCE,
-                )
+        what = f"the batch of step {self._step}"
+        try:
+            wait_for_data([future], self._should_stop, what)
+        except StoppedWaitingError:
+            # A worker that hangs would keep `close` waiting.
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
         return future.result()
 
     def close(self) -> None:
@@ -144,50 +127,29 @@ class Batches:
         if self._num_workers:
             dataset = dataset.mp_prefetch(
                 grain.MultiprocessingOptions(
-                    num_workers=self._num_workers, per_worker_buffer_size=2
+                    num_workers=self._num_workers,
+                    per_worker_buffer_size=worker_room.AHEAD,
                 ),
                 worker_init_fn=_begin_worker,
             )
         return iter(dataset)
 
 
-def describe_shortage(error: OSError) -> str | None:
-    """What workers lack, as a sentence with ways out; None for other errors.
-
-    Args:
-      error: raised while a worker passed on a batch.
-    """
-    if error.filename is not None:  # an image or mask
-        return None
-    fewer = (
-        "lower --config.data.num_workers, or read in threads with "
-        "--config.data.num_workers=0"
-    )
-    if error.errno == errno.ENOSPC:
-        return (
-            f"{_SHARED}, through which data workers pass their batches, is too "
-            f"small ({_shared_size()}): give a container more with "
-            f"--shm-size=2g, {fewer}."
-        )
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return (
-            "The data workers need more open files than this process may "
-            f"have: raise the limit with ulimit -n, {fewer}."
-        )
-    return None
-
-
-def _shared_size() -> str:
-    try:
-        return f"{shutil.disk_usage(_SHARED).total / 2**20:.0f} MiB in all"
-    except OSError:
-        return "which is missing"
-
-
 def _exit_code(lost: RuntimeError) -> str:
     """The part of grain's message that reads `exit code -9`."""
     _, _, rest = str(lost).partition("with ")
     return rest.partition(".")[0] or "no exit code"
+
+
+def _block_ctrl_c() -> None:
+    """Leaves Ctrl-C to the run's main thread.
+
+    Workers are started by this thread and inherit that from their first
+    instruction on, before `_begin_worker`.
+    """
+    # It would unblock Ctrl-C again when the first worker starts it.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _begin_worker(index: int, count: int) -> None:

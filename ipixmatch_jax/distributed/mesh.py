@@ -1,4 +1,6 @@
-"""One mesh, ('data', 'fsdp'), and the rule that lays the state over it."""
+"""The mesh of devices, ('data', 'fsdp'), and how arrays are laid out on it."""
+
+import math
 
 import jax
 import numpy as np
@@ -12,16 +14,16 @@ _MIN_SHARDED = 2**14
 def make_mesh(
     data: int, fsdp: int, devices: list[jax.Device] | None = None
 ) -> Mesh:
-    """The devices as data x fsdp; data 0 takes all that fsdp leaves.
+    """Arranges devices as data x fsdp; data=0 uses all that fsdp leaves.
 
     Args:
       data: devices along the batch.
       fsdp: devices over which the state is sharded.
-      devices: to take; None: all that jax sees.
+      devices: the devices to arrange; None: all that jax sees.
 
     Raises:
-      ValueError: there are not so many devices; or, with several processes,
-        more.
+      ValueError: there are too few devices; or, with several processes, too
+        many.
     """
     devices = devices or jax.devices()
     data = data or max(len(devices) // fsdp, 1)
@@ -46,32 +48,51 @@ def make_mesh(
     )
 
 
+def batch_unit(mesh: Mesh, accumulate: int = 1) -> int:
+    """The number that train.batch_size must be a multiple of.
+
+    Every device holds equally many images of a micro-batch, and a micro-batch
+    consists of pairs, which CutMix pastes into each other.
+
+    Args:
+      mesh: from make_mesh.
+      accumulate: micro-batches of a step.
+    """
+    return math.lcm(2, mesh.size) * accumulate
+
+
 def check_batch(batch_size: int, mesh: Mesh, accumulate: int = 1) -> None:
-    """Raises ValueError unless every device gets pairs of images.
+    """Raises ValueError unless a batch is a multiple of `batch_unit`.
 
     Args:
       batch_size: labelled images of a step.
       mesh: from make_mesh.
-      accumulate: micro-batches of a step, each with its own pairs.
+      accumulate: micro-batches of a step.
     """
-    parts = 2 * mesh.size * accumulate
-    if batch_size % parts == 0:
+    unit = batch_unit(mesh, accumulate)
+    if batch_size % unit == 0:
         return
-    micro, fewer = "", ""
+    needs, ways = ["CutMix needs pairs of images"], ["change it"]
     if accumulate > 1:
-        micro = f" for each of the {accumulate} micro-batches"
-        fewer = ", or lower --config.train.accumulate"
+        needs.append(f"there are {accumulate} micro-batches")
+        ways.append("lower --config.train.accumulate")
+    if mesh.size > 1:
+        needs.append(f"the {mesh.size} devices need equal shares")
+        ways.append("use fewer devices with --config.mesh.data")
     raise ValueError(
-        f"train.batch_size={batch_size} is not a multiple of {parts}: each "
-        f"of the {mesh.size} devices needs pairs of images{micro}, so that "
-        f"CutMix partners lie on one device; change it, or use fewer devices "
-        f"with --config.mesh.data{fewer}."
+        f"train.batch_size={batch_size} is not a multiple of {unit}: "
+        f"{', and '.join(needs)}. Ways out: {', or '.join(ways)}."
     )
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """The first axis over every device."""
     return NamedSharding(mesh, P(("data", "fsdp")))
+
+
+def micro_batch_sharding(mesh: Mesh) -> NamedSharding:
+    """The second axis over every device; the first counts micro-batches."""
+    return NamedSharding(mesh, P(None, ("data", "fsdp")))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -92,8 +113,8 @@ def state_sharding(tree, mesh: Mesh):
     return jax.tree.map(lambda leaf: _leaf_sharding(leaf.shape, mesh), tree)
 
 
-def whole(tree, mesh: Mesh | None):
-    """Inside jit: every array on every device, gathered or summed up.
+def replicate(tree, mesh: Mesh | None):
+    """Inside jit: puts every array on every device, gathered or summed up.
 
     Args:
       tree: arrays.
@@ -104,8 +125,8 @@ def whole(tree, mesh: Mesh | None):
     return jax.lax.with_sharding_constraint(tree, replicated(mesh))
 
 
-def cut(tree, mesh: Mesh | None):
-    """Inside jit: laid out as state_sharding says; see whole."""
+def shard_as_state(tree, mesh: Mesh | None):
+    """Inside jit: lays arrays out by state_sharding; see replicate."""
     if mesh is None:
         return tree
     return jax.lax.with_sharding_constraint(tree, state_sharding(tree, mesh))
@@ -122,7 +143,7 @@ def _leaf_sharding(shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
 
 
 def put_batch(batch, mesh: Mesh):
-    """This process's NumPy batch as its part of global arrays."""
+    """Makes global arrays, of which this process's NumPy batch is a part."""
     sharding = batch_sharding(mesh)
     return jax.tree.map(
         lambda x: jax.make_array_from_process_local_data(sharding, x), batch

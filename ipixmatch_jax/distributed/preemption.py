@@ -1,11 +1,20 @@
 """Stops a run after a save, on SIGTERM, SIGINT or SIGHUP."""
 
+import contextlib
+import logging
 import os
 import signal
+import threading
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+
+from ipixmatch_jax.distributed.hear_signals import end_process, hear_signals
+
+_LOGGER = logging.getLogger(__name__)
+# Seconds that the main thread has to end the run after the second Ctrl-C.
+PATIENCE = 10.0
 
 
 class StopRequest:
@@ -16,15 +25,23 @@ class StopRequest:
     stop; a process that gets SIGINT or SIGHUP passes it on to that service.
     SIGHUP, which a closed terminal sends, stays ignored under nohup.
 
+    A signal is acknowledged at once, also during a compilation, which cannot
+    be cut short. The second Ctrl-C ends the run without a save.
+
     Attributes:
+      doing: what has to end before the run can stop, for the message.
       exit_code: 143 after SIGTERM, 130 after SIGINT, 129 after SIGHUP, as a
         shell reports them; with several processes the lowest of theirs.
     """
 
     def __init__(self):
+        self.doing = ""
         self.exit_code = 143
         self._asked = False
         self._previous = {}
+        self._acknowledged = False
+        self._left = threading.Event()
+        self._close = contextlib.ExitStack()
         # How often the service was asked, and whether it answered yes.
         self._calls = 0
         self._agreed = False
@@ -37,11 +54,35 @@ class StopRequest:
             numbers.append(signal.SIGTERM)
         for number in numbers:
             self._previous[number] = signal.signal(number, self._ask)
+        self.doing = "the compilation and the first step"
+        self._left.clear()
+        self._close.enter_context(hear_signals(self._acknowledge))
         return self
 
     def __exit__(self, *exception) -> None:
+        self._left.set()
+        self._close.close()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def _acknowledge(self, number: int) -> None:
+        """Says that a signal was heard; not in the main thread."""
+        if number not in self._previous:
+            return
+        if not self._acknowledged:
+            self._acknowledged = True
+            name = signal.Signals(number).name
+            again = number == signal.SIGINT
+            _LOGGER.warning(
+                "%s: stopping after %s, then saving. Ctrl-C%s ends the run "
+                "without a save.",
+                "Ctrl-C" if again else name,
+                self.doing,
+                " again" if again else "",
+            )
+        elif number == signal.SIGINT and not self._left.wait(PATIENCE):
+            _LOGGER.warning("Ended by Ctrl-C, without a save.")
+            end_process(128 + number)
 
     def _ask(self, number: int, frame) -> None:
         if self._asked and number == signal.SIGINT:

@@ -1,5 +1,6 @@
 """Scores networks on a data set, exactly and in few padded shapes."""
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ from ipixmatch_jax.evaluate.image_batches import (
 from ipixmatch_jax.evaluate.resized_images import nearest_size, resized_logits
 from ipixmatch_jax.evaluate.shifted_windows import summed_probabilities
 from ipixmatch_jax.models.segmenter import Segmenter
+from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 MODES = ("original", "center_crop", "sliding_window")
 
@@ -58,8 +60,8 @@ def class_scores(
         the nearest to the image's own sides too; see choose_shapes).
       window: side of the sliding window (UniMatch v1: step of two thirds,
         the last windows clipped, softmax maps summed); None: one forward.
-        Such a network has the last windows shifted (V2), and its images are
-        as large as the batch, or empty.
+        For a network that cannot tell padding from image, the last windows are
+        shifted instead (V2), and every image fills its slot or is empty.
 
     Returns:
       float32 [B, H, W, K]: logits, or with a window summed probabilities.
@@ -73,9 +75,21 @@ def class_scores(
         return resized_logits(forward_whole, images, size, sizes)
     if window is None:
         return _logits(network, variables, images, sizes)
-    batch, height, width, _ = images.shape
     if sizes is None:
+        batch, height, width, _ = images.shape
         sizes = jnp.tile(jnp.asarray([[height, width]], jnp.int32), (batch, 1))
+    return _summed_over_windows(network, variables, images, sizes, window)
+
+
+def _summed_over_windows(
+    network: Segmenter,
+    variables: dict,
+    images: jax.Array,
+    sizes: jax.Array,
+    window: int,
+) -> jax.Array:
+    """The sum of the windows' softmax maps; see `class_scores`."""
+    batch, height, width, _ = images.shape
     rows, cols = window_starts(height, window), window_starts(width, window)
     starts = np.asarray([(r, c) for r in rows for c in cols], np.int32)
     # Room for the last window of each row and column.
@@ -114,14 +128,14 @@ def _logits(
     return cast(jax.Array, logits)
 
 
-def normalised(network: Segmenter, images: jax.Array) -> jax.Array:
+def normalise_images(network: Segmenter, images: jax.Array) -> jax.Array:
     """uint8 images [B, H, W, C] as the float32 that the network takes."""
-    x = weak_strong.weak(images, jnp)
+    x = weak_strong.to_unit_range(images, jnp)
     return normalisation.normalise(x, jnp, network.mean, network.std)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
-def predict(
+def predict_classes(
     network: Segmenter,
     variables: dict,
     images: jax.Array,
@@ -142,7 +156,7 @@ def predict(
       [B, H, W]; with a window, those of the mean over the windows. Values
       outside the true sizes mean nothing.
     """
-    images = normalised(network, images)
+    images = normalise_images(network, images)
     scores = class_scores(network, variables, images, sizes, window)
     if window is None:
         shares = jax.nn.softmax(scores)
@@ -219,48 +233,62 @@ def _evaluate(
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, np.ndarray] | None:
     """Scores a source; see `make_evaluator`."""
-
-    def run(batch: Batch) -> dict[str, jax.Array]:
-        images, labels, sizes = batch.images, batch.labels, batch.sizes
-        if mesh is not None:
-            arrays = images, labels, sizes
-            images, labels, sizes = sharding.put_batch(arrays, mesh)
-        # Without sizes nothing is masked, at no cost.
-        inside = None if batch.plan.exact else sizes
-        return {
-            name: score(weights, images, labels, inside)
-            for name, weights in variables.items()
-        }
-
     plans = plan(source)
     if should_stop is not None:
         plans = itertools.takewhile(lambda _: not should_stop(), plans)
     read = functools.partial(_read_labelled, source, crop)
     process = jax.process_index(), jax.process_count()
+    # Several processes may only ask together, between batches.
+    ask = should_stop if should_stop and process[1] == 1 else lambda: False
     batches = run_batches(
-        plans, read, run, channels=network.channels, process=process
+        plans,
+        read,
+        functools.partial(_score_batch, score, mesh, variables),
+        channels=network.channels,
+        process=process,
+        should_stop=ask,
     )
     totals: dict[str, Any] = dict.fromkeys(variables, 0)
     done = 0
-    for batch, counts in batches:
-        for name, count in counts.items():
-            totals[name] = totals[name] + np.asarray(count, np.int64)
-        done += len(batch.plan.indices)
-        if on_batch is not None:
-            on_batch(done, len(source))
+    with contextlib.suppress(StoppedWaitingError):
+        for batch, counts in batches:
+            for name, count in counts.items():
+                totals[name] = totals[name] + np.asarray(count, np.int64)
+            done += len(batch.plan.indices)
+            if on_batch is not None:
+                on_batch(done, len(source))
     return totals if done == len(source) else None
 
 
-# Kept by its arguments, so that runs in one process share what it compiles.
+def _score_batch(
+    score: Callable,
+    mesh: Mesh | None,
+    variables: dict[str, dict],
+    batch: Batch,
+) -> dict[str, jax.Array]:
+    """The confusion matrices of a batch by network."""
+    images, labels, sizes = batch.images, batch.labels, batch.sizes
+    if mesh is not None:
+        arrays = images, labels, sizes
+        images, labels, sizes = sharding.put_batch(arrays, mesh)
+    # Without sizes the network masks nothing and is faster.
+    inside = None if batch.plan.exact else sizes
+    return {
+        name: score(weights, images, labels, inside)
+        for name, weights in variables.items()
+    }
+
+
+# Cached by the arguments, so that runs in one process share its programs.
 @functools.lru_cache(maxsize=8)
 def _jit_score(network, window, num_classes, mesh):
     """(variables, images, labels, sizes) -> confusion matrix, jitted."""
 
     def score(variables, images, labels, sizes):
-        images = normalised(network, images)
+        images = normalise_images(network, images)
         scores = class_scores(network, variables, images, sizes, window)
         predictions = jnp.argmax(scores, axis=-1)
-        return metrics.confusion(predictions, labels, num_classes)
+        return metrics.confusion_matrix(predictions, labels, num_classes)
 
     if mesh is None:
         return jax.jit(score)

@@ -5,6 +5,7 @@ batches, read each one's images with a few threads, run a compiled program on
 the batch, and hand out the results while the device works on the next batch.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
@@ -14,12 +15,13 @@ import numpy as np
 from ipixmatch_jax.data.source import IGNORE, BadFileError, Source, pixels
 from ipixmatch_jax.evaluate.padded_shapes import (
     bucket_shapes,
-    grouped,
-    padded,
+    group_by_shape,
+    pad_images,
     shapes_of_multiples,
 )
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.utils.threads import READERS
+from ipixmatch_jax.utils.waiting import wait_for_data
 
 Size = tuple[int, int]  # height and width in pixels
 Key = TypeVar("Key")
@@ -178,7 +180,7 @@ def plan_batches(
         return
     if shapes is None:
         shapes = bucket_shapes(list(sizes.values()))
-    for shape, indices in grouped(shapes, sizes):
+    for shape, indices in group_by_shape(shapes, sizes):
         if not indices:
             continue
         slots = count_slots(shape, len(indices))
@@ -195,6 +197,7 @@ def run_batches(
     *,
     channels: int,
     process: tuple[int, int] = (0, 1),
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Batch, Value]]:
     """Reads planned batches and runs a program on each.
 
@@ -208,14 +211,22 @@ def run_batches(
       channels: C of the images.
       process: index of this process and their number; each reads its part of
         the slots.
+      should_stop: () -> whether to give up waiting for images.
 
     Yields:
       each batch with what `run` returned for it.
+
+    Raises:
+      StoppedWaitingError: `should_stop` said so before an image was read.
     """
     pending = None
-    with ThreadPoolExecutor(READERS) as pool:
+    with contextlib.ExitStack() as stack:
+        pool = ThreadPoolExecutor(READERS)
+        # A thread that hangs must not keep a signal waiting.
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         for plan in plans:
-            batch = _read_batch(plan, read, pool, channels, process)
+            items = _read_items(plan, read, pool, process, should_stop)
+            batch = _make_batch(plan, items, channels, process)
             result = run(batch)
             if pending is not None:
                 yield pending
@@ -224,19 +235,34 @@ def run_batches(
         yield pending
 
 
-def _read_batch(
+def _own_part(plan: BatchPlan, process: tuple[int, int]) -> list[int]:
+    """The positions that this process reads."""
+    index, processes = process
+    slots = plan.slots // processes
+    return plan.indices[slots * index : slots * (index + 1)]
+
+
+def _read_items(
     plan: BatchPlan,
     read: Callable[[int], Item | BadFileError],
     pool: ThreadPoolExecutor,
+    process: tuple[int, int],
+    should_stop: Callable[[], bool],
+) -> list[Item | BadFileError]:
+    reads = [pool.submit(read, i) for i in _own_part(plan, process)]
+    wait_for_data(reads, should_stop, "an image to score")
+    return [one.result() for one in reads]
+
+
+def _make_batch(
+    plan: BatchPlan,
+    items: list[Item | BadFileError],
     channels: int,
     process: tuple[int, int],
 ) -> Batch:
-    index, processes = process
-    slots = plan.slots // processes
-    indices = plan.indices[slots * index : slots * (index + 1)]
-    items = list(pool.map(read, indices))
+    indices, slots = _own_part(plan, process), plan.slots // process[1]
     images = [None if isinstance(i, BadFileError) else i.image for i in items]
-    batch, sizes = padded(images, plan.shape, slots, channels)
+    batch, sizes = pad_images(images, plan.shape, slots, channels)
     labels = np.full((slots, *plan.shape), IGNORE, np.uint8)
     for slot, item in enumerate(items):
         if not isinstance(item, BadFileError) and item.labels is not None:

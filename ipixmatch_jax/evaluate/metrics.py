@@ -11,7 +11,7 @@ from ipixmatch_jax.utils.labels import IGNORE as IGNORE
 _BACKGROUND = ("background", "bg")
 
 
-def confusion(
+def confusion_matrix(
     predictions: jax.Array, labels: jax.Array, num_classes: int
 ) -> jax.Array:
     """Counts the pixels of each pair of true and predicted class.
@@ -41,7 +41,7 @@ def _one_hot_rows(ids, num_classes):
     return (ids == jnp.arange(num_classes)[:, None]).astype(jnp.int8)
 
 
-def iou(confusion: np.ndarray) -> np.ndarray:
+def iou_by_class(confusion: np.ndarray) -> np.ndarray:
     """Intersection over union per class, in percent.
 
     As in the reference (UniMatch v1): I / (U + 1e-10) * 100, so a class that
@@ -83,5 +83,5 @@ def foreground_iou(
 
 
 def mean_iou(confusion: np.ndarray) -> float:
-    """Mean of `iou` over all classes, with absent ones; percent."""
-    return float(iou(confusion).mean())
+    """Mean of `iou_by_class` over all classes, with absent ones; percent."""
+    return float(iou_by_class(confusion).mean())

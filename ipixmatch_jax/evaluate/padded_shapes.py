@@ -1,4 +1,4 @@
-"""A few padded shapes for images of many sizes, so that few compile."""
+"""Chooses few padded shapes for images of many sizes: few compilations."""
 
 from collections.abc import Sequence
 
@@ -55,9 +55,9 @@ def shapes_of_multiples(
 ) -> list[tuple[int, int]]:
     """Padded shapes whose images are all seen at one size.
 
-    That is the nearest multiple of each side, see resized_images.py. A shape
-    is as large as an image can be that is seen at that size, so that it is
-    the smallest of these shapes that holds it.
+    That is the nearest multiple of each side, see resized_images.py. Each shape
+    is as large as the largest image that is seen at its size, so for every
+    image the smallest shape that holds it is the right one.
 
     Args:
       sizes: height and width of each image, in pixels.
@@ -90,7 +90,7 @@ def smallest_holding(
     return int(np.argmin(area))
 
 
-def grouped(
+def group_by_shape(
     shapes: list[tuple[int, int]], sizes: dict[int, tuple[int, int]]
 ) -> list[tuple[tuple[int, int], list[int]]]:
     """Puts each image into the smallest padded shape that holds it.
@@ -108,7 +108,7 @@ def grouped(
     return list(zip(shapes, members, strict=True))
 
 
-def padded(
+def pad_images(
     images: Sequence[np.ndarray | None],
     shape: tuple[int, int],
     count: int,

@@ -9,7 +9,7 @@ from ipixmatch_jax.models.layers.resize import resize_align_corners
 
 
 def nearest_multiple(side: int, multiple: int) -> int:
-    """The multiple nearest to a side, the larger of two as near; at least 1.
+    """The multiple nearest to a side; of two equally near ones, the larger.
 
     Args:
       side: height or width in pixels.

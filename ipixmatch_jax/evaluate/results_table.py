@@ -1,10 +1,13 @@
 """Tables of scores: of one run, and of several finished runs."""
 
-import json
 import pathlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from ipixmatch_jax.utils.json_files import read_json_object
+
+_WAY_OUT = "remove it, and the command that trained the run writes it again"
 
 
 def read_results(workdir: pathlib.Path) -> dict:
@@ -12,6 +15,7 @@ def read_results(workdir: pathlib.Path) -> dict:
 
     Raises:
       FileNotFoundError: the run has not finished, or this is not a run.
+      ValueError: the file is torn, or does not hold the scores of a run.
     """
     path = workdir / "results.json"
     if not path.exists():
@@ -19,7 +23,50 @@ def read_results(workdir: pathlib.Path) -> dict:
             f"{path} is missing: the run in {workdir} has not finished; start "
             "it again with its own command and it continues."
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    result = read_json_object(path, _WAY_OUT)
+    fault = _find_fault(result)
+    if fault is not None:
+        raise ValueError(
+            f"{path} does not hold the results of a run ({fault}): {_WAY_OUT}."
+        )
+    return result
+
+
+def _find_fault(result: Mapping[str, Any]) -> str | None:
+    """What is wrong with the content of a results.json, in words."""
+    names = result.get("class_names")
+    if not isinstance(names, list) or not _all_of(str, names):
+        return "no class_names"
+    for which in ("best", "last"):
+        part = result.get(which)
+        if not isinstance(part, dict):
+            return f"no {which}"
+        if type(part.get("step")) is not int or part["step"] < 0:
+            return f"no step of {which}"
+        if not isinstance(part.get("network"), str):
+            return f"no network of {which}"
+        if "val" not in part:
+            return f"no scores of {which} on val"
+        for subset in ("val", "test"):
+            if subset in part and not _are_scores(part[subset], len(names)):
+                return f"no scores of {which} on {subset}"
+    for key in ("files", "made_with"):  # older versions lack the second
+        texts = result.get(key, {})
+        if not isinstance(texts, dict) or not _all_of(str, texts.values()):
+            return f"no texts in {key}"
+    return None
+
+
+def _are_scores(scores: Any, classes: int) -> bool:
+    if not isinstance(scores, dict) or not isinstance(scores.get("iou"), list):
+        return False
+    iou = scores["iou"]
+    means = [scores.get("miou"), scores.get("foreground_miou", 0.0)]
+    return len(iou) == classes and _all_of((int, float), [*means, *iou])
+
+
+def _all_of(kind: type | tuple[type, ...], values: Iterable[Any]) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def format_run(result: Mapping[str, Any]) -> str:
@@ -54,7 +101,7 @@ def format_scores(
     Args:
       class_names: one per class id.
       columns: title -> "miou", "iou" per class and, if class 0 is the
-        background, "foreground_miou"; see scores.scores.
+        background, "foreground_miou"; see scores_from_confusion.
     """
     scores = list(columns.values())
     lines = [["IoU in %", *columns]]

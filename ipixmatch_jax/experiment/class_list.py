@@ -1,14 +1,18 @@
 """The class list that a run was trained with, kept in its workdir."""
 
-import json
 import logging
 import pathlib
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.json_files import read_json_object
 
 FILE = "classes.json"
+_WAY_OUT = (
+    "put back a copy of it, or remove it, and the list of the data set is taken"
+)
 _SHOWN = 3  # differences in one sentence
 _LOGGER = logging.getLogger(__name__)
 
@@ -83,29 +87,33 @@ def read_classes(workdir: pathlib.Path) -> RunClasses | None:
     path = workdir / FILE
     if not path.exists():
         return None
+    lists = read_json_object(path, _WAY_OUT)
     try:
-        lists = json.loads(path.read_text(encoding="utf-8"))
         return RunClasses(
-            *(
-                tuple(
-                    RunClass(str(c["name"]), tuple(c["colour"]), int(c["id"]))
-                    for c in lists[part]
-                )
-                for part in RunClasses._fields
-            )
+            *(tuple(map(_parse, lists[part])) for part in RunClasses._fields)
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is not the class list that the run wrote ({error!r}): "
-            "put back a copy of it, or remove it, and the list of the data "
-            "set is taken."
+            f"{_WAY_OUT}."
         ) from error
+
+
+def _parse(one: Mapping[str, Any]) -> RunClass:
+    """One entry of the file; raises ValueError, KeyError or TypeError."""
+    red, green, blue = one["colour"]
+    numbers = (red, green, blue, one["id"])
+    if any(type(number) is not int for number in numbers):
+        raise ValueError(f"{one} has numbers that are not whole")
+    if not all(0 <= level <= 255 for level in numbers[:3]):
+        raise ValueError(f"{one} has a colour outside 0 to 255")
+    return RunClass(str(one["name"]), (red, green, blue), one["id"])
 
 
 def check_same_classes(
     recorded: RunClasses | None, data: DataSet, workdir: pathlib.Path
 ) -> RunClasses:
-    """Compares the list that a run was trained with with a data set's.
+    """Checks a data set's class list against the one that a run recorded.
 
     Args:
       recorded: of the run; None: it recorded none.
@@ -113,8 +121,7 @@ def check_same_classes(
       workdir: of the run, for the message.
 
     Returns:
-      the run's list, or the data set's where the run recorded none, which is
-      then said.
+      the run's list; if the run recorded none, the data set's, which is logged.
 
     Raises:
       ValueError: the lists differ; the first differences are named.

@@ -17,7 +17,7 @@ _CLASSIFIER = "head.scratch.output_conv.2.weight"
 
 
 def is_transformer(tensors: Mapping[str, np.ndarray]) -> bool:
-    """Whether tensors are a vision transformer's, by anybody's names."""
+    """Whether tensors belong to a vision transformer, under any known names."""
     return any("patch_embed" in name for name in tensors)
 
 
@@ -97,6 +97,6 @@ def _find_backbone(tensors, source) -> str:
             return name
     raise ValueError(
         f"{source} is a vision transformer of {depth} blocks and {width} "
-        "channels, which none of the backbones is: they are "
+        "channels, and no backbone has that size; the backbones are "
         f"{', '.join(_FAMILIES)}."
     )

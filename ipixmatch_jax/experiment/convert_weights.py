@@ -15,9 +15,10 @@ from ipixmatch_jax.models.weights import (
     torch_names,
     unimatch_v2_names,
 )
+from ipixmatch_jax.utils.atomic import require_writable
 
 
-def convert(
+def convert_weights(
     source: str,
     to: pathlib.Path,
     allow_missing: tuple[str, ...] = (),
@@ -45,12 +46,13 @@ def convert(
         written.
     """
     files.check_suffix(to)
+    require_writable(to, "--to")
     tensors, what = _tensors(source, allow_missing, network)
     files.write_tensors(to, tensors)
     return f"{to}: {what}, {len(tensors)} tensors"
 
 
-def export(
+def export_weights(
     source: str,
     to: pathlib.Path,
     which: str = "best",
@@ -63,7 +65,7 @@ def export(
     `num_batches_tracked` is 0, because batches are not counted here.
 
     Args:
-      source: a run's workdir, or a file that `convert` or `export` wrote.
+      source: a run's workdir, or a file that either function here wrote.
       to: a .safetensors file, or .pth where torch is installed.
       which: "best" or "last" checkpoint of a workdir.
       network: "student", "teacher" or "twin" of a workdir; None: the one
@@ -76,9 +78,10 @@ def export(
       FileNotFoundError, ValueError: nothing is written.
     """
     files.check_suffix(to)
+    require_writable(to, "--to")
     workdir = pathlib.Path(source)
     if workdir.is_dir():
-        run = restore.restore(workdir, which)
+        run = restore.restore_networks(workdir, which)
         name = network or run.better
         if name not in run.variables:
             raise ValueError(

@@ -17,9 +17,9 @@ def open_arguments(config: ConfigDict) -> dict[str, Any]:
 def keep_range(
     config: ConfigDict, earlier: FrozenConfigDict | None
 ) -> ConfigDict:
-    """A config with the data.range that an earlier run of it measured.
+    """Copies into a config the data.range that its earlier run measured.
 
-    Images may have come since; the networks know the old range.
+    Images may have been added since, but the networks learnt with that range.
     """
     measured = value_range.parse_range(config.data.range) is None
     if earlier is None or not measured or config.data.range == value_range.TYPE:
@@ -30,7 +30,7 @@ def keep_range(
 
 
 def open_data(config: ConfigDict) -> registry.DataSet:
-    """The data set that a config names; that its files exist is checked.
+    """Opens the data set that a config names, and checks that its files exist.
 
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.

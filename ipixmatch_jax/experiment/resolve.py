@@ -1,6 +1,6 @@
 """Fills in what a config leaves to the data set and the devices, once.
 
-The result is frozen: nobody writes to a config after that.
+The result is frozen, so that no code can change it afterwards.
 """
 
 import json
@@ -22,19 +22,18 @@ from ipixmatch_jax.optimisers.registry import OPTIMISERS
 _LOGGER = logging.getLogger(__name__)
 
 
-def resolve(
+def resolve_config(
     config: ConfigDict,
     data: DataSet,
     earlier: FrozenConfigDict | None = None,
 ) -> FrozenConfigDict:
-    """A frozen copy of a checked config, with what the data set decides.
+    """Returns a frozen copy of a checked config, with the data set's values.
 
-    That is model.num_classes where it is 0, data.range, data.mean and data.std
-    where they are to be measured, and loss.class_weights where they are
-    balanced; plugins names the modules outside this package that the config
-    needs. A run that continues keeps the mean, the deviation and the batch
-    that it began with: images may have come since, and the devices may be
-    others.
+    The data set determines model.num_classes where it is 0, data.range,
+    data.mean and data.std where they are to be measured, and loss.class_weights
+    where they are balanced. `plugins` names the modules outside this package
+    that the config needs. A run that continues keeps its mean, deviation and
+    batch, even if images were added or the devices have changed.
 
     Args:
       config: of the command.
@@ -46,8 +45,8 @@ def resolve(
       the devices and the run is new, see `set_batch_size`.
 
     Raises:
-      ValueError: the data set has another number of classes; or a file that
-        is to be read cannot be.
+      ValueError: the config's number of classes is not the data set's; or a
+        file cannot be read.
     """
     check_classes(config, data)
     resolved = change_fields(
@@ -99,7 +98,7 @@ def _normalisation(
             "data.mean": earlier.data.mean,
             "data.std": earlier.data.std,
         }
-    found = normalisation.measure(data.labelled, data.unlabelled)
+    found = normalisation.measure_mean_and_std(data.labelled, data.unlabelled)
     mean = normalisation.format_numbers(found.mean)
     std = normalisation.format_numbers(found.std)
     _LOGGER.info(

@@ -7,7 +7,6 @@ from jax.sharding import Mesh
 from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.checkpoints.manager import Checkpoints, abstract
-from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment.class_list import (
@@ -18,6 +17,7 @@ from ipixmatch_jax.experiment.class_list import (
 from ipixmatch_jax.experiment.data import check_classes, open_data
 from ipixmatch_jax.experiment.network import build_network, network_names
 from ipixmatch_jax.experiment.resolve import change_fields
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
 
@@ -58,14 +58,14 @@ def load_checked_config(
 
     Raises:
       FileNotFoundError: the workdir holds no run.
-      ValueError: a field cannot be.
+      ValueError: a field has an impossible value.
     """
-    config = load_config(workdir, root)
+    config = load_run_config(workdir, root)
     check_config(config)
     return config
 
 
-def restore(
+def restore_networks(
     workdir: pathlib.Path, which: str, root: str | None = None
 ) -> Trained:
     """Reads the networks of a run.
@@ -77,8 +77,8 @@ def restore(
 
     Raises:
       FileNotFoundError: the workdir holds no run, or no such checkpoint.
-      BrokenCheckpointError: that checkpoint is not as it was written; another
-        one is not taken in its place.
+      BrokenCheckpointError: the checkpoint is damaged; no other one is used in
+        its place.
     """
     config = load_checked_config(workdir, root)
     classes = read_classes(workdir)

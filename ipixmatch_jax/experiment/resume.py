@@ -22,7 +22,7 @@ _SHAPES = (
     "teacher",
     "train.optimiser",
 )
-# Where a run reads and computes: nothing of what is trained.
+# Where a run reads and computes; what it trains does not depend on these.
 _PLACES = (
     "data.root",
     "data.splits_dir",
@@ -64,7 +64,7 @@ def check_resume(
     return [_describe(field, *values) for field, values in changed.items()]
 
 
-def move(
+def adopt_places(
     earlier: FrozenConfigDict, config: FrozenConfigDict
 ) -> FrozenConfigDict:
     """A run's config with a command's folders, workers and devices."""

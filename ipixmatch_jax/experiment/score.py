@@ -8,12 +8,12 @@ from ml_collections import ConfigDict
 
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate import results_table
-from ipixmatch_jax.evaluate.scores import score
+from ipixmatch_jax.evaluate.scores import score_networks
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.evaluator import build_evaluator
 from ipixmatch_jax.experiment.network import build_network, find_weights_loader
-from ipixmatch_jax.experiment.resolve import change_fields, resolve
+from ipixmatch_jax.experiment.resolve import change_fields, resolve_config
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.models.segmenter import variable_shapes
 
@@ -31,12 +31,12 @@ def evaluate_workdir(
     Returns:
       a table with a column per network and set.
     """
-    run = restore.restore(workdir, which, root)
+    run = restore.restore_networks(workdir, which, root)
     data, classes = restore.open_run_data(workdir, run.config)
     evaluate = build_evaluator(run.config, run.network, run.mesh)
     columns: dict[str, Any] = {}
     for name, variables in run.variables.items():
-        scored = score(evaluate, data, {name: variables}, run.step)
+        scored = score_networks(evaluate, data, {name: variables}, run.step)
         columns |= _columns(name, scored)
     table = results_table.format_scores(classes.names, columns)
     return f"{table}\n{which}: after {run.step} steps"
@@ -66,7 +66,7 @@ def evaluate_weights(
     if root is not None:
         config = change_fields(config, {"data.root": root})
     data = open_data(config)
-    config = resolve(config, data)
+    config = resolve_config(config, data)
     built = build_network(config)
     shapes = variable_shapes(built)
     load_weights = find_weights_loader(config)
@@ -74,7 +74,7 @@ def evaluate_weights(
     mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp)
     variables = jax.device_put(variables, sharding.state_sharding(shapes, mesh))
     evaluate = build_evaluator(config, built, mesh)
-    scored = score(evaluate, data, {"weights": variables}, 0)
+    scored = score_networks(evaluate, data, {"weights": variables}, 0)
     columns = _columns("weights", scored)
     return results_table.format_scores(data.class_names, columns)
 

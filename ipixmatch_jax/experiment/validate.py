@@ -14,7 +14,7 @@ from ipixmatch_jax.methods.registry import METHODS
 
 
 def check_config(config: ConfigDict) -> None:
-    """Raises ValueError with one sentence for a field that cannot be."""
+    """Raises ValueError, in one sentence, if a field's value is impossible."""
     check_plugins(get_value(config, "plugins"), named_members(config))
     check_values(config, allowed_names())
     term = config.inter_pixel

@@ -67,7 +67,7 @@ def weighted_cross_entropy(
 def ohem_cross_entropy(
     logits: Array, labels: Array, *, threshold: float, min_kept: int
 ) -> Array:
-    """Cross entropy of the pixels that are hard for the network (UniMatch v1).
+    """Cross entropy of the hardest pixels, OHEM (UniMatch v1).
 
     A pixel is kept if the probability of its true class is at most
     max(threshold, the min_kept-th smallest such probability). All are kept if

@@ -1,4 +1,4 @@
-"""Soft Dice: the overlap of each class, so that rare classes count as much."""
+"""Soft Dice: each class counts by its overlap, so rare ones count equally."""
 
 import jax
 import jax.numpy as jnp

@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 
 from ipixmatch_jax.data.augment import augseg as augseg_views
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.losses import cross_entropy
 from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
@@ -32,13 +34,13 @@ def augseg(
 ) -> Outcome:
     """Labelled loss + weight * unlabelled loss (AugSeg).
 
-    The teacher labels the weak view in eval mode. The less sure it is of an
-    image, the more likely a box of a labelled image with its true labels is
-    pasted into it. Then a box of each image's neighbour, with what was pasted
-    there, is pasted into the image. The student sees labelled and mixed
-    images in one pass. The unlabelled loss is a mean over all pixels, padding
-    and pixels without a label included. AugSeg itself draws the neighbours at
-    random.
+    The teacher labels the weak view in eval mode. The less confident it is of
+    an image, the more likely the image gets a box of a labelled image pasted
+    in, with the true labels. Each image then gets a box of its neighbour,
+    including what was pasted there. The student sees the labelled and the
+    mixed images in one pass. The unlabelled loss is a mean over all pixels,
+    including padding and pixels without a label. AugSeg itself draws the
+    neighbours at random.
 
     Args:
       forward: the network.
@@ -60,7 +62,7 @@ def augseg(
     labelled_box = jnp.where(inject[:, None], drawn["labelled_box"], 0)
 
     def mixed(x, labelled):
-        return inject_and_mix(x, labelled, labelled_box, box)
+        return inject_and_mix(x, labelled, labelled_box, box, views.mesh)
 
     clean, output, batch_stats = common.forward_two(
         forward, student, views.labelled, mixed(strong, views.labelled)
@@ -68,20 +70,24 @@ def augseg(
     labels = mixed(labels, views.labels.astype(jnp.int32))
     sure = mixed(confidence, jnp.ones_like(confidence)) >= threshold
     loss_x = labelled_loss(clean.logits, views.labels)
-    loss_u = cross_entropy.masked_cross_entropy(
-        output.logits,
-        labels,
-        sure & (labels != IGNORE),
-        jnp.ones_like(sure),
-    )
+    loss_u = _mixed_label_loss(output.logits, labels, sure)
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
     metrics["injected_share"] = inject.astype(jnp.float32).mean()
     metrics |= common.confident_shares(weak.logits, in_image, threshold)
     # The teacher has not seen the labelled pixels: they are not compared.
     valid = mixed(in_image, jnp.zeros_like(in_image))
-    pair = Consistency(output, common.cutmix_output(weak, box), valid)
+    target = common.cutmix_output(weak, box, views.mesh)
+    pair = Consistency(output, target, valid)
     total = loss_x + unlabelled_weight * loss_u
     return Outcome(total, [pair], batch_stats, metrics)
+
+
+def _mixed_label_loss(logits: Array, labels: Array, sure: Array) -> Array:
+    """Sum over the sure pixels with a label, divided by all pixels (AugSeg)."""
+    counts = sure & (labels != IGNORE)
+    return cross_entropy.masked_cross_entropy(
+        logits, labels, counts, jnp.ones_like(sure)
+    )
 
 
 def image_confidence(logits: Array) -> Array:
@@ -102,7 +108,11 @@ def image_confidence(logits: Array) -> Array:
 
 
 def inject_and_mix(
-    x: Array, labelled: Array, labelled_box: Array, box: Array
+    x: Array,
+    labelled: Array,
+    labelled_box: Array,
+    box: Array,
+    mesh: Mesh | None = None,
 ) -> Array:
     """Pastes labelled pixels into the neighbours, then CutMixes with them.
 
@@ -116,14 +126,13 @@ def inject_and_mix(
       labelled_box: int32 [B, 4], what is pasted of the labelled image; empty
         for nothing.
       box: int32 [B, 4], what is pasted of the neighbour.
+      mesh: of the devices that hold the batch; None: one device.
 
     Returns:
       as x.
     """
     donor = pseudo_labels.paste_boxes(x, labelled, labelled_box)
-    return pseudo_labels.paste_boxes(
-        x, pseudo_labels.swap_neighbours(donor), box
-    )
+    return pseudo_labels.paste_boxes(x, swap_neighbours(donor, mesh), box)
 
 
 def _train_on_voc(unlabelled: int) -> Fields:

@@ -1,4 +1,4 @@
-"""What a method is, what it is given and what it gives back."""
+"""What a method is, what it takes and what it returns."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from jax import Array
+from jax.sharding import Mesh
 
 from ipixmatch_jax.data.augment import view_recipes
 
@@ -89,6 +90,7 @@ class Views(NamedTuple):
       valid: bool [B, H, W], False on the padding of unlabelled images.
       drawn: further arrays that a method had drawn for each unlabelled
         image, by name; see data/augment/view_recipes.py.
+      mesh: of the devices that hold the images; None: one device.
     """
 
     labelled: Array
@@ -98,6 +100,7 @@ class Views(NamedTuple):
     box: tuple[Array, ...] = ()
     valid: Array | None = None
     drawn: dict[str, Any] | None = None
+    mesh: Mesh | None = None
 
     def unlabelled(self) -> tuple[Array, Array]:
         """The weak view of the unlabelled images, and its valid pixels.

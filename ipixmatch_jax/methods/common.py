@@ -1,9 +1,13 @@
 """Forward passes, losses and metrics that several methods share."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.losses import cross_entropy
 from ipixmatch_jax.methods import pseudo_labels
 from ipixmatch_jax.methods.base import (
@@ -16,15 +20,31 @@ from ipixmatch_jax.methods.base import (
 from ipixmatch_jax.models.layers.area_average import most_of_area
 
 
-def cutmix(x: Array, box: Array) -> Array:
-    """CutMix with the neighbour in the batch; see pseudo_labels.paste_boxes."""
-    return pseudo_labels.paste_boxes(x, pseudo_labels.swap_neighbours(x), box)
+def cutmix(x: Array, box: Array, mesh: Mesh | None) -> Array:
+    """CutMix with the neighbour in the batch.
+
+    Args:
+      x: see pseudo_labels.paste_boxes.
+      box: see pseudo_labels.paste_boxes.
+      mesh: of the devices that hold the batch, `Views.mesh`.
+
+    Returns:
+      as x.
+    """
+    return pseudo_labels.paste_boxes(x, swap_neighbours(x, mesh), box)
 
 
-def cutmix_output(output: NetworkOutput, box: Array) -> NetworkOutput:
-    """`cutmix` of what the network said of the neighbours."""
-    partner = jax.tree.map(pseudo_labels.swap_neighbours, output)
-    return paste_output(output, partner, box)
+def cutmix_output(
+    output: NetworkOutput, box: Array, mesh: Mesh | None
+) -> NetworkOutput:
+    """`cutmix` of an output of the network."""
+    return paste_output(output, swap_output(output, mesh), box)
+
+
+def swap_output(output: NetworkOutput, mesh: Mesh | None) -> NetworkOutput:
+    """The outputs of the neighbours, see swap_neighbours."""
+    swap = functools.partial(swap_neighbours, mesh=mesh)
+    return jax.tree.map(swap, output)
 
 
 def paste_output(

@@ -1,6 +1,10 @@
 """Cross pseudo supervision (CPS): two students label for each other."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
+from jax import Array
 
 from ipixmatch_jax.data.augment import view_recipes
 from ipixmatch_jax.methods import common
@@ -10,6 +14,7 @@ from ipixmatch_jax.methods.base import (
     Fields,
     Forward,
     Method,
+    NetworkOutput,
     Outcome,
     TrainingRecipe,
     Variables,
@@ -49,41 +54,77 @@ def cps(
       unlabelled_weight: factor of the cross losses.
     """
     del teacher
-    images, in_image = views.unlabelled()
+    _, in_image = views.unlabelled()
     box = views.box[0]
-    image = common.cutmix(views.strong[0], box)
-    valid = common.cutmix(in_image, box)
-    targets, mixed, losses_x, stats, shares = [], [], [], [], []
+    mixed = common.cutmix(views.strong[0], box, views.mesh)
+    valid = common.cutmix(in_image, box, views.mesh)
     networks = split_networks(student)
-    for variables in (networks[name] for name in NETWORKS):
-        weak, new = forward(variables, images, True)
-        weak = jax.lax.stop_gradient(weak)
-        targets.append(common.cutmix_output(weak, box))
-        shares.append(common.confident_shares(weak.logits, in_image, threshold))
-        output, new = forward({**variables, "batch_stats": new}, image, True)
-        mixed.append(output)
-        after = {**variables, "batch_stats": new}
-        labelled, new = forward(after, views.labelled, True)
-        losses_x.append(labelled_loss(labelled.logits, views.labels))
-        stats.append(new)
+    one, two = (
+        _run_network(
+            forward, networks[name], views, mixed, labelled_loss, threshold
+        )
+        for name in NETWORKS
+    )
     pairs = [
-        Consistency(mixed[0], targets[1], valid),
-        Consistency(mixed[1], targets[0], valid),
+        Consistency(one.mixed, two.target, valid),
+        Consistency(two.mixed, one.target, valid),
     ]
     cross = [common.hard_label_loss(pair, threshold) for pair in pairs]
-    loss_x, loss_u = sum(losses_x), sum(cross)
+    loss_x, loss_u = one.loss_x + two.loss_x, cross[0] + cross[1]
     metrics = {
         "loss_x": loss_x,
-        "loss_x_1": losses_x[0],
-        "loss_x_2": losses_x[1],
+        "loss_x_1": one.loss_x,
+        "loss_x_2": two.loss_x,
         "loss_u": loss_u,
         "loss_u_1": cross[0],
         "loss_u_2": cross[1],
     }
-    metrics |= jax.tree.map(lambda a, b: (a + b) / 2, *shares)
+    metrics |= jax.tree.map(lambda a, b: (a + b) / 2, one.shares, two.shares)
     total = loss_x + unlabelled_weight * loss_u
+    stats = (one.batch_stats, two.batch_stats)
     batch_stats = dict(zip(NETWORKS, stats, strict=True))
     return Outcome(total, pairs, batch_stats, metrics)
+
+
+class _Passes(NamedTuple):
+    """What the three passes of one network give.
+
+    Attributes:
+      target: its CutMixed output of the images, which labels for the other
+        network; without gradient.
+      shares: the metrics of common.confident_shares.
+      mixed: its output of the CutMixed images.
+      loss_x: float32 scalar, its labelled loss.
+      batch_stats: its own, updated.
+    """
+
+    target: NetworkOutput
+    shares: dict[str, Array]
+    mixed: NetworkOutput
+    loss_x: Array
+    batch_stats: dict
+
+
+def _run_network(
+    forward: Forward,
+    variables: Variables,
+    views: Views,
+    mixed_images: Array,
+    labelled_loss: Callable[[Array, Array], Array],
+    threshold: float,
+) -> _Passes:
+    """Runs one network on the images, the mixed and the labelled ones."""
+    images, in_image = views.unlabelled()
+    weak, stats = forward(variables, images, True)
+    weak = jax.lax.stop_gradient(weak)
+    target = common.cutmix_output(weak, views.box[0], views.mesh)
+    shares = common.confident_shares(weak.logits, in_image, threshold)
+    after = {**variables, "batch_stats": stats}
+    mixed, stats = forward(after, mixed_images, True)
+    after = {**variables, "batch_stats": stats}
+    labelled, stats = forward(after, views.labelled, True)
+    loss_x = labelled_loss(labelled.logits, views.labels)
+    return _Passes(target, shares, mixed, loss_x, stats)
 
 
 def _train_on_voc(unlabelled: int) -> Fields:

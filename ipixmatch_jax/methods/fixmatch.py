@@ -43,7 +43,7 @@ def fixmatch(
     """
     images, valid = views.unlabelled()
     box = views.box[0]
-    mixed = common.cutmix(views.strong[0], box)
+    mixed = common.cutmix(views.strong[0], box, views.mesh)
     if teacher is not None:
         weak, _ = forward(teacher, images, False)
         labelled, strong, batch_stats = common.forward_two(
@@ -56,9 +56,10 @@ def fixmatch(
         after = {**student, "batch_stats": batch_stats}
         strong, batch_stats = forward(after, mixed, True)
     weak = jax.lax.stop_gradient(weak)
-    target = common.cutmix_output(weak, box)
+    target = common.cutmix_output(weak, box, views.mesh)
     loss_x = labelled_loss(labelled.logits, views.labels)
-    pair = Consistency(strong, target, common.cutmix(valid, box))
+    valid_mixed = common.cutmix(valid, box, views.mesh)
+    pair = Consistency(strong, target, valid_mixed)
     loss_u = common.hard_label_loss(pair, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     metrics = {"loss_x": loss_x, "loss_u": loss_u}

@@ -51,12 +51,11 @@ def mean_teacher(
     box = views.box[0]
     labelled, batch_stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": batch_stats}
-    mixed, batch_stats = forward(
-        after, common.cutmix(views.strong[0], box), True
-    )
+    mixed_images = common.cutmix(views.strong[0], box, views.mesh)
+    mixed, batch_stats = forward(after, mixed_images, True)
     weak = jax.lax.stop_gradient(forward(teacher, images, False)[0])
-    target = common.cutmix_output(weak, box)
-    valid = common.cutmix(in_image, box)
+    target = common.cutmix_output(weak, box, views.mesh)
+    valid = common.cutmix(in_image, box, views.mesh)
     loss_x = labelled_loss(labelled.logits, views.labels)
     confidence, _ = pseudo_labels.confidence_and_labels(target.logits)
     sure = (confidence >= threshold).mean()

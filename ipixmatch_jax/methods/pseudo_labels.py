@@ -21,19 +21,6 @@ def confidence_and_labels(logits: Array) -> tuple[Array, Array]:
     return confidence, jnp.argmax(logits, -1).astype(jnp.int32)
 
 
-def swap_neighbours(x: Array) -> Array:
-    """Swaps images 2i and 2i+1 of a batch: they are CutMix partners.
-
-    Neighbours lie on one device while a device holds an even number of
-    images, so nothing crosses between devices.
-
-    Args:
-      x: [B, ...] with B even.
-    """
-    pairs = x.reshape(x.shape[0] // 2, 2, *x.shape[1:])
-    return pairs[:, ::-1].reshape(x.shape)
-
-
 def paste_boxes(x: Array, partner: Array, box: Array) -> Array:
     """CutMix: replaces x inside the boxes by its partner.
 

@@ -1,11 +1,13 @@
 """UniMatch: two strong views, and a view with perturbed features."""
 
+import functools
 from typing import NamedTuple
 
 import jax
 from jax import Array
 
 from ipixmatch_jax.data.augment import view_recipes
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.methods import common, pseudo_labels
 from ipixmatch_jax.methods.base import (
     Consistency,
@@ -72,20 +74,16 @@ def unimatch(
       perturb: changes the features of the labelled and weak images, which
         are interleaved; None: channel dropout with the seeds in `views`.
     """
-    images, valid = views.unlabelled()
+    _, valid = views.unlabelled()
     perturb = perturb or channel_dropout((views.drawn or {})["dropout"])
-    labelled, clean, perturbed, stats = common.forward_two_perturbed(
-        forward, student, views.labelled, images, perturb
-    )
-    weak = clean if teacher is None else forward(teacher, images, False)[0]
-    weak = jax.lax.stop_gradient(weak)
-    partner = partner or _neighbours(views, weak)
-    partner = jax.lax.stop_gradient(partner)
-    after = {**student, "batch_stats": stats}
-    pairs, stats = _learn_mixed(forward, after, views, weak, partner)
-    pairs.append(Consistency(perturbed, weak, valid))
+    first = _run_first_pass(forward, student, teacher, views, perturb)
+    weak = first.weak
+    partner = jax.lax.stop_gradient(partner or _take_neighbours(views, weak))
+    after = {**student, "batch_stats": first.batch_stats}
+    pairs, stats = _run_mixed_pass(forward, after, views, weak, partner)
+    pairs.append(Consistency(first.perturbed, weak, valid))
 
-    loss_x = labelled_loss(labelled.logits, views.labels)
+    loss_x = labelled_loss(first.labelled.logits, views.labels)
     loss_1, loss_2, loss_fp = (
         common.hard_label_loss(pair, threshold) for pair in pairs
     )
@@ -102,14 +100,50 @@ def unimatch(
     return Outcome(total, pairs, stats, metrics)
 
 
-def _learn_mixed(
+class _FirstPass(NamedTuple):
+    """What the labelled and the weak images give.
+
+    Attributes:
+      labelled: the student's output of the labelled images.
+      weak: the output that labels the weak images; without gradient.
+      perturbed: the student's output of the weak images' perturbed features.
+      batch_stats: the student's, updated.
+    """
+
+    labelled: NetworkOutput
+    weak: NetworkOutput
+    perturbed: NetworkOutput
+    batch_stats: dict
+
+
+def _run_first_pass(
+    forward: Forward,
+    student: Variables,
+    teacher: Variables | None,
+    views: Views,
+    perturb: Perturb,
+) -> _FirstPass:
+    """Runs the student on labelled and weak images; has the weak labelled."""
+    images, _ = views.unlabelled()
+    labelled, clean, perturbed, stats = common.forward_two_perturbed(
+        forward, student, views.labelled, images, perturb
+    )
+    weak = clean if teacher is None else forward(teacher, images, False)[0]
+    return _FirstPass(labelled, jax.lax.stop_gradient(weak), perturbed, stats)
+
+
+def _run_mixed_pass(
     forward: Forward,
     student: Variables,
     views: Views,
     weak: NetworkOutput,
     partner: Partner,
 ) -> tuple[list[Consistency], dict]:
-    """The pairs of the CutMixed strong views, and new batch statistics."""
+    """Runs the student on the CutMixed strong views.
+
+    Returns:
+      a pair for each strong view, and the new batch statistics.
+    """
     _, valid = views.unlabelled()
     mixed = [
         pseudo_labels.paste_boxes(image, other, box)
@@ -129,8 +163,8 @@ def _learn_mixed(
     return pairs, stats
 
 
-def _neighbours(views: Views, weak: NetworkOutput) -> Partner:
-    swap = pseudo_labels.swap_neighbours
+def _take_neighbours(views: Views, weak: NetworkOutput) -> Partner:
+    swap = functools.partial(swap_neighbours, mesh=views.mesh)
     strong = tuple(swap(image) for image in views.strong)
     _, valid = views.unlabelled()
     return Partner(strong, jax.tree.map(swap, weak), swap(valid))

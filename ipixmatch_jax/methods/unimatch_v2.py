@@ -4,12 +4,14 @@ import jax
 from jax import Array
 
 from ipixmatch_jax.data.augment import view_recipes
+from ipixmatch_jax.distributed.neighbours import swap_neighbours
 from ipixmatch_jax.methods import common
 from ipixmatch_jax.methods.base import (
     AVERAGED,
     Consistency,
     Forward,
     Method,
+    NetworkOutput,
     Outcome,
     Perturb,
     TrainingRecipe,
@@ -20,6 +22,7 @@ from ipixmatch_jax.methods.complementary_dropout import (
     complementary_masks,
     multiply_channels,
 )
+from ipixmatch_jax.methods.pseudo_labels import paste_boxes
 
 
 def unimatch_v2(
@@ -61,20 +64,7 @@ def unimatch_v2(
     weak = jax.lax.stop_gradient(weak)
     labelled, stats = forward(student, views.labelled, True)
     after = {**student, "batch_stats": stats}
-    mixed = [
-        common.cutmix(image, box)
-        for image, box in zip(views.strong, views.box, strict=True)
-    ]
-    both = common.interleave(*mixed)
-    strong, stats = forward(after, both, True, perturb, keep_clean=False)
-    pairs = [
-        Consistency(
-            view, common.cutmix_output(weak, box), common.cutmix(valid, box)
-        )
-        for view, box in zip(
-            common.split_output(strong), views.box, strict=True
-        )
-    ]
+    pairs, stats = _run_mixed_pass(forward, after, views, weak, perturb)
     loss_x = labelled_loss(labelled.logits, views.labels)
     loss_1, loss_2 = (common.hard_label_loss(pair, threshold) for pair in pairs)
     loss_u = (loss_1 + loss_2) / 2
@@ -87,6 +77,41 @@ def unimatch_v2(
     metrics |= common.confident_shares(weak.logits, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
     return Outcome(total, pairs, stats, metrics)
+
+
+def _run_mixed_pass(
+    forward: Forward,
+    student: Variables,
+    views: Views,
+    weak: NetworkOutput,
+    perturb: Perturb,
+) -> tuple[list[Consistency], dict]:
+    """Runs the student on both CutMixed strong views, features perturbed.
+
+    Returns:
+      a pair for each strong view, and the new batch statistics.
+    """
+    _, valid = views.unlabelled()
+    mixed = [
+        common.cutmix(image, box, views.mesh)
+        for image, box in zip(views.strong, views.box, strict=True)
+    ]
+    both = common.interleave(*mixed)
+    strong, stats = forward(student, both, True, perturb, keep_clean=False)
+    # Once for both views: the partner may be on another device.
+    partner_weak = common.swap_output(weak, views.mesh)
+    partner_valid = swap_neighbours(valid, views.mesh)
+    pairs = [
+        Consistency(
+            output,
+            common.paste_output(weak, partner_weak, box),
+            paste_boxes(valid, partner_valid, box),
+        )
+        for output, box in zip(
+            common.split_output(strong), views.box, strict=True
+        )
+    ]
+    return pairs, stats
 
 
 def complementary_dropout(seeds: Array) -> Perturb:

@@ -1,4 +1,4 @@
-"""Stages of the encoder that training leaves as they are: model.freeze."""
+"""Freezes stages of the encoder, which training then leaves unchanged."""
 
 import contextlib
 import re
@@ -48,10 +48,9 @@ def path_patterns(
 
 
 def stop_gradients(params, patterns: Sequence[str]):
-    """The same parameters, those that match under `stop_gradient`.
+    """Wraps the parameters that match in `stop_gradient`.
 
-    The backward pass then ends above the first stages, where nothing below
-    learns.
+    If the first stages are frozen, the backward pass ends above them.
     """
     if not patterns:
         return params
@@ -65,7 +64,7 @@ def stop_gradients(params, patterns: Sequence[str]):
 
 
 def keep_statistics(patterns: Sequence[str]) -> AbstractContextManager:
-    """While it lasts, batch norms that match are in eval mode.
+    """Keeps the batch norms that match in eval mode inside a `with` block.
 
     They normalise with their running statistics and leave these alone. This
     holds for every `BatchNorm` of layers/norm.py, whichever encoder it is in.

@@ -10,7 +10,10 @@ import pathlib
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.experiment.convert_weights import convert, export
+from ipixmatch_jax.experiment.convert_weights import (
+    convert_weights,
+    export_weights,
+)
 from ipixmatch_jax.models.weights import files
 
 _MODULE = "ipixmatch_jax.models.pretrained"
@@ -23,45 +26,19 @@ def _parser() -> argparse.ArgumentParser:
         "files, and exports this project's networks to PyTorch.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    here = commands.add_parser(
+    convert_parser = commands.add_parser(
         "convert",
         help="convert weights from another project",
         **arguments.describe(_MODULE, ("convert",)),
     )
-    here.add_argument("source", metavar="IN", help="a file, or a hub name")
-    here.add_argument(
-        "--allow-missing",
-        default="",
-        metavar="PREFIXES",
-        help="beginnings of tensor names that IN may lack, with commas",
-    )
-    here.add_argument(
-        "--network",
-        choices=files.NETWORKS,
-        help="which network of a training checkpoint; default: the first of "
-        "these that it holds",
-    )
-    back = commands.add_parser(
+    _add_convert_arguments(convert_parser)
+    export_parser = commands.add_parser(
         "export",
         help="export a trained network to PyTorch",
         **arguments.describe(_MODULE, ("export",)),
     )
-    back.add_argument(
-        "source", metavar="IN", help="a workdir, or a file from convert"
-    )
-    back.add_argument(
-        "--checkpoint",
-        choices=("best", "last"),
-        default="best",
-        help="which checkpoint of a workdir (default: %(default)s)",
-    )
-    back.add_argument(
-        "--network",
-        help="which network of a workdir, such as student or teacher; "
-        "default: the one that scored best on val",
-    )
-    arguments.add_plugin_option(back)
-    for command in (here, back):
+    _add_export_arguments(export_parser)
+    for command in (convert_parser, export_parser):
         command.add_argument(
             "--to",
             required=True,
@@ -72,6 +49,40 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="IN", help="a file, or a hub name")
+    parser.add_argument(
+        "--allow-missing",
+        default="",
+        metavar="PREFIXES",
+        help="beginnings of tensor names that IN may lack, with commas",
+    )
+    parser.add_argument(
+        "--network",
+        choices=files.NETWORKS,
+        help="which network of a training checkpoint; default: the first of "
+        "these that it holds",
+    )
+
+
+def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", metavar="IN", help="a workdir, or a file from convert"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="which checkpoint of a workdir (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--network",
+        help="which network of a workdir, such as student or teacher; "
+        "default: the one that scored best on val",
+    )
+    arguments.add_plugin_option(parser)
+
+
 @report_errors(_MODULE)
 def main() -> None:
     """Runs `convert` or `export`."""
@@ -80,9 +91,11 @@ def main() -> None:
     logging.getLogger("ipixmatch_jax").setLevel(logging.INFO)
     if args.command == "convert":
         prefixes = tuple(filter(None, args.allow_missing.split(",")))
-        done = convert(args.source, args.to, prefixes, args.network)
+        done = convert_weights(args.source, args.to, prefixes, args.network)
     else:
-        done = export(args.source, args.to, args.checkpoint, args.network)
+        done = export_weights(
+            args.source, args.to, args.checkpoint, args.network
+        )
     print(done)
 
 

@@ -41,8 +41,8 @@ def build(
       num_classes: channels of the logits.
       head: a key of HEADS; "": the backbone's own.
       dtype: compute dtype, float32 or bfloat16; params stay float32.
-      mean: what images are normalised with, one number per channel; None:
-        ImageNet's, of three channels.
+      mean: the mean that images are normalised with, one number per channel;
+        None: ImageNet's, of three channels.
       std: as mean.
       **fields: values of the backbone's own `fields`, such as stem.
 

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ipixmatch_jax.models.layers.conv import shrink, zero_outside
+from ipixmatch_jax.models.layers.conv import shrink_sizes, zero_outside
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 
 
@@ -109,7 +109,7 @@ class Segmenter(nn.Module):
             own = self.head(features, train)
             return resize_align_corners(own, size), own
         own = self.head(features, train, sizes)
-        small = shrink(sizes, self.strides[0])
+        small = shrink_sizes(sizes, self.strides[0])
         return resize_align_corners(own, size, small, sizes), own
 
     def with_head(

@@ -1,4 +1,4 @@
-"""Adam, as torch has it."""
+"""Adam with torch's update."""
 
 import math
 from collections.abc import Sequence

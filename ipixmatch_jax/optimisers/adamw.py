@@ -1,4 +1,4 @@
-"""AdamW, as torch has it."""
+"""AdamW with torch's update."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ def adamw(
     The decay is on every parameter, biases, layer norms and position
     embeddings too (UniMatch V2), at the rate of its group. In torch a
     parameter that no output depends on has no gradient and keeps its values;
-    here its gradient is 0 and the decay would shrink it. Such parameters
-    belong into a frozen group.
+    here its gradient is 0 and the decay would shrink it. Such parameters belong
+    in a frozen group.
     """
     return optax.chain(
         optax.scale_by_adam(),

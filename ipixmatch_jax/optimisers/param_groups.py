@@ -40,8 +40,8 @@ def frozen_groups(paths: Sequence[str]) -> tuple[Group, ...]:
     """Groups that keep their parameters.
 
     Args:
-      paths: of parameters, or of modules with all of theirs, such as
-        "backbone/mask_token".
+      paths: of parameters such as "backbone/mask_token", or of modules, which
+        stand for all of their parameters.
     """
     return tuple(Group(rf"(^|/){re.escape(p)}(/|$)", None) for p in paths)
 

@@ -1,4 +1,4 @@
-"""SGD with momentum, as torch has it."""
+"""SGD with momentum and torch's update."""
 
 from collections.abc import Sequence
 

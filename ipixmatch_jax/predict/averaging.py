@@ -30,7 +30,7 @@ class Averaging(NamedTuple):
 PLAIN = Averaging()
 
 
-def probabilities(
+def average_probabilities(
     network: Segmenter,
     variables: dict,
     images: jax.Array,
@@ -49,13 +49,13 @@ def probabilities(
     Returns:
       float32 [B, H, W, K]; without meaning outside the true sizes.
     """
-    images = evaluator.normalised(network, images)
+    images = evaluator.normalise_images(network, images)
     if averaging.scales == (1.0,):
         return _shares(network, variables, images, sizes, averaging.flip)
     shape = images.shape[1], images.shape[2]
     total = jnp.float32(0)
     for scale in averaging.scales:
-        # The padded shape and the true sizes, rounded alike.
+        # The padded shape is rounded like the true sizes.
         height, width = _scaled(np.asarray(shape), scale, np).tolist()
         scaled = None if sizes is None else _scaled(sizes, scale, jnp)
         x = resize_align_corners(images, (height, width), sizes, scaled)
@@ -80,7 +80,7 @@ def _shares(network, variables, images, sizes, flip):
 
 
 def _scaled(sizes, scale, xp):
-    """Sides times a scale, rounded; an empty slot stays one."""
+    """Sides times a scale, rounded; an empty slot stays empty."""
     # In whole thousandths, so that NumPy and XLA round alike.
     scaled = (sizes * round(1000 * scale) + 500) // 1000
     return xp.where(sizes > 0, xp.maximum(scaled, 1), 0)
@@ -95,7 +95,7 @@ def _mirror(x, sizes):
     return jnp.take_along_axis(x, at[:, None, :, None], axis=2)
 
 
-# Kept by its arguments: each program compiles once per shape, not more.
+# Cached by the arguments, so that each program compiles once per shape.
 @functools.lru_cache(maxsize=8)
 def jit_predict(
     network: Segmenter, averaging: Averaging, mesh: Mesh | None
@@ -103,7 +103,9 @@ def jit_predict(
     """(variables, images, sizes) -> ids uint8, their probability float32."""
 
     def run(variables, images, sizes):
-        shares = probabilities(network, variables, images, sizes, averaging)
+        shares = average_probabilities(
+            network, variables, images, sizes, averaging
+        )
         ids = jnp.argmax(shares, axis=-1).astype(jnp.uint8)
         return ids, jnp.max(shares, axis=-1)
 
@@ -117,7 +119,9 @@ def jit_probabilities(
     """(variables, images, sizes) -> probabilities float32 [B, H, W, K]."""
 
     def run(variables, images, sizes):
-        return probabilities(network, variables, images, sizes, averaging)
+        return average_probabilities(
+            network, variables, images, sizes, averaging
+        )
 
     return _jit(run, mesh)
 

@@ -31,10 +31,9 @@ class Classes(NamedTuple):
 def find_classes(config: FrozenConfigDict, workdir: pathlib.Path) -> Classes:
     """The class list that a run was trained with.
 
-    It is compared with the data set's, if the data set is still there. A run
-    of an older version recorded no list: it gets the data set's. Without the
-    data set its names are those in results.json, or numbers, and its colours
-    VOC's.
+    If the data set can still be read, the lists are compared. Runs of older
+    versions recorded no list and get the data set's. If that is gone, the names
+    come from results.json or are numbers, and the colours are VOC's.
 
     Args:
       config: of the run.

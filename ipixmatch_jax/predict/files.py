@@ -9,7 +9,6 @@ For an image `a/b.jpg` in the folder that was named:
     OUT/predictions.json      what made the predictions, names and colours
 """
 
-import json
 import logging
 import os
 import pathlib
@@ -24,6 +23,7 @@ from ipixmatch_jax.predict.predictor import Prediction
 from ipixmatch_jax.utils import atomic, captions, pictures
 from ipixmatch_jax.utils.atomic import write_json
 from ipixmatch_jax.utils.file_names import printable
+from ipixmatch_jax.utils.json_files import read_json_object
 
 _LOGGER = logging.getLogger(__name__)
 KINDS = ("predictions", "overlays", "confidence")
@@ -47,12 +47,12 @@ class Item(NamedTuple):
 
 
 def find_images(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
-    """The images that a path stands for, in order.
+    """Finds the images that a path names, in order.
 
     Args:
       source: an image, a folder with sub-folders, or a text file with a path
         per line, relative to its own folder.
-      out: the folder of the outputs, which are not taken for images.
+      out: the folder of the outputs, which are skipped.
 
     Raises:
       FileNotFoundError: there is no such path, or no image in it.
@@ -158,11 +158,12 @@ def check_settings(out: pathlib.Path, settings: dict) -> None:
       settings: values that JSON can hold.
 
     Raises:
-      ValueError: the outputs in the folder were made with other settings.
+      ValueError: the outputs in the folder were made with other settings, or
+        the file that says so is torn.
     """
     path = out / SETTINGS
     if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = read_json_object(path, "choose another --out, or delete it")
         changed = [k for k in settings if there.get(k) != settings[k]]
         if changed:
             raise ValueError(

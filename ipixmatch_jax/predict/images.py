@@ -75,7 +75,7 @@ def read_size(image: ImageLike, channels: int) -> Size:
 def _read_open_image(
     image: Image.Image, channels: int, value_range: Range | None
 ) -> np.ndarray:
-    """Decides as the reader of files does: through the bytes of a PNG."""
+    """Reads it as a file, through the bytes of a PNG."""
     if image.mode not in _PNG_MODES:
         exif = image.getexif()
         image = image.convert("RGB")

@@ -7,12 +7,12 @@ from typing import Any, cast
 import numpy as np
 from ml_collections import FrozenConfigDict
 
-from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data import value_range
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.image_batches import Item, return_errors
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.classes import Classes, find_classes
@@ -39,6 +39,8 @@ class Model:
       network_name: "student", "teacher" or "twin".
       network: the flax module.
       variables: its params and batch_stats.
+      value_range: the values that become 0 and 255 in images of more than 8
+        bits; None: the ends of each file's type.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Model:
         self.classes = classes
         self._mesh = run.mesh
         # Runs from before that field take the range of each file's type.
-        self._value_range = value_range.parse_range(
+        self.value_range = value_range.parse_range(
             run.config.data.get("range", "")
         )
 
@@ -132,7 +134,7 @@ class Model:
         Returns:
           RGB uint8 [H, W, 3].
         """
-        pixels = read_image(image, self.network.channels, self._value_range)
+        pixels = read_image(image, self.network.channels, self.value_range)
         labels = np.asarray(labels, np.uint8)
         if labels.shape != pixels.shape[:2]:
             raise ValueError(
@@ -144,7 +146,7 @@ class Model:
     def make_predictor(
         self, averaging: Averaging = PLAIN, window: int | None = None
     ) -> Predictor:
-        """What predicts many images; see Averaging and `choose_windows`."""
+        """Builds a Predictor; see Averaging and `choose_windows`."""
         return Predictor(
             self.network,
             self.variables,
@@ -154,7 +156,7 @@ class Model:
             ),
             batch_size=self.config.evaluate.batch_size,
             mesh=self._mesh,
-            value_range=self._value_range,
+            value_range=self.value_range,
         )
 
     def _apply(
@@ -168,13 +170,13 @@ class Model:
         sizes = {i: read_size(x, channels) for i, x in enumerate(many)}
 
         def read(index: int) -> Item:
-            return Item(read_image(many[index], channels, self._value_range))
+            return Item(read_image(many[index], channels, self.value_range))
 
         found = {}
         for index, result in run(sizes, return_errors(read)):
             if isinstance(result, BadFileError):
                 raise result
-            # What jax returns is read-only, and part of a whole batch.
+            # A jax array is read-only, and a view would keep the whole batch.
             found[index] = np.array(result)
         results = [found[i] for i in range(len(many))]
         if one:
@@ -212,8 +214,8 @@ def load_model(
       ValueError: the run has no such network.
       BrokenCheckpointError: the checkpoint is damaged.
     """
-    load_config(workdir)  # The quickest check comes first.
-    run = restore.restore(workdir, checkpoint, root)
+    load_run_config(workdir)  # The fastest check comes first.
+    run = restore.restore_networks(workdir, checkpoint, root)
     name = choose_network(run, network)
     return Model(workdir, run, name, find_classes(run.config, workdir))
 

@@ -43,7 +43,7 @@ def sum_windows(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Sums the probabilities of an image's windows, strip by strip.
 
-    No more is held than one row of windows.
+    Holds one row of windows at a time.
 
     Args:
       run: predicts parts of the image.

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ipixmatch_jax.configuration.saved import load_config
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.predict import export, files
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.model import Model, choose_windows, load_model
+from ipixmatch_jax.utils.atomic import require_writable
 from ipixmatch_jax.utils.threads import WRITERS
 
 _WAITING = 4  # predictions that wait for them, of up to 700 MB
@@ -21,7 +22,7 @@ EXPORTED = 512  # pixels along a side, unless crops are larger
 
 
 class Done(NamedTuple):
-    """How many images were predicted, were there, and are bad."""
+    """Counts of images: predicted now, already there, and bad."""
 
     predicted: int
     there: int
@@ -56,7 +57,8 @@ def predict_workdir(
     Raises:
       ValueError, FileNotFoundError: one sentence, before any prediction.
     """
-    load_config(workdir)  # The quickest check comes first.
+    load_run_config(workdir)  # The quickest check comes first.
+    require_writable(out, "--out")
     items = files.find_images(images, out)
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root
@@ -144,6 +146,7 @@ def export_workdir(
         raise ValueError(
             f"{to} is a folder; --export needs the name of a file."
         )
+    require_writable(to, "--export")
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root
     )
@@ -157,6 +160,7 @@ def export_workdir(
         size=(side, side),
         class_names=model.class_names,
         palette=model.palette,
+        value_range=model.value_range,
     )
     return (
         f"{to}: the {model.network_name} after {model.step} steps, for images "

@@ -4,18 +4,21 @@ import pathlib
 
 from tqdm import tqdm
 
-from ipixmatch_jax.configuration.saved import load_config
+from ipixmatch_jax.data import class_counts
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.cautions import describe_warmup
 from ipixmatch_jax.experiment.class_list import (
     check_same_classes,
     read_classes,
 )
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.report.comparison_page import build_comparison_page
 from ipixmatch_jax.report.run_files import read_runs
 from ipixmatch_jax.report.run_page import build_run_page
 from ipixmatch_jax.report.val_evaluation import ValResult, evaluate_val
 from ipixmatch_jax.utils import atomic
+from ipixmatch_jax.utils.file_names import printable
 
 IMAGES = 6
 _WITHOUT = "No confusion matrix and no images:"
@@ -48,6 +51,7 @@ def build_page(
         return build_comparison_page(found)
     run, result = found[0], None
     notes: list[str] = []
+    cautions = list(filter(None, [describe_warmup(run.config)]))
     try:
         config = restore.load_checked_config(run.workdir, root)
         data = restore.reopen_data(config)
@@ -61,7 +65,17 @@ def build_page(
             notes.append(f"{_WITHOUT} --images 0.")
         else:
             result = _evaluate(run.workdir, data, images, root, notes)
-    return build_run_page(run, result, notes)
+        cautions += _describe_val(data, result)
+    return build_run_page(run, result, notes, cautions)
+
+
+def _describe_val(data: DataSet, result: ValResult | None) -> list[str]:
+    """Why the scores on val may mislead, as it was said before training."""
+    counts = [1] * len(data.class_names)  # Not known: none is called absent.
+    if result is not None:
+        confusion = next(iter(result.confusions.values()))
+        counts = confusion.sum(1).tolist()
+    return class_counts.describe_val(data, counts)
 
 
 def write_report(
@@ -86,6 +100,7 @@ def write_report(
     Raises:
       FileNotFoundError, ValueError: see `build_page`; or the file cannot be
         written there. Nothing is scored then.
+      PermissionError: this user may not write there.
     """
     if out is None:
         name = "report.html" if len(workdirs) == 1 else "comparison.html"
@@ -93,7 +108,7 @@ def write_report(
     _check_out(out, workdirs[0])
     text = build_page(workdirs, images=images, root=root)
     with atomic.replace_file(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(printable(text), encoding="utf-8")
     return out
 
 
@@ -103,11 +118,12 @@ def _check_out(out: pathlib.Path, workdir: pathlib.Path) -> None:
         raise ValueError(f"--out {out} is a folder: name a file in it.")
     if not folder.is_dir():
         if folder == workdir.absolute():
-            load_config(workdir)  # Says that there is no such run.
+            load_run_config(workdir)  # says that there is no such run.
         raise ValueError(
             f"The folder of --out {out} does not exist: make {folder}, or "
             "name another file."
         )
+    atomic.require_writable(out, "--out")
 
 
 def _evaluate(
@@ -132,6 +148,6 @@ def _evaluate(
 def _restore(workdir: pathlib.Path, root: str | None) -> restore.Trained:
     """The best checkpoint, or the last where none was scored yet."""
     try:
-        return restore.restore(workdir, "best", root)
+        return restore.restore_networks(workdir, "best", root)
     except FileNotFoundError:
-        return restore.restore(workdir, "last", root)
+        return restore.restore_networks(workdir, "last", root)

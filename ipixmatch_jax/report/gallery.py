@@ -36,7 +36,7 @@ class _Card(NamedTuple):
 
 def encode_photo(image: np.ndarray) -> str:
     """An image uint8 [H, W, C] as a JPEG data URI, shrunk if large."""
-    picture = Image.fromarray(pictures.shown(image))
+    picture = Image.fromarray(pictures.to_rgb(image))
     picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     return _encode(picture, "JPEG", quality=85)
 
@@ -45,8 +45,8 @@ def encode_ids(ids: np.ndarray, palette) -> str:
     """Class ids uint8 [H, W] as an indexed PNG data URI, shrunk if large."""
     picture = Image.fromarray(ids)
     picture.thumbnail((_SIDE, _SIDE), Image.Resampling.NEAREST)
-    # The colour table of pictures.colour, which paints 255 grey.
-    table = pictures.colour(np.arange(256, dtype=np.uint8), palette)
+    # The colour table of colour_mask, which paints 255 grey.
+    table = pictures.colour_mask(np.arange(256, dtype=np.uint8), palette)
     picture.putpalette(table.tobytes())
     return _encode(picture, "PNG", optimize=True)
 
@@ -114,7 +114,7 @@ def _make_card(shown: ShownImage, rank: str, result: ValResult) -> _Card:
 def _list_iou(shown: ShownImage, result: ValResult) -> str:
     """IoU of the classes in the truth, the lowest first."""
     counts = shown.scored.confusions[result.better]
-    iou = metrics.iou(counts)
+    iou = metrics.iou_by_class(counts)
     present = np.flatnonzero(counts.sum(1))
     return ", ".join(
         f"{result.class_names[k]} {iou[k]:.0f}"

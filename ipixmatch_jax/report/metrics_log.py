@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 _MIOU = "val_miou_"
 _IOU = "val_iou_"
 _FOREGROUND = "val_foreground_iou_"
+_BY_CLASS = "_by_class"
+# What the pages draw as numbers, by the beginnings of names.
+_NUMBERS = (
+    *("loss", _MIOU, _FOREGROUND, "confident_share", "inter_pixel_share"),
+    *("learning_rate", "grad_norm", "steps_per_second", "images_per_second"),
+    "skipped",
+)
 _LOSSES = ("loss", "loss_x", "loss_u", "loss_ip")
+
+_MOST = 2**53  # A run writes no larger whole number.
 
 Series = dict[int, Any]  # step -> number, or list of numbers
 
@@ -71,7 +80,9 @@ class History(NamedTuple):
     @property
     def losses(self) -> list[str]:
         """The names of the losses: the total, its terms, their parts."""
-        names = sorted(n for n in self.series if n.startswith("loss"))
+        names = sorted(
+            n for n in self.series if n.startswith("loss") and not _is_list(n)
+        )
         first = [name for name in _LOSSES if name in names]
         return first + [name for name in names if name not in _LOSSES]
 
@@ -136,8 +147,12 @@ def read_metrics(path: pathlib.Path) -> History:
             continue
         step = values.pop("step")
         for name, value in values.items():
-            if _is_numeric(value):
+            known = next(iter(series.get(name, {}).values()), None)
+            if _fits(name, value, known):
                 series.setdefault(name, {})[step] = value
+            elif _is_list(name) or name.startswith(_NUMBERS):
+                bad.append(number)
+                break
     notes: tuple[str, ...] = ()
     if bad:
         where = ", ".join(map(str, bad[:5])) + (", ..." if bad[5:] else "")
@@ -149,14 +164,36 @@ def read_metrics(path: pathlib.Path) -> History:
 def _parse(line: bytes) -> dict | None:
     try:
         values = json.loads(line)
-    except ValueError:  # of bytes that are not UTF-8 too
+    except (ValueError, RecursionError):  # of bytes that are not UTF-8 too
         return None
-    if not isinstance(values, dict) or not isinstance(values.get("step"), int):
+    if not isinstance(values, dict):
         return None
-    return values
+    step = values.get("step")
+    return values if type(step) is int and 0 <= step <= _MOST else None
 
 
-def _is_numeric(value) -> bool:
-    if isinstance(value, list):
-        return all(isinstance(v, int | float) for v in value)
-    return isinstance(value, int | float)
+def _fits(name: str, value: Any, known: Any) -> bool:
+    """Whether a value can be drawn with the others of its name.
+
+    Args:
+      name: of the series.
+      value: of one line.
+      known: a value of an earlier line; None: there is none.
+    """
+    if not isinstance(value, list):
+        return _is_number(value) and not _is_list(name)
+    if name.startswith(_NUMBERS) and not _is_list(name):
+        return False
+    same = known is None or len(value) == len(known)
+    return same and all(map(_is_number, value))
+
+
+def _is_list(name: str) -> bool:
+    """Whether a series has a number per class."""
+    return name.startswith(_IOU) or name.endswith(_BY_CLASS)
+
+
+def _is_number(value: Any) -> bool:
+    if type(value) is int:
+        return abs(value) <= _MOST
+    return type(value) is float

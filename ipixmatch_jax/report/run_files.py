@@ -1,11 +1,10 @@
 """Reads what a run wrote: its config, metrics and results."""
 
-import json
 import pathlib
 from typing import Any, NamedTuple
 
-from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.evaluate import results_table
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.report.metrics_log import History, read_metrics
 
 
@@ -65,14 +64,8 @@ def read_runs(workdirs: list[pathlib.Path]) -> list[Run]:
 
 
 def _read_run(workdir, name) -> Run:
-    try:
-        config = saved.load_config(workdir).to_dict()
-        results = _read_results(workdir)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"A JSON file in {workdir} cannot be read ({error}); restore it, "
-            "or start the run again in another --workdir."
-        ) from error
+    config = load_run_config(workdir).to_dict()
+    results = _read_results(workdir)
     history = read_metrics(workdir / "metrics.jsonl")
     run = Run(
         name=name,

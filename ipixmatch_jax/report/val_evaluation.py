@@ -92,7 +92,7 @@ def image_score(confusion: np.ndarray) -> float | None:
     present = confusion.sum(1) > 0
     if not present.any():
         return None
-    return float(metrics.iou(confusion)[present].mean())
+    return float(metrics.iou_by_class(confusion)[present].mean())
 
 
 def choose_images(scores: dict[int, float], count: int) -> tuple[list, list]:
@@ -219,9 +219,11 @@ def _jit_score(network, window, num_classes):
     """(variables, images, labels, sizes) -> ids and a confusion per image."""
 
     def score_batch(variables, images, labels, sizes):
-        ids, _ = evaluator.predict(network, variables, images, sizes, window)
+        ids, _ = evaluator.predict_classes(
+            network, variables, images, sizes, window
+        )
         counts = jax.vmap(
-            lambda p, t: metrics.confusion(p[None], t[None], num_classes)
+            lambda p, t: metrics.confusion_matrix(p[None], t[None], num_classes)
         )(ids, labels)
         return ids.astype(jnp.uint8), counts
 

@@ -8,12 +8,14 @@ import sys
 
 from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
+from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.suggest.suggestions import (
     SHOWN,
     Suggestions,
     suggest_images,
     write_suggestions,
 )
+from ipixmatch_jax.utils.atomic import require_writable
 
 
 @report_errors("ipixmatch_jax.suggest")
@@ -24,6 +26,8 @@ def run() -> None:
     out = args.out or args.workdir / "suggestions"
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; --out needs a folder.")
+    load_run_config(args.workdir)  # says first that there is no such run
+    require_writable(out, "--out")
     suggestions = suggest_images(args.workdir, args.n, args.root)
     paths = write_suggestions(suggestions, out)
     for sentence in suggestions.bad:

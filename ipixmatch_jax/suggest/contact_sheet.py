@@ -36,10 +36,10 @@ def make_pair(image: np.ndarray, shares: np.ndarray, *words: str) -> Pair:
     height, width = shares.shape
     scale = _TILE / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    rgb = np.asarray(pictures.shown(image))
+    rgb = np.asarray(pictures.to_rgb(image))
     return Pair(
         Image.fromarray(rgb).resize(size),
-        Image.fromarray(pictures.heat(shares)).resize(size),
+        Image.fromarray(pictures.colour_uncertainty(shares)).resize(size),
         words,
     )
 
@@ -50,7 +50,7 @@ def draw_sheet(pairs: list[Pair]) -> np.ndarray:
     tiles = [_tile(p, lines) for p in pairs]
     blank = np.full_like(tiles[0], 255)
     tiles += [blank] * (-len(tiles) % min(_COLUMNS, len(tiles)))
-    grid = pictures.grid(
+    grid = pictures.arrange_grid(
         [tiles[i : i + _COLUMNS] for i in range(0, len(tiles), _COLUMNS)]
     )
     return captions.add_headings(grid, [_HEADING], [_LINE // 4])

@@ -107,7 +107,8 @@ class Examiner:
     def summarise(
         self, plan: Plan, on_images: Callable[[int], object]
     ) -> Summary:
-        """Examines all images; `on_images` gets how many were done since."""
+        """Examines all images; calls `on_images` with how many each batch
+        added."""
         kept: dict[int, tuple] = {}
         before = len(plan.bad)
         for images in self.examine_images(plan, list(plan.sizes)):
@@ -127,7 +128,7 @@ class Examiner:
 
     def _examine(self, batch: Batch) -> uncertainty.Examination:
         put = mesh.put_batch((batch.images, batch.sizes), self._mesh)
-        return uncertainty.examine(self._network, self._members, *put)
+        return uncertainty.examine_batch(self._network, self._members, *put)
 
 
 def count_fitting(shape: tuple[int, int]) -> int:

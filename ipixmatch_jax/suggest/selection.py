@@ -3,7 +3,7 @@
 import numpy as np
 
 # Squared distances below this share of the squared lengths are rounding: the
-# features of one picture differ by so much between two batches.
+# features of one picture differ that much between two batches.
 _SAME = 1e-10
 # Digits of a disagreement; more are rounding, as with a teacher that is still
 # a copy of the student.

@@ -18,15 +18,16 @@ from ipixmatch_jax.suggest.examination import (
 )
 from ipixmatch_jax.suggest.selection import choose_spread, score_images
 from ipixmatch_jax.utils import atomic
+from ipixmatch_jax.utils.file_names import printable
 
-SHOWN = 60  # Images on the contact sheet, so that viewers can open it.
+SHOWN = 60  # The most images on the contact sheet, so that viewers can open it.
 
 
 class Row(NamedTuple):
     """A line of suggestions.csv; docs/suggest.md explains the columns.
 
-    `disagreement` is None if the run has one network, `suggested` is None if
-    the image was not chosen.
+    `name` is printable, see utils/file_names.py. `disagreement` is None if the
+    run has one network, `suggested` is None if the image was not chosen.
     """
 
     name: str
@@ -72,7 +73,7 @@ def suggest_images(
     """
     if count < 1:
         raise ValueError(f"-n {count} asks for no images; give at least 1.")
-    run = restore.restore(workdir, "best", root)
+    run = restore.restore_networks(workdir, "best", root)
     data, _ = restore.open_run_data(workdir, run.config)
     if not len(data.unlabelled):
         raise ValueError(
@@ -119,7 +120,7 @@ def _choose(
     rest = [i for i in np.argsort(-scores, stable=True) if i not in place]
     rows = [
         Row(
-            name=plan.source.name(int(examined.positions[i])),
+            name=printable(plan.source.name(int(examined.positions[i]))),
             entropy=float(examined.entropy[i]),
             disagreement=float(examined.disagreement[i]) if disagree else None,
             score=float(scores[i]),
@@ -132,7 +133,7 @@ def _choose(
 
 
 def _draw(examiner: Examiner, plan: Plan, shown: dict[int, Row]) -> np.ndarray:
-    """The contact sheet of some rows by position; maps are computed again."""
+    """Draws the contact sheet of some rows; computes their maps again."""
     pairs = {}
     for images in examiner.examine_images(plan, list(shown)):
         for one in images:

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipixmatch_jax.evaluate.evaluator import normalised
+from ipixmatch_jax.evaluate.evaluator import normalise_images
 from ipixmatch_jax.evaluate.resized_images import (
     nearest_size,
     resize_images,
     resize_logits_back,
 )
-from ipixmatch_jax.models.layers.conv import shrink
+from ipixmatch_jax.models.layers.conv import shrink_sizes
 from ipixmatch_jax.models.segmenter import Segmenter
 
 
@@ -36,7 +36,9 @@ class Examination(NamedTuple):
     entropy_map: jax.Array
 
 
-def uncertainty(probabilities: jax.Array) -> tuple[jax.Array, jax.Array]:
+def measure_uncertainty(
+    probabilities: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
     """How uncertain networks are of each pixel, and how much they differ.
 
     Args:
@@ -61,13 +63,13 @@ def uncertainty(probabilities: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def examine(
+def examine_batch(
     network: Segmenter,
     members: tuple[dict, ...],
     images: jax.Array,
     sizes: jax.Array | None = None,
 ) -> Examination:
-    """Predicts whole images, each in one forward per network.
+    """Examines whole images, each in one forward per network.
 
     Args:
       network: a Segmenter.
@@ -76,7 +78,7 @@ def examine(
       images: uint8 [B, H, W, C].
       sizes: int32 [B, 2], true heights and widths; None: H and W.
     """
-    images = normalised(network, images)
+    images = normalise_images(network, images)
     _, height, width, _ = images.shape
     area = height, width
     seen, inside = images, sizes
@@ -95,8 +97,8 @@ def examine(
             logits = resize_logits_back(logits, area, sizes)
         probabilities.append(jax.nn.softmax(logits))
         deepest.append(features[-1].astype(jnp.float32))
-    entropy, disagreement = uncertainty(jnp.stack(probabilities))
-    deep_sizes = shrink(inside, network.strides[-1])
+    entropy, disagreement = measure_uncertainty(jnp.stack(probabilities))
+    deep_sizes = shrink_sizes(inside, network.strides[-1])
     return Examination(
         _mean(entropy, sizes),
         _mean(disagreement, sizes),

@@ -6,7 +6,6 @@ python -m ipixmatch_jax.sweep --config CONFIG --grid inter_pixel.weight=0,0.1 \
 
 import functools
 import pathlib
-import sys
 
 from absl import app, flags
 
@@ -41,13 +40,13 @@ _PRUNE_AFTER = flags.DEFINE_integer(
 )
 
 
-@report_errors("ipixmatch_jax.sweep")
 def main(argv: list[str]) -> None:
     """Runs the sweep; exits with 143 or 130 after a save on a signal."""
     if len(argv) > 1:
         words = f"not understood: {' '.join(argv[1:])}"
         arguments.end_with("ipixmatch_jax.sweep", words, 2)
     keep_compiled_programs(config_flag.CACHE.value)
+    from ipixmatch_jax.distributed.hear_signals import exit_stopped
     from ipixmatch_jax.sweep import grid, pruning, runner
 
     folder = pathlib.Path(flags.FLAGS.workdir)
@@ -62,11 +61,12 @@ def main(argv: list[str]) -> None:
     print((folder / "sweep.md").read_text(encoding="utf-8"), end="")
     if code:
         print("Stopped on a signal; repeat the command to continue.")
-    sys.exit(code)
+    exit_stopped(code)
 
 
-if __name__ == "__main__":
-    flags.mark_flags_as_required(["config", "workdir"])
+@report_errors("ipixmatch_jax.sweep")
+def run() -> None:
+    """Parses the command line and runs the sweep."""
     app.run(
         main,
         flags_parser=functools.partial(
@@ -86,3 +86,7 @@ if __name__ == "__main__":
             required=("config", "workdir"),
         ),
     )
+
+
+if __name__ == "__main__":
+    run()

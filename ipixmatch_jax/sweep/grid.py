@@ -65,7 +65,7 @@ def make_grid(
       folder: of the whole sweep.
 
     Raises:
-      ValueError: a field or a value is wrong, a config is not possible, two
+      ValueError: a field or a value is wrong, a config is invalid, two
         cells are the same run, or a folder holds another run.
     """
     parsed = [_axis(text, "--grid") for text in axes]

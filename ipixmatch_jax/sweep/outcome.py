@@ -1,11 +1,11 @@
 """How a cell of a sweep ended, as its workdir tells."""
 
-import json
 import pathlib
 from typing import NamedTuple
 
 from ipixmatch_jax.evaluate import results_table
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.json_files import read_json_object
 
 _RESULTS, _DIVERGED = "results.json", "diverged.json"
 
@@ -36,13 +36,14 @@ def read_outcome(workdir: pathlib.Path) -> Outcome:
     """The outcome of a cell, whose workdir need not exist.
 
     Raises:
-      ValueError: results.json cannot be read.
+      ValueError: a file cannot be read; names it.
     """
     if (workdir / _RESULTS).exists():
         return Outcome(results=results_table.read_results(workdir))
     if (workdir / _DIVERGED).exists():
-        text = (workdir / _DIVERGED).read_text(encoding="utf-8")
-        return Outcome(diverged=json.loads(text)["sentence"])
+        path = workdir / _DIVERGED
+        written = read_json_object(path, "remove it to train the cell again")
+        return Outcome(diverged=written.get("sentence", f"see {path}"))
     return Outcome()
 
 

@@ -75,7 +75,7 @@ class Summary(NamedTuple):
     paired: Paired | None
 
 
-def summarise(scores: dict[int, float], first: dict[int, float]) -> Summary:
+def summarise_row(scores: dict[int, float], first: dict[int, float]) -> Summary:
     """Summarises a row; both arguments are mIoU by seed."""
     values = list(scores.values())
     differences = paired_differences(scores, first)
@@ -101,7 +101,7 @@ def summarise_columns(rows: list[Row]) -> dict[tuple[str, str], list[Summary]]:
             for row in rows
         ]
         if any(scores):
-            column = [summarise(score, scores[0]) for score in scores]
+            column = [summarise_row(score, scores[0]) for score in scores]
             table[which, subset] = column
     return table
 

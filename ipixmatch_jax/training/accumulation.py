@@ -11,20 +11,30 @@ from jax.sharding import Mesh
 from ipixmatch_jax.distributed import mesh as sharding
 
 
-def split_batch(batch: Any, count: int) -> Any:
+def split_batch(batch: Any, count: int, mesh: Mesh | None = None) -> Any:
     """Splits a batch into micro-batches: [B, ...] -> [count, B / count, ...].
 
     Micro-batch m gets every count-th pair of neighbours: the images
-    2 (m + i count) and 2 (m + i count) + 1. So each device splits only its own
-    images, if it has a pair for every micro-batch, and the result does not
-    depend on the number of devices.
+    2 (m + i count) and 2 (m + i count) + 1. The result does not depend on the
+    number of devices. A device that has a pair for every micro-batch splits
+    its own images; otherwise the devices exchange the arrays of the batch
+    once a step, before any view of them is computed.
+
+    Args:
+      batch: arrays [B, ...], B a multiple of 2 * count.
+      count: number of micro-batches.
+      mesh: of the devices that hold the batch; None: one device.
     """
 
-    def one(x):
+    def split(x):
         pairs = x.reshape(-1, count, 2, *x.shape[1:])
-        return jnp.moveaxis(pairs, 1, 0).reshape(count, -1, *x.shape[1:])
+        parts = jnp.moveaxis(pairs, 1, 0).reshape(count, -1, *x.shape[1:])
+        if mesh is None or x.shape[0] % (2 * count * mesh.size) == 0:
+            return parts
+        layout = sharding.micro_batch_sharding(mesh)
+        return jax.lax.with_sharding_constraint(parts, layout)
 
-    return jax.tree.map(one, batch)
+    return jax.tree.map(split, batch)
 
 
 def mean_gradients(
@@ -57,13 +67,13 @@ def mean_gradients(
     """
     # The parameters are gathered once per step. If they stayed sharded, XLA
     # would lay out the activations like them.
-    whole = sharding.whole(params, mesh)
+    whole = sharding.replicate(params, mesh)
     grad_fn = jax.grad(loss_fn, has_aux=True)
 
     def gradient_of(batch_stats, part):
         grads, (batch_stats, metrics) = grad_fn(whole, batch_stats, part)
         # Gradients are summed over the devices first, for the same reason.
-        grads = sharding.cut(sharding.whole(grads, mesh), mesh)
+        grads = sharding.shard_as_state(sharding.replicate(grads, mesh), mesh)
         return grads, batch_stats, metrics
 
     if count == 1:
@@ -77,7 +87,7 @@ def mean_gradients(
 
     start = jax.tree.map(jnp.zeros_like, params), batch_stats
     (total, batch_stats), metrics = jax.lax.scan(
-        add, start, split_batch(batch, count)
+        add, start, split_batch(batch, count, mesh)
     )
     grads = jax.tree.map(lambda x: x / count, total)
     return grads, batch_stats, jax.tree.map(lambda x: x.mean(0), metrics)

@@ -1,4 +1,4 @@
-"""Appends whole pieces to a file, and waits where the disk is full."""
+"""Appends to a file, and keeps what a full disk refuses for later."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ class AppendFile:
         self._warned = False
 
     def add(self, piece: bytes) -> None:
-        """Appends a piece, after the pieces that have waited."""
+        """Appends a piece, after those that the disk has refused so far."""
         self._pending += piece
         try:
             with self._path.open("ab") as file:

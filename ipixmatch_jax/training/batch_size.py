@@ -1,4 +1,4 @@
-"""Finds the largest batch that fits, from the memory that programs plan."""
+"""Finds the largest batch whose compiled step fits the memory."""
 
 import functools
 import logging
@@ -8,16 +8,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections import FrozenConfigDict
-from PIL import Image
 
-from ipixmatch_jax.data import pipeline
-from ipixmatch_jax.data.augment import view_recipes
 from ipixmatch_jax.data.registry import DataSet
-from ipixmatch_jax.data.source import MODES, Sample, Source
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment.resolve import with_batch_size
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import device_memory, setup
+from ipixmatch_jax.training.batches import blank_batch
+from ipixmatch_jax.training.device_memory import format_memory
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,22 +29,22 @@ _COMPILATIONS = 6
 def largest_batch(
     memory: Callable[[int], int], limit: int, *, unit: int, most: int
 ) -> tuple[int, int]:
-    """The largest batch that was seen to fit, by few questions.
+    """Finds the largest batch that fits, with few compilations.
 
-    A program's memory is near affine in its batch: the line through the two
-    batches that are known best proposes the next. What is returned was asked
-    for and fits, however `memory` grows; where it is not affine, and the
-    questions are used up, a larger one may fit too.
+    The memory of a program is nearly affine in its batch, so the line through
+    two known batches proposes the next one to try. The batch that is returned
+    was tried and fits, however `memory` grows. If the memory is not affine, a
+    larger batch may fit that was not tried.
 
     Args:
       memory: batch -> bytes of one device; each call is slow.
       limit: bytes that may be used.
       unit: batches are multiples of it.
-      most: the largest batch of interest; less than two units asks once.
+      most: the largest batch to try; below two units only one is tried.
 
     Returns:
-      the batch, and its bytes; batch 0 where not even one unit fits, with
-      the unit's bytes.
+      the batch and its bytes; if not even one unit fits, 0 and the unit's
+      bytes.
     """
     top = max(most // unit, 1)  # In units from here on.
     known = {1: memory(unit)}
@@ -66,9 +64,10 @@ def largest_batch(
 
 
 def _proposed(known: dict, limit: int, low: int, high: int) -> int:
-    """Where a line meets the limit: from `low` to what does not fit, if known.
+    """The batch, in units, at which the memory is expected to meet the limit.
 
-    Otherwise through `low` and the batch below it.
+    The line goes through `low` and `high` if `high` was tried, otherwise
+    through `low` and the batch below it.
     """
     other = high if high in known else max(k for k in known if k < low)
     slope = (known[other] - known[low]) / (other - low)
@@ -80,33 +79,33 @@ def _proposed(known: dict, limit: int, low: int, high: int) -> int:
 def choose_batch_size(
     config: FrozenConfigDict, data: DataSet, mesh: Mesh
 ) -> tuple[int, str]:
-    """The batch of a run that leaves it to the devices.
+    """Chooses the batch of a run whose train.batch_size is 0.
 
     The step is compiled for a few batches, and the largest is taken that fits
     the devices, is no larger than MOST times the recipe's, and shows no
     unlabelled image twice.
 
     Args:
-      config: resolved but for train.batch_size.
+      config: resolved, except for train.batch_size.
       data: the config's.
       mesh: the run's devices.
 
     Returns:
-      the batch, and in words the memory that it takes.
+      the batch, and a few words on the memory that it takes.
 
     Raises:
-      ValueError: the memory is not known, or too small for one pair of
-        images on every device.
+      ValueError: the memory is not known, or too small for the smallest
+        batch that the devices can share.
     """
     train = config.train
-    limit = device_memory.limit(len(mesh.local_devices))
+    limit = device_memory.memory_limit(len(mesh.local_devices))
     if limit is None:
         raise ValueError(
             "config.train.batch_size=0 looks for the batch that fits, but this "
             "device does not report its memory; give a number, such as "
             f"--config.train.batch_size={train.reference_batch_size}."
         )
-    unit = 2 * mesh.size * train.accumulate
+    unit = sharding.batch_unit(mesh, train.accumulate)
     method = METHODS[config.method]
     seen = data.unlabelled if method.uses_unlabelled else data.labelled
     most = min(MOST * train.reference_batch_size, len(seen))
@@ -115,34 +114,31 @@ def choose_batch_size(
     if not batch_size:
         raise ValueError(
             f"Not even a batch of {unit} fits: the step plans "
-            f"{device_memory.shown(size)} on each device, of which "
-            f"{device_memory.shown(limit)} may be used. Ways out: a smaller "
+            f"{format_memory(size)} on each device, of which "
+            f"{format_memory(limit)} may be used. Ways out: a smaller "
             f"--config.data.crop_size (now {config.data.crop_size}), "
             "--config.precision=bf16, --config.model.remat=True, or more "
             "devices."
         )
     return batch_size, (
-        f"{device_memory.shown(size)} of {device_memory.shown(limit)} on "
-        "each device"
+        f"{format_memory(size)} of {format_memory(limit)} on each device"
     )
 
 
 def _memory(
     config: FrozenConfigDict, data: DataSet, mesh: Mesh, batch_size: int
 ) -> int:
-    """Bytes that the step plans on one device for a batch."""
+    """Compiles the step for a batch, and returns its bytes on one device."""
     config = with_batch_size(config, batch_size)
     built = setup.build(config, data, mesh)
-    size = device_memory.planned(compiled_step(config, built))
+    size = device_memory.planned_memory(compiled_step(config, built))
     if size is None:
         raise ValueError(
             "config.train.batch_size=0 looks for the batch that fits, but "
             "this backend does not report what a program needs; give a number."
         )
-    _LOGGER.info(
-        "a batch of %d plans %s", batch_size, device_memory.shown(size)
-    )
-    return device_memory.agreed(size, np.max)
+    _LOGGER.info("a batch of %d plans %s", batch_size, format_memory(size))
+    return device_memory.agree_on_memory(size, np.max)
 
 
 def compiled_step(config: FrozenConfigDict, built: setup.Parts):
@@ -153,17 +149,7 @@ def compiled_step(config: FrozenConfigDict, built: setup.Parts):
 
 def abstract_batch(config: FrozenConfigDict, mesh: Mesh) -> dict:
     """Shapes of the arrays that the step of a config takes on a mesh."""
-    method = METHODS[config.method]
-    blank = _Blank(config.data.crop_size, MODES[config.data.channels])
-    batch = pipeline.train_batches(
-        blank,
-        blank if method.uses_unlabelled else None,
-        batch_size=2,
-        crop_size=config.data.crop_size,
-        seed=0,
-        recipe=method.views or view_recipes.STRONG,
-        apply_views=config.data.apply_views,
-    )[0]
+    batch = blank_batch(config)
     del batch["bad"]
     across = sharding.batch_sharding(mesh)
     return jax.tree.map(
@@ -172,25 +158,3 @@ def abstract_batch(config: FrozenConfigDict, mesh: Mesh) -> dict:
         ),
         batch,
     )
-
-
-class _Blank(Source):
-    """Two black images, for the shapes alone."""
-
-    def __init__(self, side: int, mode: str):
-        self._size, self._mode = (side, side), mode
-
-    def __len__(self) -> int:
-        return 2
-
-    def __getitem__(self, i: int) -> Sample:
-        image = Image.new(self._mode, self._size)
-        return Sample(image, Image.new("L", self._size))
-
-    def name(self, i: int) -> str:
-        """See `Source.name`; there is no such file."""
-        return f"blank_{i}"
-
-    def size(self, i: int) -> tuple[int, int]:
-        """See `Source.size`."""
-        return self._size

@@ -16,7 +16,7 @@ _MEMINFO = pathlib.Path("/proc/meminfo")
 _CGROUP = pathlib.Path("/sys/fs/cgroup")
 
 
-def available(meminfo: str, limit: str = "", used: str = "") -> int:
+def available_memory(meminfo: str, limit: str = "", used: str = "") -> int:
     """Bytes of the host's memory that a program may still take.
 
     Args:
@@ -32,7 +32,7 @@ def available(meminfo: str, limit: str = "", used: str = "") -> int:
     return max(free, 0)
 
 
-def limit(devices: int) -> int | None:
+def memory_limit(devices: int) -> int | None:
     """Bytes that a plan may fill on one device; None where it is not known.
 
     That is DEVICE_SHARE of the memory that a device reports. CPU devices
@@ -48,7 +48,7 @@ def limit(devices: int) -> int | None:
     if told:
         mine = int(told * DEVICE_SHARE)
     elif device.platform == "cpu" and _MEMINFO.exists():
-        whole = available(
+        whole = available_memory(
             _MEMINFO.read_text(encoding="utf-8"),
             _read(_CGROUP / "memory.max"),
             _read(_CGROUP / "memory.current"),
@@ -56,14 +56,14 @@ def limit(devices: int) -> int | None:
         mine = int(whole * HOST_SHARE) // devices
     else:
         mine = 0
-    return agreed(mine, np.min) or None
+    return agree_on_memory(mine, np.min) or None
 
 
 def _read(path: pathlib.Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def planned(compiled) -> int | None:
+def planned_memory(compiled) -> int | None:
     """Bytes of one device that a compiled program takes while it runs.
 
     That is arguments, results that do not reuse the memory of an argument,
@@ -81,7 +81,7 @@ def planned(compiled) -> int | None:
     )
 
 
-def agreed(value: int, choose) -> int:
+def agree_on_memory(value: int, choose) -> int:
     """One number of bytes for all processes; all of them must call this.
 
     Args:
@@ -95,6 +95,6 @@ def agreed(value: int, choose) -> int:
     return int(choose(everyones)) * 1024
 
 
-def shown(size: int) -> str:
+def format_memory(size: int) -> str:
     """A number of bytes as text, such as "1.5 GiB"."""
     return f"{size / 2**30:.3g} GiB"

@@ -1,7 +1,7 @@
 """Ends a run whose updates stay non-finite, and records their images."""
 
 import collections
-import json
+import logging
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,10 @@ from jax.experimental import multihost_utils
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.utils.atomic import write_json
 from ipixmatch_jax.utils.errors import RunError
+from ipixmatch_jax.utils.file_names import printable
+from ipixmatch_jax.utils.json_files import read_json_object
 
+_LOGGER = logging.getLogger(__name__)
 # Skipped updates in a row after which a run has diverged.
 PATIENCE = 10
 # In the workdir: the images of these updates.
@@ -94,7 +97,7 @@ class Watch:
                 index = multihost_utils.process_allgather(index, tiled=True)
             index = np.asarray(index).tolist()
             source = getattr(self._data, kind)
-            names = [source.name(i) for i in index]
+            names = [printable(source.name(i)) for i in index]
             named[kind] = {"names": names, "index": index}
         return named
 
@@ -103,9 +106,13 @@ class Watch:
         if not self._path.exists():
             return []
         first = min((one["step"] for one in inputs), default=step + 1)
-        written = json.loads(self._path.read_text(encoding="utf-8"))
-        return [
-            one
-            for one in written["inputs"]
-            if step - PATIENCE < one["step"] < first
-        ]
+        try:
+            written = read_json_object(self._path, "it is written anew")
+            return [
+                one
+                for one in written["inputs"]
+                if step - PATIENCE < one["step"] < first
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _LOGGER.warning("%s is left out: %s", self._path, error)
+            return []

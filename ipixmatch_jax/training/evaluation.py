@@ -38,10 +38,10 @@ def score_on_val(
       the best evaluation so far; and the mIoU in percent and the confusion
       matrices by network of this one, both None where a signal cut it short.
     """
-    confusion = parts.evaluate(
-        scored_networks(state), parts.data.val, should_stop=should_stop
-    )
-    writer.restart_clock(step)
+    with writer.scoring():
+        confusion = parts.evaluate(
+            scored_networks(state), parts.data.val, should_stop=should_stop
+        )
     if confusion is None:
         return best, None, None
     scores = {name: metrics.mean_iou(c) for name, c in confusion.items()}
@@ -61,14 +61,16 @@ def _log_scores(
     scores: dict[str, float],
 ) -> None:
     values: dict[str, Any] = {f"val_miou_{k}": v for k, v in scores.items()}
-    values |= {f"val_iou_{k}": metrics.iou(v) for k, v in confusion.items()}
+    values |= {
+        f"val_iou_{k}": metrics.iou_by_class(v) for k, v in confusion.items()
+    }
     shown = {k: f"{k} {v:.2f}" for k, v in scores.items()}
     for name, matrix in confusion.items():
         foreground = metrics.foreground_iou(
-            metrics.iou(matrix), parts.data.class_names
+            metrics.iou_by_class(matrix), parts.data.class_names
         )
         if foreground is not None:
             values[f"val_foreground_iou_{name}"] = foreground
             shown[name] += f" (foreground {foreground:.2f})"
-    writer.scalars(step, values)
+    writer.write_scalars(step, values)
     _LOGGER.info("step %d: val mIoU %s", step, ", ".join(shown.values()))

@@ -7,6 +7,7 @@ from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.data.source import Source
 from ipixmatch_jax.training import device_memory, setup
+from ipixmatch_jax.training.device_memory import format_memory
 
 
 def check_memory(config: FrozenConfigDict, built: setup.Parts) -> None:
@@ -19,18 +20,18 @@ def check_memory(config: FrozenConfigDict, built: setup.Parts) -> None:
     Raises:
       ValueError: the memory is known, and too small for either.
     """
-    limit = device_memory.limit(len(built.mesh.local_devices))
+    limit = device_memory.memory_limit(len(built.mesh.local_devices))
     if limit is None:
         return
     train, side, mesh = config.train, config.data.crop_size, built.mesh
     scores = 4 * config.model.num_classes  # bytes a pixel
     images = max(train.batch_size // mesh.size // train.accumulate, 2)
     least = _state_bytes(built.like) + images * side**2 * scores
-    may = f"{device_memory.shown(limit)} of each device may be used"
+    may = f"{format_memory(limit)} of each device may be used"
     if least > limit:
         raise ValueError(
             f"Crops of {side}x{side} pixels, {images} labelled ones at a time "
-            f"on a device, take at least {device_memory.shown(least)} with "
+            f"on a device, take at least {format_memory(least)} with "
             f"the weights, and {may}: lower --config.data.crop_size or "
             "--config.train.batch_size, or use more devices."
         )
@@ -41,7 +42,7 @@ def check_memory(config: FrozenConfigDict, built: setup.Parts) -> None:
         raise ValueError(
             f"The largest image of val is scored at {width}x{height} pixels, "
             f"{images} at a time on a device, whose class scores alone take "
-            f"{device_memory.shown(least)}, and {may}: lower "
+            f"{format_memory(least)}, and {may}: lower "
             "--config.evaluate.batch_size, score centre crops with "
             "--config.evaluate.mode=center_crop, or make these images smaller."
         )

@@ -10,19 +10,26 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from ipixmatch_jax.checkpoints import folders
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.checkpoints.workdir_lock import lock_workdir
 from ipixmatch_jax.configuration.saved import save_config
 from ipixmatch_jax.data import workers
 from ipixmatch_jax.data.bad_images import Skipped
 from ipixmatch_jax.distributed import mesh, processes
+from ipixmatch_jax.distributed.hear_signals import acknowledge_ctrl_c
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
-from ipixmatch_jax.training import divergence, setup, summary
+from ipixmatch_jax.training import divergence, run_header, setup, summary
 from ipixmatch_jax.training.batches import images_per_step, make_batches
 from ipixmatch_jax.training.evaluation import score_on_val
-from ipixmatch_jax.training.prepare import Build, OpenData, Prepared, prepare
+from ipixmatch_jax.training.prepare import (
+    Build,
+    OpenData,
+    Prepared,
+    prepare_run,
+)
 from ipixmatch_jax.training.state_trees import (
     checkpoint_trees,
     scored_networks,
@@ -30,6 +37,8 @@ from ipixmatch_jax.training.state_trees import (
 )
 from ipixmatch_jax.training.step import TrainState
 from ipixmatch_jax.training.writer import Writer
+from ipixmatch_jax.utils.atomic import require_writable
+from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -77,24 +86,30 @@ def train(
       config: see docs/config_reference.md; it is not written to.
       workdir: gets config.json, classes.json, checkpoints/, metrics.jsonl,
         tensorboard/, and at the end results.json and pictures.png.
-      open_data: opens the data set, see prepare.prepare.
-      build: makes the parts, see prepare.prepare.
+      open_data: opens the data set, see prepare.prepare_run.
+      build: makes the parts, see prepare.prepare_run.
       stop: listens for signals; its owner can see one that came too late
         for the loop.
       locked: the caller holds `lock_workdir(workdir)`.
 
     Returns:
-      the exit code: 0 at the end, 143 or 130 after a save on a signal.
+      the exit code: 0 at the end, 143, 130 or 129 after a save on a signal.
 
     Raises:
       ValueError, FileNotFoundError: the config or the data do not fit; raised
         before anything is written or compiled.
+      PermissionError: this user may not write into the workdir.
       divergence.DivergenceError: 10 updates in a row were not finite.
       BrokenCheckpointError: none of the workdir's checkpoints is whole.
       NotSavedError: the disk refused the last save.
       processes.ProcessLostError: another process does not answer.
     """
-    prepared = prepare(config, workdir, open_data=open_data, build=build)
+    folders.check_name(workdir)
+    require_writable(workdir, "--workdir")
+    with acknowledge_ctrl_c():
+        prepared = prepare_run(
+            config, workdir, open_data=open_data, build=build
+        )
     workdir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if not locked:
@@ -102,6 +117,8 @@ def train(
         checkpoints = stack.enter_context(Checkpoints(workdir))
         stop = stack.enter_context(stop or StopRequest())
         stack.enter_context(processes.report_lost_process())
+        if not prepared.trained:
+            run_header.log_header(prepared.config, prepared.parts, workdir)
         start = _restore_or_begin(prepared, checkpoints)
         _record(prepared, workdir)
         writer = _open_writer(prepared, workdir, start.done)
@@ -111,7 +128,7 @@ def train(
         )
         end = start if prepared.trained else _train_steps(run, start)
         if not prepared.trained and end.done < run.config.train.steps:
-            writer.message(
+            writer.print_message(
                 f"Stopped on a signal; saved {end.done} steps. The same "
                 "command continues."
             )
@@ -136,28 +153,32 @@ def _open_writer(
         steps=prepared.config.train.steps,
         images_per_step=images_per_step(prepared.config),
         active=jax.process_index() == 0,
+        eval_every=prepared.config.train.eval_every,
     )
 
 
 def _report(run: Run, end: Progress) -> None:
     """Scores the last and the best checkpoint, and says so."""
-    text = summary.report(
-        run.parts,
-        run.checkpoints,
-        run.writer,
-        run.workdir,
-        scored_networks(end.state),
-        end.done,
-        end.best,
-        end.on_val,
-    )
-    run.writer.message(text)
+    run.stop.doing = "the scores of the finished run"
+    with run.writer.doing("Scoring the last and the best checkpoint"):
+        text = summary.write_summary(
+            run.parts,
+            run.checkpoints,
+            run.writer,
+            run.workdir,
+            scored_networks(end.state),
+            end.done,
+            end.best,
+            end.on_val,
+        )
+    run.writer.print_message(text)
 
 
 def _restore_or_begin(prepared: Prepared, checkpoints: Checkpoints) -> Progress:
-    """The newest state that was saved, or a new one."""
+    """Restores the newest saved state, or starts a new one."""
     steps = checkpoints.steps()
     if not steps:
+        _LOGGER.info("Preparing the network's weights ...")
         state = prepared.parts.init(prepared.config.seed)
         return Progress(state, 0, Saved())
     like = checkpoint_trees(prepared.parts.like)
@@ -193,60 +214,74 @@ def _read_ahead(run: Run, start: int) -> workers.Batches:
 
 
 def _next_batch(stream: workers.Batches) -> dict | None:
-    """The next batch; None where a signal came while it was waited for."""
+    """The next batch; None if a signal came while waiting for it."""
     try:
         return next(stream)
-    except workers.StoppedWaitingError:
+    except StoppedWaitingError:
         return None
 
 
+def _compiling(
+    run: Run, done: int, *, first: bool
+) -> contextlib.AbstractContextManager:
+    """Shows in the first step that the program is compiled meanwhile."""
+    return run.writer.compiling(done) if first else contextlib.nullcontext()
+
+
 def _train_steps(run: Run, start: Progress) -> Progress:
-    """Steps, evaluations and saves until the end or a signal."""
-    config = run.config.train
-    state, done, best, on_val = start
-    if done >= config.steps:
+    """Trains to the end or to a signal, and saves what was reached."""
+    if start.done >= run.config.train.steps or run.stop.asked(start.done):
         return start
-    stream = _read_ahead(run, done)
-    data = run.parts.data
-    skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
-    watch = divergence.Watch(data, run.workdir)
-    train_step = processes.compile_together(run.parts.train_step)
-    stopped, saved = False, done
-    pending: tuple[int, dict] | None = None
+    stream = _read_ahead(run, start.done)
     try:
-        while done < config.steps and not stopped:
-            batch = _next_batch(stream)
-            if batch is None:
-                break
-            skipped.note(batch.pop("bad"))
-            watch.note_batch(done + 1, batch)
-            batch = mesh.put_batch(batch, run.parts.mesh)
-            state, measured = train_step(state, batch)
-            done += 1
-            # Reading the step before lets the device run ahead of the host.
-            _stop_if_diverged(run, watch, pending)
-            pending = (done, measured)
-            run.writer.advance(done)
-            if done % config.log_every == 0 or done == config.steps:
-                _log_step(run, done, measured, skipped.take())
-            score = on_val = None
-            if done % config.eval_every == 0 or done == config.steps:
-                best, score, on_val = _evaluate(run, state, best, done)
-            stopped = run.stop.asked(done)
-            if score is not None or stopped or done % config.save_every == 0:
-                _save(run, Progress(state, done, best), score)
-                saved = done
-        _stop_if_diverged(run, watch, pending)
-        if saved < done:
-            _save(run, Progress(state, done, best), None)
-            saved = done
+        end = _train_on_stream(run, stream, start)
     finally:
         stream.close()
     run.checkpoints.finish()
-    if saved:
-        _LOGGER.info("Saved %s", run.checkpoints.path(saved))
-    best = run.checkpoints.best_on_disk(best)
-    return Progress(state, done, best, on_val)
+    if end.done:
+        _LOGGER.info("Saved %s", run.checkpoints.path(end.done))
+    return end._replace(best=run.checkpoints.best_on_disk(end.best))
+
+
+def _train_on_stream(
+    run: Run, stream: workers.Batches, start: Progress
+) -> Progress:
+    """Steps, evaluations and saves, the last one after the last step."""
+    config, data = run.config.train, run.parts.data
+    skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
+    watch = divergence.Watch(data, run.workdir)
+    train_step = processes.compile_together(run.parts.train_step)
+    now, stopped, saved = start, False, start.done
+    pending: tuple[int, dict] | None = None
+    while now.done < config.steps and not stopped:
+        batch = _next_batch(stream)
+        if batch is None:
+            break
+        skipped.count_batch(batch.pop("bad"))
+        watch.note_batch(now.done + 1, batch)
+        batch = mesh.put_batch(batch, run.parts.mesh)
+        with _compiling(run, now.done, first=now.done == start.done):
+            state, measured = train_step(now.state, batch)
+        now = Progress(state, now.done + 1, now.best)
+        run.stop.doing = "this step"
+        # Reading the step before lets the device run ahead of the host.
+        _stop_if_diverged(run, watch, pending)
+        pending = (now.done, measured)
+        run.writer.advance(now.done)
+        at_end = now.done == config.steps
+        if now.done % config.log_every == 0 or at_end:
+            _log_step(run, now.done, measured, skipped.take_count())
+        score = None
+        if now.done % config.eval_every == 0 or at_end:
+            now, score = _evaluate(run, now)
+        stopped = run.stop.asked(now.done)
+        if score is not None or stopped or now.done % config.save_every == 0:
+            _save(run, now, score)
+            saved = now.done
+    _stop_if_diverged(run, watch, pending)
+    if saved < now.done:
+        _save(run, now, None)
+    return now
 
 
 def _log_step(run: Run, done: int, measured: dict, skipped: int) -> None:
@@ -254,7 +289,9 @@ def _log_step(run: Run, done: int, measured: dict, skipped: int) -> None:
     if jax.process_count() > 1:
         counts = multihost_utils.process_allgather(np.int32(skipped))
         skipped = int(counts.sum())
-    run.writer.train(done, jax.device_get(measured) | {"bad_images": skipped})
+    run.writer.write_training(
+        done, jax.device_get(measured) | {"bad_images": skipped}
+    )
 
 
 def _save(run: Run, now: Progress, score: float | None) -> None:
@@ -263,18 +300,18 @@ def _save(run: Run, now: Progress, score: float | None) -> None:
     run.checkpoints.save(now.done, trees, now.best, config, score)
 
 
-def _evaluate(
-    run: Run, state: TrainState, best: Saved, done: int
-) -> tuple[Saved, float | None, dict[str, np.ndarray] | None]:
-    """See evaluation.score_on_val."""
-    return score_on_val(
+def _evaluate(run: Run, now: Progress) -> tuple[Progress, float | None]:
+    """Adds an evaluation on val; its score is None where a signal ended it."""
+    run.stop.doing = "the images that are being scored"
+    best, score, on_val = score_on_val(
         run.parts,
-        state,
+        now.state,
         run.writer,
-        run.checkpoints.best_on_disk(best),
-        done,
-        should_stop=lambda: run.stop.asked(done),
+        run.checkpoints.best_on_disk(now.best),
+        now.done,
+        should_stop=lambda: run.stop.asked(now.done),
     )
+    return now._replace(best=best, on_val=on_val), score
 
 
 def _stop_if_diverged(

@@ -1,4 +1,4 @@
-"""From a config and a workdir to a run that can start."""
+"""Checks a config against its workdir and data, and builds the run."""
 
 import logging
 import pathlib
@@ -10,16 +10,12 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.checkpoints import folders
-from ipixmatch_jax.configuration.saved import (
-    FILE,
-    complete_config,
-    load_earlier,
-)
-from ipixmatch_jax.data import class_counts
+from ipixmatch_jax.configuration.check import flatten
+from ipixmatch_jax.data import class_counts, worker_room
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.experiment import resume
+from ipixmatch_jax.experiment import cautions, resume
 from ipixmatch_jax.experiment.class_list import (
     RunClasses,
     check_same_classes,
@@ -27,10 +23,13 @@ from ipixmatch_jax.experiment.class_list import (
     read_classes,
 )
 from ipixmatch_jax.experiment.data import keep_range
-from ipixmatch_jax.experiment.resolve import resolve, set_batch_size
+from ipixmatch_jax.experiment.resolve import resolve_config, set_batch_size
+from ipixmatch_jax.experiment.run_config import find_run_config
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.training import batch_size, least_memory, setup
+from ipixmatch_jax.training.batches import count_batch_bytes
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class Prepared(NamedTuple):
     trained: bool
 
 
-def prepare(
+def prepare_run(
     config: ConfigDict,
     workdir: pathlib.Path,
     *,
@@ -76,13 +75,14 @@ def prepare(
         workdir do not fit each other.
     """
     check_config(config)
-    earlier = _load_earlier(workdir)
+    _check_weights(config, workdir)
+    earlier = find_run_config(workdir)
     trained = earlier is not None and _is_trained(workdir, earlier, config)
     if trained:
-        config = resume.move(earlier, config)
+        config = resume.adopt_places(earlier, config)
     data = open_data(keep_range(config, earlier))
     classes = _choose_classes(data, workdir, earlier)
-    resolved = resolve(config, data, earlier)
+    resolved = resolve_config(config, data, earlier)
     mesh = sharding.make_mesh(resolved.mesh.data, resolved.mesh.fsdp)
     parts = build(resolved, data, mesh)
     if earlier is not None and not trained:
@@ -95,31 +95,31 @@ def prepare(
         size, why = batch_size.choose_batch_size(resolved, data, mesh)
         resolved = set_batch_size(resolved, size, why)
         parts = build(resolved, data, mesh)
+    _check_workers(resolved)
     if jax.process_index() == 0:
-        class_counts.report(data, resolved.data.on_error)
+        class_counts.log_classes(data, resolved.data.on_error)
+        caution = cautions.describe_warmup(flatten(resolved))
+        if caution:
+            _LOGGER.warning("WARNING: %s", caution)
     return Prepared(resolved, classes, parts, trained)
 
 
-def _load_earlier(workdir: pathlib.Path) -> FrozenConfigDict | None:
-    """The config of the run in a workdir; None if there is no run."""
-    earlier = load_earlier(workdir)
-    fields = folders.newest_config(workdir) if earlier is None else None
-    if not fields:
-        return earlier
-    _LOGGER.warning(
-        "%s has checkpoints but no %s: the config in the newest is taken.",
-        workdir,
-        FILE,
-    )
-    return complete_config(fields)
+def _check_weights(config: ConfigDict, workdir: pathlib.Path) -> None:
+    """Looks for the file of a new run's weights, before masks are counted.
+
+    Raises:
+      FileNotFoundError: there is no such file, or the hub cannot be reached.
+    """
+    if config.model.pretrained and not folders.newest_step(workdir):
+        load.find_file(config.model.pretrained)
 
 
 def _is_trained(
     workdir: pathlib.Path, earlier: FrozenConfigDict, config: ConfigDict
 ) -> bool:
-    """Whether nothing is left to train, though the command's fields differ.
+    """Whether the run has ended and the command's fields differ from its own.
 
-    That is said; a run with equal fields is left to the loop.
+    Logs the difference. A finished run with equal fields is left to the loop.
 
     Raises:
       ValueError: the workdir holds a run of another shape.
@@ -149,6 +149,13 @@ def _choose_classes(
     if earlier is None:
         return classes_of(data)
     return check_same_classes(read_classes(workdir), data, workdir)
+
+
+def _check_workers(config: FrozenConfigDict) -> None:
+    """Refuses data workers for which the machine has no room."""
+    if config.data.num_workers:
+        sizes = count_batch_bytes(config, jax.process_count())
+        worker_room.check_room(sizes, config.data.num_workers)
 
 
 def _check_data(config: FrozenConfigDict, data: DataSet) -> None:

@@ -74,6 +74,7 @@ def make_views(
     on_device: bool,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
+    mesh: Mesh | None = None,
 ) -> Views:
     """Turns a batch of data/pipeline.py into normalised views.
 
@@ -83,12 +84,13 @@ def make_views(
       on_device: the views are still to be applied, see data.apply_views.
       mean: one number per channel; None: ImageNet's.
       std: as mean.
+      mesh: of the devices that hold the batch; None: one device.
     """
     normalise = functools.partial(
         normalisation.normalise, xp=jnp, mean=mean, std=std
     )
     labelled = batch["labelled"]
-    images = normalise(weak_strong.weak(labelled["image"], jnp))
+    images = normalise(weak_strong.to_unit_range(labelled["image"], jnp))
     if "unlabelled" not in batch:
         return Views(images, labelled["mask"])
     finished = dict(batch["unlabelled"])
@@ -104,6 +106,7 @@ def make_views(
         box=tuple(finished.pop(f"box_{k}") for k in numbers),
         valid=finished.pop("valid"),
         drawn=finished,
+        mesh=mesh,
     )
 
 
@@ -229,6 +232,7 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
             on_device=on_device,
             mean=network.mean,
             std=network.std,
+            mesh=mesh,
         ),
         method=functools.partial(
             METHODS[config.method].loss,

@@ -142,7 +142,7 @@ def train_step(
     Returns:
       the next state, and float32 metrics: means over the micro-batches.
     """
-    labeller = sharding.whole(state.teacher, mesh)
+    labeller = sharding.replicate(state.teacher, mesh)
 
     def loss_fn(params, batch_stats, batch):
         student = {"params": params, "batch_stats": batch_stats}
@@ -162,11 +162,7 @@ def train_step(
     metrics["learning_rate"] = schedule(state.step)
     finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
 
-    updates, opt_state = tx.update(
-        grads, state.opt_state, state.student["params"]
-    )
-    params = optax.apply_updates(state.student["params"], updates)
-    student = {"params": params, "batch_stats": batch_stats}
+    student, opt_state = _update_student(state, tx, grads, batch_stats)
     teacher = None
     if state.teacher is not None:
         decay = ema.decay_at(
@@ -182,6 +178,19 @@ def train_step(
     return state, metrics
 
 
+def _update_student(
+    state: TrainState,
+    tx: optax.GradientTransformation,
+    grads: Any,
+    batch_stats: Any,
+) -> tuple[Variables, Any]:
+    """The student after an update, and the optimiser's new state."""
+    params = state.student["params"]
+    updates, opt_state = tx.update(grads, state.opt_state, params)
+    params = optax.apply_updates(params, updates)
+    return {"params": params, "batch_stats": batch_stats}, opt_state
+
+
 def _advance(
     state: TrainState,
     finite: Array,
@@ -189,7 +198,7 @@ def _advance(
     teacher: Variables | None,
     opt_state: Any,
 ) -> TrainState:
-    """The next state; only the counters change unless all was finite."""
+    """The next state; only the counters change unless `finite`."""
     student, teacher, opt_state = jax.tree.map(
         lambda new, old: jnp.where(finite, new, old),
         (student, teacher, opt_state),

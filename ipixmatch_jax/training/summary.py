@@ -1,4 +1,4 @@
-"""What a finished run leaves: results.json, pictures.png, a table."""
+"""Writes a finished run's results.json and pictures.png, and makes a table."""
 
 import pathlib
 from typing import Any
@@ -10,7 +10,7 @@ from PIL import Image
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.data.source import pixels
 from ipixmatch_jax.evaluate import evaluator, results_table
-from ipixmatch_jax.evaluate.scores import score
+from ipixmatch_jax.evaluate.scores import score_networks
 from ipixmatch_jax.training.setup import Parts
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils import atomic, captions, pictures, versions
@@ -19,7 +19,7 @@ from ipixmatch_jax.utils.atomic import write_json
 _PICTURES = 4  # validation images in the grid
 
 
-def report(
+def write_summary(
     parts: Parts,
     checkpoints: Checkpoints,
     writer: Writer,
@@ -41,21 +41,23 @@ def report(
       step: steps done.
       best: the best evaluation on val.
       on_val: the last networks' confusion matrices on val, where they have
-        just been scored; see evaluate.scores.score.
+        just been scored; see scores.score_networks.
 
     Returns:
       a table and the paths of what was written, for a person.
     """
-    last = score(parts.evaluate, parts.data, networks, step, on_val)
+    last = score_networks(parts.evaluate, parts.data, networks, step, on_val)
     result: dict[str, Any] = {"best": last, "last": last}
     if best.step != step and best.score >= last["val"]["miou"]:
         step = best.step
         like = jax.tree.map(_like, networks)
         networks = checkpoints.restore(step, like)
         chosen = {best.network: networks[best.network]}
-        result["best"] = score(parts.evaluate, parts.data, chosen, step)
+        result["best"] = score_networks(
+            parts.evaluate, parts.data, chosen, step
+        )
     picture = picture_grid(parts, networks, result["best"]["network"])
-    writer.picture(step, "val", picture)
+    writer.write_picture(step, "val", picture)
     result["class_names"] = list(parts.data.class_names)
     result["made_with"] = versions.made_with()
     result["files"] = {
@@ -96,17 +98,17 @@ def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:
         sample = parts.data.val[int(i)]
         image = pixels(sample.image)
         sizes = np.asarray([image.shape[:2]], np.int32)
-        predict = evaluator.predict
+        predict = evaluator.predict_classes
         prediction, _ = predict(
             parts.network, networks[chosen], image[None], sizes
         )
         _, confidence = predict(parts.network, teacher, image[None], sizes)
         rows.append(
             [
-                pictures.shown(image),
-                pictures.colour(np.asarray(sample.mask), palette),
-                pictures.colour(np.asarray(prediction[0]), palette),
-                pictures.heat(1 - np.asarray(confidence[0])),
+                pictures.to_rgb(image),
+                pictures.colour_mask(np.asarray(sample.mask), palette),
+                pictures.colour_mask(np.asarray(prediction[0]), palette),
+                pictures.colour_uncertainty(1 - np.asarray(confidence[0])),
             ]
         )
     headings = (
@@ -117,7 +119,7 @@ def picture_grid(parts: Parts, networks: dict, chosen: str) -> np.ndarray:
     )
     widest = max(rows, key=lambda row: row[0].shape[1])
     picture = captions.add_headings(
-        pictures.grid(rows), headings, pictures.column_starts(widest)
+        pictures.arrange_grid(rows), headings, pictures.column_starts(widest)
     )
     names = zip(parts.data.class_names, palette, strict=True)
     return captions.add_legend(picture, list(names))

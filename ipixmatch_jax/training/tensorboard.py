@@ -28,15 +28,15 @@ class Curves:
         self._file = AppendFile(folder / name)
         self._add([event_pb2.Event(file_version="brain.Event:2")])
 
-    def scalars(self, step: int, values: dict[str, float]) -> None:
-        """One point of each named curve."""
+    def write_scalars(self, step: int, values: dict[str, float]) -> None:
+        """Adds a point to each named curve."""
         self._add(
             event_pb2.Event(step=step, summary=summary.scalar(name, value))
             for name, value in values.items()
         )
 
-    def picture(self, step: int, name: str, picture: np.ndarray) -> None:
-        """A uint8 [H, W, 3] picture."""
+    def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Adds a uint8 [H, W, 3] picture."""
         drawn = summary.image(name, picture, dataformats="HWC")
         self._add([event_pb2.Event(step=step, summary=drawn)])
 

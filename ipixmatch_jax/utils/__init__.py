@@ -1,1 +1,1 @@
-"""Atomic files, pictures and versions: nothing of the field."""
+"""Files, pictures, versions and other helpers that know no segmentation."""

@@ -37,6 +37,26 @@ def replace_file(
         partial.unlink(missing_ok=True)
 
 
+def require_writable(path: pathlib.Path, option: str) -> None:
+    """Refuses a place where a file cannot be written, before long work.
+
+    Args:
+      path: of a file or folder to make or to replace.
+      option: that names another place, for the message, such as "--out".
+
+    Raises:
+      PermissionError: this user may not write there.
+    """
+    folder = path.absolute()
+    while not folder.is_dir():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"{path} cannot be written: this user may not write into "
+            f"{folder}; name another place with {option}."
+        )
+
+
 def write_file(path: pathlib.Path, content: bytes) -> None:
     """Replaces a file by bytes, making its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ def draw_legend(
 
 
 def _wrap(text: str, font, width: int) -> list[str]:
-    """The words of a text in lines that fit, if the words do."""
+    """Breaks a text into lines of a width; never breaks a word."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word

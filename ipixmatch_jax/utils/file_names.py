@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     """Text that can be encoded as UTF-8: other bytes are written as \\xNN.
 
     Text without surrogates, which is all text but odd file names, is
-    returned as it is.
+    returned as it is. Surrogates that stand for no byte, as JSON can hold
+    them, are written as \\uNNNN.
     """
-    return name_bytes(text).decode("utf-8", "backslashreplace")
+    try:
+        data = name_bytes(text)
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")

@@ -6,14 +6,14 @@ _GAP = 4  # pixels between pictures
 _IGNORED = (224, 224, 224)
 
 
-def colour(mask: np.ndarray, palette) -> np.ndarray:
+def colour_mask(mask: np.ndarray, palette) -> np.ndarray:
     """Class ids [H, W] (255 = ignore) as RGB uint8 [H, W, 3]."""
     table = np.full((256, 3), _IGNORED, np.uint8)
     table[: len(palette)] = palette
     return table[mask]
 
 
-def shown(image: np.ndarray) -> np.ndarray:
+def to_rgb(image: np.ndarray) -> np.ndarray:
     """An image uint8 [H, W, C] as RGB.
 
     That is its first three channels, or its first as grey where there are
@@ -25,11 +25,11 @@ def shown(image: np.ndarray) -> np.ndarray:
 
 def overlay(image: np.ndarray, ids: np.ndarray, palette) -> np.ndarray:
     """The colours of class ids [H, W] half over an image, RGB [H, W, 3]."""
-    mixed = shown(image).astype(np.uint16) + colour(ids, palette)
+    mixed = to_rgb(image).astype(np.uint16) + colour_mask(ids, palette)
     return (mixed // 2).astype(np.uint8)
 
 
-def heat(uncertainty: np.ndarray) -> np.ndarray:
+def colour_uncertainty(uncertainty: np.ndarray) -> np.ndarray:
     """A map of uncertainty in [0, 1] as RGB uint8 [H, W, 3].
 
     Black is certain, white uncertain, with red and yellow between them. All
@@ -40,12 +40,12 @@ def heat(uncertainty: np.ndarray) -> np.ndarray:
 
 
 def column_starts(row: list[np.ndarray]) -> list[int]:
-    """The first pixel of each column of a `grid` with such a row."""
+    """The first pixel of each column of `arrange_grid` with such a row."""
     widths = [picture.shape[1] + _GAP for picture in row]
     return [_GAP + sum(widths[:i]) for i in range(len(row))]
 
 
-def grid(rows: list[list[np.ndarray]]) -> np.ndarray:
+def arrange_grid(rows: list[list[np.ndarray]]) -> np.ndarray:
     """Pictures uint8 [H, W, 3], row by row, on white.
 
     Pictures of one row share their size; rows may differ.

@@ -1,4 +1,4 @@
-"""What a run was made with, so that its numbers can be placed."""
+"""The software versions and devices that a run's numbers came from."""
 
 import importlib.metadata
 import platform

@@ -154,7 +154,7 @@ def test_a_run_is_measured(config, monkeypatch, tmp_path):
     trained = restore.Trained(
         tmp_path, config, None, 7, "teacher", network, variables, None
     )
-    monkeypatch.setattr(restore, "restore", lambda *_: trained)
+    monkeypatch.setattr(restore, "restore_networks", lambda *_: trained)
     args = argparse.Namespace(
         workdir=tmp_path, checkpoint="last", set="val", images=9
     )

@@ -2,15 +2,20 @@
 
 import ast
 import importlib.util
+import os
 import pathlib
 import subprocess
 import sys
 import zipfile
 
 import pytest
+from absl import app
 
+from ipixmatch_jax import main
 from ipixmatch_jax.cli.commands import COMMANDS
 from ipixmatch_jax.cli.report_errors import report_errors
+from ipixmatch_jax.sweep import __main__ as sweep
+from ipixmatch_jax.utils import accelerators
 from ipixmatch_jax.utils.errors import RunError
 
 MODULE = "ipixmatch_jax.predict"
@@ -37,9 +42,16 @@ def ended(monkeypatch, capsys, error, *words, name="predict"):
         (zipfile.BadZipFile("no zip"), 1, "An archive is damaged: no zip"),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C."),
         (ValueError("two\nlines"), 1, "two lines"),
+        (
+            RuntimeError("Unable to initialize backend 'cuda': none is known"),
+            1,
+            "JAX_PLATFORMS=cuda asks for a platform that jax cannot start",
+        ),
     ],
 )
 def test_an_expected_error_is_one_line(monkeypatch, capsys, error, code, words):
+    monkeypatch.setattr(accelerators, "check_platforms", lambda: None)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     got, said = ended(monkeypatch, capsys, error)
     assert got == code
     (line,) = said.splitlines()
@@ -50,6 +62,26 @@ def test_the_command_by_name_speaks_as_itself(monkeypatch, capsys):
     error = RunError("Over.")
     _, said = ended(monkeypatch, capsys, error, name="ipixmatch predict")
     assert said == "ipixmatch predict: Over.\n"
+
+
+@pytest.mark.parametrize("command", [main, sweep])
+def test_ctrl_c_before_the_training_is_one_line(monkeypatch, capsys, command):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    # As while the command line is parsed and the libraries are imported.
+    monkeypatch.setattr(app, "run", interrupted)
+    monkeypatch.setattr(sys, "argv", ["train"])
+    with pytest.raises(SystemExit) as end:
+        command.run()
+    assert end.value.code == 130
+    assert capsys.readouterr().err.endswith(": stopped by Ctrl-C.\n")
+
+
+def test_an_odd_name_in_an_error_is_escaped(monkeypatch, capsys):
+    name = os.fsdecode(b"Stra\xdfe")
+    _, said = ended(monkeypatch, capsys, FileNotFoundError(2, "Gone", name))
+    assert said.endswith(": Stra\\xdfe: Gone.\n")
 
 
 def test_a_bug_and_debug_keep_the_traceback(monkeypatch):

@@ -11,7 +11,7 @@ from ipixmatch_jax.configuration import files
 from ipixmatch_jax.configuration.field import Field
 from ipixmatch_jax.configuration.fields import FIELDS, find_field
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.resolve import program_key, resolve
+from ipixmatch_jax.experiment.resolve import program_key, resolve_config
 from ipixmatch_jax.experiment.validate import check_config
 
 NUMBERS = [f for f in FIELDS.values() if f.kind in (int, float)]
@@ -180,7 +180,9 @@ def test_the_key_of_programs_leaves_out_what_they_do_not_depend_on():
 
     def key(**changes):
         changes = {k.replace("__", "."): v for k, v in changes.items()}
-        return program_key(resolve(files.change_fields(config, changes), data))
+        return program_key(
+            resolve_config(files.change_fields(config, changes), data)
+        )
 
     assert key(seed=3, data__num_workers=2, train__log_every=7) == key()
     assert key(train__steps=7) != key()

@@ -140,13 +140,15 @@ def test_skipped_images_are_counted_and_named_once(caplog):
     skipped = Skipped(labelled=Spoilt(3, labelled=True), unlabelled=source)
     none = np.full(2, -1)
     with caplog.at_level(logging.WARNING, "ipixmatch_jax"):
-        skipped.note({"labelled": none, "unlabelled": none})
-        assert skipped.take() == 0
+        skipped.count_batch({"labelled": none, "unlabelled": none})
+        assert skipped.take_count() == 0
         for _ in range(3):
-            skipped.note({"labelled": none, "unlabelled": np.array([5, -1])})
-        skipped.note({"labelled": none, "unlabelled": np.array([2, 5])})
-    assert skipped.take() == 5
-    assert skipped.take() == 0
+            skipped.count_batch(
+                {"labelled": none, "unlabelled": np.array([5, -1])}
+            )
+        skipped.count_batch({"labelled": none, "unlabelled": np.array([2, 5])})
+    assert skipped.take_count() == 5
+    assert skipped.take_count() == 0
     assert [r.message.split(": ")[1] for r in caplog.records] == [
         "5.png is spoilt.",
         "2.png is spoilt.",

@@ -166,7 +166,7 @@ def test_a_channel_that_is_not_a_colour_gets_brightness_contrast_and_blur(
     view = strong(24, 24)
     assert view.grey.any() and (view.hue != 0).any()
     x = np.stack([drawn(channels, (24, 24), i) for i in range(24)])
-    x = weak_strong.weak(x, np)
+    x = weak_strong.to_unit_range(x, np)
     sharp = view._replace(sigma=np.zeros(24, np.float32))
     got = weak_strong.apply_strong(x, sharp, np)
     own_channels = range(3, 4) if channels == 4 else range(channels)
@@ -193,7 +193,7 @@ def test_a_channel_that_is_not_a_colour_gets_brightness_contrast_and_blur(
 @pytest.mark.parametrize("channels", [1, 4])
 def test_every_operation_of_augseg_takes_any_channels(channels):
     x = np.stack([drawn(channels, (20, 20), i) for i in range(11)])
-    x = weak_strong.weak(x, np)
+    x = weak_strong.to_unit_range(x, np)
     magnitudes = [0, 0, 0, 1.3, 0.4, 0.6, 0.3, 0.5, 5, 100, 0.2]
     view = augseg.Intensity(
         np.stack([np.arange(11), *np.zeros((2, 11))], 1).astype(np.int32),

@@ -32,11 +32,11 @@ def test_what_is_printed_before_training(tmp_path, caplog):
     own.make(tmp_path / "val", 1, 0)
     own.save(tmp_path / "val/masks/0.png", Image.fromarray(blank))
     with caplog.at_level(logging.INFO):
-        class_counts.report(opened(tmp_path), "stop")
+        class_counts.log_classes(opened(tmp_path), "stop")
     text = caplog.text
     assert "4 labelled, 5 unlabelled, 1 val" in text
     crack = sum(int((own.ids(i) == 1).sum()) for i in range(4))
-    line = next(x for x in text.splitlines() if " crack " in x)
+    line = next(x for x in text.splitlines() if x.endswith("  crack"))
     assert "200   0   0" in line and f"{crack:,d}" in line
     assert f"{crack / (4 * 40 * 48):.2%}" in line
     warned = [r.message for r in caplog.records if r.levelname == "WARNING"]
@@ -56,13 +56,13 @@ def test_balanced_weights_by_hand():
         33.3333,
     )
     nothing = class_counts.ClassCounts(np.zeros(2, int), np.zeros(2, int), 7)
-    with pytest.raises(ValueError, match="cannot count any"):
+    with pytest.raises(ValueError, match="no labelled pixel has a class"):
         class_counts.balanced_weights(nothing)
 
 
 def test_complete_data_gives_no_warning(tmp_path, caplog):
-    own.make(tmp_path)
-    class_counts.report(opened(tmp_path), "stop")
+    own.make(tmp_path, 12, 10)
+    class_counts.log_classes(opened(tmp_path), "stop")
     assert not caplog.records
 
 

@@ -45,7 +45,9 @@ def images(count, channels, seed=0):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_all_pixels_of_both_parts_count_equally(channels):
     first, second = images(5, channels), images(7, channels, seed=9)
-    found = normalisation.measure(Images([*first, None]), Images(second))
+    found = normalisation.measure_mean_and_std(
+        Images([*first, None]), Images(second)
+    )
     every = [x.reshape(-1, channels) for x in [*first, *second]]
     every = np.concatenate(every) / 255
     assert found.images == 12
@@ -58,14 +60,14 @@ def test_the_sample_of_many_images_is_the_same_every_time():
     seen = []
     for _ in range(2):
         first, second = Images(arrays[:20]), Images(arrays[20:])
-        found = normalisation.measure(first, second, most=10)
+        found = normalisation.measure_mean_and_std(first, second, most=10)
         seen.append((sorted(first.seen), sorted(second.seen), found))
     assert seen[0] == seen[1]
     assert len(seen[0][0]) + len(seen[0][1]) == found.images == 10
 
 
 def test_numbers_are_the_same_after_the_text_of_a_config():
-    found = normalisation.measure(Images(images(3, 4)), Images([]))
+    found = normalisation.measure_mean_and_std(Images(images(3, 4)), Images([]))
     text = normalisation.format_numbers(found.mean)
     assert normalisation.parse_numbers("data.mean", text, 4) == found.mean
     assert normalisation.parse_numbers("data.mean", "", 4) == ()
@@ -73,12 +75,12 @@ def test_numbers_are_the_same_after_the_text_of_a_config():
 
 def test_data_that_cannot_be_measured_is_refused():
     with pytest.raises(ValueError, match="None of 2 training images"):
-        normalisation.measure(Images([None]), Images([None]))
+        normalisation.measure_mean_and_std(Images([None]), Images([None]))
     flat = images(2, 4)
     for x in flat:
         x[..., 3] = 255
     with pytest.raises(ValueError, match=r"Channel 4 .* is 255 everywhere"):
-        normalisation.measure(Images(flat), Images([]))
+        normalisation.measure_mean_and_std(Images(flat), Images([]))
 
 
 @pytest.mark.parametrize("text", ["a,b", "0.1", "0.1,nan", "0.1,-1", "1,,2"])

@@ -152,9 +152,14 @@ def test_two_workers_give_the_same_batches_as_none():
         _assert_same(a, b)
 
 
-def test_processes_take_contiguous_blocks_of_the_same_batch():
-    whole = _batches()
-    halves = [_batches(process_index=p, process_count=2) for p in (0, 1)]
+# With a batch of 6, a pair of images lies in both processes.
+@pytest.mark.parametrize("size", [4, 6])
+def test_processes_take_contiguous_blocks_of_the_same_batch(size):
+    whole = _batches(batch_size=size)
+    halves = [
+        _batches(batch_size=size, process_index=p, process_count=2)
+        for p in (0, 1)
+    ]
     for k in range(5):
         both = [half[k] for half in halves]
         joined = jax.tree.map(lambda *x: np.concatenate(x), *both)
@@ -189,7 +194,7 @@ def test_host_views_are_the_device_views_applied():
 def test_sizes_that_do_not_divide_are_refused():
     for sizes, message in (
         ({"batch_size": 5, "process_count": 2}, "5, which does not divide"),
-        ({"batch_size": 6, "process_count": 2}, "3 unlabelled images"),
+        ({"batch_size": 3, "process_count": 3}, "3; CutMix pairs neighbours"),
         ({"batch_size": 0}, "0, which"),
         ({"apply_views": "both"}, "'both'; it is device or host"),
     ):

@@ -1,6 +1,5 @@
 """Data workers that are killed, and workers of a run that is killed."""
 
-import errno
 import multiprocessing
 import os
 import pathlib
@@ -15,6 +14,7 @@ import pytest
 
 from ipixmatch_jax.data import pipeline, workers
 from ipixmatch_jax.data.datasets import shapes
+from ipixmatch_jax.utils import waiting
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +93,9 @@ if __name__ == "__main__":
     iterator = workers.Batches(batches(), 0, 1)
     next(iterator)
     worker = multiprocessing.active_children()[0].pid
+    # Blocked before the worker's first instruction, not only by it.
+    blocked = open(f"/proc/{worker}/status").read().split("SigBlk:")[1]
+    assert int(blocked.split()[0], 16) >> signal.SIGINT - 1 & 1
     os.kill(worker, signal.SIGINT)
     for _ in range(6):
         next(iterator)
@@ -135,12 +138,12 @@ def test_a_stopped_worker_is_reported_and_a_signal_still_ends_the_wait(
     asked = []
     iterator = workers.Batches(batches(), 0, 1, lambda: len(asked) > 0)
     next(iterator)
-    monkeypatch.setattr(workers, "PATIENCE", 1.0)
+    monkeypatch.setattr(waiting, "PATIENCE", 1.0)
     (worker,) = multiprocessing.active_children()
     os.kill(worker.pid, signal.SIGSTOP)
     timer = threading.Timer(5, lambda: asked.append(True))
     timer.start()
-    with pytest.raises(workers.StoppedWaitingError):
+    with pytest.raises(waiting.StoppedWaitingError):
         for _ in range(50):  # Some batches were read ahead.
             next(iterator)
     timer.join()
@@ -149,34 +152,3 @@ def test_a_stopped_worker_is_reported_and_a_signal_still_ends_the_wait(
     assert time.monotonic() - start < 20
     assert caplog.text.count("NO DATA: the batch of step") == 1
     assert not alive(worker.pid)
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (OSError(errno.ENOSPC, "No space"), r"/dev/shm.*MiB.*--shm-size=2g"),
-        (OSError(errno.EMFILE, "Too many"), r"open files.*ulimit -n"),
-    ],
-)
-def test_a_shortage_of_the_workers_is_named(error, words):
-    class Short:
-        def __getitem__(self, index):
-            return self
-
-        def to_iter_dataset(self, _):
-            return self
-
-        def mp_prefetch(self, *_, **__):
-            return iter(self)
-
-        def __iter__(self):
-            raise error
-            yield
-
-    with pytest.raises(workers.WorkersLostError, match=words):
-        next(workers.Batches(Short(), 0, 2))
-
-
-def test_a_file_that_cannot_be_read_is_not_a_shortage():
-    error = OSError(errno.ENOSPC, "No space", "a.jpg")
-    assert workers.describe_shortage(error) is None

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ipixmatch_jax.configs import shapes
+from ipixmatch_jax.configs import cityscapes, shapes, voc
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import validate
 from tests.tiny_run import build
@@ -25,28 +25,44 @@ def test_more_devices_than_there_are_is_refused():
         sharding.make_mesh(8, 2)
 
 
-@pytest.mark.parametrize("batch", [2, 8, 12])
-def test_a_device_without_a_pair_of_images_is_refused(batch):
-    with pytest.raises(ValueError, match=r"multiple of 16"):
-        sharding.check_batch(batch, sharding.make_mesh(8, 1))
+# Devices may share the images of a pair, so one image for each is enough.
+@pytest.mark.parametrize(
+    ("devices", "unit"), [((8, 1), 8), ((2, 4), 8), ((3, 1), 6), ((1, 1), 2)]
+)
+def test_devices_take_equal_shares_of_pairs(devices, unit):
+    mesh = sharding.make_mesh(*devices)
+    for multiple in (unit, 3 * unit):
+        sharding.check_batch(multiple, mesh)
+    for batch in (unit // 2, unit + 2 if unit > 2 else 3, unit - 1):
+        with pytest.raises(
+            ValueError, match=rf"={batch} is not a multiple of {unit}: CutMix"
+        ):
+            sharding.check_batch(batch, mesh)
+
+
+@pytest.mark.parametrize("recipe", [voc, cityscapes])
+def test_the_published_batch_runs_on_eight_chips(recipe):
+    batch = recipe.get_config().train.batch_size
+    assert batch == 8
+    sharding.check_batch(batch, sharding.make_mesh(8, 1))
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])
-def test_a_micro_batch_without_a_pair_of_images_is_refused(accumulate):
+def test_every_micro_batch_gives_each_device_its_share(accumulate):
     mesh = sharding.make_mesh(2, 2)
-    multiple = 8 * accumulate
+    multiple = 4 * accumulate
     sharding.check_batch(multiple, mesh, accumulate)
     with pytest.raises(
-        ValueError, match=rf"batch_size=8 .* {multiple}: .*train\.accumulate\."
+        ValueError, match=rf"batch_size=4 .* {multiple}: .*train\.accumulate,"
     ):
-        sharding.check_batch(8, mesh, accumulate)
+        sharding.check_batch(4, mesh, accumulate)
 
 
 REFUSED = {
     "mesh.data": (16, "asks for 16 devices and 8 are here"),
     "mesh.fsdp": (9, "asks for 9 devices and 8 are here"),
-    "train.batch_size": (12, "batch_size=12 is not a multiple of 16"),
-    "train.accumulate": (3, "batch_size=16 is not a multiple of 48"),
+    "train.batch_size": (12, "batch_size=12 is not a multiple of 8"),
+    "train.accumulate": (3, "batch_size=16 is not a multiple of 24"),
 }
 
 

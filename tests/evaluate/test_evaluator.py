@@ -27,8 +27,10 @@ def street():
 
 
 def _scores(predictions, labels, num_classes=19):
-    confusion = metrics.confusion(predictions[None], labels[None], num_classes)
-    return [metrics.mean_iou(confusion), *metrics.iou(confusion)]
+    confusion = metrics.confusion_matrix(
+        predictions[None], labels[None], num_classes
+    )
+    return [metrics.mean_iou(confusion), *metrics.iou_by_class(confusion)]
 
 
 def test_original_and_center_crop_in_one_padded_batch(numbers, street):
@@ -214,7 +216,9 @@ def test_predict_returns_classes_and_their_probability():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 40, 33, 3), np.uint8)
     sizes = np.int32([(40, 33), (25, 20)])
-    ids, confidence = evaluator.predict(network, variables, images, sizes)
+    ids, confidence = evaluator.predict_classes(
+        network, variables, images, sizes
+    )
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     forward = jax.jit(lambda x: network.apply(variables, x[None], False)[0])
     for i, (h, w) in enumerate(sizes):

@@ -1,5 +1,7 @@
 """The loop over padded batches: each image once, late results, bad files."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from ipixmatch_jax.evaluate.image_batches import (
     return_errors,
     run_batches,
 )
+from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 SIZES = {3: (4, 6), 5: (4, 6), 8: (3, 6), 9: (9, 2), 11: (4, 6)}
 
@@ -54,6 +57,27 @@ def test_every_image_is_in_one_batch_of_its_shape():
             assert np.all(batch.labels[slot, :h, :w] == 1)
             assert (batch.labels[slot] == 1).sum() == h * w
     assert sorted(found) == sorted(SIZES)
+
+
+def test_a_read_that_hangs_ends_on_a_signal():
+    release = threading.Event()
+
+    def hang(index):
+        if index != 3:
+            release.wait(60)
+        return read(3)
+
+    answers = iter([False, True])
+    batches = run_batches(
+        plan_batches({3: (4, 6), 5: (4, 6)}, lambda *_: 2),
+        hang,
+        lambda batch: batch,
+        channels=3,
+        should_stop=lambda: next(answers),
+    )
+    with pytest.raises(StoppedWaitingError):
+        list(batches)
+    release.set()  # the thread was not waited for
 
 
 def test_a_plan_is_exact_if_nothing_has_to_be_masked():

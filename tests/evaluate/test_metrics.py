@@ -18,7 +18,7 @@ def test_counts_equal_the_references(numbers):
     ignored = golden.integers("iu_i", 9, (2, 30, 30)) == 0
     labels = golden.integers("iu_t", 5, (2, 30, 30))
     labels = np.where(ignored, 255, labels).astype(np.uint8)
-    confusion = jax.jit(metrics.confusion, static_argnums=2)(
+    confusion = jax.jit(metrics.confusion_matrix, static_argnums=2)(
         predictions, labels, 5
     )
     hits = np.diagonal(confusion)
@@ -36,7 +36,7 @@ def test_rows_are_the_true_classes_and_255_is_ignored():
     for truth, predicted in zip(labels.flat, predictions.flat, strict=True):
         if truth != 255:
             expected[truth, predicted] += 1
-    actual = metrics.confusion(predictions, labels, 3)
+    actual = metrics.confusion_matrix(predictions, labels, 3)
     assert actual.dtype == np.int32
     np.testing.assert_array_equal(actual, expected)
 
@@ -44,7 +44,7 @@ def test_rows_are_the_true_classes_and_255_is_ignored():
 def test_iou_in_percent_with_an_absent_class():
     confusion = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
     np.testing.assert_allclose(
-        metrics.iou(confusion), [100 * 3 / 6, 100 * 4 / 7, 0]
+        metrics.iou_by_class(confusion), [100 * 3 / 6, 100 * 4 / 7, 0]
     )
     np.testing.assert_allclose(
         metrics.mean_iou(confusion), 100 * (3 / 6 + 4 / 7) / 3
@@ -53,7 +53,7 @@ def test_iou_in_percent_with_an_absent_class():
 
 def test_counts_beyond_int32():
     confusion = np.full((2, 2), 2**40, np.int64)
-    np.testing.assert_allclose(metrics.iou(confusion), 100 / 3)
+    np.testing.assert_allclose(metrics.iou_by_class(confusion), 100 / 3)
 
 
 def test_the_foreground_is_every_class_but_a_background_0():

@@ -10,7 +10,7 @@ import pytest
 from ipixmatch_jax.data.source import Sample
 from ipixmatch_jax.evaluate import evaluator, image_batches
 from ipixmatch_jax.evaluate.padded_shapes import (
-    grouped,
+    group_by_shape,
     shapes_of_multiples,
 )
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
@@ -56,7 +56,7 @@ def picture(index):
 @jax.jit
 def resized(image):
     """Class probabilities of one image: there and back, nothing else."""
-    x = evaluator.normalised(network(), image[None])
+    x = evaluator.normalise_images(network(), image[None])
     size = tuple(nearest_multiple(side, 14) for side in image.shape[:2])
     logits = network().apply(variables(), resize_align_corners(x, size), False)
     logits = resize_align_corners(logits, image.shape[:2])
@@ -90,7 +90,7 @@ def test_a_shape_holds_the_images_that_are_seen_at_one_size(multiple):
     rng = np.random.default_rng(multiple)
     sizes = [tuple(size) for size in rng.integers(1, 90, (60, 2)).tolist()]
     shapes = shapes_of_multiples(sizes, multiple)
-    found = grouped(shapes, dict(enumerate(sizes)))
+    found = group_by_shape(shapes, dict(enumerate(sizes)))
     assert sorted(i for _, group in found for i in group) == list(range(60))
     for shape, group in found:
         seen = [nearest_multiple(side, multiple) for side in shape]
@@ -144,7 +144,7 @@ def test_windows_of_predictions_are_those_of_the_evaluation():
 
     @jax.jit
     def summed(image):
-        x = evaluator.normalised(network(), image[None])
+        x = evaluator.normalise_images(network(), image[None])
         return evaluator.class_scores(network(), variables(), x, None, 14)
 
     sums = summed(image)
@@ -160,12 +160,12 @@ def test_an_examination_sees_each_image_as_if_alone():
     sizes = np.int32([SIZES[0], SIZES[1], (0, 0)])
     for image, place in zip((first, second), batch, strict=False):
         place[: image.shape[0], : image.shape[1]] = image
-    found = uncertainty.examine(network(), (variables(),), batch, sizes)
+    found = uncertainty.examine_batch(network(), (variables(),), batch, sizes)
     for slot, image in enumerate((first, second)):
         shares = np.float64(alone(slot))
         entropy = -(shares * np.log(shares)).sum(-1) / np.log(4)
         np.testing.assert_allclose(found.entropy[slot], entropy.mean(), 1e-4)
-        one = uncertainty.examine(network(), (variables(),), image[None])
+        one = uncertainty.examine_batch(network(), (variables(),), image[None])
         np.testing.assert_allclose(
             found.features[slot], one.features[0], rtol=1e-3, atol=1e-5
         )

@@ -80,5 +80,50 @@ def test_the_foreground_is_a_row_of_its_own():
 def test_a_run_that_has_not_finished_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="has not finished"):
         results_table.read_results(tmp_path)
-    (tmp_path / "results.json").write_text(json.dumps(result(1.0, [1.0, 1.0])))
+    (tmp_path / "results.json").write_text(json.dumps(whole()))
     assert results_table.read_results(tmp_path)["best"]["step"] == 7
+
+
+def whole():
+    scores = {"miou": 30.0, "iou": [20.0, 40.0]}
+    part = {"network": "teacher", "step": 7, "val": scores}
+    names = ["sky", "road"]
+    return {"best": part, "last": part, "class_names": names, "files": {}}
+
+
+def without(name):
+    return {k: v for k, v in whole().items() if k != name}
+
+
+def changed(**values):
+    return whole() | {"last": whole()["last"] | values}
+
+
+WRONG = {
+    "a list": [1],
+    "nothing": {},
+    "no names": without("class_names"),
+    "names that are no text": whole() | {"class_names": [1, 2]},
+    "no best": without("best"),
+    "best as text": whole() | {"best": "x"},
+    "a step as text": changed(step="7"),
+    "no network": changed(network=None),
+    "no scores": changed(val=None),
+    "scores of another number of classes": changed(
+        val={"miou": 1.0, "iou": [1.0]}
+    ),
+    "a score as text": changed(val={"miou": "1", "iou": [1.0, 1.0]}),
+    "test as a list": changed(test=[]),
+    "files as a list": whole() | {"files": []},
+    "versions as numbers": whole() | {"made_with": {"jax": 1}},
+}
+
+
+@pytest.mark.parametrize("content", WRONG.values(), ids=WRONG)
+def test_results_of_another_shape_are_named_in_one_sentence(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="remove it") as error:
+        results_table.read_results(tmp_path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)

@@ -78,8 +78,8 @@ def check_scores(expected, scores, name, agreeing):
     """The reference's IoUs in percent, against both ground truths."""
     predictions = scores.argmax(-1)
     for truth, key in (("gt", "iou"), (agreeing, "iou_agree")):
-        matrix = metrics.confusion(predictions, expected[truth], 19)
-        iou = metrics.iou(matrix)
+        matrix = metrics.confusion_matrix(predictions, expected[truth], 19)
+        iou = metrics.iou_by_class(matrix)
         theirs = expected[f"{name}_{key}"]
         np.testing.assert_allclose([iou.mean(), *iou], theirs, atol=0.02)
 

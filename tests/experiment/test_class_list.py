@@ -10,7 +10,7 @@ from ipixmatch_jax.configs import folder
 from ipixmatch_jax.configuration.saved import save_config
 from ipixmatch_jax.experiment import class_list
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.experiment.resolve import resolve_config
 from ipixmatch_jax.experiment.restore import open_run_data
 from ipixmatch_jax.predict.classes import find_classes
 from ipixmatch_jax.training import prepare
@@ -48,7 +48,7 @@ def workdir(config, tmp_path):
     data = open_data(config)
     workdir = tmp_path / "run"
     workdir.mkdir()
-    save_config(resolve(config, data), workdir)
+    save_config(resolve_config(config, data), workdir)
     class_list.write_classes(class_list.classes_of(data), workdir)
     return workdir
 
@@ -86,7 +86,7 @@ def test_a_changed_list_is_refused_and_the_difference_is_named(
     for use in (
         lambda: open_run_data(workdir, config),
         lambda: find_classes(config, workdir),
-        lambda: prepare.prepare(
+        lambda: prepare.prepare_run(
             config, workdir, open_data=open_data, build=None
         ),
     ):
@@ -109,12 +109,23 @@ def test_an_older_run_takes_the_datas_and_says_so(config, workdir, caplog):
     assert f"{workdir} records no class list" in caplog.text
 
 
+def one_class(colour="[1, 2, 3]", id="0"):
+    one = f'{{"name": "a", "colour": {colour}, "id": {id}}}'
+    return f'{{"classes": [{one}], "void": []}}'
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"classes": [{"name": "a"}], "void": []}']
+    "text",
+    [
+        *["", "[]", "{}", '{"classes": [{"name": "a"}], "void": []}'],
+        one_class(colour="[1, 2]"),
+        one_class(colour="[1, 2, 999]"),
+        one_class(id="1e999"),
+        '{"classes": ["a"], "void": []}',
+    ],
 )
 def test_a_damaged_list_is_named(workdir, text):
     (workdir / class_list.FILE).write_text(text)
-    with pytest.raises(
-        ValueError, match=r"classes\.json is not the class list"
-    ):
+    with pytest.raises(ValueError, match="or remove it, and") as error:
         class_list.read_classes(workdir)
+    assert str(workdir / class_list.FILE) in str(error.value)

@@ -63,7 +63,7 @@ def test_a_pytorch_checkpoint_becomes_float32_under_our_names(tiny, tmp_path):
     source, to = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
     halves = {k: v.astype(np.float16) for k, v in _reference(tiny).items()}
     save_file({f"module.{k}": v for k, v in halves.items()}, source)
-    said = weights.convert(str(source), to)
+    said = weights.convert_weights(str(source), to)
     assert "tiny with stem deep, a whole network of 6 classes" in said
     same(load_file(to), halves)
 
@@ -80,9 +80,9 @@ def test_a_backbone_may_lack_the_allowed_tensors(tiny, tmp_path):
         {k.removeprefix("backbone."): v for k, v in tensors.items()}, source
     )
     with pytest.raises(ValueError, match=r"missing: backbone\.layer4"):
-        weights.convert(str(source), to)
+        weights.convert_weights(str(source), to)
     assert not to.exists()
-    assert "a backbone" in weights.convert(str(source), to, ("layer4",))
+    assert "a backbone" in weights.convert_weights(str(source), to, ("layer4",))
     same(load_file(to), tensors)
 
 
@@ -92,8 +92,8 @@ def test_a_real_file_is_converted_if_layer4_may_be_missing(reference, tmp_path):
     if not source.exists():
         pytest.skip("the ImageNet weights are not beside this checkout")
     with pytest.raises(ValueError, match=r"layer4\.0\.conv2.*and 35 more"):
-        weights.convert(str(source), to)
-    said = weights.convert(str(source), to, ("layer4",))
+        weights.convert_weights(str(source), to)
+    said = weights.convert_weights(str(source), to, ("layer4",))
     assert "r50 with stem 7x7, a backbone, 220 tensors" in said
     with safe_open(source, "numpy") as theirs, safe_open(to, "numpy") as ours:
         for name in ("conv1.weight", "layer2.3.bn3.running_var"):
@@ -113,7 +113,7 @@ def test_a_resnet_with_a_dpt_head_is_read_back(tmp_path):
         {f"module.{k}": np.ascontiguousarray(v) for k, v in tensors.items()},
         source,
     )
-    said = weights.convert(str(source), to)
+    said = weights.convert_weights(str(source), to)
     assert "tiny with stem deep, a whole network of 6 classes" in said
     same(load_file(to), tensors)
     back = load.load_weights(to, golden.zeros(variables), whole=True)
@@ -128,7 +128,7 @@ def test_a_resnet_with_a_dpt_head_is_read_back(tmp_path):
 )
 def test_export_and_import_of_a_run_are_exact(workdir, tmp_path, network, seed):
     to = tmp_path / "out.safetensors"
-    said = weights.export(str(workdir), to, network=network)
+    said = weights.export_weights(str(workdir), to, network=network)
     assert f"the {network or 'teacher'} after 3 steps" in said
     variables = golden.random_variables(
         model_registry.build("tiny", 6), seed=seed
@@ -141,7 +141,7 @@ def test_export_and_import_of_a_run_are_exact(workdir, tmp_path, network, seed):
     back = load.load_weights(to, golden.zeros(variables), whole=True)
     jax.tree.map(np.testing.assert_array_equal, back, variables)
     again = tmp_path / "again.safetensors"
-    weights.export(str(to), again)
+    weights.export_weights(str(to), again)
     assert again.read_bytes() == to.read_bytes()
 
 
@@ -149,7 +149,7 @@ def test_torch_reads_the_exported_file(workdir, tiny, tmp_path):
     with warnings.catch_warnings(action="ignore"):
         torch = pytest.importorskip("torch", minversion="2.6")
     to = tmp_path / "out.pth"
-    weights.export(str(workdir), to, network="student")
+    weights.export_weights(str(workdir), to, network="student")
     state = torch.load(to, weights_only=True)
     arrays = {k: v.numpy() for k, v in state.items() if "tracked" not in k}
     same(arrays, _reference(tiny))
@@ -162,13 +162,13 @@ def test_torch_reads_the_exported_file(workdir, tiny, tmp_path):
 def test_a_missing_run_or_network_or_file_type_is_refused(workdir, tmp_path):
     to = tmp_path / "out.safetensors"
     with pytest.raises(FileNotFoundError, match="not the --workdir of a run"):
-        weights.export(str(tmp_path), to)
+        weights.export_weights(str(tmp_path), to)
     with pytest.raises(
         ValueError, match=r"holds the networks student.*not 'second'"
     ):
-        weights.export(str(workdir), to, network="second")
+        weights.export_weights(str(workdir), to, network="second")
     with pytest.raises(ValueError, match=r"use \.safetensors"):
-        weights.export(str(workdir), tmp_path / "out.npz")
+        weights.export_weights(str(workdir), tmp_path / "out.npz")
     assert not list(tmp_path.iterdir())
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from ipixmatch_jax.configs import folder
 from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.experiment.data import keep_range, open_data
-from ipixmatch_jax.experiment.resolve import program_key, resolve
+from ipixmatch_jax.experiment.resolve import program_key, resolve_config
 from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.sweep.programs import Programs
@@ -37,22 +37,22 @@ def test_the_number_of_classes_comes_from_the_data(config, tmp_path):
     check_config(config)
     assert build(config).network.num_classes == 3
     data = open_data(config)
-    resolved = resolve(config, data)
+    resolved = resolve_config(config, data)
     assert (config.model.num_classes, resolved.model.num_classes) == (0, 3)
     # A resumed run begins from 0 again, and is the same run.
     saved.save_config(resolved, tmp_path)
     again = folder.get_config("tiny")
     again.data.root = config.data.root
     earlier = saved.load_config(tmp_path)
-    assert resolve(again, data, earlier).model.num_classes == 3
+    assert resolve_config(again, data, earlier).model.num_classes == 3
     again.mesh.data = 1
-    assert check_resume(earlier, resolve(again, data), tmp_path) == []
+    assert check_resume(earlier, resolve_config(again, data), tmp_path) == []
 
 
 def test_another_number_of_classes_is_refused(config):
     config.model.num_classes = 1
     with pytest.raises(ValueError, match="folder has 3 classes"):
-        resolve(config, open_data(config))
+        resolve_config(config, open_data(config))
 
 
 def test_the_hold_out_is_a_field(config):
@@ -67,11 +67,11 @@ def test_a_sweep_opens_it_once_and_gives_every_cell_its_classes(config):
     other.seed = 1
     data = shared.open_data(config)
     assert shared.open_data(other) is data
-    assert resolve(other, data).model.num_classes == 3
+    assert resolve_config(other, data).model.num_classes == 3
     third = other.copy_and_resolve_references()
     third.data.holdout = 0.6
     assert len(shared.open_data(third).val) == 2
-    assert "holdout" not in program_key(resolve(third, data))
+    assert "holdout" not in program_key(resolve_config(third, data))
 
 
 def test_a_measured_range_is_kept_with_the_run(config, tmp_path):
@@ -79,7 +79,7 @@ def test_a_measured_range_is_kept_with_the_run(config, tmp_path):
         values = np.random.default_rng(i).integers(0, 4096, (40, 48))
         image = Image.fromarray(values.astype(np.uint16))
         image.save(tmp_path / f"images/{i}.png")
-    resolved = resolve(config, open_data(config))
+    resolved = resolve_config(config, open_data(config))
     low, high = map(float, resolved.data.range.split(","))
     assert low < 50 and 4000 < high < 4096
     # Brighter images have come since the run began.

@@ -10,7 +10,7 @@ from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.resolve import parse_class_weights, resolve
+from ipixmatch_jax.experiment.resolve import parse_class_weights, resolve_config
 from ipixmatch_jax.sweep import grid
 from tests import tiny_run
 
@@ -101,9 +101,9 @@ def test_another_number_of_weights_than_classes_is_refused():
     config = shapes_config.get_config()
     config.loss.class_weights = "1,2,3"
     with pytest.raises(ValueError, match=r"class_weights='1,2,3' is not 6"):
-        resolve(config, open_data(config))
+        resolve_config(config, open_data(config))
     config.loss.class_weights = "1,2,3,4,5,6"
-    resolved = resolve(config, open_data(config))
+    resolved = resolve_config(config, open_data(config))
     assert parse_class_weights(resolved) == (1, 2, 3, 4, 5, 6)
 
 
@@ -113,7 +113,7 @@ def test_a_sweep_continues_with_the_measured_values(tmp_path, monkeypatch):
     config.data.normalisation = "data"
     config.loss.class_weights = "balanced"
     (cell,) = grid.make_grid(config, ["seed=0"], None, tmp_path).cells
-    begun = resolve(cell.config, open_data(cell.config))
+    begun = resolve_config(cell.config, open_data(cell.config))
     assert begun.data.mean.count(",") == begun.data.std.count(",") == 2
     assert begun.loss.class_weights.count(",") == 5
     cell.workdir.mkdir(parents=True)

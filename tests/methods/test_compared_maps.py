@@ -41,8 +41,8 @@ def case():
 def pair_of(student, teacher, valid):
     return Consistency(
         student,
-        common.cutmix_output(teacher, BOXES),
-        common.cutmix(valid, BOXES),
+        common.cutmix_output(teacher, BOXES, None),
+        common.cutmix(valid, BOXES, None),
     )
 
 

@@ -6,6 +6,8 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.collectives import collectives
+from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import AVERAGED
 from ipixmatch_jax.methods.networks import join_networks
@@ -59,8 +61,8 @@ def student_of(host):
     )
 
 
-@functools.cache
-def stepped(host, with_teacher, weight):
+def make_step(host, with_teacher, weight, mesh=None):
+    """The state and the step of a method on the pixel network."""
     schedule = poly_schedule(0.1, 10)
     tx = sgd(schedule, groups=faster_head(1.0), weight_decay=0.0)
     state = step.create_state(student_of(host), tx, with_teacher=with_teacher)
@@ -72,14 +74,21 @@ def stepped(host, with_teacher, weight):
     run = functools.partial(
         step.train_step,
         forward=pixel_network.forward,
-        make_views=lambda views: views,
+        make_views=lambda views: views._replace(mesh=mesh),
         method=bind(host),
         tx=tx,
         schedule=schedule,
         inter_pixel=TERM(weight=weight, warmup_steps=0),
         ema_decay=0.9,
         ema_rampup=False,
+        mesh=mesh,
     )
+    return state, run
+
+
+@functools.cache
+def stepped(host, with_teacher, weight):
+    state, run = make_step(host, with_teacher, weight)
     return jax.device_get(jax.jit(run)(state, draw(host, 5)))
 
 
@@ -102,6 +111,49 @@ def test_the_inter_pixel_term_changes_no_other_loss(host, with_teacher):
         joined.student["batch_stats"],
         without.student["batch_stats"],
     )
+
+
+# Beside all-reduces, the arrays of which each device sends one image: strong
+# views, logits (or classes and confidences) and valid pixels.
+EXCHANGED = {
+    "mean_teacher": 3,
+    "fixmatch": 3,
+    "unimatch": 4,
+    "unimatch_v2": 4,
+    "augseg": 5,
+    "cps": 4,
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_one_image_a_device_agrees_with_one_device(host):
+    with_teacher = AVERAGED in METHODS[host].teacher
+    one, expected = stepped(host, with_teacher, 0.3)
+    mesh = sharding.make_mesh(4, 1)
+    state, run = make_step(host, with_teacher, 0.3, mesh)
+    across = sharding.batch_sharding(mesh)
+    whole = sharding.replicated(mesh)
+    step_of_four = jax.jit(
+        run, in_shardings=(whole, across), out_shardings=whole
+    )
+    # LLVM's optimisations take most of the compilation.
+    compiled = step_of_four.lower(state, draw(host, 5)).compile(
+        compiler_options={"xla_backend_optimization_level": 0}
+    )
+    many, metrics = compiled(state, draw(host, 5))
+    agree = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
+    jax.tree.map(agree, jax.device_get(many), one)
+    jax.tree.map(agree, jax.device_get(metrics), expected)
+    found = collectives(compiled.as_text())
+    sent = [c.shape for c in found if c.kind == "collective-permute"]
+    assert len(sent) == EXCHANGED[host]
+    assert all(shape[0] == 1 for shape in sent)
+    # UniMatch V2 ranks one number of every image to choose half of them.
+    others = {"all-gather"} if host == "unimatch_v2" else set()
+    others |= {"all-reduce", "collective-permute"}
+    assert {c.kind for c in found} <= others
+    gathered = [c.shape for c in found if c.kind == "all-gather"]
+    assert all(shape == (4,) for shape in gathered)
 
 
 @pytest.mark.parametrize(

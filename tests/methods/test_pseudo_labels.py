@@ -1,4 +1,4 @@
-"""Confidence, partners and CutMix against plain NumPy."""
+"""Confidence and CutMix against plain NumPy."""
 
 import numpy as np
 
@@ -14,13 +14,6 @@ def test_confidence_is_the_largest_softmax():
     )
     np.testing.assert_allclose(confidence, expected, rtol=1e-5)
     np.testing.assert_array_equal(labels, logits.argmax(-1))
-
-
-def test_neighbours_swap_in_pairs():
-    x = np.arange(6)[:, None] * np.ones((1, 2))
-    np.testing.assert_array_equal(
-        pseudo_labels.swap_neighbours(x)[:, 0], [1, 0, 3, 2, 5, 4]
-    )
 
 
 def test_paste_takes_the_partner_inside_the_box_only():

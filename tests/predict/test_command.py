@@ -1,10 +1,16 @@
 """The command line of predict: what it refuses before any work."""
 
+import json
+import os
+import pathlib
 import sys
 
 import pytest
 
+from ipixmatch_jax.configs import shapes as shapes_config
+from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.predict import __main__ as predict_command
+from ipixmatch_jax.predict import files, workdir
 
 
 @pytest.mark.parametrize(
@@ -40,3 +46,29 @@ def test_a_folder_without_a_run_is_refused(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         predict_command.run()
     assert "is not the --workdir of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ['{"network', "[1]", ""])
+def test_a_torn_record_of_the_settings_is_named(tmp_path, text):
+    path = tmp_path / files.SETTINGS
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"predictions\.json .*another --out"):
+        files.check_settings(tmp_path, {"network": "student"})
+    path.write_text(json.dumps({"network": "student", "step": 3}))
+    files.check_settings(tmp_path, {"network": "student"})
+
+
+def test_a_place_where_nothing_may_be_written_is_refused_first(
+    tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    run.mkdir()
+    saved.save_config(shapes_config.get_config(), run)
+    theirs = str(tmp_path / "theirs")
+    pathlib.Path(theirs).mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != theirs)
+    for out in (f"{theirs}/out", theirs):
+        with pytest.raises(PermissionError, match=r"not write into .*--out\."):
+            workdir.predict_workdir(run, tmp_path, pathlib.Path(out))
+    with pytest.raises(PermissionError, match=r"not write into .*--export\."):
+        workdir.export_workdir(run, pathlib.Path(theirs, "a.zip"))

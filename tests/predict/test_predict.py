@@ -275,8 +275,10 @@ def test_without_the_data_the_run_gives_names_and_voc_the_colours(tmp_path):
     assert known.palette == tuple(voc_colour(k) for k in range(6))
     assert "No data set at gone" in known.note
     names = ["a", "b", "c", "d", "e", "f"]
-    text = json.dumps({"class_names": names})
-    (tmp_path / "results.json").write_text(text)
+    scores = {"miou": 1.0, "iou": [1.0] * 6}
+    part = {"network": "student", "step": 1, "val": scores}
+    results = {"class_names": names, "best": part, "last": part}
+    (tmp_path / "results.json").write_text(json.dumps(results))
     assert classes.find_classes(config, tmp_path).names == tuple(names)
 
 

@@ -4,6 +4,7 @@ import base64
 import html.parser
 import io
 import json
+import os
 import re
 import sys
 
@@ -70,6 +71,34 @@ def test_unreadable_lines_are_left_out_and_named(tmp_path):
     assert missing.timing() is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": 9, "loss": [1, 2]}',
+        '{"step": 9, "val_miou_student": [1.0]}',
+        '{"step": 9, "val_iou_student": 3}',
+        '{"step": 9, "val_iou_student": [1, 2, 3]}',
+        '{"step": 9, "confident_share_by_class": [1, "a"]}',
+        '{"step": 9, "loss": true}',
+        f'{{"step": 9, "loss": {10**400}}}',
+        '{"step": -9, "loss": 1}',
+        '{"step": true, "loss": 1}',
+        f'{{"step": {10**40}, "loss": 1}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_line_that_cannot_be_drawn_is_left_out_and_named(tmp_path, line):
+    run = report_cases.write_run(tmp_path / "run", **{"data.root": "gone"})
+    path = run / "metrics.jsonl"
+    wanted = metrics_log.read_metrics(path).series
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+    found = metrics_log.read_metrics(path)
+    assert found.series == wanted
+    assert found.notes[0].startswith("metrics.jsonl: unreadable and left out")
+    assert 'id="progress"' in build.build_page([run], images=0)
+
+
 def test_the_best_is_the_first_of_the_highest():
     history = metrics_log.History(
         {
@@ -89,9 +118,6 @@ def test_training_time_is_summed_over_the_logged_lines():
     )
     # 10 / 1 + 20 / 4 + 10 / 2
     assert history.timing() == (20.0, 2.0, 16.0)
-    assert tables.format_duration(20) == "20 s"
-    assert tables.format_duration(125.4) == "2 min 05 s"
-    assert tables.format_duration(7260) == "2 h 01 min"
 
 
 def all_charts(tmp_path):
@@ -127,13 +153,6 @@ def test_rows_of_the_confusion_matrix_are_shares():
     assert trace["x"] == trace["y"] == ["a (0)", "a (1)", "&lt;b&gt;"]
     said = tables.list_mistakes(counts, ["a", "a", "<b>"], 2)
     assert "<b>25%</b> of a is taken for a" in said
-
-
-def test_losses_have_names():
-    assert report_charts.loss_name("loss") == "total"
-    assert report_charts.loss_name("loss_ip") == "inter-pixel"
-    assert report_charts.loss_name("loss_u_2") == "unlabelled 2"
-    assert report_charts.loss_name("loss_mine") == "loss_mine"
 
 
 def test_one_evaluation_has_an_axis_of_whole_steps():
@@ -300,8 +319,28 @@ def test_wrong_workdirs_are_one_sentence(tmp_path):
     with pytest.raises(ValueError, match="--images -1 is below 0"):
         build.build_page([run], images=-1)
     (run / "results.json").write_text('{"best"')
-    with pytest.raises(ValueError, match=r"A JSON file in .*run cannot be"):
+    with pytest.raises(ValueError, match=r"run/results\.json is not whole"):
         build.build_page([run])
+
+
+def test_a_colleagues_run_is_reported_into_another_folder(
+    tmp_path, monkeypatch
+):
+    run = report_cases.write_run(tmp_path / "run")
+    own, access = tmp_path / "own.html", os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != run and access(path, mode)
+    )
+    with pytest.raises(PermissionError, match=r"not write into .*run; .*--out"):
+        build.write_report([run])
+    assert build.write_report([run], own, images=0) == own
+
+
+def test_a_name_that_is_not_utf_8_is_written_with_escapes(tmp_path):
+    name = os.fsdecode(b"Stra\xdfe")
+    run = report_cases.write_run(tmp_path / name, names=(name, "b", "c"))
+    page = build.write_report([run], images=0).read_text(encoding="utf-8")
+    assert "<h1>Stra\\xdfe" in page
 
 
 @pytest.fixture

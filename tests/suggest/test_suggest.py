@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import sys
 
 import jax
@@ -20,7 +21,7 @@ from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.suggest import __main__ as suggest_main
 from ipixmatch_jax.suggest import contact_sheet, examination, selection
-from ipixmatch_jax.suggest.uncertainty import uncertainty
+from ipixmatch_jax.suggest.uncertainty import measure_uncertainty
 from ipixmatch_jax.training import loop
 from tests import golden, two_convolutions
 from tests.refusal import refusal
@@ -39,7 +40,7 @@ def _softmax(rng, *shape):
 @pytest.mark.parametrize("members", [1, 2, 3])
 def test_uncertainty_equals_its_formulas(members):
     p = _softmax(np.random.default_rng(0), members, 4, 5)
-    entropy, apart = uncertainty(jnp.asarray(p, jnp.float32))
+    entropy, apart = measure_uncertainty(jnp.asarray(p, jnp.float32))
     for i in range(4):
         mean = [
             sum(p[m, i, k] for m in range(members)) / members for k in range(5)
@@ -60,13 +61,13 @@ def test_uncertainty_at_its_bounds():
         ((flat, flat), 1, 0),
     ]
     for pair, entropy, apart in cases:
-        found = uncertainty(jnp.stack(pair))
+        found = measure_uncertainty(jnp.stack(pair))
         np.testing.assert_allclose(found, [[entropy], [apart]], atol=1e-6)
 
 
 def test_equal_networks_do_not_disagree_at_all():
     p = _softmax(np.random.default_rng(1), 1, 50, 7).astype(np.float32)
-    _, apart = uncertainty(jnp.concatenate([p, p]))
+    _, apart = measure_uncertainty(jnp.concatenate([p, p]))
     assert not np.asarray(apart).any()
 
 
@@ -383,6 +384,17 @@ def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}")
     assert "no unlabelled images to choose" in capsys.readouterr().err
+
+
+def test_a_colleagues_run_needs_another_folder(tmp_path, monkeypatch, capsys):
+    run = _saved(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != run)
+    with pytest.raises(SystemExit) as end:
+        command(monkeypatch, f"--workdir={run}")
+    assert end.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "this user may not write into" in line
+    assert line.endswith("name another place with --out.")
 
 
 def test_the_module_runs_the_command(tmp_path):

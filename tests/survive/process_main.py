@@ -9,13 +9,9 @@ import json
 import os
 import pathlib
 import signal
-import sys
 import time
 
-from absl import app, flags
-
 from ipixmatch_jax import main
-from ipixmatch_jax.cli import config_flag
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.experiment import evaluator
 from ipixmatch_jax.training.writer import Writer
@@ -61,5 +57,4 @@ if __name__ == "__main__":
     disturb(name, int(at), int(os.environ.get("SLOW_FROM", "1000")))
     if "CONFUSION" in os.environ:
         write_confusion(pathlib.Path(os.environ["CONFUSION"]))
-    flags.mark_flag_as_required("config")
-    app.run(main.main, argv=sys.argv, flags_parser=config_flag.parse)
+    main.run()

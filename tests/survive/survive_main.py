@@ -9,14 +9,10 @@ when the folder is still empty, or when only the checksums are missing.
 import os
 import pathlib
 import signal
-import sys
 import time
-
-from absl import app, flags
 
 from ipixmatch_jax import main
 from ipixmatch_jax.checkpoints import manager
-from ipixmatch_jax.cli import config_flag
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.training.writer import Writer
 
@@ -56,5 +52,4 @@ if __name__ == "__main__":
         hold_at(steps, pathlib.Path(os.environ["FOLDER"]))
     if "KILL_IN" in os.environ:
         kill_in(*os.environ["KILL_IN"].split(":"))
-    flags.mark_flag_as_required("config")
-    app.run(main.main, argv=sys.argv, flags_parser=config_flag.parse)
+    main.run()

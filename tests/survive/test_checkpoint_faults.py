@@ -288,7 +288,7 @@ def test_a_run_continues_from_the_checkpoint_before_to_the_same_end(
     assert checkpoints(copied)[-2:] == ["4", "6"]
     path = flip_a_bit(copied / "checkpoints/6")
     with pytest.raises(BrokenCheckpointError, match=path.name):
-        restore.restore(copied, "last")
+        restore.restore_networks(copied, "last")
     code, said = run(copied)
     assert code == 0
     assert f"{path.name} differs from its checksum. It is now 6" in said

@@ -36,7 +36,7 @@ def test_a_batch_is_split_among_processes_bit_for_bit(method, views):
     config.data.apply_views = views
     data = open_data(config)
     whole = make_batches(config, data)[5]
-    for count in (2, 4):
+    for count in (2, 8):
         blocks = [
             make_batches(
                 config, data, process_index=index, process_count=count

@@ -261,16 +261,16 @@ def test_the_curves_of_a_run_are_kept_until_there_is_space(disk, caplog):
     writer = Writer(disk, start=0, steps=9, images_per_step=2, active=True)
     values = {f"loss_{number}": number / 8 for number in range(20)}
     with writer:
-        writer.scalars(0, values)
+        writer.write_scalars(0, values)
         fill(disk)
         # More than any queue and the last blocks of the disk can hold.
         for step in range(1, 50):
-            writer.scalars(step, values)
-        writer.picture(50, "val", np.zeros((4, 4, 3), np.uint8))
+            writer.write_scalars(step, values)
+        writer.write_picture(50, "val", np.zeros((4, 4, 3), np.uint8))
         told = [m for m in caplog.messages if m.startswith("NOT WRITTEN")]
         assert len(told) == 2
         free(disk)
-        writer.scalars(51, values)
+        writer.write_scalars(51, values)
     rows = (disk / "metrics.jsonl").read_text().splitlines()
     steps = [*range(50), 51]
     assert [json.loads(row) for row in rows] == [

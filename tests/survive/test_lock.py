@@ -29,7 +29,7 @@ def test_a_second_run_is_refused_while_the_first_lives(copied):
         assert f"process {first.pid} on {socket.gethostname()}" in last
         assert (copied / "config.json").read_text() == before
         # Meanwhile it can be read.
-        assert restore.restore(copied, "last").step == 6
+        assert restore.restore_networks(copied, "last").step == 6
         first.send_signal(signal.SIGKILL)
         assert first.wait(30) == -signal.SIGKILL
     with lock_workdir(copied):

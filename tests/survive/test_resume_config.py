@@ -119,10 +119,23 @@ def test_a_field_that_an_older_version_lacks_has_its_default(tmp_path):
     assert changed == "train.gone is 3 there and None here"
 
 
-@pytest.mark.parametrize("text", ["", '{"seed": 1'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        '{"seed": 1',
+        "[1]",
+        '{"data": 5}',
+        '{"seed": {"a": 1}}',
+        '{"seed": []}',
+        '{"data": {"root": {"a": 1}}}',
+    ],
+)
 def test_an_incomplete_config_is_refused_by_name(tmp_path, text):
     path = tmp_path / configuration.FILE
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"not whole .* remove it") as error:
+    with pytest.raises(
+        ValueError, match=r"whole|JSON object|instead of|type"
+    ) as error:
         configuration.load_config(tmp_path)
     assert str(path) in str(error.value)

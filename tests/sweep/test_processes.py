@@ -12,8 +12,8 @@ import pytest
 from ipixmatch_jax.checkpoints.workdir_lock import lock_workdir
 from ipixmatch_jax.sweep import grid, runner
 from ipixmatch_jax.training import loop
-from ipixmatch_jax.utils.atomic import write_json
 from tests.sweep import sweep_main
+from tests.sweep.finished import write_results
 from tests.tiny_run import tiny
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compile_quickly")]
@@ -71,11 +71,6 @@ def test_a_second_process_takes_over_from_one_that_is_killed(tmp_path):
     assert f"| {len(sweep_main.SEEDS)} " in text
 
 
-def finish(workdir, score=1.0):
-    part = {"val": {"miou": score, "iou": []}}
-    write_json(workdir / "results.json", {"best": part, "last": part})
-
-
 def test_a_cell_that_another_process_trains_is_left_and_waited_for(
     tmp_path, monkeypatch
 ):
@@ -83,7 +78,7 @@ def test_a_cell_that_another_process_trains_is_left_and_waited_for(
 
     def train(config, workdir, **_):
         trained.append(config.seed)
-        finish(workdir)
+        write_results(workdir, 1.0)
         return 0
 
     made = grid.make_grid(tiny(), ["seed=0,1,2"], None, tmp_path)
@@ -95,7 +90,7 @@ def test_a_cell_that_another_process_trains_is_left_and_waited_for(
         def wait(seconds):
             pauses.append(list(trained))
             if len(pauses) == 2:
-                finish(others)
+                write_results(others, 1.0)
                 lock.close()
 
         monkeypatch.setattr(loop, "train", train)
@@ -113,9 +108,9 @@ def test_a_cell_that_ended_before_its_lock_is_not_trained_again(
     for cell in made.cells:
         cell.workdir.mkdir(parents=True)
     # The plan was made before the other process finished the first cell.
-    finish(made.cells[0].workdir)
+    write_results(made.cells[0].workdir, 1.0)
     with runner._claim(made.cells, [0, 1]) as number:
         assert number == 1
-    finish(made.cells[1].workdir)
+    write_results(made.cells[1].workdir, 1.0)
     with runner._claim(made.cells, [0, 1]) as number:
         assert number is None

@@ -12,6 +12,7 @@ from ipixmatch_jax.sweep.pruning import Pruning, plan_cells
 from ipixmatch_jax.training import loop
 from ipixmatch_jax.utils.atomic import write_json
 from tests.refusal import refusal
+from tests.sweep.finished import write_results
 from tests.tiny_run import tiny
 
 RULE = Pruning(points=1.0, after=2)
@@ -89,15 +90,14 @@ def test_the_reason_names_seeds_points_and_limit():
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Replaces train; the weight is the score, less 3 for each point."""
+    """Replaces train: the score is 30 plus the seed less 3 weights."""
     calls = []
 
     def train(config, workdir, **_):
         weight = config.inter_pixel.weight
         calls.append((weight, config.seed))
-        part = {"val": {"miou": 30 + config.seed - 3 * weight, "iou": []}}
         write_json(workdir / "config.json", config.to_dict())
-        write_json(workdir / "results.json", {"best": part, "last": part})
+        write_results(workdir, 30 + config.seed - 3 * weight)
         return 0
 
     monkeypatch.setattr(loop, "train", train)

@@ -19,6 +19,7 @@ from ipixmatch_jax.training.state_trees import checkpoint_trees
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils.atomic import write_json
 from tests.refusal import refusal
+from tests.sweep.finished import write_results
 from tests.tiny_run import build, few_scenes, tiny
 
 pytestmark = [
@@ -182,12 +183,20 @@ def fake(monkeypatch):
         write_json(workdir / "config.json", config.to_dict())
         if config.seed == 1:
             raise divergence.DivergenceError("Ten in a row.")
-        part = {"val": {"miou": float(config.seed), "iou": []}}
-        write_json(workdir / "results.json", {"best": part, "last": part})
+        write_results(workdir, float(config.seed))
         return 0
 
     monkeypatch.setattr(loop, "train", run)
     return calls
+
+
+def test_a_torn_record_of_a_cell_is_named(fake, tmp_path):
+    made = grid.make_grid(tiny(), ["seed=1"], "inter_pixel.weight=0", tmp_path)
+    assert runner.run_sweep(made, tmp_path) == 0
+    torn = tmp_path / "config/seed_1/diverged.json"
+    torn.write_text('{"sent')
+    with pytest.raises(ValueError, match=r"seed_1/diverged\.json is not whole"):
+        runner.run_sweep(made, tmp_path)
 
 
 def test_a_diverged_cell_is_recorded_and_not_repeated(fake, tmp_path):

@@ -73,7 +73,7 @@ def test_the_unfinished_line_of_a_killed_run_is_removed(tmp_path):
         path.write_text(before)
         how = {"start": 2, "steps": 4, "images_per_step": 2, "active": True}
         with Writer(tmp_path, **how) as writer:
-            writer.scalars(3, {"loss": 1.0})
+            writer.write_scalars(3, {"loss": 1.0})
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         whole = [{"step": 1}] if "1" in before else []
         assert lines == [*whole, {"step": 3, "loss": 1.0}]

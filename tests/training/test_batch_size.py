@@ -23,7 +23,7 @@ from ipixmatch_jax.data.datasets import shapes as scenes
 from ipixmatch_jax.distributed.mesh import make_mesh
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.resolve import resolve, scale_rate
+from ipixmatch_jax.experiment.resolve import resolve_config, scale_rate
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import batch_size as batch_fit
 from ipixmatch_jax.training import device_memory, least_memory, loop
@@ -106,10 +106,13 @@ def test_the_rate_goes_with_the_batch():
 
 def test_the_free_memory_of_the_host():
     meminfo = "MemTotal: 9000 kB\nMemAvailable:    2000 kB\nHugePages: 0\n"
-    assert device_memory.available(meminfo) == 2_048_000
-    assert device_memory.available(meminfo, "max\n", "5\n") == 2_048_000
-    assert device_memory.available(meminfo, "1000000\n", "400000\n") == 600_000
-    assert device_memory.available(meminfo, "1000\n", "4000\n") == 0
+    assert device_memory.available_memory(meminfo) == 2_048_000
+    assert device_memory.available_memory(meminfo, "max\n", "5\n") == 2_048_000
+    assert (
+        device_memory.available_memory(meminfo, "1000000\n", "400000\n")
+        == 600_000
+    )
+    assert device_memory.available_memory(meminfo, "1000\n", "4000\n") == 0
 
 
 @pytest.mark.parametrize(
@@ -197,9 +200,9 @@ def compiled_in_haste():
 def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
     config = tiny()
     limit = planned(config, 4)
-    monkeypatch.setattr(device_memory, "limit", lambda devices: limit)
+    monkeypatch.setattr(device_memory, "memory_limit", lambda devices: limit)
     data = open_data(config)
-    resolved = resolve(config, data)
+    resolved = resolve_config(config, data)
     mesh = make_mesh(1, 1)
     assert batch_fit.choose_batch_size(resolved, data, mesh)[0] == 4
 
@@ -209,7 +212,7 @@ def test_a_run_keeps_the_batch_that_it_found(
     few_scenes, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(least_memory, "check_memory", lambda *_: None)
-    monkeypatch.setattr(device_memory, "limit", lambda devices: 400)
+    monkeypatch.setattr(device_memory, "memory_limit", lambda devices: 400)
     monkeypatch.setattr(batch_fit, "_memory", lambda *a: 300 + 20 * a[-1])
     caplog.set_level(logging.INFO, "ipixmatch_jax")
     config = tiny()
@@ -224,10 +227,10 @@ def test_a_run_keeps_the_batch_that_it_found(
         caplog.text
     )
     # With less memory the run continues unchanged, from the same recipe.
-    monkeypatch.setattr(device_memory, "limit", lambda devices: 1)
+    monkeypatch.setattr(device_memory, "memory_limit", lambda devices: 1)
     again = tiny()
     again.train.reference_batch_size = 8
-    again = resolve(again, open_data(again), load_config(tmp_path))
+    again = resolve_config(again, open_data(again), load_config(tmp_path))
     assert again.train.batch_size == 4
     assert again.train.learning_rate == saved["learning_rate"]
 
@@ -236,7 +239,7 @@ def test_too_little_memory_is_one_sentence_with_ways_out(
     few_scenes, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(least_memory, "check_memory", lambda *_: None)
-    monkeypatch.setattr(device_memory, "limit", lambda devices: 100)
+    monkeypatch.setattr(device_memory, "memory_limit", lambda devices: 100)
     monkeypatch.setattr(batch_fit, "_memory", lambda *a: 300 + 20 * a[-1])
     with pytest.raises(ValueError, match="Not even a batch of 2 fits") as error:
         loop.train(tiny(), tmp_path / "new")
@@ -257,7 +260,9 @@ def test_too_little_memory_is_one_sentence_with_ways_out(
 def test_images_that_can_fit_no_device_are_refused_before_compilation(
     few_scenes, tmp_path, monkeypatch, field, value, words
 ):
-    monkeypatch.setattr(device_memory, "limit", lambda devices: 3 * 2**24)
+    monkeypatch.setattr(
+        device_memory, "memory_limit", lambda devices: 3 * 2**24
+    )
     config = tiny()
     config.train.batch_size = 2
     config.update_from_flattened_dict({field: value})
@@ -273,9 +278,11 @@ def test_unavoidable_arrays_are_counted_per_device(few_scenes, monkeypatch):
     built = build(config)
     state = sum(x.nbytes for x in jax.tree.leaves(built.init(0)))
     least = state + 2 * 33 * 33 * 6 * 4
-    monkeypatch.setattr(device_memory, "limit", lambda devices: least)
+    monkeypatch.setattr(device_memory, "memory_limit", lambda devices: least)
     least_memory.check_memory(config, built)
-    monkeypatch.setattr(device_memory, "limit", lambda devices: least - 1)
+    monkeypatch.setattr(
+        device_memory, "memory_limit", lambda devices: least - 1
+    )
     with pytest.raises(ValueError, match="Crops of 33x33 pixels, 2 labelled"):
         least_memory.check_memory(config, built)
 
@@ -283,7 +290,7 @@ def test_unavoidable_arrays_are_counted_per_device(few_scenes, monkeypatch):
 def test_a_device_that_reports_no_memory_needs_a_batch_size(
     few_scenes, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(device_memory, "limit", lambda devices: None)
+    monkeypatch.setattr(device_memory, "memory_limit", lambda devices: None)
     with pytest.raises(ValueError, match="give a number, such as"):
         loop.train(tiny(), tmp_path / "new")
 
@@ -293,8 +300,8 @@ def test_cpu_devices_share_the_memory_of_the_host(monkeypatch, tmp_path):
     monkeypatch.setattr(device_memory, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(device_memory, "_CGROUP", tmp_path / "none")
     whole = 1_024_000_000 * 0.7
-    assert device_memory.limit(1) == pytest.approx(whole, abs=2)
-    assert device_memory.limit(8) == pytest.approx(whole / 8, abs=2)
+    assert device_memory.memory_limit(1) == pytest.approx(whole, abs=2)
+    assert device_memory.memory_limit(8) == pytest.approx(whole / 8, abs=2)
 
 
 def test_processes_agree_on_more_bytes_than_32_bits_can_hold(monkeypatch):
@@ -303,13 +310,13 @@ def test_processes_agree_on_more_bytes_than_32_bits_can_hold(monkeypatch):
         return np.stack([mine, mine - 1024])
 
     gib = 2**30
-    assert device_memory.agreed(100 * gib + 1, np.min) == 100 * gib + 1
+    assert device_memory.agree_on_memory(100 * gib + 1, np.min) == 100 * gib + 1
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     monkeypatch.setattr(
         device_memory.multihost_utils, "process_allgather", gathered
     )
-    assert device_memory.agreed(100 * gib + 1, np.max) == 100 * gib
-    assert device_memory.agreed(100 * gib, np.min) == 100 * gib - 2**20
+    assert device_memory.agree_on_memory(100 * gib + 1, np.max) == 100 * gib
+    assert device_memory.agree_on_memory(100 * gib, np.min) == 100 * gib - 2**20
 
 
 @pytest.mark.parametrize("method", ["unimatch", "mean_teacher"])

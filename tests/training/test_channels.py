@@ -14,7 +14,7 @@ from ipixmatch_jax.data import normalisation, source
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment import score as evaluate_command
 from ipixmatch_jax.experiment.data import open_data
-from ipixmatch_jax.experiment.resolve import resolve
+from ipixmatch_jax.experiment.resolve import resolve_config
 from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.suggest import examination
@@ -107,26 +107,26 @@ def test_it_is_continued_with_the_same_numbers(images, workdir, monkeypatch):
     def measured(*_):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(normalisation, "measure", measured)
+    monkeypatch.setattr(normalisation, "measure_mean_and_std", measured)
     earlier = configuration.load_config(workdir)
     again = config(images)
     again.data.root = "a folder that has more images by now"
     data = open_data(config(images))
-    again = resolve(again, data, earlier)
+    again = resolve_config(again, data, earlier)
     assert len(check_resume(earlier, again, workdir)) == 1  # data.root
     assert again.data.mean == earlier.data.mean
     other = config(images)
     other.data.mean, other.data.std = "0.1,0.1,0.1,0.1", "1,1,1,1"
     with pytest.raises(ValueError, match=r"data.mean is '0.*data.std is"):
-        check_resume(earlier, resolve(other, data, earlier), workdir)
+        check_resume(earlier, resolve_config(other, data, earlier), workdir)
     rgb = folder.get_config("tiny,method=supervised")
     with pytest.raises(ValueError, match=r"data.channels is 4 there and 3"):
-        check_resume(earlier, resolve(rgb, data, earlier), workdir)
+        check_resume(earlier, resolve_config(rgb, data, earlier), workdir)
 
 
 def bare(workdir, values):
     """Ids of one image from the network itself, normalised by the test."""
-    run = restore.restore(workdir, "best")
+    run = restore.restore_networks(workdir, "best")
     mean, std = (
         np.float64(getattr(run.config.data, name).split(","))
         for name in ("mean", "std")
@@ -178,7 +178,7 @@ def test_the_table_and_the_suggestions(images, workdir):
         "background",
         "crack",
     ]
-    run = restore.restore(workdir, "best")
+    run = restore.restore_networks(workdir, "best")
     data = open_data(run.config)
     plan = examination.make_plan(data.unlabelled, run.network)
     examiner = examination.Examiner(run)

@@ -88,6 +88,17 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
     assert [was_seen(step) for step in range(4)] == [False, False, True, True]
 
 
+def test_a_signal_before_the_first_step_compiles_no_step(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(StopRequest, "asked", lambda self, done: True)
+    config = tiny()
+    parts = build(config)._replace(train_step=lambda *_: pytest.fail("ran"))
+    assert loop.train(config, tmp_path, build=lambda *_: parts) == 143
+    assert "Stopped on a signal; saved 0 steps." in capsys.readouterr().out
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
 def test_evaluate_repeats_the_results_of_a_finished_run(whole, capsys):
     results = json.loads((whole / "results.json").read_text())
     assert results["class_names"] == list(shapes.CLASS_NAMES)

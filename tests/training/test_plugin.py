@@ -1,10 +1,12 @@
 """A method from outside the package: trained, resumed, scored, loaded."""
 
 import json
+import runpy
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import ipixmatch_jax as ipx
 from ipixmatch_jax.configuration.plugins import load_plugins
@@ -46,8 +48,16 @@ def module(tmp_path, monkeypatch):
     return "module_of_mine"
 
 
+def end_of_predict(monkeypatch, *words):
+    """The exit code of the command that predicts, in this process."""
+    monkeypatch.setattr(sys, "argv", ["predict", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("ipixmatch_jax.predict", run_name="__main__")
+    return ended.value.code
+
+
 def test_a_method_from_outside_is_refused_until_its_module_is_named(
-    module, tmp_path, monkeypatch
+    module, tmp_path, monkeypatch, capfd
 ):
     few_scenes(monkeypatch)
     image = np.zeros((40, 48, 3), np.uint8)
@@ -71,13 +81,28 @@ def test_a_method_from_outside_is_refused_until_its_module_is_named(
     assert json.loads((workdir / "results.json").read_text())["last"]["step"]
     assert "student" in evaluate_workdir(workdir, "best", None)
 
-    for name, value in zip(("_members", "_modules"), known, strict=True):
-        monkeypatch.setattr(METHODS, name, value)
+    def forget():
+        """Leaves the registry as it is in a new process."""
+        for name, value in zip(("_members", "_modules"), known, strict=True):
+            monkeypatch.setattr(METHODS, name, {**value})
+        sys.modules.pop(module, None)
+
+    forget()
     with pytest.raises(ValueError, match="add --plugin module_of_mine"):
         evaluate_workdir(workdir, "best", None)
     with pytest.raises(ValueError, match="add --plugin module_of_mine"):
         ipx.load(workdir)
 
-    del sys.modules[module]  # as in a new process
     labels = ipx.load(workdir, plugins=[module]).predict(image)
     assert labels.shape == image.shape[:2]
+
+    forget()
+    Image.fromarray(image).save(tmp_path / "image.png")
+    out = tmp_path / "predicted"
+    words = ["--workdir", workdir, "--out", out]
+    words += ["--images", tmp_path / "image.png"]
+    assert end_of_predict(monkeypatch, *words) == 1
+    assert "add --plugin module_of_mine" in capfd.readouterr().err
+    assert end_of_predict(monkeypatch, *words, "--plugin", module) == 0
+    with Image.open(out / "predictions/image.png") as predicted:
+        np.testing.assert_array_equal(np.asarray(predicted), labels)

@@ -139,10 +139,10 @@ def test_the_run_is_scored_predicts_and_is_exported(workdir, tmp_path):
 
 def test_its_weights_go_to_v2s_names_and_back(workdir, tmp_path):
     to, again = tmp_path / "v2.safetensors", tmp_path / "again.safetensors"
-    said = convert_weights.export(str(workdir), to, network="student")
+    said = convert_weights.export_weights(str(workdir), to, network="student")
     assert "the student after 2 steps" in said
     assert "head.scratch.output_conv.2.weight" in load_file(to)
-    said = convert_weights.convert(str(to), again)
+    said = convert_weights.convert_weights(str(to), again)
     assert "dinov2tiny, a whole network of 6 classes" in said
     student = read(workdir, 2)["student"]["params"]
     started = build(config(**{"model.pretrained": str(again)})).init(0)
@@ -155,7 +155,7 @@ def test_its_weights_go_to_v2s_names_and_back(workdir, tmp_path):
 
 def test_a_file_of_weights_is_scored(workdir, tmp_path):
     to = tmp_path / "v2.safetensors"
-    convert_weights.export(str(workdir), to, network="teacher")
+    convert_weights.export_weights(str(workdir), to, network="teacher")
     table = score.evaluate_weights(config(), str(to))
     listed = score.evaluate_workdir(workdir, "best", None)
     row = next(x for x in table.splitlines() if x.startswith("| mean (mIoU)"))

@@ -9,7 +9,7 @@ PALETTE = ((0, 0, 0), (10, 20, 30))
 
 def test_ids_get_their_colours_and_ignored_pixels_are_pale():
     mask = np.array([[0, 1], [255, 1]], np.uint8)
-    coloured = pictures.colour(mask, PALETTE)
+    coloured = pictures.colour_mask(mask, PALETTE)
     assert coloured.tolist() == [
         [[0, 0, 0], [10, 20, 30]],
         [[224, 224, 224], [10, 20, 30]],
@@ -17,7 +17,7 @@ def test_ids_get_their_colours_and_ignored_pixels_are_pale():
 
 
 def test_uncertainty_runs_from_black_over_red_to_white():
-    heat = pictures.heat(np.array([[0.0, 1 / 3, 2 / 3, 1.0]]))
+    heat = pictures.colour_uncertainty(np.array([[0.0, 1 / 3, 2 / 3, 1.0]]))
     assert heat[0].tolist() == [
         [0, 0, 0],
         [255, 0, 0],
@@ -29,7 +29,7 @@ def test_uncertainty_runs_from_black_over_red_to_white():
 def test_a_grid_keeps_rows_of_different_sizes_apart():
     small = np.zeros((3, 5, 3), np.uint8)
     large = np.full((7, 6, 3), 9, np.uint8)
-    canvas = pictures.grid([[small, small], [large, large]])
+    canvas = pictures.arrange_grid([[small, small], [large, large]])
     # Gaps of 4 around and between: 2 * 6 + 3 * 4 wide, 3 + 7 + 3 * 4 high.
     assert canvas.shape == (22, 24, 3)
     assert np.all(canvas[4:7, 4:9] == 0)
@@ -39,7 +39,7 @@ def test_a_grid_keeps_rows_of_different_sizes_apart():
 
 def test_headings_stand_above_their_columns():
     row = [np.full((30, 90, 3), shade, np.uint8) for shade in (0, 9)]
-    canvas = pictures.grid([row])
+    canvas = pictures.arrange_grid([row])
     starts = pictures.column_starts(row)
     assert starts == [4, 98]
     headed = captions.add_headings(canvas, ["truth", "a very long one"], starts)

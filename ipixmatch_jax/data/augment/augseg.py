@@ -1,12 +1,12 @@
 """AugSeg's strong view: drawing its parameters, and applying them.
 
-One to three of eleven operations, drawn with replacement, with the ranges of
-AugSeg's published code, whose ceilings make posterize keep 4 to 7 bits. As
-in weak_strong.py, parameters are drawn on the host and applied by one function
-of an array namespace `xp`, numpy or jax.numpy, to floats on [0, 1]. Pillow
-rounds to 8 bits after every operation; here only equalize and posterize do.
-A channel other than red, green and blue (weak_strong.py) is its own luma, and
-hue leaves it unchanged.
+A view applies one to three of eleven operations, drawn with replacement, with
+the ranges of AugSeg's published code; its rounding up makes posterize keep 4 to
+7 bits. As in weak_strong.py, the host draws the parameters, and one function
+applies them to floats on [0, 1], with numpy or jax.numpy as its argument `xp`.
+Pillow rounds to 8 bits after every operation; here only equalize and posterize
+do. For a channel other than red, green and blue (see weak_strong.py) the luma
+is the channel itself, and the hue operation leaves it unchanged.
 """
 
 import functools
@@ -20,14 +20,15 @@ from ipixmatch_jax.data.augment.view_recipes import Recipe
 Array = Any  # numpy.ndarray or jax.Array.
 
 # AugSeg.
-MOST = 3  # Operations of an image; at least one.
+MOST = 3  # Operations of an image; the least is one.
 SIGMA = (0.1, 2.0)  # Of the blur, pixels.
 FACTORS = (0.05, 0.95)  # Contrast, brightness, colour, sharpness.
 HUE = 0.5  # Greatest shift in turns, either way.
 BITS = (4, 7)  # Kept by posterize, both included.
 SOLARIZE = (1, 255)  # Least inverted level, both included.
-INJECTED = (8.0, 2.0)  # Beta of 1 - area of the box of labelled pixels.
-MIXED = (4.0, 4.0)  # Beta of 1 - area of the CutMix box.
+# Parameters of the beta distribution of 1 - area of a box.
+INJECTED = (8.0, 2.0)  # The box of labelled pixels.
+MIXED = (4.0, 4.0)  # The CutMix box.
 
 
 class Intensity(NamedTuple):
@@ -43,10 +44,10 @@ class Intensity(NamedTuple):
 
 
 def draw_view(rng: np.random.Generator, crop_size: int) -> dict[str, Any]:
-    """Draws a strong view and what its CutMix needs.
+    """Draws a strong view and the boxes of its CutMix.
 
-    AugSeg draws the size of a box once a batch and its place for each image;
-    here both are drawn for each image.
+    AugSeg draws the size of a box once per batch and its place once per image;
+    here both are drawn once per image.
 
     Args:
       rng: a generator; the draws advance it.
@@ -54,8 +55,8 @@ def draw_view(rng: np.random.Generator, crop_size: int) -> dict[str, Any]:
 
     Returns:
       intensity: an `Intensity`.
-      inject: float32, uniform on [0, 1): labelled pixels are injected where
-        it is above the confidence.
+      inject: float32, uniform on [0, 1): labelled pixels are injected if it
+        is above the image's confidence.
       labelled_box: int32 [4], (y0, x0, y1, x1) of those pixels.
       box_1: int32 [4], the CutMix box.
     """
@@ -93,9 +94,9 @@ def _draw_magnitude(rng: np.random.Generator, operation) -> float:
 def _draw_box(
     rng: np.random.Generator, crop_size: int, beta: tuple[float, float]
 ) -> np.ndarray:
-    """A square of area 1 - lambda about a point, cut off at the edges.
+    """Draws a square of area 1 - lambda about a point, cut at the edges.
 
-    The point is not drawn from the first eighth of either axis.
+    As in AugSeg, the point never lies in the first eighth of either axis.
     """
     half = int(crop_size * np.sqrt(1 - rng.beta(*beta))) // 2
     centre = rng.integers(crop_size // 8, crop_size, 2)
@@ -104,18 +105,18 @@ def _draw_box(
 
 
 def apply_view(batch: dict[str, Any], xp: Any) -> dict[str, Array]:
-    """The views of an unlabelled batch; CutMix is the step's.
+    """Computes the views of an unlabelled batch, before CutMix.
 
     Args:
-      batch: image uint8 [B,S,S,C], valid bool [B,S,S], and all that `draw`
-        draws, batched.
+      batch: image uint8 [B,S,S,C], valid bool [B,S,S], and everything that
+        `draw_view` draws, batched.
       xp: numpy or jax.numpy.
 
     Returns:
-      weak and strong_1 float32 [B,S,S,C] on [0, 1], and inject,
-      labelled_box, box_1 and valid as they came.
+      weak and strong_1, float32 [B,S,S,C] on [0, 1]; and inject,
+      labelled_box, box_1 and valid, unchanged.
     """
-    weak = weak_strong.weak(batch["image"], xp)
+    weak = weak_strong.to_unit_range(batch["image"], xp)
     kept = ("inject", "labelled_box", "box_1", "valid")
     return {name: batch[name] for name in kept} | {
         "weak": weak,
@@ -124,7 +125,7 @@ def apply_view(batch: dict[str, Any], xp: Any) -> dict[str, Array]:
 
 
 def apply_intensity(image: Array, intensity: Intensity, xp: Any) -> Array:
-    """Up to three operations, one after the other.
+    """Applies each image's operations, one after the other.
 
     Args:
       image: float32 [B,S,S,C] on [0, 1].
@@ -148,10 +149,10 @@ def apply_intensity(image: Array, intensity: Intensity, xp: Any) -> Array:
 def _one_of_all(
     planes: Array, operations: Array, magnitudes: Array, xp: Any
 ) -> Array:
-    """Each image's own operation of one place.
+    """Applies to each image the operation that it has at one place.
 
-    With fixed shapes every image goes through all of them and keeps one;
-    NumPy need not.
+    jax's fixed shapes put every image through every operation and keep one
+    result. NumPy applies each operation only to the images that have it.
     """
     result = planes.copy()
     for number, operation in enumerate(OPERATIONS):
@@ -173,7 +174,7 @@ def _identity(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 
 def _autocontrast(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Stretches each channel to 0 .. 1; a constant one stays."""
+    """Stretches each channel to 0 .. 1; leaves a constant one as it is."""
     del magnitude
     low = planes.min((2, 3), keepdims=True)
     span = planes.max((2, 3), keepdims=True) - low
@@ -183,7 +184,7 @@ def _autocontrast(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 
 def _equalize(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Pillow's: each channel's 8-bit levels mapped by cumulated counts."""
+    """Maps each channel's 8-bit levels by cumulated counts, as Pillow."""
     del magnitude
     levels = _levels(planes, xp).reshape(*planes.shape[:2], -1)
     counts = _counts(levels, xp)
@@ -201,36 +202,36 @@ def _equalize(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 def _counts(levels: Array, xp: Any) -> Array:
     """Integer [B,C,256] from int32 [B,C,N]: pixels of each level."""
-    # Under jit the number of bins has to be named; `minlength` is NumPy's.
+    # jax needs the number of bins as `length`; NumPy only has `minlength`.
     fixed = {} if xp is np else {"length": 256}
     count = functools.partial(xp.bincount, minlength=256, **fixed)
     return xp.vectorize(count, signature="(n)->(k)")(levels)
 
 
 def _blur(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Gaussian blur; the magnitude is its sigma in pixels."""
+    """Blurs; the magnitude is the Gaussian's sigma in pixels."""
     return weak_strong.gaussian_blur(planes, magnitude, xp)
 
 
 def _contrast(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Towards the mean luma."""
+    """Blends with the mean luma."""
     mean = _luma(planes, xp).mean((2, 3), keepdims=True)
     return _blend(mean, planes, magnitude)
 
 
 def _brightness(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Towards black."""
+    """Blends with black."""
     del xp
     return _blend(np.float32(0), planes, magnitude)
 
 
 def _colour(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Towards the luma of each pixel."""
+    """Blends with each pixel's luma."""
     return _blend(_luma(planes, xp), planes, magnitude)
 
 
 def _sharpness(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Towards a 3x3 smoothing; Pillow leaves the outermost pixels alone."""
+    """Blends with a 3x3 smoothing; as in Pillow, the outermost pixels stay."""
     middle = planes[:, :, 1:-1, 1:-1]
     rows = planes[:, :, :-2] + planes[:, :, 1:-1] + planes[:, :, 2:]
     square = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
@@ -240,8 +241,9 @@ def _sharpness(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 
 def _posterize(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """The highest bits of each 8-bit level; the magnitude says how many."""
-    # Rounded, as not every exp2 is exact; 1 for other operations' magnitudes.
+    """Keeps the highest bits of each 8-bit level; the magnitude counts them."""
+    # round: not every exp2 is exact. maximum: jax also passes the magnitudes
+    # of other operations, whose results are then dropped.
     width = xp.maximum(xp.round(xp.exp2(8 - magnitude)), 1)
     width = width[:, None, None, None]
     levels = _levels(planes, xp).astype(xp.float32)
@@ -249,13 +251,13 @@ def _posterize(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 
 def _solarize(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Inverts what is not below the magnitude, an 8-bit level."""
+    """Inverts the pixels at or above the magnitude, an 8-bit level."""
     bright = _levels(planes, xp) >= magnitude[:, None, None, None]
     return xp.where(bright, 1 - planes, planes)
 
 
 def _hue(planes: Array, magnitude: Array, xp: Any) -> Array:
-    """Turns the hue by so many turns."""
+    """Shifts the hue by the magnitude, in turns."""
     if not weak_strong.colour_channels(planes.shape[1]):
         return planes
     rgb = planes[:, 0], planes[:, 1], planes[:, 2]
@@ -264,12 +266,12 @@ def _hue(planes: Array, magnitude: Array, xp: Any) -> Array:
 
 
 def _levels(planes: Array, xp: Any) -> Array:
-    """int32, the nearest 8-bit levels."""
+    """Rounds to 8-bit levels, int32."""
     return xp.floor(planes * 255 + np.float32(0.5)).astype(xp.int32)
 
 
 def _luma(planes: Array, xp: Any) -> Array:
-    """[B,1,S,S], or of each channel [B,C,S,S] where others are among them."""
+    """The luma [B,1,S,S] of RGB; [B,C,S,S], one per channel, of the rest."""
     if not weak_strong.colour_channels(planes.shape[1]):
         return planes
     luma = weak_strong.luma_of((planes[:, :1], planes[:, 1:2], planes[:, 2:3]))
@@ -279,7 +281,7 @@ def _luma(planes: Array, xp: Any) -> Array:
 
 
 def _beside(rgb: Array, planes: Array, xp: Any) -> Array:
-    """New [B,3,S,S] with the channels of `planes` beyond the third."""
+    """Appends the channels of `planes` beyond the third to new [B,3,S,S]."""
     if planes.shape[1] == 3:
         return rgb
     return xp.concatenate([rgb, planes[:, 3:]], 1)
@@ -294,7 +296,7 @@ OPERATIONS = (
     _autocontrast,
     _equalize,
     _blur,  # Magnitude: sigma, pixels.
-    _contrast,  # Factor, as the next three; 1 leaves the image.
+    _contrast,  # Factor, like the next three; 1 leaves the image unchanged.
     _brightness,
     _colour,
     _sharpness,

@@ -11,9 +11,9 @@ def draw_boxes(
 ) -> np.ndarray:
     """Draws boxes inside the crop that together cover a share of it.
 
-    For each box an area is drawn, and the box gets 1/count of it. Its height is
-    a power of the area with a uniform exponent, so that tall and wide boxes
-    are equally likely.
+    Each box gets an area of its own draw, divided by `count`. Its height is the
+    area to the power of a uniform exponent, so that tall and wide boxes are
+    equally likely.
 
     Args:
       rng: a generator; the draws advance it.

@@ -1,4 +1,4 @@
-"""Which views a method asks the pipeline for: what is drawn, how applied."""
+"""The views that a method asks for: how they are drawn and applied."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,14 +12,15 @@ class Recipe(NamedTuple):
     """A method's views of an unlabelled crop.
 
     Attributes:
-      draw: (NumPy generator, crop_size) -> the drawn parameters of one image,
-        a dict of arrays (NamedTuples of them too) that are stacked over the
-        batch.
-      apply: (batch, xp) -> the finished views. The batch is a dict of `image`
-        uint8 [B,S,S,C], `valid` bool [B,S,S] and everything drawn; `xp` is
-        numpy or jax.numpy. Returned are `weak` and `strong_1`, `strong_2`,
+      draw: (NumPy generator, crop_size) -> the parameters of one image: a
+        dict of arrays or NamedTuples of arrays, which the pipeline stacks
+        over the batch.
+      apply: (batch, xp) -> the views. The batch is a dict of `image` uint8
+        [B,S,S,C], `valid` bool [B,S,S] and everything drawn; `xp` is numpy or
+        jax.numpy. The result is a dict of `weak` and `strong_1`, `strong_2`,
         ... float32 [B,S,S,C] on [0, 1]; `box_1`, `box_2`, ... int32 [B,4] or
-        [B,K,4]; `valid`. Any other name reaches the method in Views.drawn.
+        [B,K,4]; and `valid`. Any other entry reaches the method in
+        Views.drawn.
     """
 
     draw: Callable[[np.random.Generator, int], dict[str, Any]]
@@ -34,8 +35,8 @@ def _two(rng: np.random.Generator, crop_size: int) -> dict[str, Any]:
 
 
 def _two_and_dropout(rng, crop_size):
-    # Of the channel dropout: one for the labelled image at the same place,
-    # whose perturbed features share the decoder's pass, and one for this.
+    # Seeds of the channel dropout: the first for the labelled image at the
+    # same place of the batch, the second for this unlabelled image.
     seeds = rng.integers(0, 2**32, 2, np.uint32)
     return _two(rng, crop_size) | {"dropout": seeds}
 
@@ -55,7 +56,7 @@ def _three_boxes(rng, crop_size):
 
 
 def _apply_boxes(batch, xp):
-    weak = weak_strong.weak(batch["image"], xp)
+    weak = weak_strong.to_unit_range(batch["image"], xp)
     kept = {name: batch[name] for name in ("box_1", "valid")}
     return {"weak": weak, "strong_1": weak} | kept
 
@@ -66,5 +67,5 @@ STRONG = Recipe(_two, weak_strong.apply_strong_views)
 UNIMATCH = Recipe(_two_and_dropout, _apply_two_and_dropout)
 # CutMix alone: one box of half the crop (French et al.).
 HALF = Recipe(_half, _apply_boxes)
-# CutMix alone: three boxes of .25 to .5 of the crop in all (CPS).
+# CutMix alone: three boxes, .25 to .5 of the crop together (CPS).
 THREE_BOXES = Recipe(_three_boxes, _apply_boxes)

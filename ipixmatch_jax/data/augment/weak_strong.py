@@ -1,15 +1,18 @@
 """Weak and strong views: drawing their parameters, and applying them.
 
-Parameters are drawn on the host from a NumPy generator. Applying them is one
-function of an array namespace `xp`, which is numpy or jax.numpy. The
-distributions are those of UniMatch v1. Pixel values are floats on [0, 1]
-throughout, without the 8-bit rounding of Pillow between operations, so they
-differ from torchvision's on PIL images by up to 3 levels of 255, and by up to
-16 (below 2 on average) where hue is turned, which Pillow cuts to 256 steps.
+The host draws the parameters from a NumPy generator, with UniMatch v1's
+distributions. One function applies them, with numpy or with jax.numpy: its
+argument `xp` is either module.
 
-Images have C channels. Red, green and blue are the first three of 3 or 4. A
-other channel (all of 1 or 2, the last of 4) takes brightness, contrast about
-its own mean, and blur, but not saturation, hue and grey (ours).
+Pixel values stay floats on [0, 1]. Pillow rounds to 8 bits after every
+operation, so torchvision's results on PIL images differ from these by up to 3
+levels of 255. A hue shift makes the difference up to 16 levels, below 2 on
+average, because Pillow stores the hue in 256 steps.
+
+Images have C channels. Of 3 or 4, the first three are red, green and blue. The
+remaining channels (both of 2, the fourth of 4, or a single one) take
+brightness, contrast about their own mean, and blur, but not saturation, hue
+and grey (ours).
 """
 
 import math
@@ -21,11 +24,11 @@ from PIL import Image
 from ipixmatch_jax.data.source import IGNORE, Sample, pixels
 
 Array = Any  # numpy.ndarray or jax.Array.
-Planes = tuple[Array, ...]  # Red, green, blue, each [B,S,S]; or others.
+Planes = tuple[Array, ...]  # One [B,S,S] per channel.
 
 # UniMatch v1.
-SCALE = (0.5, 2.0)  # Long side of the resized image over that of the image.
-FLIP = 0.5  # Probability, as the next three.
+SCALE = (0.5, 2.0)  # Of the resized image's long side to the original's.
+FLIP = 0.5  # Probability, like the next three.
 JITTER = 0.8
 GREY = 0.2
 BLUR = 0.5
@@ -33,7 +36,7 @@ FACTORS = (0.5, 1.5)  # Brightness, contrast, saturation.
 HUE = 0.25  # Greatest shift in turns, either way.
 SIGMA = (0.1, 2.0)  # Pixels.
 MIX = 0.5  # Probability of a CutMix box.
-MIX_AREA = (0.02, 0.4)  # Of the crop.
+MIX_AREA = (0.02, 0.4)  # Share of the crop.
 MIX_RATIO = (0.3, 1 / 0.3)  # Height over width.
 
 
@@ -101,10 +104,11 @@ def apply_crop(
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Resizes (image bilinear, mask nearest), pads right and below, crops.
 
-    Only the part of the resized image that the crop shows is computed:
-    Pillow's `box`. Pillow rounds the box to float32 and orders its two 8-bit
-    passes by size, so a few percent of the values differ by one level (one in
-    10^6 by two) from resizing it all first; masks are equal.
+    Pillow's `box` computes only the part of the resized image that the crop
+    shows. Compared with resizing the whole image first, a few percent of the
+    values differ by one level and one in 10^6 by two, because Pillow rounds
+    the box to float32 and orders its two 8-bit passes by size. Masks are
+    equal.
 
     Returns:
       image uint8 [S,S,C], black in the padding; mask uint8 [S,S], 255 in the
@@ -142,8 +146,8 @@ def apply_crop(
 def _nearest(size: int, new_size: int) -> np.ndarray:
     """The pixel that each resized pixel copies, as in Pillow's NEAREST.
 
-    Pillow steps through the image by repeated addition, so doing the same
-    settles ties in the same way.
+    Pillow finds it by repeated addition. Adding in the same way rounds the
+    ties in the same way.
     """
     steps = np.full(new_size, size / new_size)
     steps[0] /= 2
@@ -171,7 +175,7 @@ def draw_strong(rng: np.random.Generator, crop_size: int) -> StrongView:
 
 
 def _draw_box(rng: np.random.Generator, crop_size: int) -> np.ndarray:
-    """One area, then shapes and places until one fits into the crop."""
+    """Draws an area, then shapes and places until one fits into the crop."""
     if rng.random() >= MIX:
         return np.zeros(4, np.int32)
     area = rng.uniform(*MIX_AREA) * crop_size**2
@@ -184,24 +188,24 @@ def _draw_box(rng: np.random.Generator, crop_size: int) -> np.ndarray:
             return np.array([y, x, y + height, x + width], np.int32)
 
 
-def weak(image: Array, xp: Any) -> Array:
-    """uint8 images as float32 on [0, 1]."""
+def to_unit_range(image: Array, xp: Any) -> Array:
+    """Turns uint8 images into float32 on [0, 1]: the weak view."""
     return image.astype(xp.float32) / np.float32(255)
 
 
 def apply_strong_views(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
-    """The views of an unlabelled batch, finished.
+    """Computes the weak and both strong views of an unlabelled batch.
 
     Args:
-      unlabelled: image uint8 [B,S,S,C], valid bool [B,S,S], strong_1 and
-        strong_2: batches of `StrongView`.
+      unlabelled: image uint8 [B,S,S,C], valid bool [B,S,S], and the batched
+        `StrongView`s strong_1 and strong_2.
       xp: numpy or jax.numpy.
 
     Returns:
       weak, strong_1, strong_2 float32 [B,S,S,C] on [0, 1]; box_1, box_2
       int32 [B,4]; valid bool [B,S,S].
     """
-    image = weak(unlabelled["image"], xp)
+    image = to_unit_range(unlabelled["image"], xp)
     first, second = unlabelled["strong_1"], unlabelled["strong_2"]
     return {
         "weak": image,
@@ -214,7 +218,9 @@ def apply_strong_views(unlabelled: dict[str, Any], xp: Any) -> dict[str, Array]:
 
 
 def apply_strong(image: Array, view: StrongView, xp: Any) -> Array:
-    """Jitter, grey and blur of a strong view; CutMix is the step's.
+    """Applies a strong view's jitter, grey and blur.
+
+    The training step applies the CutMix, once the images have pseudo-labels.
 
     Args:
       image: float32 [B,S,S,C] on [0, 1].
@@ -224,8 +230,8 @@ def apply_strong(image: Array, view: StrongView, xp: Any) -> Array:
     Returns:
       float32 [B,S,S,C] on [0, 1].
     """
-    # Planes, not one array: a luma sliced from one array makes XLA compute
-    # everything before it three times over, at each operation.
+    # One array per channel: if the luma sliced one array for all, XLA would
+    # compute everything before it three times, at every operation.
     planes = tuple(image[..., c] for c in range(image.shape[-1]))
     colours = colour_channels(image.shape[-1])
     sharp = [_jitter_alone(plane, view, xp) for plane in planes[colours:]]
@@ -236,15 +242,15 @@ def apply_strong(image: Array, view: StrongView, xp: Any) -> Array:
 
 
 def colour_channels(channels: int) -> int:
-    """How many of the first channels are red, green and blue: 3 or none."""
+    """How many of the channels are colours: the first 3, or 0."""
     return 3 if channels >= 3 else 0
 
 
 def _jitter(rgb: Planes, view: StrongView, xp: Any) -> Planes:
-    """Jitter and grey of red, green and blue."""
-    # Hue stands at one of four places among the other three, which keep
-    # their order: three blends before it and three after, of which each
-    # image needs three in all; the rest have factor 1.
+    """Applies jitter and grey to red, green and blue."""
+    # An image's order puts the hue before, between or after its three blends.
+    # All images share one program: up to three blends, the hue, up to three
+    # blends. An image takes its own three; the others have factor 1.
     hue_at = xp.argmax(view.order == 3, axis=1)
     for place in range(3):
         operation = view.order[:, place]
@@ -259,7 +265,7 @@ def _jitter(rgb: Planes, view: StrongView, xp: Any) -> Planes:
 
 
 def _jitter_alone(plane: Array, view: StrongView, xp: Any) -> Array:
-    """Brightness and contrast, in their order, of a channel on its own."""
+    """Applies brightness and contrast, in their order, to one channel."""
     for place in range(4):
         operation = view.order[:, place]
         chosen = operation[:, None] == xp.arange(2)
@@ -277,7 +283,7 @@ def _per_image(x: Array) -> Array:
 
 
 def luma_of(rgb: Planes) -> Array:
-    """ITU-R 601-2 luma, as Pillow's mode L."""
+    """The ITU-R 601-2 luma, which is Pillow's mode L."""
     red, green, blue = rgb
     return (
         np.float32(0.299) * red
@@ -289,10 +295,10 @@ def luma_of(rgb: Planes) -> Array:
 def _blend(
     rgb: Planes, factors: Array, operation: Array, enabled: Array, xp: Any
 ) -> Planes:
-    """Moves each image away from or towards its operation's reference.
+    """Moves each image towards or away from its operation's reference.
 
-    Black for brightness (0), the mean luma for contrast (1), the luma of
-    each pixel for saturation (2): torchvision's definitions.
+    The reference is black for brightness (0), the mean luma for contrast (1)
+    and each pixel's luma for saturation (2), as torchvision defines them.
     """
     chosen = operation[:, None] == xp.arange(3)
     factor = xp.where(chosen, factors, 0).sum(1)
@@ -307,7 +313,7 @@ def _blend(
 
 
 def shift_hue(rgb: Planes, shift: Array, xp: Any) -> Planes:
-    """Turns the hue of HSV by `shift` turns; saturation and value stay."""
+    """Shifts the hue by `shift` turns; keeps HSV's saturation and value."""
     red, green, blue = rgb
     value = xp.maximum(xp.maximum(red, green), blue)
     chroma = value - xp.minimum(xp.minimum(red, green), blue)
@@ -335,8 +341,8 @@ def shift_hue(rgb: Planes, shift: Array, xp: Any) -> Planes:
 def gaussian_blur(planes: Array, sigma: Array, xp: Any) -> Array:
     """Pillow's GaussianBlur: three extended box blurs along each axis.
 
-    Boxes of radius below two pixels (sigma up to 2) have five taps. Pixels
-    beyond the edge repeat it, anew in each pass.
+    A sigma up to 2 gives boxes of a radius below two pixels, so five taps
+    are enough. Each pass repeats the edge pixels beyond the edge.
 
     Args:
       planes: [B,C,S,S].
@@ -352,7 +358,7 @@ def gaussian_blur(planes: Array, sigma: Array, xp: Any) -> Array:
 
 def _box_taps(sigma: Array, xp: Any) -> list[Array]:
     """Weights [B] at distance 0, 1 and 2 of one of the three box blurs."""
-    variance = sigma**2 / 3  # Of each of the three.
+    variance = sigma**2 / 3  # Of one box blur.
     whole = xp.floor((xp.sqrt(12 * variance + 1) - 1) / 2)
     part = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance)
     part = part / (6 * (variance - (whole + 1) ** 2))

@@ -41,7 +41,7 @@ class Part(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One thing to look at; fatal if training does not start with it."""
+    """One thing to look at; fatal if it keeps training from starting."""
 
     fatal: bool
     text: str
@@ -200,7 +200,7 @@ def _overlaps(parts: dict[str, Part]) -> list[Finding]:
 
 
 def describe_copies(groups: list[list[tuple[str, str]]]) -> list[Finding]:
-    """What to say of (part, name) of images that are copies of another."""
+    """Sentences on groups of images, (part, name), that are copies."""
     pairs: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
     for group in groups:
         for (one, name), (other, twin) in itertools.combinations(group, 2):

@@ -1,7 +1,4 @@
-"""Looks at every file before training, and says what to fix:
-
-python -m ipixmatch_jax.data.check --config configs/voc.py:r101_1_8
-"""
+"""Checks the files of a data set, and reports what to fix."""
 
 import collections
 import posixpath
@@ -12,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data import class_counts
 from ipixmatch_jax.data.check import findings
 from ipixmatch_jax.data.check.findings import Finding, Part
@@ -20,7 +18,7 @@ from ipixmatch_jax.data.source import BadFileError, DataSet, Source
 from ipixmatch_jax.utils.file_names import printable
 from ipixmatch_jax.utils.threads import READERS
 
-# Before every training so many files of each part are checked, for so long.
+# The check before every training: files of each part, and seconds.
 SAMPLE = 16
 SECONDS = 5.0
 
@@ -72,7 +70,7 @@ def check_data(
       uses_unlabelled: whether the method does.
       on_error: "stop" or "skip", see `pipeline.train_batches`.
       sample: files of each part, evenly spaced; None: all.
-      seconds: no further file is begun after so long; None: all are.
+      seconds: after which no further file is begun; None: no limit.
       threads: that read and decode.
       advance: called once per file.
     """
@@ -132,10 +130,12 @@ def _classes(
 ) -> tuple[list[str], list[str]]:
     """The table of classes, and warnings."""
     tallies = [
-        class_counts.tally(parts[name].counts, len(data.class_names))
+        class_counts.count_from_histograms(
+            parts[name].counts, len(data.class_names)
+        )
         for name in ("labelled", "val")
     ]
-    return class_counts.describe(data, *tallies)
+    return class_counts.format_classes(data, *tallies)
 
 
 def check_before_training(
@@ -157,8 +157,8 @@ def check_before_training(
     for finding in report.findings:
         if finding.fatal:
             raise ValueError(
-                f"{finding.text} All files are looked at by python -m "
-                "ipixmatch_jax.data.check with the same --config."
+                f"{finding.text} `{call_of('check')}` with the same --config "
+                "looks at all files."
             )
         findings.LOGGER.warning("%s", finding.text)
 

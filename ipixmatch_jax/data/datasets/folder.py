@@ -75,7 +75,9 @@ def open_set(
     channels: int = 3,
     range: str = "",  # the field's name
 ) -> DataSet:
-    """The images with masks, those without, and val; every mask is looked at.
+    """Opens a folder: images with masks, images without, and val and test.
+
+    Looks at every mask.
 
     Args:
       root: the folder, or one that data/prepare packed of it.
@@ -90,8 +92,8 @@ def open_set(
     Raises:
       FileNotFoundError: the root, its images or its masks are absent, or a
         list names absent files.
-      ValueError: names and masks do not fit; a mask holds an id or a colour
-        that is not listed; one sentence that names the file.
+      ValueError: names and masks do not fit, or a mask holds an id or a colour
+        that is not listed; the sentence names the file.
     """
     path = file_source.check_root(root, HOW_TO_GET)
     if array_record.is_set(path):

@@ -1,8 +1,8 @@
 """Scenes drawn from a seed: five shapes on textured grounds. No download.
 
-An object's outline and its texture tell its class; its colour does not. The
-light differs from scene to scene, so a network with few labels is tempted to
-learn colours that do not generalise.
+An object's outline and texture determine its class; its colour says nothing.
+Few labels tempt a network to learn colours all the same, and those do not
+generalise, because the light changes from scene to scene.
 Ours, written for this project.
 """
 
@@ -33,12 +33,12 @@ SEEDS = {"train": 1, "val": 2, "test": 3}
 OBJECTS = (2, 5)  # How many, inclusive.
 RADIUS = (18.0, 36.0)  # Pixels.
 SQUASH = 0.72  # The least ratio of an object's two axes.
-DULL = (0.0, 0.5)  # Saturation of the ground,
-VIVID = (0.4, 0.95)  # and of objects.
+DULL = (0.0, 0.5)  # Saturation of the ground.
+VIVID = (0.4, 0.95)  # Saturation of objects.
 CONTRAST = (0.7, 0.95)  # Strength of a texture on [0, 1].
 TILT = 0.2  # Greatest turn of an object's texture, either way, in radians.
 TINT = 0.3  # A scene's channels are scaled by 1 - TINT to 1 + TINT.
-EXPOSURE = (0.6, 1.4)  # All channels of a scene.
+EXPOSURE = (0.6, 1.4)  # Factor of all channels of a scene.
 GRADIENT = 0.3  # Greatest change of light from the centre to an edge.
 SHADOW = (0.6, 0.9)  # Light left in the shadow.
 NOISE = 0.03  # Standard deviation per pixel on [0, 1].
@@ -50,10 +50,10 @@ _ROWS, _COLUMNS = np.meshgrid(
 
 
 class Scenes(Source):
-    """Scenes `first` to `first + count` of a seed."""
+    """`count` scenes of a seed, from number `first` on."""
 
     def __init__(self, seed: int, first: int, count: int, labelled: bool):
-        """Takes the scenes' seed and range, and whether to give masks."""
+        """Chooses the scenes, and whether they come with masks."""
         self._seed = seed
         self._first = first
         self._count = count
@@ -80,16 +80,16 @@ class Scenes(Source):
 
 
 def open_set(root: str, splits_dir: str, split: str) -> DataSet:
-    """256 train scenes of which 1/n are labelled under the split "1_n".
+    """256 train scenes; the split "1_n" labels 1/n of them.
 
     Args:
-      root: unused, as is `splits_dir`: there are no files.
+      root: unused, because there are no files.
       splits_dir: unused.
       split: "1_2", "1_4", ... "1_64"; smaller fractions are subsets of
         larger ones.
 
     Raises:
-      ValueError: another split.
+      ValueError: the split has another name.
     """
     del root, splits_dir
     splits = {f"1_{2**k}": TRAIN // 2**k for k in range(1, 7)}
@@ -112,7 +112,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
 # Every scene of every set fits, so each is drawn once per process.
 @functools.lru_cache(maxsize=TRAIN + VAL + TEST)
 def draw_scene(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
-    """(image uint8 [96,96,3], mask uint8 [96,96]), both read-only."""
+    """Draws an image uint8 [96,96,3] and a mask uint8 [96,96], read-only."""
     rng = np.random.default_rng([seed, index])
     ground = _GROUNDS[rng.integers(len(_GROUNDS))](rng)
     colour = (rng.random(), rng.uniform(*DULL), rng.uniform(0.15, 0.8))
@@ -136,7 +136,7 @@ def draw_scene(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
 def _painted(
     texture: np.ndarray, hsv: tuple, rng: np.random.Generator
 ) -> np.ndarray:
-    """A texture on [-1, 1], float32 [...], around one colour: [..., 3]."""
+    """Paints a texture, float32 [...] on [-1, 1], in one colour: [..., 3]."""
     colour = np.asarray(colorsys.hsv_to_rgb(*hsv), np.float32)
     contrast = np.float32(rng.uniform(*CONTRAST))
     return colour * (1 + contrast * texture[..., None])
@@ -157,7 +157,7 @@ def _light(rng: np.random.Generator) -> np.ndarray:
 
 
 def _turned(angle: float) -> np.ndarray:
-    """Distance in pixels along a direction: float32 [96,96]."""
+    """Each pixel's coordinate along a direction, in pixels: float32 [96,96]."""
     return (
         np.float32(math.cos(angle)) * _COLUMNS
         + np.float32(math.sin(angle)) * _ROWS
@@ -212,7 +212,7 @@ def _clouds(rng: np.random.Generator) -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
-    """Random values on a coarse grid, bilinear in between."""
+    """Random values on a coarse grid, interpolated bilinearly."""
     grid = rng.uniform(-1, 1, (cells + 1, cells + 1)).astype(np.float32)
     at = np.linspace(0, cells, SIZE, dtype=np.float32)
     weights = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(cells + 1)))
@@ -231,7 +231,7 @@ _GROUNDS = (_plain, _clouds)
 
 
 def _outline(class_id: int, rng: np.random.Generator) -> np.ndarray:
-    """Where one turned and squashed object is: bool [96,96]."""
+    """The pixels of one rotated and squashed object: bool [96,96]."""
     radius = rng.uniform(*RADIUS)
     x, y = rng.uniform(-SIZE / 2 + 6, SIZE / 2 - 6, 2)
     angle = rng.uniform(0, 2 * math.pi)
@@ -265,7 +265,7 @@ def _in_ring(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def _in_star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Five points at radius 1, dents at radius 0.45."""
+    """A star with five points at radius 1 and dents at radius 0.45."""
     step = math.pi / 5
     angle = np.arctan2(v, u)
     angle = np.abs((angle + step) % (2 * step) - step)

@@ -8,13 +8,14 @@ from ipixmatch_jax.data.files import class_list, masks
 from ipixmatch_jax.data.files.mask_contents import Content, all_contents
 from ipixmatch_jax.data.files.mask_reading import choose_reading
 from ipixmatch_jax.data.files.reading import Reading
+from ipixmatch_jax.data.files.split_list import read_lines
 from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry
 from ipixmatch_jax.data.source import DataSet
 from ipixmatch_jax.data.value_range import resolve_range
 
-# What the values of masks mean where the set itself does not say.
+# The meaning of mask values for sets that do not describe it.
 KNOWN = {
     # Trimaps; its guide: foreground, background, not classified (the edge).
     "oxford_iiit_pet": (
@@ -43,7 +44,7 @@ def open_set(
 
     Args:
       root: TFDS's data_dir.
-      splits_dir: unused: the split draws its own lists.
+      splits_dir: unused, because the split draws its own lists.
       split: the labelled share of train, such as "1_8"; smaller shares are
         subsets of larger ones. "" labels all of it and takes the split
         `unlabelled` or `unsupervised`, if any, without labels.
@@ -155,7 +156,7 @@ def _share(split: str) -> fractions.Fraction:
 def _first(
     found: array_record.RecordSet, splits: tuple[str, ...]
 ) -> list[Entry]:
-    """All of the first split that there is."""
+    """All records of the first split that exists."""
     there = [split for split in splits if split in found.lengths]
     return found.entries(there[0]) if there else []
 
@@ -172,8 +173,7 @@ def _classes(
         return class_list.without_colours(list(KNOWN[base]), base)
     labels = path / f"{mask}.labels.txt"  # as TFDS keeps names of labels
     if labels.is_file():
-        names = labels.read_text(encoding="utf-8").split("\n")
-        names = [name for name in names if name]
+        names = read_lines(labels)
         colours = [class_list.voc_colour(k) for k in range(len(names))]
         return class_list.without_colours(
             list(zip(names, colours, strict=True)), str(labels)

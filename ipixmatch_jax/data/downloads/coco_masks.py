@@ -11,7 +11,6 @@ how they drew instances that overlap, and crowd regions, is not known. Here
 - an image without instances gets a mask of 0, as it is in the field's lists.
 """
 
-import json
 import pathlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from tqdm import tqdm
 
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.utils.atomic import replace_file
+from ipixmatch_jax.utils.json_files import read_json_object
 from ipixmatch_jax.utils.threads import READERS
 
 _FIELDS = {"image_id", "segmentation", "area", "iscrowd"}
@@ -124,7 +124,7 @@ def _read_instances(
 ) -> tuple[list[dict], dict[int, list[dict]]]:
     """The images of a list, and the instances of each by the image's id."""
     try:
-        contents = json.loads(path.read_bytes())
+        contents = read_json_object(path, "unpack it again")
         images, of_image = contents["images"], defaultdict(list)
         for instance in contents["annotations"]:
             class_ids[instance["category_id"]]  # That it is a known one.

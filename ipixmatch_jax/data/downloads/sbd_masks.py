@@ -15,6 +15,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 from tqdm import tqdm
 
+from ipixmatch_jax.data.files.split_list import read_lines
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.utils.atomic import replace_file, write_file
 
@@ -45,7 +46,7 @@ def make_train_aug(
         then; or a file of SBD cannot be used.
     """
     own, lists = voc / "SegmentationClass", voc / "ImageSets/Segmentation"
-    val = set((lists / "val.txt").read_text(encoding="utf-8").split())
+    val = {line.split()[0] for line in read_lines(lists / "val.txt")}
     ours = {path.stem for path in own.glob("*.png")} - val
     names = sorted(ours | {path.stem for path in sbd.glob("*.mat")} - val)
     if len(names) != count:

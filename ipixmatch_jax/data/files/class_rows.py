@@ -27,7 +27,8 @@ def read_rows(path: pathlib.Path) -> list[Row]:
             f"{path} is not a class list, since it is not text in UTF-8 "
             f"(see byte {error.start}): save it as UTF-8."
         ) from error
-    except ValueError as error:  # JSON's errors are such
+    # JSON's errors are ValueErrors; the second is raised for deep nesting.
+    except (ValueError, RecursionError, csv.Error) as error:
         raise ValueError(
             f"{path} is not a class list ({error}); it reads like "
             '{"background": [0, 0, 0], "crack": [255, 0, 0]}, or as CSV like '

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ipixmatch_jax.data.data_set_kind import Contents
 from ipixmatch_jax.data.source import IGNORE, Source
+from ipixmatch_jax.utils.file_names import printable
 
 
 # tfds comes without types, so mypy knows object.__init_subclass__ alone.
@@ -59,7 +60,7 @@ class _Segmentation(
             mask.save(png, "PNG")
             png.seek(0)
             image = io.BytesIO((root / name).read_bytes())
-            yield i, {"image": image, "mask": png, "name": name}
+            yield i, {"image": image, "mask": png, "name": printable(name)}
 
 
 def builder_class(

@@ -1,7 +1,4 @@
-"""Packs a data set into ArrayRecord files, once, in the format of TFDS:
-
-python -m ipixmatch_jax.data.prepare voc --source DIR --out DIR
-"""
+"""Packs the archives or folders of a data set into ArrayRecord files."""
 
 import json
 import pathlib
@@ -12,6 +9,7 @@ from ipixmatch_jax.data.prepare.in_place import unpack_archives
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.utils.atomic import write_file
+from ipixmatch_jax.utils.file_names import printable
 
 
 def packable_names() -> tuple[str, ...]:
@@ -81,7 +79,7 @@ def _build(
             download_config=tfds.download.DownloadConfig(manual_dir=root),
         )
     names = {
-        split: [source.name(i) for i in range(len(source))]
+        split: [printable(source.name(i)) for i in range(len(source))]
         for split, source in contents.splits.items()
     }
     pairs = zip(contents.class_names, contents.palette, strict=True)

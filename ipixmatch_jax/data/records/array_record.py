@@ -7,7 +7,6 @@ Beside them, data/prepare writes `names.json` (split -> the images' names in
 the order of the records) and `classes.json` (data/files/class_list.py).
 """
 
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,10 +18,15 @@ from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.mask_contents import Content, mask_content
 from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.source import BadFileError, Sample, Source
+from ipixmatch_jax.utils.json_files import read_json_object
 
 INFO, FEATURES, NAMES = "dataset_info.json", "features.json", "names.json"
 
 Entry = tuple[str, int]  # (split, position)
+
+_WAY_OUT = "copy the whole folder again, or build the set anew"
+# What grain's reader raises for a file that was cut off or changed.
+_DAMAGE = (RuntimeError, ValueError, IndexError)
 
 
 class RecordSet(NamedTuple):
@@ -41,14 +45,18 @@ class RecordSet(NamedTuple):
     mask: str
 
     def names(self, split: str) -> list[str]:
-        """The images' names in the order of the records of a split."""
+        """The images' names in the order of the records of a split.
+
+        Raises:
+          ValueError: the file of the names is torn or of another set.
+        """
         path = self.folder / NAMES
         if path.is_file():
-            return json.loads(path.read_text(encoding="utf-8"))[split]
+            return _read_names(path, split, self.lengths[split])
         return [f"{split}/{i}" for i in range(self.lengths[split])]
 
     def entries(self, split: str) -> list[Entry]:
-        """(split, position) of every record; none if there is no split."""
+        """(split, position) of every record; empty without the split."""
         return [(split, i) for i in range(self.lengths.get(split, 0))]
 
 
@@ -105,7 +113,7 @@ class RecordSource(Source):
         return Sample(image, mask)
 
     def mask(self, i: int) -> Image.Image | None:
-        """See `Source.mask`; leaves the image alone."""
+        """See `Source.mask`; does not decode the image."""
         if self._reading is None:
             return None
         return self._mask(i, self._features(i), self._reading)
@@ -133,14 +141,20 @@ class RecordSource(Source):
         return f"{self._names[i]} in {self._set.folder}"
 
     def _features(self, i: int):
+        from google.protobuf import message
         from tensorflow_datasets.proto import tf_example_pb2
 
         split, position = self._entries[i]
-        if split not in self._files:
-            self._files[split] = _open_files(self._set.folder, split)
-        example = tf_example_pb2.Example.FromString(
-            self._files[split][position]
-        )
+        try:
+            if split not in self._files:
+                self._files[split] = _open_files(self._set.folder, split)
+            record = self._files[split][position]
+            example = tf_example_pb2.Example.FromString(record)
+        except (*_DAMAGE, message.DecodeError) as error:
+            raise BadFileError(
+                f"{self._where(i)} cannot be read: record {position} of the "
+                f"split {split} is damaged or cut off ({error})."
+            ) from error
         return example.features.feature
 
     def _image(self, i: int, features) -> bytes:
@@ -208,17 +222,15 @@ def read_set(
             "--file_format=array_record`."
         )
     lengths = {}
-    for split in info["splits"]:
-        shards = [int(n) for n in split["shardLengths"]]
-        lengths[split["name"]] = sum(shards)
-        got = len(_files(folder, split["name"]))
+    for name, shards in _shard_lengths(folder / INFO, info).items():
+        lengths[name] = sum(shards)
+        got = len(_files(folder, name))
         if got != len(shards):
             raise FileNotFoundError(
                 f"{folder} holds {got} of the {len(shards)} files of its "
-                f"split {split['name']}: copy the whole folder."
+                f"split {name}: copy the whole folder."
             )
-    features = _json(folder / FEATURES)["featuresDict"]["features"]
-    images, masks = _kinds(features)
+    images, masks = _kinds(folder / FEATURES, _json(folder / FEATURES))
     return RecordSet(
         folder,
         lengths,
@@ -230,16 +242,47 @@ def read_set(
 def _json(path: pathlib.Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: no TFDS data set there.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json_object(path, _WAY_OUT)
 
 
-def _kinds(features: dict) -> tuple[list[str], list[str]]:
+def _read_names(path: pathlib.Path, split: str, count: int) -> list[str]:
+    names = read_json_object(path, _WAY_OUT).get(split)
+    if not isinstance(names, list) or len(names) != count:
+        raise ValueError(
+            f"{path} does not name the {count} images of the split {split}: "
+            f"{_WAY_OUT}."
+        )
+    return [str(name) for name in names]
+
+
+def _shard_lengths(path: pathlib.Path, info: dict) -> dict[str, list[int]]:
+    """The records of each file of each split, from dataset_info.json."""
+    try:
+        return {
+            str(split["name"]): [int(n) for n in split["shardLengths"]]
+            for split in info["splits"]
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not list the splits of a TFDS data set ({error!r}): "
+            f"{_WAY_OUT}."
+        ) from error
+
+
+def _kinds(path: pathlib.Path, found: dict) -> tuple[list[str], list[str]]:
     """Names of image features of three channels, and of one."""
     kinds: tuple[list[str], list[str]] = ([], [])
-    for name, feature in features.items():
-        if "image" in feature:
-            shape = feature["image"].get("shape", {}).get("dimensions", [])
-            kinds[shape[-1:] == ["1"]].append(name)
+    try:
+        for name, feature in found["featuresDict"]["features"].items():
+            if "image" in feature:
+                shape = feature["image"].get("shape", {})
+                last = list(shape.get("dimensions", []))[-1:]
+                kinds[last == ["1"]].append(name)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} does not list the features of a TFDS data set "
+            f"({error!r}): {_WAY_OUT}."
+        ) from error
     return kinds
 
 

@@ -1,4 +1,4 @@
-"""Draws split lists: `python -m ipixmatch_jax.data.splits make`."""
+"""Draws the labelled share of a data set's own train list."""
 
 import fractions
 import pathlib
@@ -25,7 +25,7 @@ def draw_splits(
 
     Raises:
       FileNotFoundError: the root or its own lists are absent.
-      ValueError: a share out of range, or one that leaves nothing unlabelled.
+      ValueError: the share is out of range, or leaves nothing unlabelled.
     """
     if not 0 < labelled < 1:
         raise ValueError(
@@ -39,11 +39,16 @@ def draw_splits(
             f"{labelled} of {len(train)} images leaves none unlabelled."
         )
     some, rest = _drawn(train, count, seed)
-    folder = out / f"{labelled.numerator}_{labelled.denominator}"
+    folder = out / split_name(labelled)
     write_list(folder / "labeled.txt", some)
     write_list(folder / "unlabeled.txt", rest)
     write_list(out / "val.txt", val)
     return len(some), len(rest)
+
+
+def split_name(labelled: fractions.Fraction) -> str:
+    """The name of a share's folder, such as "1_8" of 1/8."""
+    return f"{labelled.numerator}_{labelled.denominator}"
 
 
 def _drawn(

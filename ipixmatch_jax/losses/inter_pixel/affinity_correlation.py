@@ -17,6 +17,8 @@ pixels that are equally similar to all others, such as those midway between two
 classes.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -29,6 +31,7 @@ from ipixmatch_jax.losses.inter_pixel.blocks import (
     sum_over_blocks,
 )
 from ipixmatch_jax.losses.inter_pixel.features import (
+    Feature,
     dot,
     features,
     products,
@@ -78,6 +81,22 @@ class _Rows(NamedTuple):
     t: Array
 
 
+class _RowSums(NamedTuple):
+    """Sums over the rows i that count.
+
+    Attributes:
+      distance: float32 scalar, of 1 - r.
+      number: int32 scalar, how many they are.
+      by_x: [C + 1, C], of the products x_i f_i'.
+      by_t: [C + 1, C], of the products t_i f_i'.
+    """
+
+    distance: Array
+    number: Array
+    by_x: Array
+    by_t: Array
+
+
 def affinity_correlation(
     image: Image, temperature: Array, size: int | None
 ) -> tuple[Array, Array]:
@@ -95,17 +114,43 @@ def affinity_correlation(
     """
     del temperature
     n = image.count_kept()
+    factorise = functools.partial(_factorise, spreads=_spreads(image, size))
+    moments = _mean_products(factorise, image, size, n)
+    sums = _sum_rows(factorise, moments, image, size, n)
+    count = jnp.maximum(sums.number, 1)
+    # df_i = sum over j of (G_ij + G_ji) f_j, with G the slope by A^q.
     classes = image.q.shape[-1]
-    spread_q, spread_p = _spreads(image, size)
+    f_q, f_a = n * moments.qq[:, :classes], n * moments.qa.T[:, :classes]
 
-    def parts(q, p, keep):
-        f, g = features(q, keep), features(p, keep)
-        phi_q, cq = _factors(f.unit, keep, spread_q)
-        phi_p, cp = _factors(g.unit, keep, spread_p)
-        return f, phi_q, phi_p, cq, cp
+    def make(nothing, q, p, keep, fresh):
+        f, phi_q, phi_p, cq, cp = factorise(q, p, keep)
+        rows = _rows(cq, cp, keep, moments, n)
+        slope = dot(rows.x, f_q) + dot(rows.t, f_a)
+        slope += dot(phi_q, sums.by_x) + dot(phi_q - phi_p, sums.by_t)
+        return nothing, slope_by_logits(f, slope / count)
 
-    def add_moments(moments, q, p, keep):
-        _, phi_q, phi_p, *_ = parts(q, p, keep)
+    _, slope = slope_over_blocks(make, None, image, size)
+    return sums.distance / count, slope
+
+
+def _factorise(
+    q: Array, p: Array, keep: Array, *, spreads: tuple[_Spread, _Spread]
+) -> tuple[Feature, Array, Array, Array, Array]:
+    """The student's features; Phi^q, Phi^p, c^q and c^p, all [..., C + 1]."""
+    spread_q, spread_p = spreads
+    f, g = features(q, keep), features(p, keep)
+    phi_q, cq = _factors(f.unit, keep, spread_q)
+    phi_p, cp = _factors(g.unit, keep, spread_p)
+    return f, phi_q, phi_p, cq, cp
+
+
+def _mean_products(
+    factorise: Callable, image: Image, size: int | None, n: Array
+) -> _Moments:
+    """The first pass: the means over j of products of Phi^q and A."""
+
+    def add(moments, q, p, keep):
+        _, phi_q, phi_p, *_ = factorise(q, p, keep)
         a = phi_q - phi_p
         pairs = ((phi_q, phi_q), (phi_q, a), (a, a), (phi_p, phi_p))
         return _Moments(
@@ -115,37 +160,35 @@ def affinity_correlation(
             )
         )
 
-    zero = jnp.zeros((classes + 1, classes + 1))
-    moments = sum_over_blocks(add_moments, _Moments(*[zero] * 4), image, size)
-    moments = _Moments(*(m / n for m in moments))
+    side = image.q.shape[-1] + 1
+    zero = jnp.zeros((side, side))
+    moments = sum_over_blocks(add, _Moments(*[zero] * 4), image, size)
+    return _Moments(*(m / n for m in moments))
 
-    def add_rows(sums, q, p, keep):
-        f, _, _, cq, cp = parts(q, p, keep)
+
+def _sum_rows(
+    factorise: Callable,
+    moments: _Moments,
+    image: Image,
+    size: int | None,
+    n: Array,
+) -> _RowSums:
+    """The second pass: sums over the rows."""
+
+    def add(sums, q, p, keep):
+        f, _, _, cq, cp = factorise(q, p, keep)
         rows = _rows(cq, cp, keep, moments, n)
-        total, count, by_x, by_t = sums
-        return (
-            total + jnp.sum(jnp.where(rows.varies, rows.distance, 0.0)),
-            count + rows.varies.sum(),
-            by_x + products(rows.x, f.unit),
-            by_t + products(rows.t, f.unit),
+        return _RowSums(
+            sums.distance + jnp.sum(jnp.where(rows.varies, rows.distance, 0.0)),
+            sums.number + rows.varies.sum(),
+            sums.by_x + products(rows.x, f.unit),
+            sums.by_t + products(rows.t, f.unit),
         )
 
+    classes = image.q.shape[-1]
     zero = jnp.zeros((classes + 1, classes))
-    start = (jnp.zeros(()), jnp.int32(0), zero, zero)
-    total, count, by_x, by_t = sum_over_blocks(add_rows, start, image, size)
-    count = jnp.maximum(count, 1)
-    # df_i = sum over j of (G_ij + G_ji) f_j, with G the slope by A^q.
-    f_q, f_a = n * moments.qq[:, :classes], n * moments.qa.T[:, :classes]
-
-    def make(nothing, q, p, keep, fresh):
-        f, phi_q, phi_p, cq, cp = parts(q, p, keep)
-        rows = _rows(cq, cp, keep, moments, n)
-        slope = dot(rows.x, f_q) + dot(rows.t, f_a)
-        slope += dot(phi_q, by_x) + dot(phi_q - phi_p, by_t)
-        return nothing, slope_by_logits(f, slope / count)
-
-    _, slope = slope_over_blocks(make, None, image, size)
-    return total / count, slope
+    start = _RowSums(jnp.zeros(()), jnp.int32(0), zero, zero)
+    return sum_over_blocks(add, start, image, size)
 
 
 def _rows(cq, cp, keep, moments: _Moments, n: Array) -> _Rows:

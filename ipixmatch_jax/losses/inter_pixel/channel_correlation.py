@@ -87,16 +87,7 @@ def channel_correlation(
 
     start = _Sums(jnp.zeros(()), *[zero] * 8)
     sums = sum_over_blocks(add, start, image, size)
-    u_norm, v_norm = root(sums.uu), root(sums.vv)
-    near = sums.ww < sums.vv / 4
-    gap = -(sums.ww + 2 * sums.wv) * inverse(u_norm + v_norm)
-    stretch = jnp.where(near, gap * inverse(v_norm), 0.0)
-    squared = jnp.where(
-        near,
-        (sums.ww + 2 * sums.wv * stretch + gap * gap) * inverse(sums.uu),
-        2 - 2 * sums.uv * inverse(u_norm) * inverse(v_norm),
-    )
-    squared = jnp.maximum(squared, 0.0)
+    u_norm, v_norm, near, stretch, squared = _compare_maps(sums)
     varies = sums.vv / n >= MIN_VARIANCE
     share = varies / jnp.maximum(varies.sum(), 1)
     along, back = pearson_slopes(squared, u_norm, v_norm)
@@ -119,6 +110,38 @@ def channel_correlation(
     _, slope = slope_over_blocks(make, None, image, size)
     distance = one_minus_pearson(squared, u_norm, v_norm)
     return jnp.sum(share * distance), slope
+
+
+class _Compared(NamedTuple):
+    """The two maps of each class beside each other, all [1, C].
+
+    Attributes:
+      u_norm: |u|.
+      v_norm: |v|.
+      near: bool, whether |w| is less than half of |v|.
+      stretch: (|v| - |u|) / |v| where they are near, else 0.
+      squared: the squared distance of the unit vectors.
+    """
+
+    u_norm: Array
+    v_norm: Array
+    near: Array
+    stretch: Array
+    squared: Array
+
+
+def _compare_maps(sums: _Sums) -> _Compared:
+    u_norm, v_norm = root(sums.uu), root(sums.vv)
+    near = sums.ww < sums.vv / 4
+    gap = -(sums.ww + 2 * sums.wv) * inverse(u_norm + v_norm)
+    stretch = jnp.where(near, gap * inverse(v_norm), 0.0)
+    squared = jnp.where(
+        near,
+        (sums.ww + 2 * sums.wv * stretch + gap * gap) * inverse(sums.uu),
+        2 - 2 * sums.uv * inverse(u_norm) * inverse(v_norm),
+    )
+    squared = jnp.maximum(squared, 0.0)
+    return _Compared(u_norm, v_norm, near, stretch, squared)
 
 
 def slope_through_softmax(y: Array, slope: Array) -> Array:

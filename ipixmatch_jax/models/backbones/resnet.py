@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ipixmatch_jax.models.backbones.resnet_sizes import SIZES
 from ipixmatch_jax.models.base import Backbone
-from ipixmatch_jax.models.layers.conv import ConvNorm, max_pool, shrink
+from ipixmatch_jax.models.layers.conv import ConvNorm, max_pool, shrink_sizes
 from ipixmatch_jax.models.weights import load
 
 STEMS = ("deep", "7x7")
@@ -43,7 +43,7 @@ class Bottleneck(nn.Module):
         `sizes` int32 [B, 2] or None are the true sizes of x.
         """
         out = self.width * EXPANSION
-        small = shrink(sizes, self.stride)
+        small = shrink_sizes(sizes, self.stride)
         y = ConvNorm(self.width, dtype=self.dtype, name="conv1")(
             x, train, sizes
         )
@@ -99,7 +99,7 @@ class ResNet(nn.Module):
 
     @property
     def side_multiple(self) -> int:
-        """Images of any sides will do."""
+        """Images may have any size."""
         return 1
 
     @property
@@ -125,7 +125,7 @@ class ResNet(nn.Module):
           stages end with c3.
         """
         x = self._stem(x.astype(self.dtype), train, sizes)
-        sizes = shrink(shrink(sizes, 2), 2)
+        sizes = shrink_sizes(shrink_sizes(sizes, 2), 2)
         features = []
         strides = _STRIDES[self.output_stride]
         dilations = _DILATIONS[self.output_stride]
@@ -147,13 +147,13 @@ class ResNet(nn.Module):
                     name=f"layer{stage + 1}_{index}",
                 )(x, train, sizes)
                 if first:
-                    sizes = shrink(sizes, strides[stage])
+                    sizes = shrink_sizes(sizes, strides[stage])
             previous = dilations[stage]
             features.append(x)
         return tuple(features)
 
     def _stem(self, x, train, sizes):
-        half = shrink(sizes, 2)
+        half = shrink_sizes(sizes, 2)
         if self.stem == "7x7":
             layers = [(self.width, 7, 2)]
         else:
@@ -198,6 +198,13 @@ def build_resnet(
     return ResNet(blocks, width, stem, output_stride, dtype, remat)
 
 
+_HUB_50 = {"deep": "timm/resnet50s.gluon_in1k", "7x7": "timm/resnet50.tv_in1k"}
+_HUB_101 = {
+    "deep": "timm/resnet101s.gluon_in1k",
+    "7x7": "timm/resnet101.tv_in1k",
+}
+
+
 def _entry(size: str, **more) -> Backbone:
     names = stage_names(SIZES[size][0])
     return Backbone(
@@ -210,12 +217,13 @@ def _entry(size: str, **more) -> Backbone:
     )
 
 
-R50 = _entry("r50")
-R101 = _entry("r101")
+R50 = _entry("r50", hub_weights=_HUB_50)
+R101 = _entry("r101", hub_weights=_HUB_101)
 TINY = _entry("tiny", for_cpus=True)
 # What fine-tunes ImageNet weights in minutes on a CPU (ours).
 R50C4 = _entry(
     "r50c4",
+    hub_weights=_HUB_50,
     short_recipe={
         "model.stem": "7x7",
         "model.freeze": "stem,layer1",

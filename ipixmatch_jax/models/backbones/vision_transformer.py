@@ -16,7 +16,7 @@ from ipixmatch_jax.models.layers.transformer_block import (
     layer_norm,
 )
 
-# Meta's: the class and the register tokens start next to zero.
+# Meta's: the class and the register tokens start close to zero.
 _token = nn.initializers.normal(1e-6)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from ipixmatch_jax.models.base import Encoder, Head
 from ipixmatch_jax.models.layers.conv import (
     ConvNorm,
-    shrink,
+    shrink_sizes,
     torch_default,
     zero_outside,
 )
@@ -52,8 +52,8 @@ class DeepLabV3Plus(nn.Module):
         `sizes` int32 [B, 2] or None are the true sizes of the images.
         """
         c1, c4 = features[0], features[-1]
-        sizes1 = shrink(sizes, _FIRST_STRIDE)
-        sizes4 = shrink(sizes1, self.output_stride // _FIRST_STRIDE)
+        sizes1 = shrink_sizes(sizes, _FIRST_STRIDE)
+        sizes4 = shrink_sizes(sizes1, self.output_stride // _FIRST_STRIDE)
         width = c4.shape[-1] // 8
         deep = self._aspp(c4, width, train, sizes4)
         size_hw = c1.shape[1], c1.shape[2]

@@ -179,6 +179,6 @@ def zero_outside(x: jax.Array, sizes: jax.Array | None) -> jax.Array:
     return jnp.where(inside, x, jnp.zeros((), x.dtype))
 
 
-def shrink(sizes: jax.Array | None, stride: int) -> jax.Array | None:
-    """True sizes after a layer of that stride: ceil(size / stride)."""
+def shrink_sizes(sizes: jax.Array | None, stride: int) -> jax.Array | None:
+    """Computes the true sizes after a layer: ceil(size / stride)."""
     return None if sizes is None else (sizes + stride - 1) // stride

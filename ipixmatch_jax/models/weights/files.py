@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ipixmatch_jax.models.weights.wrappers import unwrap
 from ipixmatch_jax.utils.atomic import replace_file
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -65,8 +66,9 @@ def read_tensors(
         the first that the checkpoint holds.
 
     Returns:
-      arrays by name, of any dtype, and the name of the network that was
-      taken, "" if the file holds one network without a name.
+      arrays by name, of any dtype, without beginnings of names that all
+      share (see wrappers.py), and the name of the network that was taken,
+      "" if the file holds one network without a name.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -81,10 +83,11 @@ def read_tensors(
     if start[8:9] == b"{" and length <= _LONGEST_HEADER:
         if network is not None:
             raise ValueError(_no_network(path, network))
-        return _read_safetensors(path), ""
+        return unwrap(_read_safetensors(path), str(path)), ""
     # A zip archive, or a bare pickle of at least protocol 2.
     if start.startswith((b"PK\x03\x04", b"\x80")):
-        return _choose(_read_torch(path), path, network)
+        tensors, taken = _choose(_read_torch(path), path, network)
+        return unwrap(tensors, str(path)), taken
     if not start:
         raise ValueError(f"{path} is empty: fetch it again.")
     raise ValueError(
@@ -131,7 +134,7 @@ def _read_safetensors(path):
     try:
         with safe_open(path, "numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, *_DAMAGE) as error:
         raise ValueError(
             f"{path} is a damaged or cut-off safetensors file ({error}): "
             "fetch it again."
@@ -198,20 +201,32 @@ def _choose(loaded, path, network):
         raise ValueError(_no_network(path, network, present))
     name = network or next(iter(present), "")
     tensors = loaded[name] if name else loaded
-    others = [str(k) for k, v in tensors.items() if not hasattr(v, "detach")]
+    others = [
+        str(key)
+        for key, value in tensors.items()
+        if not (isinstance(key, str) and hasattr(value, "detach"))
+    ]
     if others or not tensors:
         raise ValueError(
             f"{path} does not hold tensors by name: look at "
             f"{', '.join(sorted(others)[:5]) or 'its empty dictionary'}."
         )
-    return {key: _array(value) for key, value in tensors.items()}, name
+    return {
+        key: _array(value, key, path) for key, value in tensors.items()
+    }, name
 
 
-def _array(tensor):
+def _array(tensor, name, path):
     tensor = tensor.detach()
-    if tensor.is_floating_point():
-        tensor = tensor.float()  # NumPy has no bfloat16
-    return tensor.numpy()
+    try:
+        if tensor.is_floating_point():
+            tensor = tensor.float()  # NumPy has no bfloat16
+        return tensor.numpy()
+    except (RuntimeError, TypeError) as error:  # sparse, quantised, meta
+        raise ValueError(
+            f"{path} holds {name}, which is not a plain tensor "
+            f"({str(error).splitlines()[0]}): save it as one."
+        ) from error
 
 
 def _no_network(path, network, present=()):

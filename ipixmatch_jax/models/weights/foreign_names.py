@@ -66,8 +66,8 @@ def translate(
 
     Knows the names of UniMatch and PyTorch-Encoding, torchvision, timm and
     Hugging Face transformers. A ResNet's names get `backbone.` before them.
-    Counters of batches are dropped, and so is the ImageNet classifier, which
-    the log says.
+    Drops the counters of batches, and the ImageNet classifier with a line in
+    the log.
 
     Args:
       tensors: arrays by the names in the file.

@@ -1,7 +1,7 @@
 """Weights by a name of the Hugging Face hub: owner/repository[:file].
 
-Needs the extra `hub`. Files are kept in the hub's own cache, so that one that
-another program has downloaded is used as it is.
+Needs the extra `hub`. Files are kept in the hub's own cache, so a file that
+another program has downloaded is not downloaded again.
 """
 
 import hashlib

@@ -93,7 +93,7 @@ def from_torch(tensor: np.ndarray, layout: str) -> np.ndarray:
 def tensors_of_tree(
     tree: Mapping, leaves: Iterable[Leaf]
 ) -> dict[str, np.ndarray]:
-    """The tensors of a tree by name, for the leaves listed."""
+    """The tensors of the listed leaves of a tree, by name."""
     flat = traverse_util.flatten_dict(dict(tree))
     return {
         leaf.name: to_torch(flat[leaf.path], leaf.layout) for leaf in leaves
@@ -110,8 +110,8 @@ def fill_tree(
 
     Args:
       tree: gives structure and shapes; ShapeDtypeStructs do.
-      leaves: all that the tensors are to fill.
-      tensors: arrays by name, these leaves' and no others.
+      leaves: every leaf that the tensors must fill.
+      tensors: arrays by name, exactly those of the leaves.
       source: names the tensors in sentences.
 
     Returns:
@@ -132,7 +132,7 @@ def replace_leaves(
     tensors: Mapping[str, np.ndarray],
     source: str,
 ) -> dict:
-    """`fill_tree` for leaves whose tensors are known to be there and to fit."""
+    """`fill_tree` without its checks: every leaf has a tensor that fits."""
     check_floats(tensors, source)
     # A network without batch norm has empty batch_stats, which stay.
     flat = traverse_util.flatten_dict(dict(tree), keep_empty_nodes=True)

@@ -1,8 +1,4 @@
-"""Loads weights from other projects into this project's networks:
-
-python -m ipixmatch_jax.models.pretrained convert IN --to OUT
-python -m ipixmatch_jax.models.pretrained export IN --to OUT
-"""
+"""Loads weights from other projects into this project's networks."""
 
 import logging
 import pathlib

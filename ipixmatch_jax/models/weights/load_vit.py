@@ -41,7 +41,7 @@ def load_vit(
       variables: params of a vision transformer with a DPT head;
         ShapeDtypeStructs do.
       allow_missing: beginnings of names, such as "blocks.11.", whose tensors
-        may be absent: those stay as they are in `variables`.
+        may be absent: those keep their values of `variables`.
       whole: an encoder alone is not enough, nor are three channels where the
         network has others.
       network: which network of a training checkpoint, see
@@ -81,7 +81,9 @@ def _fitted(tensors, wanted, source):
         return tensors
     if channels == 3:
         return tensors
-    _LOGGER.info("%s is of RGB images: fitted to %d channels", source, channels)
+    _LOGGER.info(
+        "%s is for RGB images: fitted to %d channels", source, channels
+    )
     adapted = input_channels.adapt_kernel(kernel, channels)
     return {**tensors, _PATCHES: adapted}
 

@@ -50,8 +50,8 @@ def fuse_parts(
       parts: the parts' names inside a block, in order.
 
     Returns:
-      a new dictionary; a block that lacks a part, or whose parts do not fit
-      each other, stays as it is, for the comparison with the network to say.
+      a new dictionary. A block that lacks a part, or whose parts do not fit
+      each other, stays as it is; the comparison with the network reports it.
     """
     joined = dict(tensors)
     for number in block_numbers(tensors, block):

@@ -44,7 +44,7 @@ _LEAVES = {
     "mean": "running_mean",
     "var": "running_var",
 }
-_LISTED = 10  # names in a list, before the rest is only counted
+_LISTED = 10  # names that a message lists; the rest is counted
 
 
 class Entry(NamedTuple):

@@ -56,7 +56,7 @@ def _apply(image, *steps, xp=np):
     padded = [*steps, (0, 0.0), (0, 0.0), (0, 0.0)][: augseg.MOST]
     operations, magnitudes = zip(*padded, strict=True)
     drawn = augseg.Intensity(np.int32([operations]), np.float32([magnitudes]))
-    x = weak_strong.weak(image[None], xp)
+    x = weak_strong.to_unit_range(image[None], xp)
     return np.asarray(augseg.apply_intensity(x, drawn, xp)[0]) * 255
 
 

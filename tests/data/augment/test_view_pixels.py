@@ -37,7 +37,7 @@ def _view(**changes):
 
 
 def _apply(image, view):
-    x = weak_strong.weak(np.asarray(image)[None], np)
+    x = weak_strong.to_unit_range(np.asarray(image)[None], np)
     return weak_strong.apply_strong(x, view, np)[0] * 255
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import re
+import shutil
 import sys
 import tarfile
 import zipfile
@@ -18,6 +19,7 @@ from ipixmatch_jax.data.prepare import __main__ as prepare_main
 from ipixmatch_jax.data.prepare.pack import pack_data_set
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.registry import open_data
+from ipixmatch_jax.data.source import BadFileError
 from tests.data import own_folder as own
 
 
@@ -87,6 +89,104 @@ def test_a_missing_file_is_reported(packed, tmp_path):
             (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(FileNotFoundError, match=r"0 of the 1 files .* val"):
         own_data(tmp_path)
+
+
+def set_text(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def set_field(name, field, value):
+    def change(folder):
+        fields = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(fields | {field: value}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("dataset_info.json", set_text("dataset_info.json", '{"splits": [')),
+        ("dataset_info.json", set_text("dataset_info.json", "[]")),
+        ("dataset_info.json", set_field("dataset_info.json", "splits", 3)),
+        ("dataset_info.json", set_field("dataset_info.json", "splits", [{}])),
+        ("features.json", set_text("features.json", "3")),
+        ("features.json", set_field("features.json", "featuresDict", None)),
+        ("names.json", set_text("names.json", '{"train": ["a"')),
+        ("names.json", set_field("names.json", "train", ["a"])),
+        ("names.json", set_field("names.json", "val", 3)),
+    ],
+)
+def test_a_damaged_description_is_named(packed, tmp_path, name, damage):
+    folder = shutil.copytree(packed[1], tmp_path / "set")
+    damage(folder)
+    with pytest.raises(ValueError, match="copy the whole folder") as error:
+        own_data(folder)
+    assert str(folder / name) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def cut(content):
+    return content[: len(content) // 2]
+
+
+def overwrite(content):
+    middle = len(content) // 2
+    return content[: middle - 500] + b"\xff" * 1000 + content[middle + 500 :]
+
+
+@pytest.mark.parametrize("damage", [cut, overwrite, lambda content: b"x" * 99])
+def test_a_damaged_record_is_a_bad_file_with_its_name(packed, tmp_path, damage):
+    folder = shutil.copytree(packed[1], tmp_path / "set")
+    (path,) = folder.glob("*-unlabelled.array_record-*")
+    path.write_bytes(damage(path.read_bytes()))
+    data = own_data(folder)
+    bad = 0
+    for i in range(len(data.unlabelled)):
+        try:
+            assert data.unlabelled[i].image.size == (48, 40)
+        except BadFileError as error:
+            bad += 1
+            assert data.unlabelled.name(i) in str(error)
+            assert "\n" not in str(error)
+    assert bad
+
+
+def zip_with_password(path):
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr("SegmentationClassAug/a.png", b"x")
+    content = bytearray(path.read_bytes())
+    content[6] |= 1  # the flag of the member
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+
+
+def cut_zip(path):
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr("SegmentationClassAug/a.png", b"x" * 1000)
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+@pytest.mark.parametrize(
+    "make", [zip_with_password, cut_zip, lambda p: p.write_bytes(b"<html>")]
+)
+def test_an_archive_that_cannot_be_unpacked_is_named(tmp_path, make):
+    path = tmp_path / "SegmentationClassAug.zip"
+    make(path)
+    with pytest.raises(ValueError, match="is damaged, cut off") as error:
+        pack_data_set("voc", tmp_path, tmp_path / "out")
+    assert str(path) in str(error.value)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_cut_tar_is_named(tmp_path):
+    path = tmp_path / "VOCtrainval_11-May-2012.tar"
+    (tmp_path / "a.jpg").write_bytes(b"x" * 5000)
+    with tarfile.open(path, "w") as tar:
+        tar.add(tmp_path / "a.jpg", "VOCdevkit/VOC2012/JPEGImages/a.jpg")
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ValueError, match=r"2012\.tar is damaged, cut off"):
+        pack_data_set("voc", tmp_path, tmp_path / "out")
 
 
 def test_another_format_is_refused(packed, tmp_path):

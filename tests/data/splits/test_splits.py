@@ -1,11 +1,14 @@
 import fractions
 import functools
 import http.server
+import os
+import pathlib
 import threading
 
 import pytest
 import requests
 
+from ipixmatch_jax.data.datasets import voc
 from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.splits import __main__ as splits_main
 from ipixmatch_jax.data.splits import complete, download, draw, published
@@ -23,6 +26,23 @@ def test_read_list_columns_and_final_newline(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("line", "pair"),
+    [
+        ("a.jpg,b.png", ("a.jpg", "b.png")),
+        ("a.jpg, b.png", ("a.jpg", "b.png")),
+        ("a.jpg ,b.png", ("a.jpg", "b.png")),
+        ("my photo.jpg, my mask.png", ("my photo.jpg", "my mask.png")),
+        ("a,b.jpg c.png", ("a,b.jpg", "c.png")),
+        ("a.jpg\tb.png", ("a.jpg", "b.png")),
+    ],
+)
+def test_a_comma_may_stand_between_the_columns(line, pair, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(line + "\n")
+    assert read_list(path) == [pair]
+
+
+@pytest.mark.parametrize(
     "line", ["../x.jpg m.png", "x.jpg a/../../m.png", "/x.jpg"]
 )
 def test_a_path_out_of_the_root_is_refused(tmp_path, line):
@@ -36,7 +56,7 @@ def test_malformed_lists_are_refused(tmp_path):
     path = tmp_path / "list.txt"
     path.write_text("my photo.jpg mask.png\n")
     with pytest.raises(
-        ValueError, match="line 1: expected `image mask`, got 3"
+        ValueError, match="got 3 columns; where names hold spaces, put a comma"
     ):
         read_list(path)
     path.write_text("\n")
@@ -245,6 +265,31 @@ def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
     assert len(read_list(tmp_path / "out/1_2/labeled.txt")) == 2
 
 
+def test_make_says_where_the_lists_are_and_how_to_use_them(tmp_path, capsys):
+    root, out = _root(tmp_path / "root", 8), tmp_path / "mine"
+    splits_main.main(
+        ["make", f"--root={root}", "--labelled=1/4", f"--out={out}"]
+    )
+    said = capsys.readouterr().out
+    assert f"2 labelled and 6 unlabelled images are listed in {out}/1_4" in said
+    assert f"--config.data.splits_dir={out} --config.data.split=1_4" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--labelled=half", "'half' is not a fraction such as 1/8"),
+        ("--labelled=1/0", "'1/0' is not a fraction such as 1/8"),
+        ("--seed=a", "'a' is not a whole number"),
+    ],
+)
+def test_make_says_what_a_number_is(option, words, tmp_path, capsys):
+    given = ["--labelled=1/8", f"--root={tmp_path}", "--out=out", option]
+    with pytest.raises(SystemExit):
+        splits_main.main(["make", *given])
+    assert words in capsys.readouterr().err
+
+
 def test_make_refuses_bad_roots_and_shares(tmp_path, capsys):
     root = _root(tmp_path / "root", 3)
     for share, message in (("3/2", "between 0 and 1"), ("9/10", "leaves none")):
@@ -266,6 +311,30 @@ def test_make_refuses_bad_roots_and_shares(tmp_path, capsys):
             tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "out"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_is_not_utf_8_cannot_be_listed(tmp_path):
+    for part in ("train", "val"):
+        folder = tmp_path / "leftImg8bit" / part / "ulm"
+        folder.mkdir(parents=True)
+        for i in range(4):
+            name = b"Stra\xdfe_%d_leftImg8bit.png" % i
+            pathlib.Path(folder, os.fsdecode(name)).touch()
+    with pytest.raises(ValueError, match=r"Stra\\xdfe_.* not UTF-8"):
+        draw.draw_splits(tmp_path, fractions.Fraction(1, 2), 0, tmp_path / "o")
+
+
+@pytest.mark.parametrize("content", [b"a\nStra\xdfe\n", b"\xff\xfea\x00"])
+def test_vocs_own_list_in_another_encoding_is_named(tmp_path, content):
+    sets = tmp_path / "ImageSets/Segmentation"
+    sets.mkdir(parents=True)
+    (sets / "train.txt").write_bytes(content)
+    (sets / "val.txt").write_text("b\n  \n")
+    with pytest.raises(ValueError, match=r"train\.txt is not text in UTF-8"):
+        voc.own_lists(tmp_path)
+    (sets / "train.txt").write_text("a\n \n\n")
+    train, val = voc.own_lists(tmp_path)
+    assert (len(train), len(val)) == (1, 1)
 
 
 def test_complete_lists_the_rest_of_train_in_order(tmp_path, capsys):

@@ -99,6 +99,35 @@ def test_a_cut_off_safetensors_file(tmp_path, kept):
         files.read_tensors(path)
 
 
+ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"x": ENTRY | {"dtype": "F13"}},
+        {"x": ENTRY | {"dtype": "F8_E5M2"}},
+        {"x": ENTRY | {"shape": [-2]}},
+        {"x": ENTRY | {"shape": [2**40, 2**40]}},
+        {"x": ENTRY | {"shape": "2"}},
+        {"x": ENTRY | {"data_offsets": [0, 800]}},
+        {"x": ENTRY | {"data_offsets": [8, 0]}},
+        {"x": {}},
+        {"x": 3},
+        {"__metadata__": 3, "x": ENTRY},
+        {"__metadata__": {"a": 1}, "x": ENTRY},
+    ],
+)
+def test_an_odd_header_of_safetensors_is_one_sentence(tmp_path, header):
+    path = tmp_path / "w.safetensors"
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(8))
+    with pytest.raises(ValueError, match=r"cut-off safetensors.*again\.$") as e:
+        files.read_tensors(path)
+    assert str(path) in str(e.value)
+    assert "\n" not in str(e.value)
+
+
 def test_an_absent_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"w\.pth: there is no such"):
         files.read_tensors(tmp_path / "w.pth")
@@ -197,6 +226,24 @@ def test_a_cut_off_torch_file(tmp_path, torch, zipped):
         path.write_bytes(whole[:kept])
         with pytest.raises(ValueError, match=rf"{path.name} is"):
             files.read_tensors(path)
+
+
+def test_torch_files_of_odd_tensors_are_one_sentence(tmp_path, torch):
+    path = tmp_path / "w.pth"
+    odd = {
+        "sparse": torch.eye(3).to_sparse(),
+        "meta": torch.empty(3, device="meta"),
+        3: torch.zeros(2),
+    }
+    for name, tensor in odd.items():
+        torch.save({"a": torch.zeros(1), name: tensor}, path)
+        with pytest.raises(ValueError, match=str(name)) as error:
+            files.read_tensors(path)
+        assert str(path) in str(error.value)
+    with warnings.catch_warnings(action="ignore"):
+        torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+    with pytest.raises(ValueError, match=r"w\.pth"):
+        files.read_tensors(path)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {}])
