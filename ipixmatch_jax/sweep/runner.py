@@ -18,6 +18,7 @@ from ipixmatch_jax.experiment.resolve import program_key
 from ipixmatch_jax.sweep import table
 from ipixmatch_jax.sweep.grid import Cell, Grid
 from ipixmatch_jax.sweep.outcome import (
+    Outcome,
     has_ended,
     read_outcome,
     record_divergence,
@@ -52,14 +53,31 @@ def run_sweep(
       ValueError, FileNotFoundError: the data or the devices of a cell do not
         fit; raised before the first cell starts.
     """
-    programs, stop = Programs(), StopRequest()
+    programs = Programs()
     for cell in grid.cells:
         programs.check_cell(cell.config)
     folder.mkdir(parents=True, exist_ok=True)
     _write_table(grid, folder, pruning)
+    code = _train_cells(grid, folder, pruning, programs)
+    # Another process may have written an older table since.
+    _write_table(grid, folder, pruning)
+    return code
+
+
+def _train_cells(
+    grid: Grid,
+    folder: pathlib.Path,
+    pruning: Pruning | None,
+    programs: Programs,
+) -> int:
+    """Trains until every cell has ended, or to a signal; see `run_sweep`."""
+    stop, waiting = StopRequest(), False
     order = _order_by_program(grid.cells)
-    waiting = False
-    while (plan := _plan(grid, pruning)).ready or plan.later:
+    while True:
+        plan = plan_cells(grid, _read_outcomes(grid), pruning)
+        if not plan.ready and not plan.later:
+            return 0
+        code = 0
         ready = [number for number in order if number in plan.ready]
         with _claim(grid.cells, ready) as number:
             if number is not None:
@@ -68,17 +86,13 @@ def run_sweep(
                 place = order.index(number) + 1
                 _LOGGER.info("Cell %d of %d: %s", place, len(order), name)
                 code = _train(cell, programs, stop)
-        if number is None:
-            _wait(plan, say=not waiting)
-            waiting = True
-            continue
-        waiting = False
-        _write_table(grid, folder, pruning)
         if code:
             return code
-    # Another process may have written an older table since.
-    _write_table(grid, folder, pruning)
-    return 0
+        if number is None:
+            _wait(plan, say=not waiting)
+        else:
+            _write_table(grid, folder, pruning)
+        waiting = number is None
 
 
 @contextlib.contextmanager
@@ -144,9 +158,8 @@ def _order_by_program(cells: Sequence[Cell]) -> list[int]:
     return sorted(range(len(keys)), key=lambda n: (keys.index(keys[n]), n))
 
 
-def _plan(grid: Grid, pruning: Pruning | None) -> Plan:
-    outcomes = [read_outcome(cell.workdir) for cell in grid.cells]
-    return plan_cells(grid, outcomes, pruning)
+def _read_outcomes(grid: Grid) -> list[Outcome]:
+    return [read_outcome(cell.workdir) for cell in grid.cells]
 
 
 def _write_table(
@@ -155,7 +168,7 @@ def _write_table(
     """Writes the results so far; only the first process does."""
     if jax.process_index() != 0:
         return
-    outcomes = [read_outcome(cell.workdir) for cell in grid.cells]
+    outcomes = _read_outcomes(grid)
     plan = plan_cells(grid, outcomes, pruning)
     rows = [table.Row(values, {}, []) for values in grid.rows]
     for number, (cell, outcome) in enumerate(

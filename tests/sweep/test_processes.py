@@ -19,7 +19,7 @@ from tests.tiny_run import tiny
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compile_quickly")]
 
 HERE = pathlib.Path(__file__).resolve().parent
-_LIMIT = 180  # seconds, so that a sweep that hangs ends the test
+_LIMIT = 600  # seconds, so that a sweep that hangs ends the test
 
 
 @contextlib.contextmanager
@@ -54,8 +54,7 @@ def test_a_second_process_takes_over_from_one_that_is_killed(tmp_path):
                     break
             # It left the first cell to the process that holds its lock.
             assert [x for x in said if x.startswith("Cell")] == [
-                "Cell 2 of 3: config/seed_1",
-                "Cell 3 of 3: config/seed_2",
+                "Cell 2 of 2: config/seed_1"
             ], said
             assert not (tmp_path / "config/seed_0/results.json").exists()
             assert (
@@ -65,7 +64,7 @@ def test_a_second_process_takes_over_from_one_that_is_killed(tmp_path):
             killed.kill()
             rest, _ = other.communicate()
     assert other.returncode == 0, rest
-    assert "Cell 1 of 3: config/seed_0" in rest
+    assert "Cell 1 of 2: config/seed_0" in rest
     text = (tmp_path / "sweep.md").read_text()
     assert "has not finished" not in text
     assert f"| {len(sweep_main.SEEDS)} " in text
