@@ -207,7 +207,7 @@ def test_a_diverged_cell_is_recorded_and_not_repeated(fake, tmp_path):
     assert len(fake) == 6
     table = (tmp_path / "sweep.md").read_text()
     assert "- config/seed_1 diverged: Ten in a row." in table
-    assert "| 2     | 1.0 ± 1.4 (+0.0) " in table
+    assert "| 2     | 1.0 ± 1.4 (+0.0, p - / 1) " in table
     assert runner.run_sweep(made, tmp_path) == 0
     assert len(fake) == 6
 
