@@ -212,16 +212,15 @@ def main() -> None:
         return
     if importlib.util.find_spec("torch") is None:
         print("torch is not installed here, so ours alone is timed.\n")
-    results = [
-        measure(name, int(side), given)
-        for name in given.names.split(",")
-        for side in given.sides.split(",")
-    ]
+    results = []
+    for name in given.names.split(","):
+        for side in given.sides.split(","):
+            results.append(measure(name, int(side), given))
+            if given.json:  # after each row: the next may take long
+                text = json.dumps(results, indent=1) + "\n"
+                pathlib.Path(given.json).write_text(text, encoding="utf-8")
     print(f"{platform.machine()}, {given.threads} processors, float32\n")
     print(table(results))
-    if given.json:
-        text = json.dumps(results, indent=1) + "\n"
-        pathlib.Path(given.json).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,6 @@ def main(argv: list[str]) -> None:
 @report_errors("ipixmatch_jax.main")
 def run() -> None:
     """Parses the command line and trains."""
-    flags.mark_flag_as_required("config")
     app.run(main, flags_parser=config_flag.parse)
 
 

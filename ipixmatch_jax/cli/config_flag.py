@@ -9,6 +9,8 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments, compilation_cache
+from ipixmatch_jax.cli.commands import COMMANDS, call_of
+from ipixmatch_jax.cli.log_lines import TerminalLines, file_lines
 from ipixmatch_jax.cli.streams import LosableStream
 from ipixmatch_jax.configuration import fields, files
 from ipixmatch_jax.configuration.plugins import load_plugins
@@ -90,6 +92,7 @@ def parse(
         sys.exit()
     try:
         left = flags.FLAGS(_rewrite_fields(argv))
+        _check_given(module, required)
         load_plugins(_PLUGIN.value)
         changes = _changes()
     except (flags.Error, ValueError) as error:
@@ -99,6 +102,17 @@ def parse(
     except ValueError as error:  # of a recipe, whose words are a sentence
         raise ValueError(str(error)) from error
     return left
+
+
+def _check_given(module: str, required: tuple[str, ...]) -> None:
+    """Raises ValueError if a flag is not given that a command needs."""
+    absent = [f"--{n}" for n in required if flags.FLAGS[n].value is None]
+    if absent:
+        name = next(n for n, c in COMMANDS.items() if c.module == module)
+        raise ValueError(
+            f"{' and '.join(absent)} must be given, such as "
+            f"`{call_of(name)} {COMMANDS[name].example}`; --help explains more."
+        )
 
 
 def parse_rest(module: str, config: str, rest: list[str]) -> ConfigDict:
@@ -171,7 +185,8 @@ def configure_logging() -> None:
     if flags.FLAGS.verbosity == absl_logging.INFO:  # app.run's default
         absl_logging.set_verbosity(absl_logging.WARNING)
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    terminal = sys.stderr.isatty()
+    handler.setFormatter(TerminalLines() if terminal else file_lines())
     logger = logging.getLogger("ipixmatch_jax")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.streams import open_missing_streams
+from ipixmatch_jax.utils import accelerators
 from ipixmatch_jax.utils.errors import RunError
 
 _PACKAGE = str(pathlib.Path(__file__).parents[1])
@@ -25,7 +26,8 @@ def report_errors(module: str) -> Iterator[None]:
     """Ends a command with one sentence where an expected error is raised.
 
     Expected are errors about files and values (OSError, ValueError, damaged
-    archives), RunError, and Ctrl-C. The exit code is 1, 130 after Ctrl-C.
+    archives), RunError, a platform of JAX_PLATFORMS that jax cannot start, and
+    Ctrl-C. The exit code is 1, 130 after Ctrl-C.
     Every other exception is a bug and keeps its traceback; with --debug all
     of them do. It is a context manager and a decorator.
 
@@ -37,6 +39,7 @@ def report_errors(module: str) -> Iterator[None]:
     if debug:  # argparse's sub-commands need not know it.
         sys.argv.remove("--debug")
     try:
+        accelerators.check_platforms()
         yield
     except BrokenPipeError:
         # The reader of our output has gone, as after `| head`.
@@ -46,6 +49,11 @@ def report_errors(module: str) -> Iterator[None]:
         if debug:
             raise
         arguments.end_with(module, describe(error), 1)
+    except RuntimeError as error:
+        words = accelerators.explain_backend(error)
+        if debug or words is None:
+            raise
+        arguments.end_with(module, words, 1)
     except KeyboardInterrupt:
         if debug:
             raise

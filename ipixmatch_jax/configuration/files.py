@@ -45,11 +45,15 @@ def find_file(config: str) -> tuple[pathlib.Path, str | None]:
 
     Raises:
       FileNotFoundError: neither exists.
+      ValueError: the file at that path is not a config, and has the name of
+        one of the package's.
     """
     file, colon, argument = config.partition(":")
     path = pathlib.Path(file)
-    if not path.is_file():
-        name = file.removeprefix("configs/")
+    name = file.removeprefix("configs/")
+    if path.is_file():
+        _check_hidden(path, name)
+    else:
         if name not in list_names():
             raise FileNotFoundError(
                 f"No config file at {file}, and none of that name comes with "
@@ -57,6 +61,18 @@ def find_file(config: str) -> tuple[pathlib.Path, str | None]:
             )
         path = folder() / name
     return path, argument if colon else None
+
+
+def _check_hidden(path: pathlib.Path, name: str) -> None:
+    """Refuses another program's file under the name of a package's config."""
+    if name != path.name or name not in list_names():
+        return
+    if "get_config" not in path.read_text("utf-8", errors="replace"):
+        raise ValueError(
+            f"{path.absolute()} defines no get_config, so it is not a config, "
+            f"and it hides {name} of the package: write configs/{name} for "
+            "the package's, or rename the file."
+        )
 
 
 def load_file(

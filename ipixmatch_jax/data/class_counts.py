@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import logging
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -90,7 +91,9 @@ def format_classes(
 ) -> tuple[list[str], list[str]]:
     """Formats a table of the classes, and warnings about missing ones.
 
-    The share of a class is its share of the labelled pixels that have a class.
+    It counts labelled pixels, labelled images and val images. The share of a
+    class is its share of the labelled pixels that have a class. The name comes
+    last, so that a long one does not move the columns.
 
     Returns:
       (lines of the table, warnings).
@@ -99,16 +102,16 @@ def format_classes(
     lines = [
         f"Images: {len(data.labelled)} labelled, {len(data.unlabelled)} "
         f"unlabelled, {len(data.val)} val{test}",
-        "class                  colour            labelled pixels      images"
-        "   val images",
+        f"{'id':>3}  {'colour':<11}{'pixels':>14}{'share':>8}{'images':>8}"
+        f"{'val':>6}  class",
     ]
     total = max(1, labelled.pixels.sum())
     for k, name in enumerate(data.class_names):
         colour = " ".join(f"{c:3d}" for c in data.palette[k])
         lines.append(
-            f"{k:3d} {name:18.18s} {colour} {labelled.pixels[k]:14,d} "
-            f"{labelled.pixels[k] / total:7.2%} {labelled.images[k]:9d} "
-            f"{val.images[k]:12d}"
+            f"{k:3d}  {colour}{labelled.pixels[k]:14,d}"
+            f"{labelled.pixels[k] / total:8.2%}{labelled.images[k]:8d}"
+            f"{val.images[k]:6d}  {name}"
         )
     lines.append(f"Left out (255): {labelled.ignored:,d} labelled pixels")
     return lines, _missing(data, labelled, val)
@@ -119,30 +122,43 @@ def _missing(
 ) -> list[str]:
     """A warning for each set that lacks classes, with their names."""
     warnings = []
-    lost = _absent(data, labelled)
+    lost = _absent(data, labelled.images)
     if lost:
         warnings.append(
             f"No labelled training image shows {lost}: what is never shown "
             "is not learned. Label an image with it, or take it off the "
             "class list."
         )
-    lost = _absent(data, val)
+    return warnings + describe_val(data, val.images)
+
+
+def describe_val(data: DataSet, counts: Iterable[int]) -> list[str]:
+    """Sentences on why the scores on val may mislead.
+
+    Args:
+      data: any data set.
+      counts: one per class, 0 for those that no val image shows.
+    """
+    cautions = []
+    lost = _absent(data, counts)
     if lost:
-        warnings.append(
+        cautions.append(
             f"No val image shows {lost}: its IoU there is 0 and lowers the "
             "mean over classes, whatever the network learns. Label an image "
             "with it for val, or hold out more."
         )
-    return warnings
+    if len(data.val) == 1:
+        cautions.append(
+            f"Val is a single image, {data.val.name(0)}, so scores and the "
+            "choice of the best checkpoint rest on it alone: label more "
+            "images, or hold out more."
+        )
+    return cautions
 
 
-def _absent(data: DataSet, counts: ClassCounts) -> str:
-    names = [
-        repr(name)
-        for name, images in zip(data.class_names, counts.images, strict=True)
-        if images == 0
-    ]
-    return ", ".join(names)
+def _absent(data: DataSet, counts: Iterable[int]) -> str:
+    pairs = zip(data.class_names, counts, strict=True)
+    return ", ".join(repr(name) for name, count in pairs if count == 0)
 
 
 def log_classes(data: DataSet, on_error: str) -> None:

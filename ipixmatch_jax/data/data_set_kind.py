@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.missing_files import Missing
 from ipixmatch_jax.data.source import DataSet, Source
 
 
@@ -72,6 +73,9 @@ class DataSetKind(NamedTuple):
       download: how it is downloaded; None if it is not.
       open_contents: opens a root, checks its files and gives what
         data/prepare packs into records; None if it cannot be packed.
+      find_missing: `find_missing(root, splits_dir, split)` lists what is to
+        be fetched before `open` can succeed; None: root and lists are looked
+        for if there is a download.
     """
 
     open: Callable[..., DataSet]
@@ -79,3 +83,4 @@ class DataSetKind(NamedTuple):
     own_lists: OwnLists | None = None
     download: Download | None = None
     open_contents: Callable[[pathlib.Path], Contents] | None = None
+    find_missing: Callable[[str, str, str], list[Missing]] | None = None

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.source import BadFileError, Source
 from ipixmatch_jax.utils.threads import READERS
 
@@ -79,8 +80,8 @@ def measure_mean_and_std(
     if not seen:
         raise ValueError(
             f"None of {len(everything)} training images can be read, so "
-            "data.normalisation=data has nothing to measure: python -m "
-            "ipixmatch_jax.data.check says why."
+            "data.normalisation=data has nothing to measure: "
+            f"`{call_of('check')}` says why."
         )
     return _moments(np.sum(seen, 0), len(seen))
 

@@ -233,19 +233,6 @@ def _evaluate(
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, np.ndarray] | None:
     """Scores a source; see `make_evaluator`."""
-
-    def run(batch: Batch) -> dict[str, jax.Array]:
-        images, labels, sizes = batch.images, batch.labels, batch.sizes
-        if mesh is not None:
-            arrays = images, labels, sizes
-            images, labels, sizes = sharding.put_batch(arrays, mesh)
-        # Without sizes the network masks nothing and is faster.
-        inside = None if batch.plan.exact else sizes
-        return {
-            name: score(weights, images, labels, inside)
-            for name, weights in variables.items()
-        }
-
     plans = plan(source)
     if should_stop is not None:
         plans = itertools.takewhile(lambda _: not should_stop(), plans)
@@ -256,7 +243,7 @@ def _evaluate(
     batches = run_batches(
         plans,
         read,
-        run,
+        functools.partial(_score_batch, score, mesh, variables),
         channels=network.channels,
         process=process,
         should_stop=ask,
@@ -271,6 +258,25 @@ def _evaluate(
             if on_batch is not None:
                 on_batch(done, len(source))
     return totals if done == len(source) else None
+
+
+def _score_batch(
+    score: Callable,
+    mesh: Mesh | None,
+    variables: dict[str, dict],
+    batch: Batch,
+) -> dict[str, jax.Array]:
+    """The confusion matrices of a batch by network."""
+    images, labels, sizes = batch.images, batch.labels, batch.sizes
+    if mesh is not None:
+        arrays = images, labels, sizes
+        images, labels, sizes = sharding.put_batch(arrays, mesh)
+    # Without sizes the network masks nothing and is faster.
+    inside = None if batch.plan.exact else sizes
+    return {
+        name: score(weights, images, labels, inside)
+        for name, weights in variables.items()
+    }
 
 
 # Cached by the arguments, so that runs in one process share its programs.

@@ -81,6 +81,8 @@ class Backbone(NamedTuple):
         models/weights/load.py; None: no names of tensors are known for it,
         and it always starts from random weights.
       for_cpus: it is small enough to be trained on a CPU from random weights.
+      hub_weights: names of the hub with weights for it, by the value of
+        model.stem, or under "" where it has none.
       short_recipe: the config fields that fine-tune it on a CPU, for the
         recipes that are short; empty: it has no such recipe.
     """
@@ -91,6 +93,7 @@ class Backbone(NamedTuple):
     fields: tuple[str, ...] = ()
     load_weights: Callable[..., dict[str, Any]] | None = None
     for_cpus: bool = False
+    hub_weights: Mapping[str, str] = MappingProxyType({})
     short_recipe: Mapping[str, Any] = MappingProxyType({})
 
 

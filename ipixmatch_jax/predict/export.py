@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.data import normalisation
+from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import average_probabilities
@@ -69,8 +70,12 @@ def serialise_network(
     return bytes(exported.serialize())
 
 
-def describe_preprocessing(network: Segmenter, size: tuple[int, int]) -> dict:
-    """The contents of preprocessing.json."""
+def describe_preprocessing(
+    network: Segmenter,
+    size: tuple[int, int],
+    value_range: Range | None = None,
+) -> dict:
+    """The contents of preprocessing.json; arguments as of `write_export`."""
     height, width = size
     channels = network.channels
     return {
@@ -80,6 +85,10 @@ def describe_preprocessing(network: Segmenter, size: tuple[int, int]) -> dict:
         "sizes": "int32 [B, 2], height and width of each image",
         "returns": f"class ids uint8 and their probabilities float32, both "
         f"[B, {height}, {width}], without meaning beyond the sizes",
+        "range": None if value_range is None else list(value_range),
+        "deeper": "values of more than 8 bits become uint8 first: the two of "
+        "range become 0 and 255, those between are scaled linearly and the "
+        "others clipped; where it is null, the ends of their type do",
         "channels": channels,
         "height": height,
         "width": width,
@@ -111,6 +120,7 @@ def write_export(
     size: tuple[int, int],
     class_names: tuple[str, ...],
     palette,
+    value_range: Range | None = None,
 ) -> None:
     """Writes the file, whole or not at all.
 
@@ -121,12 +131,16 @@ def write_export(
       size: height and width in pixels of the largest images it takes.
       class_names: one per class id.
       palette: one (red, green, blue) in 0..255 per class id.
+      value_range: the values that become 0 and 255 in images of more than 8
+        bits; None: the ends of their type.
     """
     contents = {
         "model.bin": serialise_network(network, variables, size),
         "class_names.json": _json(list(class_names)),
         "palette.json": _json([list(colour) for colour in palette]),
-        "preprocessing.json": _json(describe_preprocessing(network, size)),
+        "preprocessing.json": _json(
+            describe_preprocessing(network, size, value_range)
+        ),
         "run.py": _program(),
     }
     to.parent.mkdir(parents=True, exist_ok=True)

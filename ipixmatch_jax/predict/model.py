@@ -39,6 +39,8 @@ class Model:
       network_name: "student", "teacher" or "twin".
       network: the flax module.
       variables: its params and batch_stats.
+      value_range: the values that become 0 and 255 in images of more than 8
+        bits; None: the ends of each file's type.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Model:
         self.classes = classes
         self._mesh = run.mesh
         # Runs from before that field take the range of each file's type.
-        self._value_range = value_range.parse_range(
+        self.value_range = value_range.parse_range(
             run.config.data.get("range", "")
         )
 
@@ -132,7 +134,7 @@ class Model:
         Returns:
           RGB uint8 [H, W, 3].
         """
-        pixels = read_image(image, self.network.channels, self._value_range)
+        pixels = read_image(image, self.network.channels, self.value_range)
         labels = np.asarray(labels, np.uint8)
         if labels.shape != pixels.shape[:2]:
             raise ValueError(
@@ -154,7 +156,7 @@ class Model:
             ),
             batch_size=self.config.evaluate.batch_size,
             mesh=self._mesh,
-            value_range=self._value_range,
+            value_range=self.value_range,
         )
 
     def _apply(
@@ -168,7 +170,7 @@ class Model:
         sizes = {i: read_size(x, channels) for i, x in enumerate(many)}
 
         def read(index: int) -> Item:
-            return Item(read_image(many[index], channels, self._value_range))
+            return Item(read_image(many[index], channels, self.value_range))
 
         found = {}
         for index, result in run(sizes, return_errors(read)):

@@ -160,6 +160,7 @@ def export_workdir(
         size=(side, side),
         class_names=model.class_names,
         palette=model.palette,
+        value_range=model.value_range,
     )
     return (
         f"{to}: the {model.network_name} after {model.step} steps, for images "

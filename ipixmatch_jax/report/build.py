@@ -4,8 +4,10 @@ import pathlib
 
 from tqdm import tqdm
 
+from ipixmatch_jax.data import class_counts
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.experiment import restore
+from ipixmatch_jax.experiment.cautions import describe_warmup
 from ipixmatch_jax.experiment.class_list import (
     check_same_classes,
     read_classes,
@@ -49,6 +51,7 @@ def build_page(
         return build_comparison_page(found)
     run, result = found[0], None
     notes: list[str] = []
+    cautions = list(filter(None, [describe_warmup(run.config)]))
     try:
         config = restore.load_checked_config(run.workdir, root)
         data = restore.reopen_data(config)
@@ -62,7 +65,17 @@ def build_page(
             notes.append(f"{_WITHOUT} --images 0.")
         else:
             result = _evaluate(run.workdir, data, images, root, notes)
-    return build_run_page(run, result, notes)
+        cautions += _describe_val(data, result)
+    return build_run_page(run, result, notes, cautions)
+
+
+def _describe_val(data: DataSet, result: ValResult | None) -> list[str]:
+    """Why the scores on val may mislead, as it was said before training."""
+    counts = [1] * len(data.class_names)  # Not known: none is called absent.
+    if result is not None:
+        confusion = next(iter(result.confusions.values()))
+        counts = confusion.sum(1).tolist()
+    return class_counts.describe_val(data, counts)
 
 
 def write_report(

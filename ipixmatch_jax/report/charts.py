@@ -22,13 +22,6 @@ _LONG = 20  # Letters of a name; what is longer is cut.
 _FEW = 4  # So many steps are all labelled, and no numbers between them.
 SLOTS = 8  # colours of the page
 _DASHES = ("solid", "dash", "dot")
-_LOSSES = {
-    "loss": "total",
-    "loss_x": "labelled",
-    "loss_u": "unlabelled",
-    "loss_ip": "inter-pixel",
-    "loss_fp": "unlabelled, feature perturbation",
-}
 
 
 class Chart(NamedTuple):
@@ -58,16 +51,6 @@ class Line(NamedTuple):
     series: Series
     slot: int
     dash: str = "solid"
-
-
-def loss_name(name: str) -> str:
-    """What a loss of metrics.jsonl is called on the page."""
-    if name in _LOSSES:
-        return _LOSSES[name]
-    whole, _, number = name.rpartition("_")
-    if whole in _LOSSES and number.isdecimal():
-        return f"{_LOSSES[whole]} {number}"
-    return name
 
 
 def lines(

@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ipixmatch_jax.report import charts as report_charts
-from ipixmatch_jax.report.charts import Chart, loss_name
+from ipixmatch_jax.report.charts import Chart
 from ipixmatch_jax.report.document import (
     Section,
     chart_section,
@@ -24,10 +24,11 @@ from ipixmatch_jax.report.run_summary import (
 from ipixmatch_jax.report.tables import (
     Column,
     class_table,
-    format_duration,
     plain_table,
 )
 from ipixmatch_jax.report.templating import paragraph, swatch
+from ipixmatch_jax.utils.durations import format_duration
+from ipixmatch_jax.utils.loss_names import loss_name
 
 _SCORES = {"miou": "mIoU", "foreground_iou": "Foreground IoU"}
 

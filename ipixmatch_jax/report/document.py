@@ -31,6 +31,7 @@ def render_document(
     head: Markup,
     sections: Sequence[Section],
     notes: Sequence[str],
+    cautions: Sequence[str] = (),
 ) -> str:
     """The HTML of a page.
 
@@ -39,6 +40,7 @@ def render_document(
       head: HTML below the title.
       sections: in their order.
       notes: sentences on what is missing, plain text.
+      cautions: sentences on why numbers may mislead, plain text.
     """
     from plotly.offline import get_plotlyjs  # slow to import
 
@@ -49,6 +51,7 @@ def render_document(
         head=head,
         sections=sections,
         notes=notes,
+        cautions=cautions,
         page_css=read_asset("page.css"),
         pictures_css=read_asset("pictures.css"),
         page_js=read_asset("page.js"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ipixmatch_jax.report import charts as report_charts
-from ipixmatch_jax.report.charts import Chart, Line, loss_name
+from ipixmatch_jax.report.charts import Chart, Line
 from ipixmatch_jax.report.document import (
     Section,
     chart_section,
@@ -29,12 +29,16 @@ from ipixmatch_jax.report.tables import (
 )
 from ipixmatch_jax.report.templating import paragraph, render, rgb, swatch
 from ipixmatch_jax.report.val_evaluation import ValResult
+from ipixmatch_jax.utils.loss_names import loss_name
 
 _MISTAKES = 6  # that are named
 
 
 def build_run_page(
-    run: Run, result: ValResult | None, notes: Sequence[str]
+    run: Run,
+    result: ValResult | None,
+    notes: Sequence[str],
+    cautions: Sequence[str] = (),
 ) -> str:
     """HTML of one run.
 
@@ -42,6 +46,7 @@ def build_run_page(
       run: what its files hold.
       result: on val; None where the notes say why there is none.
       notes: sentences on what is missing, beside the run's own.
+      cautions: sentences on why its numbers may mislead.
     """
     parts = [
         _progress(run),
@@ -58,6 +63,7 @@ def build_run_page(
         + render("tiles.html", facts=list_facts(run)),
         [section for section in parts if section is not None],
         [*run.notes, *notes],
+        cautions,
     )
 
 

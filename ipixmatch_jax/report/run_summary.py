@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ipixmatch_jax.report.metrics_log import Best
 from ipixmatch_jax.report.run_files import Run
-from ipixmatch_jax.report.tables import format_duration
+from ipixmatch_jax.utils.durations import format_duration
 
 
 class Fact(NamedTuple):

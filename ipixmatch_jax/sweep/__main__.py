@@ -49,7 +49,6 @@ def main(argv: list[str]) -> None:
 @report_errors("ipixmatch_jax.sweep")
 def run() -> None:
     """Parses the command line and runs the sweep."""
-    flags.mark_flags_as_required(["config", "workdir"])
     app.run(
         main,
         flags_parser=functools.partial(

@@ -38,10 +38,10 @@ def score_on_val(
       the best evaluation so far; and the mIoU in percent and the confusion
       matrices by network of this one, both None where a signal cut it short.
     """
-    confusion = parts.evaluate(
-        scored_networks(state), parts.data.val, should_stop=should_stop
-    )
-    writer.restart_clock(step)
+    with writer.scoring():
+        confusion = parts.evaluate(
+            scored_networks(state), parts.data.val, should_stop=should_stop
+        )
     if confusion is None:
         return best, None, None
     scores = {name: metrics.mean_iou(c) for name, c in confusion.items()}

@@ -21,7 +21,7 @@ from ipixmatch_jax.distributed.hear_signals import acknowledge_ctrl_c
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
-from ipixmatch_jax.training import divergence, setup, summary
+from ipixmatch_jax.training import divergence, run_header, setup, summary
 from ipixmatch_jax.training.batches import images_per_step, make_batches
 from ipixmatch_jax.training.evaluation import score_on_val
 from ipixmatch_jax.training.prepare import (
@@ -114,6 +114,8 @@ def train(
         checkpoints = stack.enter_context(Checkpoints(workdir))
         stop = stack.enter_context(stop or StopRequest())
         stack.enter_context(processes.report_lost_process())
+        if not prepared.trained:
+            run_header.log_header(prepared.config, prepared.parts, workdir)
         start = _restore_or_begin(prepared, checkpoints)
         _record(prepared, workdir)
         writer = _open_writer(prepared, workdir, start.done)
@@ -148,22 +150,24 @@ def _open_writer(
         steps=prepared.config.train.steps,
         images_per_step=images_per_step(prepared.config),
         active=jax.process_index() == 0,
+        eval_every=prepared.config.train.eval_every,
     )
 
 
 def _report(run: Run, end: Progress) -> None:
     """Scores the last and the best checkpoint, and says so."""
     run.stop.doing = "the scores of the finished run"
-    text = summary.write_summary(
-        run.parts,
-        run.checkpoints,
-        run.writer,
-        run.workdir,
-        scored_networks(end.state),
-        end.done,
-        end.best,
-        end.on_val,
-    )
+    with run.writer.doing("Scoring the last and the best checkpoint"):
+        text = summary.write_summary(
+            run.parts,
+            run.checkpoints,
+            run.writer,
+            run.workdir,
+            scored_networks(end.state),
+            end.done,
+            end.best,
+            end.on_val,
+        )
     run.writer.print_message(text)
 
 
@@ -171,6 +175,7 @@ def _restore_or_begin(prepared: Prepared, checkpoints: Checkpoints) -> Progress:
     """Restores the newest saved state, or starts a new one."""
     steps = checkpoints.steps()
     if not steps:
+        _LOGGER.info("Preparing the network's weights ...")
         state = prepared.parts.init(prepared.config.seed)
         return Progress(state, 0, Saved())
     like = checkpoint_trees(prepared.parts.like)
@@ -213,6 +218,13 @@ def _next_batch(stream: workers.Batches) -> dict | None:
         return None
 
 
+def _compiling(
+    run: Run, done: int, *, first: bool
+) -> contextlib.AbstractContextManager:
+    """Shows in the first step that the program is compiled meanwhile."""
+    return run.writer.compiling(done) if first else contextlib.nullcontext()
+
+
 def _train_steps(run: Run, start: Progress) -> Progress:
     """Trains to the end or to a signal, and saves what was reached."""
     if start.done >= run.config.train.steps or run.stop.asked(start.done):
@@ -229,14 +241,14 @@ def _train_steps(run: Run, start: Progress) -> Progress:
 
 
 def _train_on_stream(
-    run: Run, stream: workers.Batches, now: Progress
+    run: Run, stream: workers.Batches, start: Progress
 ) -> Progress:
     """Steps, evaluations and saves, the last one after the last step."""
     config, data = run.config.train, run.parts.data
     skipped = Skipped(labelled=data.labelled, unlabelled=data.unlabelled)
     watch = divergence.Watch(data, run.workdir)
     train_step = processes.compile_together(run.parts.train_step)
-    stopped, saved = False, now.done
+    now, stopped, saved = start, False, start.done
     pending: tuple[int, dict] | None = None
     while now.done < config.steps and not stopped:
         batch = _next_batch(stream)
@@ -245,7 +257,8 @@ def _train_on_stream(
         skipped.count_batch(batch.pop("bad"))
         watch.note_batch(now.done + 1, batch)
         batch = mesh.put_batch(batch, run.parts.mesh)
-        state, measured = train_step(now.state, batch)
+        with _compiling(run, now.done, first=now.done == start.done):
+            state, measured = train_step(now.state, batch)
         now = Progress(state, now.done + 1, now.best)
         run.stop.doing = "this step"
         # Reading the step before lets the device run ahead of the host.

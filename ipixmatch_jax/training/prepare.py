@@ -10,11 +10,12 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.checkpoints import folders
+from ipixmatch_jax.configuration.check import flatten
 from ipixmatch_jax.data import class_counts, worker_room
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.data.registry import DataSet
 from ipixmatch_jax.distributed import mesh as sharding
-from ipixmatch_jax.experiment import resume
+from ipixmatch_jax.experiment import cautions, resume
 from ipixmatch_jax.experiment.class_list import (
     RunClasses,
     check_same_classes,
@@ -26,6 +27,7 @@ from ipixmatch_jax.experiment.resolve import resolve_config, set_batch_size
 from ipixmatch_jax.experiment.run_config import find_run_config
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.training import batch_size, least_memory, setup
 from ipixmatch_jax.training.batches import count_batch_bytes
 
@@ -73,6 +75,7 @@ def prepare_run(
         workdir do not fit each other.
     """
     check_config(config)
+    _check_weights(config, workdir)
     earlier = find_run_config(workdir)
     trained = earlier is not None and _is_trained(workdir, earlier, config)
     if trained:
@@ -95,7 +98,20 @@ def prepare_run(
     _check_workers(resolved)
     if jax.process_index() == 0:
         class_counts.log_classes(data, resolved.data.on_error)
+        caution = cautions.describe_warmup(flatten(resolved))
+        if caution:
+            _LOGGER.warning("WARNING: %s", caution)
     return Prepared(resolved, classes, parts, trained)
+
+
+def _check_weights(config: ConfigDict, workdir: pathlib.Path) -> None:
+    """Looks for the file of a new run's weights, before masks are counted.
+
+    Raises:
+      FileNotFoundError: there is no such file, or the hub cannot be reached.
+    """
+    if config.model.pretrained and not folders.newest_step(workdir):
+        load.find_file(config.model.pretrained)
 
 
 def _is_trained(

@@ -4,17 +4,24 @@ import contextlib
 import json
 import logging
 import pathlib
-import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
-from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ipixmatch_jax.training.append_file import AppendFile
+from ipixmatch_jax.training.pace import Pace
+from ipixmatch_jax.training.progress_bar import ProgressBar
 from ipixmatch_jax.training.tensorboard import Curves
+from ipixmatch_jax.utils.durations import format_duration
+from ipixmatch_jax.utils.loss_names import loss_name
 
 _LOGGER = logging.getLogger(__name__)
+_SHOWN = ("loss_x", "loss_u", "loss_ip")
+# What a run costs is said after so many steps, or after fewer in so many
+# seconds.
+_FIRST_STEPS, _FEWER, _FIRST_SECONDS = 20, 3, 20.0
 
 
 class Writer:
@@ -34,23 +41,17 @@ class Writer:
         steps: int,
         images_per_step: int,
         active: bool,
+        eval_every: int = 0,
     ):
         self._active = active
         self._close = contextlib.ExitStack()
-        self._steps = steps
+        self._first = start
         self._images_per_step = images_per_step
-        self._since = (time.monotonic(), start)
+        self._pace = Pace(start, steps, eval_every)
+        self._cost_said = False
         if not active:
             return
-        terminal = sys.stderr.isatty()
-        self._bar = tqdm(
-            total=steps,
-            initial=start,
-            unit="step",
-            dynamic_ncols=terminal,
-            # In a log file ten lines a second would be too many.
-            mininterval=0.2 if terminal else 15.0,
-        )
+        self._bar = ProgressBar(start, steps)
         path = workdir / "metrics.jsonl"
         _cut_torn_line(path)
         self._lines = AppendFile(path)
@@ -68,19 +69,65 @@ class Writer:
 
     def advance(self, step: int) -> None:
         """Moves the bar to `step` steps done."""
-        if self._active:
-            self._bar.update(step - self._bar.n)
+        if not self._active:
+            return
+        self._bar.advance(step)
+        done = step - self._first
+        slow = done >= _FEWER and self._pace.elapsed() > _FIRST_SECONDS
+        if not self._cost_said and (done >= _FIRST_STEPS or slow):
+            self._say_cost(step)
 
-    def restart_clock(self, step: int) -> None:
-        """Leaves the time since the last line out of the speed."""
-        self._since = (time.monotonic(), step)
+    @contextlib.contextmanager
+    def compiling(self, step: int) -> Iterator[None]:
+        """Shows that the step is compiled, and for how long; `step` is done.
+
+        The speed is measured from then on.
+        """
+        began = time.monotonic()
+        with self.doing("Compiling the training step"):
+            yield
+        self._pace.restart(step)
+        if self._active:
+            took = format_duration(time.monotonic() - began)
+            _LOGGER.info("The training step was compiled in %s.", took)
+
+    @contextlib.contextmanager
+    def scoring(self) -> Iterator[None]:
+        """Shows that val is scored; the speed of training leaves that out."""
+        with self._pace.evaluation(), self.doing("Scoring val"):
+            yield
+
+    @contextlib.contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Shows what is being done in a `with` block, and for how long."""
+        if not self._active:
+            yield
+            return
+        if not self._bar.shown:
+            _LOGGER.info("%s ...", what)
+        with self._bar.clock(what):
+            yield
+
+    def _say_cost(self, step: int) -> None:
+        """What the run costs, once the first steps have shown their speed."""
+        self._cost_said = True
+        self._bar.say(self._speed(step))
+        _LOGGER.info(
+            "The steps will take about %s at %.3g steps/s; evaluations come on "
+            "top.",
+            format_duration(self._pace.seconds_left(step)),
+            self._pace.steps_per_second(step),
+        )
+
+    def _speed(self, step: int) -> str:
+        """The speed and the time left, in words."""
+        rate = self._pace.steps_per_second(step)
+        left = format_duration(self._pace.seconds_left(step))
+        return f"{rate:.3g} steps/s, {left} left"
 
     def write_training(self, step: int, metrics: dict) -> None:
         """Writes a line of training metrics, with the speed since the last."""
-        then, since = self._since
-        now = time.monotonic()
-        rate = (step - since) / max(now - then, 1e-9)
-        self._since = (now, step)
+        rate = self._pace.mark(step)
         metrics = {
             **metrics,
             "steps_per_second": rate,
@@ -89,26 +136,19 @@ class Writer:
         self.write_scalars(step, metrics)
         if not self._active:
             return
-        left = (self._steps - step) / max(rate, 1e-9)
-        shown = {
-            name: metrics[name]
-            for name in ("loss_x", "loss_u", "loss_ip", "confident_share")
+        terms = ", ".join(
+            f"{loss_name(name)} {float(metrics[name]):.4f}"
+            for name in _SHOWN
             if name in metrics
-        }
-        losses = " ".join(f"{name} {float(v):.4f}" for name, v in shown.items())
-        _LOGGER.info(
-            "step %d loss %.4f %s lr %.2e, %.2f steps/s, %.1f images/s, "
-            "%d:%02d left",
-            step,
-            metrics["loss"],
-            losses,
-            metrics["learning_rate"],
-            rate,
-            metrics["images_per_second"],
-            left // 60,
-            left % 60,
         )
-        self._bar.set_postfix_str(losses, refresh=False)
+        if "confident_share" in metrics:
+            terms += f", {float(metrics['confident_share']):.0%} confident"
+        speed = self._speed(step)
+        self._cost_said = True
+        self._bar.say(speed)
+        _LOGGER.info(
+            "step %d: loss %.4f (%s), %s", step, metrics["loss"], terms, speed
+        )
 
     def write_scalars(self, step: int, metrics: dict) -> None:
         """Appends to metrics.jsonl and to TensorBoard."""
@@ -128,7 +168,7 @@ class Writer:
     def print_message(self, text: str) -> None:
         """Prints a line above the bar."""
         if self._active:
-            with self._bar.external_write_mode(file=sys.stdout):
+            with self._bar.above():
                 print(text, flush=True)
 
 

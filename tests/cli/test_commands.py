@@ -171,7 +171,12 @@ def test_a_local_config_file_takes_precedence(site, tmp_path):
     assert "config.data.name='none of mine' is unknown" in done.stderr
     # With configs/ before it, the package's is still found.
     done = run(site, tmp_path, "check", "--config=configs/voc.py")
-    assert "No data set at data/voc" in done.stderr
+    assert done.returncode == 1
+    assert "images and masks at data/voc\n     mkdir -p data/voc" in done.stdout
+    assert (
+        "\n     ipixmatch splits download --only pascal --out data/splits"
+        in done.stdout
+    )
     done = run(site, tmp_path, "check", "--config=vok.py")
     (line,) = done.stderr.splitlines()
     assert "No config file at vok.py" in line

@@ -46,7 +46,11 @@ def run(*arguments):
             1,
             "at no:",
         ),
-        ([], 2, "--config must have a value"),
+        (
+            [],
+            2,
+            "--config must be given, such as `python -m ipixmatch_jax.main",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(arguments, code, words):

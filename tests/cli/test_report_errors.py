@@ -15,6 +15,7 @@ from ipixmatch_jax import main
 from ipixmatch_jax.cli.commands import COMMANDS
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.sweep import __main__ as sweep
+from ipixmatch_jax.utils import accelerators
 from ipixmatch_jax.utils.errors import RunError
 
 MODULE = "ipixmatch_jax.predict"
@@ -41,9 +42,16 @@ def ended(monkeypatch, capsys, error, *words, name="predict"):
         (zipfile.BadZipFile("no zip"), 1, "An archive is damaged: no zip"),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C."),
         (ValueError("two\nlines"), 1, "two lines"),
+        (
+            RuntimeError("Unable to initialize backend 'cuda': none is known"),
+            1,
+            "JAX_PLATFORMS=cuda asks for a platform that jax cannot start",
+        ),
     ],
 )
 def test_an_expected_error_is_one_line(monkeypatch, capsys, error, code, words):
+    monkeypatch.setattr(accelerators, "check_platforms", lambda: None)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     got, said = ended(monkeypatch, capsys, error)
     assert got == code
     (line,) = said.splitlines()

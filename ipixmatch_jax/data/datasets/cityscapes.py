@@ -2,6 +2,7 @@
 
 import pathlib
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.data_set_kind import (
     Contents,
     DataSetKind,
@@ -17,6 +18,7 @@ from ipixmatch_jax.data.files.file_source import (
     split_lists,
 )
 from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.missing_files import Missing, find_missing_lists
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import IGNORE, DataSet
 
@@ -72,8 +74,8 @@ TRAIN_IDS = "_labelTrainIds.png"
 ALL_IDS = "_labelIds.png"
 HOW_TO_GET = (
     "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from "
-    "https://www.cityscapes-dataset.com into one folder DIR and run `python -m "
-    "ipixmatch_jax.data.prepare cityscapes --source DIR`"
+    "https://www.cityscapes-dataset.com into one folder DIR and run "
+    f"`{call_of('prepare')} cityscapes --source DIR`"
 )
 DOWNLOAD = Download(
     how_to_get=HOW_TO_GET,
@@ -148,6 +150,27 @@ def _images(root: pathlib.Path, part: str) -> list[Entry]:
     return entries
 
 
+def find_missing(root: str, splits_dir: str, split: str) -> list[Missing]:
+    """Images, masks and lists, as far as they are not there."""
+    path = pathlib.Path(root).expanduser()
+    found = []
+    packed = path.is_dir() and array_record.is_set(path)
+    for folder, archive in zip(
+        ("leftImg8bit", "gtFine"), DOWNLOAD.archives, strict=True
+    ):
+        if packed or (path / folder).is_dir():
+            continue
+        found.append(
+            Missing(
+                f"Cityscapes' {folder} at {root}",
+                f"mkdir -p {root} && csDownload -d {root} {archive} && unzip "
+                f"{root}/{archive} -d {root}   # csDownload: pip install "
+                "cityscapesscripts; it asks for your account",
+            )
+        )
+    return [*found, *find_missing_lists(path, splits_dir, split)]
+
+
 def open_contents(source: pathlib.Path) -> Contents:
     """Train and val with fine masks, to be packed."""
     sources = {}
@@ -172,4 +195,5 @@ KIND = DataSetKind(
     ),
     download=DOWNLOAD,
     open_contents=open_contents,
+    find_missing=find_missing,
 )

@@ -6,6 +6,7 @@ classes 1 to 80 are the things in the order of COCO's category ids.
 
 import pathlib
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.data_set_kind import (
     Contents,
     DataSetKind,
@@ -46,8 +47,8 @@ PALETTE = tuple(voc_colour(i) for i in range(len(CLASS_NAMES)))
 MASKS = "masks"
 HOW_TO_GET = (
     "download train2017.zip, val2017.zip and annotations_trainval2017.zip from "
-    "https://cocodataset.org into a folder DIR and run `python -m "
-    "ipixmatch_jax.data.prepare coco --source DIR`, which draws the masks"
+    "https://cocodataset.org into a folder DIR and run "
+    f"`{call_of('prepare')} coco --source DIR`, which draws the masks"
 )
 
 

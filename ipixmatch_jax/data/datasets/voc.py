@@ -2,6 +2,7 @@
 
 import pathlib
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.data_set_kind import (
     Contents,
     DataSetKind,
@@ -18,7 +19,8 @@ from ipixmatch_jax.data.files.file_source import (
     open_lists,
     split_lists,
 )
-from ipixmatch_jax.data.files.split_list import Entry, read_lines
+from ipixmatch_jax.data.files.split_list import Entry, read_lines, read_list
+from ipixmatch_jax.data.missing_files import Missing, find_missing_lists
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import DataSet
 
@@ -45,13 +47,16 @@ CLASS_NAMES = (
     "train",
     "tv monitor",
 )
+ARCHIVE = (
+    "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar"
+)
+SBD_PAGE = "http://www.cs.berkeley.edu/~bharath2/codes/SBD/download.html"
 HOW_TO_GET = (
     "download VOCtrainval_11-May-2012.tar from "
     "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ and, for the lists of "
-    "10,582 images, SBD's benchmark.tgz from "
-    "http://www.cs.berkeley.edu/~bharath2/codes/SBD/download.html into one "
-    "folder DIR, and run `python -m ipixmatch_jax.data.prepare voc --source "
-    "DIR`, which also makes SegmentationClassAug"
+    f"10,582 images, SBD's benchmark.tgz from {SBD_PAGE} into one folder DIR, "
+    f"and run `{call_of('prepare')} voc --source DIR`, which also makes "
+    "SegmentationClassAug"
 )
 # VOC's own masks, and the folder in which SBD's masks are distributed.
 MASK_FOLDERS = ("SegmentationClass", "SegmentationClassAug")
@@ -140,6 +145,44 @@ def _ids(root: pathlib.Path, path: pathlib.Path) -> list[Entry]:
     return locate(root, entries)
 
 
+def find_missing(root: str, splits_dir: str, split: str) -> list[Missing]:
+    """Images, lists and SBD's masks, as far as they are not there."""
+    path = pathlib.Path(root).expanduser()
+    if path.is_dir() and array_record.is_set(path):
+        return find_missing_lists(path, splits_dir, split)
+    found, inside = [], find_root(path)
+    if not (inside / "JPEGImages").is_dir():
+        inside = path / "VOCdevkit" / "VOC2012"
+        found.append(
+            Missing(
+                f"PASCAL VOC 2012's images and masks at {root}",
+                f"mkdir -p {root} && curl -L {ARCHIVE} | tar -x -C {root}",
+            )
+        )
+    if _lacks_augmented(inside, split_lists(path, splits_dir, split)[0], split):
+        found.append(
+            Missing(
+                f"SBD's masks at {inside / MASK_FOLDERS[1]}",
+                f"{call_of('prepare')} voc --source {root}   # with SBD's "
+                f"benchmark.tgz in it, from {SBD_PAGE}",
+            )
+        )
+    return [*found, *find_missing_lists(path, splits_dir, split)]
+
+
+def _lacks_augmented(
+    inside: pathlib.Path, labelled: pathlib.Path, split: str
+) -> bool:
+    """Whether the labelled images of a split need masks that are not there."""
+    if (inside / MASK_FOLDERS[1]).is_dir():
+        return False
+    if not labelled.is_file() or not inside.is_dir():
+        # The published splits with a number of images have VOC's own masks.
+        return not split.isdigit()
+    entries = locate(inside, read_list(labelled))
+    return bool(absent(inside, [mask for _, mask in entries if mask]))
+
+
 def open_contents(source: pathlib.Path) -> Contents:
     """Train with SBD's masks where these are, and val, to be packed."""
     root = find_root(source)
@@ -216,4 +259,5 @@ KIND = DataSetKind(
     ),
     download=DOWNLOAD,
     open_contents=open_contents,
+    find_missing=find_missing,
 )

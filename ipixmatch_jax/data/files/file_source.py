@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import posixpath
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from PIL import Image
@@ -206,8 +208,11 @@ def labelled_entries(
         if mask is None:
             raise ValueError(f"{where}: {image} is labelled but has no mask.")
         names += [image, mask]
-    _refuse_absent(root, names, where, how_to_get)
-    return list(entries)
+    moved = _composed(root, names, where, how_to_get)
+    return [
+        (moved.get(image, image), mask and moved.get(mask, mask))
+        for image, mask in entries
+    ]
 
 
 def unlabelled_entries(
@@ -223,17 +228,27 @@ def unlabelled_entries(
         and says `how_to_get` them.
     """
     images = [image for image, _ in entries]
-    _refuse_absent(root, images, where, how_to_get)
-    return [(image, None) for image in images]
+    moved = _composed(root, images, where, how_to_get)
+    return [(moved.get(image, image), None) for image in images]
 
 
-def _refuse_absent(
+def _composed(
     root: pathlib.Path,
     names: Sequence[str],
     where: pathlib.Path,
     how_to_get: str,
-) -> None:
+) -> dict[str, str]:
+    """Names on disk by those of a list that compose letters differently.
+
+    é is one letter or two, as where a folder or its list was written on a
+    Mac; the two look the same.
+
+    Raises:
+      FileNotFoundError: a file is absent under any such name.
+    """
     gone = absent(root, names)
+    moved = {name: _same_letters(root, name) for name in gone}
+    gone = {name for name, there in moved.items() if there is None}
     if gone:
         first = [name for name in names if name in gone][:3]
         raise FileNotFoundError(
@@ -241,6 +256,23 @@ def _refuse_absent(
             f"{', '.join(first)}{', ...' if len(gone) > 3 else ''}"
             f"{'; to have them, ' if how_to_get else ''}{how_to_get}."
         )
+    return {name: there for name, there in moved.items() if there is not None}
+
+
+def _same_letters(root: pathlib.Path, name: str) -> str | None:
+    """The path below the root that shows the same letters as `name`."""
+    found = ""
+    for part in name.split("/"):
+        wanted = unicodedata.normalize("NFC", part)
+        there = [
+            other
+            for other in _listed(os.path.join(root, found))
+            if unicodedata.normalize("NFC", other) == wanted
+        ]
+        if not there:
+            return None
+        found = posixpath.join(found, there[0])
+    return found
 
 
 def split_lists(

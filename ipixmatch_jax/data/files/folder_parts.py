@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.files import file_source, folder_layout
 from ipixmatch_jax.data.files.image_mask_pairs import Pairs, find_pairs
 from ipixmatch_jax.data.files.same_images import find_copies
@@ -108,8 +109,7 @@ def find_parts(
     else:
         parts = _from_folders(folder)
     parts = parts._replace(notes=tuple(folder.notes))
-    parts = _without_copies(root, parts, holdout)
-    return _tell_single(parts)
+    return _without_copies(root, parts, holdout)
 
 
 def _find_lists(
@@ -222,8 +222,7 @@ def _scored(folder: _Folder, part: str) -> list[Entry]:
     if bare:
         folder.notes.append(
             f"{len(bare)} test images have no mask, such as {bare[0][0]}: "
-            "they are not scored; `python -m ipixmatch_jax.predict` predicts "
-            "them."
+            f"they are not scored; `{call_of('predict')}` predicts them."
         )
     return pairs.labelled()
 
@@ -294,14 +293,3 @@ def _repeated(same: Sequence[tuple[str, Entry]]) -> list[str]:
 def _names(entries: set[Entry]) -> str:
     names = sorted(image for image, _ in entries)
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-
-
-def _tell_single(parts: Parts) -> Parts:
-    if len(parts.val) > 1:
-        return parts
-    note = (
-        f"Val is a single image, {parts.val[0][0]}, so scores and the choice "
-        "of the best checkpoint rest on it alone: more labelled images, or a "
-        "larger data.holdout, make them firmer."
-    )
-    return parts._replace(notes=(*parts.notes, note))

@@ -74,22 +74,23 @@ def _share(content: Content, reading: Reading) -> _Share:
 def _check_white(contents: Sequence[Content], reading: Reading) -> None:
     """The value 255 and white, where they are left out.
 
-    White in an RGB mask is a colour that the class list names, so it is not
-    in doubt.
+    White beside colours in one RGB mask is what the class list says of it. As
+    the only colour of some RGB masks it is in doubt, as in other masks.
     """
     shares = [_share(content, reading) for content in contents]
     drawn = [s.content for s in shares if s.drawn]
-    shares = [s for s in shares if s.content.kind != "RGB"]
     whites = [s.content for s in shares if s.white_on_black]
     mixed = [s.content for s in shares if s.white and s.drawn]
     listed = len(reading.classes.names) < len(reading.classes.listed)
     white = sum(s.white for s in shares)
     ids = sum(_share(content, reading).drawn for content in drawn)
-    pixels = sum(sum(s.content.pixels.values()) for s in shares)
     more = len(whites) > len(drawn if listed else mixed)
     rare = not listed or white > MOST_PER_ID_MIXED * ids
     if whites and drawn and (not mixed or (more and rare)):
         raise ValueError(_two_tools(whites, drawn, reading.classes))
+    shares = [s for s in shares if s.content.kind != "RGB"]
+    white = sum(s.white for s in shares)
+    pixels = sum(sum(s.content.pixels.values()) for s in shares)
     most = MOST_PER_ID_LISTED if listed else MOST_PER_ID
     much = ids and white > most * ids
     if much or (not listed and white > MOST_SHARE * pixels):
@@ -104,9 +105,8 @@ def _two_tools(
         f"The masks disagree: {len(whites)} ({names(whites)}) are black and "
         f"white, and {len(drawn)} ({names(drawn)}) hold {_example(drawn[0])}. "
         "So white, or 255, would be left out of training. Save all masks in "
-        "one way; where it does mean left "
-        f"out, give these pixels the id of a class called void in "
-        f"{classes.where}."
+        "one way. Where white does mean left out, draw it in another colour "
+        f"or id, and list that as void in {classes.where}."
     )
 
 

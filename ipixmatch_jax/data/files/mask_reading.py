@@ -46,6 +46,7 @@ def choose_reading(contents: Sequence[Content], classes: ClassList) -> Reading:
         by_colour += [*GREY, "RGB"] if as_colours else []
         said.append(why)
     if indexed:
+        mask_refusals.check_nameless(contents, classes)
         as_colours, why = _read_indexed(indexed, classes)
         by_colour += ["indexed"] if as_colours else []
         said.append(why)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ipixmatch_jax.data.files.class_list import UNLISTED, ClassList, Colour
 from ipixmatch_jax.data.files.mask_contents import Content, names
@@ -198,7 +198,8 @@ def check_palettes_agree(
 ) -> None:
     """Refuses ids whose colours differ from file to file.
 
-    Palettes that say nothing (`neutral`) are left aside.
+    That is an index in two colours, where palettes that say nothing
+    (`neutral`) are left aside, and a colour at two indices.
 
     Raises:
       ValueError: names two masks.
@@ -212,8 +213,53 @@ def check_palettes_agree(
             if before != colour:
                 raise ValueError(
                     palettes_differ(value, before, where, colour, content)
-                    + f" List the colours that are meant in {classes.where}, "
-                    "and masks are read by colour."
+                    + f" {_list_colours(classes)}."
+                )
+    check_one_place(contents, _list_colours(classes), {IGNORE})
+
+
+def check_nameless(contents: Sequence[Content], classes: ClassList) -> None:
+    """`check_one_place` for a class list without colours, and all kinds.
+
+    Raises:
+      ValueError: names two masks.
+    """
+    if not classes.coloured:
+        check_one_place(contents, _list_colours(classes), {IGNORE})
+
+
+def _list_colours(classes: ClassList) -> str:
+    return (
+        f"List the colours that are meant in {classes.where}, and masks are "
+        "read by colour"
+    )
+
+
+def check_one_place(
+    contents: Sequence[Content], how: str, without: Collection[int] = ()
+) -> None:
+    """Refuses masks that show one colour at different values.
+
+    Args:
+      contents: of the masks.
+      how: the way out, a sentence without its full stop.
+      without: values that do not count.
+
+    Raises:
+      ValueError: names two masks.
+    """
+    seen: dict[Colour, tuple[int | None, Content]] = {}
+    for content in contents:
+        for value, colour in content.pixels:
+            if value in content.repeated or value in without:
+                continue
+            before, first = seen.setdefault(colour, (value, content))
+            if before != value:
+                raise ValueError(
+                    f"The palettes of the masks differ: {list(colour)} is the "
+                    f"value {before} in {first.path} but {value} in "
+                    f"{content.path}, so the values may stand for other "
+                    f"classes from file to file. {how}."
                 )
 
 

@@ -103,7 +103,7 @@ def classes_of_ids(
                 f"The mask {content.path} holds RGB colours, and nothing says "
                 f"which class each stands for. {how}."
             )
-    _check_shown(contents, how)
+    mask_refusals.check_one_place(contents, how)
     palette = _palette(contents, how)
     ids = {v for content in contents for v in content.values} - {IGNORE}
     count = max(ids, default=0) + 1
@@ -119,23 +119,6 @@ def classes_of_ids(
     return numbered_classes(
         count, colours, f"{root}/classes.json (not there yet)"
     )
-
-
-def _check_shown(contents: Sequence[Content], how: str) -> None:
-    """Refuses masks that show one colour at different values."""
-    seen: dict[Colour, tuple[int | None, Content]] = {}
-    for content in contents:
-        for value, colour in content.pixels:
-            if value in content.repeated:
-                continue
-            before, first = seen.setdefault(colour, (value, content))
-            if before != value:
-                raise ValueError(
-                    f"The palettes of the masks differ: {list(colour)} is the "
-                    f"value {before} in {first.path} but {value} in "
-                    f"{content.path}, so the values may stand for other "
-                    f"classes from file to file. {how}."
-                )
 
 
 def _palette(contents: Sequence[Content], how: str) -> dict[int, Colour]:

@@ -1,7 +1,7 @@
 """Split lists: `image mask` per line, relative to the data set's root.
 
-A comma between the columns, backslashes in paths, `./` before them and lines
-that begin with # are taken as they are meant.
+A comma between the columns (names may then hold spaces), backslashes in paths,
+`./` before them and lines that begin with # are taken as they are meant.
 """
 
 import os
@@ -10,18 +10,22 @@ import posixpath
 import unicodedata
 from collections.abc import Sequence
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.utils.atomic import write_file
 from ipixmatch_jax.utils.file_names import printable
 
 Entry = tuple[str, str | None]
 
-HOW_TO_GET = (
-    "fetch the published lists with `python -m ipixmatch_jax.data.splits "
-    "download`, draw some with `python -m ipixmatch_jax.data.splits make "
-    "--root DIR --labelled 1/8 --out DIR`, or add the unlabelled lists to "
-    "labelled ones with `python -m ipixmatch_jax.data.splits complete --root "
-    "DIR --out DIR`"
-)
+
+def how_to_get() -> str:
+    """How to come by lists, as part of a sentence."""
+    splits = call_of("splits")
+    return (
+        f"fetch the published lists with `{splits} download`, draw some with "
+        f"`{splits} make --root DIR --labelled 1/8 --out DIR`, or add the "
+        f"unlabelled lists to labelled ones with `{splits} complete --root DIR "
+        "--out DIR`"
+    )
 
 
 def read_list(path: str | os.PathLike) -> list[Entry]:
@@ -35,7 +39,7 @@ def read_list(path: str | os.PathLike) -> list[Entry]:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"No list at {path}: {HOW_TO_GET}.")
+        raise FileNotFoundError(f"No list at {path}: {how_to_get()}.")
     entries = [
         _entry(line, f"{path}, line {number}")
         for number, line in enumerate(_text(path).splitlines(), 1)
@@ -88,17 +92,25 @@ def _text(path: pathlib.Path) -> str:
 
 
 def _entry(line: str, where: str) -> Entry:
-    columns = line.split()
-    if len(columns) == 1 and columns[0].count(",") == 1:
-        columns = columns[0].split(",")
+    columns = _columns(line)
     if len(columns) > 2:
         raise ValueError(
             f"{where}: expected `image mask`, got {len(columns)} columns; "
-            "names cannot hold spaces."
+            "where names hold spaces, put a comma between the two."
         )
     paths = [_path(column, where) for column in columns]
     mask = paths[1] if len(paths) == 2 else None
     return paths[0], None if mask == "None" else mask
+
+
+def _columns(line: str) -> list[str]:
+    """The columns between spaces, or on both sides of a comma."""
+    columns = line.split()
+    spaced = len(columns) == 2 and "," not in (columns[0][-1], columns[1][0])
+    if line.count(",") != 1 or spaced:
+        return columns
+    before, after = (part.strip() for part in line.split(","))
+    return [before, after] if before and after else columns
 
 
 def _path(column: str, where: str) -> str:

@@ -6,12 +6,13 @@ python -m ipixmatch_jax.data.splits download | complete | make
 import argparse
 import fractions
 import pathlib
+import re
 
 from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.splits.complete import complete_splits
 from ipixmatch_jax.data.splits.download import download_lists, list_folders
-from ipixmatch_jax.data.splits.draw import draw_splits
+from ipixmatch_jax.data.splits.draw import draw_splits, split_name
 from ipixmatch_jax.data.splits.own_lists import layouts
 
 
@@ -83,17 +84,31 @@ def _add_make(commands) -> None:
         help=f"a folder that holds {', '.join(layouts())}",
     )
     draw.add_argument(
-        "--labelled", type=fractions.Fraction, required=True, help="as 1/8"
+        "--labelled",
+        type=_fraction,
+        required=True,
+        help="a fraction, such as 1/8",
     )
     draw.add_argument(
-        "--seed", type=int, default=0, help="of the draw (default: 0)"
+        "--seed",
+        type=usage.whole_number,
+        default=0,
+        help="of the draw (default: 0)",
     )
     draw.add_argument(
         "--out",
         type=pathlib.Path,
         required=True,
-        help="the folder that gets the lists",
+        help="the folder that gets val.txt and the folder of the split",
     )
+
+
+def _fraction(word: str) -> fractions.Fraction:
+    if not re.fullmatch(r"\d+/[1-9]\d*|\d*\.?\d+", word):
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a fraction such as 1/8"
+        )
+    return fractions.Fraction(word)
 
 
 @report_errors("ipixmatch_jax.data.splits")
@@ -109,9 +124,11 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{args.out / split}: {count} unlabelled images")
         return
     counts = draw_splits(args.root, args.labelled, args.seed, args.out)
+    share = split_name(args.labelled)
     print(
         f"{counts[0]} labelled and {counts[1]} unlabelled images are listed "
-        f"in {args.out}."
+        f"in {args.out / share}, and val in {args.out}. Train with "
+        f"--config.data.splits_dir={args.out} --config.data.split={share}."
     )
 
 

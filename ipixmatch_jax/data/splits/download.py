@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pooch
 import requests
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.splits.published import SOURCES
 from ipixmatch_jax.utils.atomic import write_file
 
@@ -70,7 +71,7 @@ def _fetch(address: str, sha256: str, folder: str) -> pathlib.Path:
     except requests.RequestException as error:
         raise ConnectionError(
             f"Cannot fetch {address} ({error}); nothing was written, and "
-            "`python -m ipixmatch_jax.data.splits make` needs no network."
+            f"`{call_of('splits')} make` needs no network."
         ) from error
     except ValueError as error:  # pooch's, with both sums
         raise ValueError(

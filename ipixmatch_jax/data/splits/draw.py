@@ -39,11 +39,16 @@ def draw_splits(
             f"{labelled} of {len(train)} images leaves none unlabelled."
         )
     some, rest = _drawn(train, count, seed)
-    folder = out / f"{labelled.numerator}_{labelled.denominator}"
+    folder = out / split_name(labelled)
     write_list(folder / "labeled.txt", some)
     write_list(folder / "unlabeled.txt", rest)
     write_list(out / "val.txt", val)
     return len(some), len(rest)
+
+
+def split_name(labelled: fractions.Fraction) -> str:
+    """The name of a share's folder, such as "1_8" of 1/8."""
+    return f"{labelled.numerator}_{labelled.denominator}"
 
 
 def _drawn(

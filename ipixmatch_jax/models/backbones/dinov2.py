@@ -77,6 +77,7 @@ def build_dinov2(
 
 
 def _entry(size: str, registers: bool = False) -> Backbone:
+    kind = "dinov2-with-registers" if registers else "dinov2"
     return Backbone(
         build=functools.partial(build_dinov2, size, registers=registers),
         head="dpt",
@@ -84,6 +85,7 @@ def _entry(size: str, registers: bool = False) -> Backbone:
         fields=("remat", "attention"),
         load_weights=load_vit,
         for_cpus=size == "tiny",
+        hub_weights={"": f"facebook/{kind}-{size}"},
     )
 
 

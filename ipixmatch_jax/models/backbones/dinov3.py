@@ -59,6 +59,7 @@ def _entry(size: str) -> Backbone:
         fields=("remat", "attention"),
         load_weights=load_vit,
         for_cpus=size == "tiny",
+        hub_weights={"": f"facebook/dinov3-vit{size[0]}16-pretrain-lvd1689m"},
     )
 
 

@@ -198,6 +198,13 @@ def build_resnet(
     return ResNet(blocks, width, stem, output_stride, dtype, remat)
 
 
+_HUB_50 = {"deep": "timm/resnet50s.gluon_in1k", "7x7": "timm/resnet50.tv_in1k"}
+_HUB_101 = {
+    "deep": "timm/resnet101s.gluon_in1k",
+    "7x7": "timm/resnet101.tv_in1k",
+}
+
+
 def _entry(size: str, **more) -> Backbone:
     names = stage_names(SIZES[size][0])
     return Backbone(
@@ -210,12 +217,13 @@ def _entry(size: str, **more) -> Backbone:
     )
 
 
-R50 = _entry("r50")
-R101 = _entry("r101")
+R50 = _entry("r50", hub_weights=_HUB_50)
+R101 = _entry("r101", hub_weights=_HUB_101)
 TINY = _entry("tiny", for_cpus=True)
 # What fine-tunes ImageNet weights in minutes on a CPU (ours).
 R50C4 = _entry(
     "r50c4",
+    hub_weights=_HUB_50,
     short_recipe={
         "model.stem": "7x7",
         "model.freeze": "stem,layer1",

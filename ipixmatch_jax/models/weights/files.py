@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ipixmatch_jax.models.weights.wrappers import unwrap
 from ipixmatch_jax.utils.atomic import replace_file
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -65,8 +66,9 @@ def read_tensors(
         the first that the checkpoint holds.
 
     Returns:
-      arrays by name, of any dtype, and the name of the network that was
-      taken, "" if the file holds one network without a name.
+      arrays by name, of any dtype, without beginnings of names that all
+      share (see wrappers.py), and the name of the network that was taken,
+      "" if the file holds one network without a name.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -81,10 +83,11 @@ def read_tensors(
     if start[8:9] == b"{" and length <= _LONGEST_HEADER:
         if network is not None:
             raise ValueError(_no_network(path, network))
-        return _read_safetensors(path), ""
+        return unwrap(_read_safetensors(path), str(path)), ""
     # A zip archive, or a bare pickle of at least protocol 2.
     if start.startswith((b"PK\x03\x04", b"\x80")):
-        return _choose(_read_torch(path), path, network)
+        tensors, taken = _choose(_read_torch(path), path, network)
+        return unwrap(tensors, str(path)), taken
     if not start:
         raise ValueError(f"{path} is empty: fetch it again.")
     raise ValueError(

@@ -226,6 +226,26 @@ def test_names_composed_in_two_ways_are_the_same(tmp_path):
     assert len(data.labelled) + len(data.val) == 5
 
 
+def test_a_list_may_compose_names_in_another_way(tmp_path):
+    own.make(tmp_path)
+    folder = unicodedata.normalize("NFD", "Möbel")
+    name = unicodedata.normalize("NFD", "é3")
+    for part, ending in (("images", ".jpg"), ("masks", ".png")):
+        (tmp_path / part / folder).mkdir()
+        old = tmp_path / part / f"3{ending}"
+        old.rename(tmp_path / part / folder / f"{name}{ending}")
+    lines = [
+        "images/Möbel/é3.jpg masks/Möbel/é3.png",
+        "images/1.jpg masks/1.png",
+    ]
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits/labeled.txt").write_text("\n".join(lines), "utf-8")
+    data = opened(tmp_path)
+    (name,) = (n for n in names(data.labelled) + names(data.val) if "M" in n)
+    assert name == f"images/{folder}/{unicodedata.normalize('NFD', 'é3')}.jpg"
+    assert not any("M" in n for n in names(data.unlabelled))
+
+
 @pytest.mark.parametrize(
     ("rename", "words"),
     [
@@ -343,11 +363,11 @@ def test_a_single_val_image_and_a_class_that_it_lacks_are_told(tmp_path):
     own.make(tmp_path, 8, 5)
     own.make(tmp_path / "val", 1, 1, draw=lambda ids: own.grey(ids * 0))
     data = opened(tmp_path)
-    assert "Val is a single image, val/images/0.jpg" in notes(data)
     report = inspect.check_data(data, crop_size=33)
     assert not report.fails
     told = " ".join(finding.text for finding in report.findings)
     assert "No val image shows 'class 1', 'class 2'" in told
+    assert "Val is a single image, val/images/0.jpg" in told
 
 
 def test_names_that_are_not_utf_8_are_read_and_written_with_escapes(tmp_path):

@@ -1,7 +1,6 @@
 """What mask values mean: right labels, or a refusal that names the files."""
 
 import io
-import itertools
 import json
 
 import numpy as np
@@ -290,44 +289,3 @@ def test_transparent_pixels_are_refused_and_a_transparent_entry_is_not(
         mask.save(root / f"masks/{i}.png", transparency=bytes([0, 255]))
     for i, mask in labels(root).items():
         np.testing.assert_array_equal(mask, drawn(i))
-
-
-WAYS = {
-    "ids": grey,
-    "white": white,
-    "bits": lambda m: white(m, "1"),
-    "RGB white": lambda m: white(m, "RGB"),
-    "RGB red": lambda m: own.rgb(m, RED),
-    "palette": lambda m: palette(m, RED.values()),
-    "palette, white": lambda m: palette(m, BLACK_WHITE.values()),
-    "palette, exchanged": lambda m: palette(1 - m, list(RED.values())[::-1]),
-    "palette, unlisted": lambda m: palette(m, [(0, 0, 0), (9, 200, 9)]),
-}
-
-
-# The list says that white is void, and RGB masks are read by their colours.
-AS_LISTED = {("RGB white", "RGB red"), ("RGB red", "RGB white")}
-
-
-@pytest.mark.parametrize("classes", [BLACK_WHITE, RED, VOID, None])
-def test_half_of_the_masks_saved_in_another_way(classes, tmp_path):
-    """Right labels or a refusal, whatever the two ways; some are right."""
-    right = 0
-    for one, other in itertools.permutations(WAYS, 2):
-        if classes is VOID and (one, other) in AS_LISTED:
-            continue
-        root = tmp_path / f"{one}, {other}"
-        folder(
-            root,
-            lambda i, ways=(WAYS[one], WAYS[other]): ways[i % 2](drawn(i)),
-            classes,
-            count=4,
-        )
-        try:
-            found = labels(root)
-        except ValueError:
-            continue
-        right += 1
-        for i, mask in found.items():
-            np.testing.assert_array_equal(mask, drawn(i), f"{one}, {other}")
-    assert right >= 4

@@ -26,6 +26,23 @@ def test_read_list_columns_and_final_newline(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("line", "pair"),
+    [
+        ("a.jpg,b.png", ("a.jpg", "b.png")),
+        ("a.jpg, b.png", ("a.jpg", "b.png")),
+        ("a.jpg ,b.png", ("a.jpg", "b.png")),
+        ("my photo.jpg, my mask.png", ("my photo.jpg", "my mask.png")),
+        ("a,b.jpg c.png", ("a,b.jpg", "c.png")),
+        ("a.jpg\tb.png", ("a.jpg", "b.png")),
+    ],
+)
+def test_a_comma_may_stand_between_the_columns(line, pair, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(line + "\n")
+    assert read_list(path) == [pair]
+
+
+@pytest.mark.parametrize(
     "line", ["../x.jpg m.png", "x.jpg a/../../m.png", "/x.jpg"]
 )
 def test_a_path_out_of_the_root_is_refused(tmp_path, line):
@@ -39,7 +56,7 @@ def test_malformed_lists_are_refused(tmp_path):
     path = tmp_path / "list.txt"
     path.write_text("my photo.jpg mask.png\n")
     with pytest.raises(
-        ValueError, match="line 1: expected `image mask`, got 3"
+        ValueError, match="got 3 columns; where names hold spaces, put a comma"
     ):
         read_list(path)
     path.write_text("\n")
@@ -246,6 +263,31 @@ def test_make_reads_voc_and_cityscapes_roots(voc_mini, tmp_path):
         "gtFine/val/ulm/ulm_1_gtFine_labelTrainIds.png",
     )
     assert len(read_list(tmp_path / "out/1_2/labeled.txt")) == 2
+
+
+def test_make_says_where_the_lists_are_and_how_to_use_them(tmp_path, capsys):
+    root, out = _root(tmp_path / "root", 8), tmp_path / "mine"
+    splits_main.main(
+        ["make", f"--root={root}", "--labelled=1/4", f"--out={out}"]
+    )
+    said = capsys.readouterr().out
+    assert f"2 labelled and 6 unlabelled images are listed in {out}/1_4" in said
+    assert f"--config.data.splits_dir={out} --config.data.split=1_4" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--labelled=half", "'half' is not a fraction such as 1/8"),
+        ("--labelled=1/0", "'1/0' is not a fraction such as 1/8"),
+        ("--seed=a", "'a' is not a whole number"),
+    ],
+)
+def test_make_says_what_a_number_is(option, words, tmp_path, capsys):
+    given = ["--labelled=1/8", f"--root={tmp_path}", "--out=out", option]
+    with pytest.raises(SystemExit):
+        splits_main.main(["make", *given])
+    assert words in capsys.readouterr().err
 
 
 def test_make_refuses_bad_roots_and_shares(tmp_path, capsys):
