@@ -11,60 +11,15 @@ import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from benchmarks import paired_figure
 from benchmarks.paired_runs import Pair, cells_of, find_pairs, read_rows
+from ipixmatch_jax.sweep.paired import Paired, compare_pairs
 
 SCORES = ("test_last", "test_best", "val_last", "val_best")
 _CLAIM = 0.5  # points that the paper is ahead of what it compares with
-
-
-class Summary(NamedTuple):
-    """Paired differences in points.
-
-    Attributes:
-      count: pairs.
-      mean, deviation: of the differences; the deviation is the sample's.
-      low, high: the ends of Student's t interval of the mean.
-      t, wilcoxon: two-sided p values of the t-test and of Wilcoxon's
-        signed-rank test that the differences lie around 0.
-    """
-
-    count: int
-    mean: float
-    deviation: float
-    low: float
-    high: float
-    t: float
-    wilcoxon: float
-
-
-def summarise(differences: Sequence[float], confidence: float) -> Summary:
-    """Mean, interval and p values of at least two paired differences."""
-    values = np.asarray(differences, np.float64)
-    count = len(values)
-    if count < 2:
-        raise ValueError("An interval needs two pairs at least.")
-    mean, deviation = float(values.mean()), float(values.std(ddof=1))
-    error = deviation / count**0.5
-    half = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * error
-    if error > 0:
-        t = float(2 * stats.t.sf(abs(mean / error), count - 1))
-    else:
-        t = 0.0 if mean else 1.0
-    ends = (mean - half, mean + half)
-    return Summary(count, mean, deviation, *ends, t, _rank_p(values))
-
-
-def _rank_p(values: np.ndarray) -> float:
-    """Wilcoxon's p value; differences of 0 count for neither side."""
-    if not values.any():
-        return 1.0
-    return float(stats.wilcoxon(values).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -77,23 +32,26 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def verdict(summary: Summary) -> str:
-    """What the protocol calls an interval."""
-    if summary.low > 0:
+def verdict(low: float, high: float) -> str:
+    """What the protocol calls an interval with these ends."""
+    if low > 0:
         words = "helps"
-    elif summary.high < 0:
+    elif high < 0:
         words = "harms"
     else:
         words = "neither helps nor harms beyond doubt"
-    if summary.high < _CLAIM:
+    if high < _CLAIM:
         return f"{words}; excludes +{_CLAIM}"
-    return words if summary.low > 0 else f"{words}; inconclusive"
+    return words if low > 0 else f"{words}; inconclusive"
 
 
 def markdown(
     arm: str, pairs: Sequence[Pair], confidence: float
 ) -> tuple[str, list[paired_figure.Bar]]:
-    """A table of all pairs and of each cell's, and the same as bars."""
+    """A table of all pairs and of each cell's, and the same as bars.
+
+    A cell without an interval has no bar.
+    """
     lines = [
         f"| {arm} | pairs | host | difference | {100 * confidence:g} % "
         "interval | deviation | p (t) | p (Wilcoxon) | by seed |",
@@ -101,18 +59,35 @@ def markdown(
     ]
     bars = []
     for name, group in [("all pairs", pairs), *cells_of(pairs).items()]:
-        found = summarise([p.difference for p in group], confidence)
+        found = compare_pairs([p.difference for p in group], confidence)
+        host = float(np.mean([p.host for p in group]))
         seeds = ", ".join(f"{p.seed}: {p.difference:+.2f}" for p in group)
-        lines.append(
-            f"| {name} | {found.count} "
-            f"| {np.mean([p.host for p in group]):.2f} "
-            f"| {found.mean:+.2f} | {found.low:+.2f} to {found.high:+.2f} "
-            f"| {found.deviation:.2f} | {found.t:.3f} | {found.wilcoxon:.3f} "
-            f"| {'' if name == 'all pairs' else seeds} |"
-        )
-        label = f"{arm}: {name}"
-        bars.append(paired_figure.Bar(label, found.mean, found.low, found.high))
+        shown = [*_columns(found, host), "" if group is pairs else seeds]
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+        if found.low is not None and found.high is not None:
+            bars.append(
+                paired_figure.Bar(
+                    f"{arm}: {name}", found.mean, found.low, found.high
+                )
+            )
     return "\n".join(lines), bars
+
+
+def _columns(found: Paired, host: float) -> list[str]:
+    """What a line of the table says between its name and its seeds."""
+    interval = "-"
+    if found.low is not None and found.high is not None:
+        interval = f"{found.low:+.2f} to {found.high:+.2f}"
+    spread = (
+        "-" if number is None else f"{number:.{digits}f}"
+        for number, digits in (
+            (found.deviation, 2),
+            (found.p_t, 3),
+            (found.p_wilcoxon, 3),
+        )
+    )
+    pairs, mean = str(found.pairs), f"{found.mean:+.2f}"
+    return [pairs, f"{host:.2f}", mean, interval, *spread]
 
 
 def study(args: argparse.Namespace) -> str:
@@ -135,12 +110,18 @@ def study(args: argparse.Namespace) -> str:
         texts.append(table)
         if alone:
             texts.append(f"Without a partner: {', '.join(alone)}.")
-        differences = [pair.difference for pair in pairs]
-        pooled.append(summarise(differences, args.confidence))
-        texts.append(f"{arm}: {verdict(pooled[-1])}.")
+        found = compare_pairs([p.difference for p in pairs], args.confidence)
+        if found.low is None or found.high is None:
+            raise ValueError(
+                f"{arm} differs from {args.host} by {found.mean:+.2f} in every "
+                "pair, so there is no interval: see whether the arm's term "
+                "was switched on."
+            )
+        pooled.append(found.p_wilcoxon)
+        texts.append(f"{arm}: {verdict(found.low, found.high)}.")
         bars += drawn
     if len(pooled) > 1:
-        corrected = holm([found.wilcoxon for found in pooled])
+        corrected = holm(pooled)
         shown = zip(args.arm, corrected, strict=True)
         words = ", ".join(f"{arm} {p:.3f}" for arm, p in shown)
         texts.append(f"p (Wilcoxon), corrected by Holm's method: {words}.")

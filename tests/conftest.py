@@ -23,6 +23,8 @@ import jax
 import pytest
 from absl import flags
 
+from ipixmatch_jax.utils.file_names import printable
+
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -31,6 +33,14 @@ def pytest_configure(config):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # grain's prefetch reads an absl flag, which pytest never parses.
     flags.FLAGS.mark_as_parsed()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    # Workers send what a test has logged as UTF-8, and stop where it is not.
+    report = yield
+    report.sections = [(n, printable(text)) for n, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def find_images(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
     """
     if source.is_dir():
         paths, base = _walk(source, out), source
-    elif not source.exists():
+    elif not source.is_file():  # A pipe could block for ever.
         raise FileNotFoundError(
             f"No images at {source}: --images is an image, a folder, or a "
             "text file with a path per line."

@@ -1,4 +1,4 @@
-"""Runs a grid of configs in one process and writes one table:
+"""Trains a grid of configs and writes one table:
 
 python -m ipixmatch_jax.sweep --config CONFIG --grid inter_pixel.weight=0,0.1 \
   --grid seed=0,1,2 --workdir DIR
@@ -24,6 +24,20 @@ _GRID = flags.DEFINE_multi_string(
 _BASELINE = flags.DEFINE_string(
     "baseline", None, "FIELD=VALUE of an additional first row."
 )
+_PRUNE = flags.DEFINE_float(
+    "prune",
+    None,
+    "Give a row no further seeds once its mean mIoU on val, after the last "
+    "step, is this many points or more behind the first row, over the seeds "
+    "that both have so far. By default every row gets every seed.",
+    lower_bound=0.0,
+)
+_PRUNE_AFTER = flags.DEFINE_integer(
+    "prune_after",
+    2,
+    "How many seeds both rows must have before --prune gives one up.",
+    lower_bound=1,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -33,13 +47,17 @@ def main(argv: list[str]) -> None:
         arguments.end_with("ipixmatch_jax.sweep", words, 2)
     keep_compiled_programs(config_flag.CACHE.value)
     from ipixmatch_jax.distributed.hear_signals import exit_stopped
-    from ipixmatch_jax.sweep import grid, runner
+    from ipixmatch_jax.sweep import grid, pruning, runner
 
     folder = pathlib.Path(flags.FLAGS.workdir)
     config_flag.configure_logging()
     config = config_flag.read_config()
     cells = grid.make_grid(config, _GRID.value, _BASELINE.value, folder)
-    code = runner.run_sweep(cells, folder)
+    rule = None
+    if _PRUNE.value is not None:
+        rule = pruning.Pruning(_PRUNE.value, _PRUNE_AFTER.value)
+        pruning.check_pruning(rule, cells)
+    code = runner.run_sweep(cells, folder, rule)
     print((folder / "sweep.md").read_text(encoding="utf-8"), end="")
     if code:
         print("Stopped on a signal; repeat the command to continue.")
@@ -59,6 +77,8 @@ def run() -> None:
                 "workdir",
                 "grid",
                 "baseline",
+                "prune",
+                "prune_after",
                 "compilation_cache",
                 "plugin",
                 "debug",

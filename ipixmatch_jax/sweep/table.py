@@ -1,4 +1,4 @@
-"""The table of a sweep: means, deviations and a paired test."""
+"""The table of a sweep: means, deviations and paired comparisons."""
 
 import csv
 import io
@@ -7,8 +7,11 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import scipy.stats
-
+from ipixmatch_jax.sweep.paired import (
+    Paired,
+    compare_pairs,
+    paired_differences,
+)
 from ipixmatch_jax.utils import atomic
 
 # (checkpoint, set), as results.json names them.
@@ -18,6 +21,27 @@ _COLUMNS = (
     ("last", "val"),
     ("last", "test"),
 )
+# After the fields; the mIoU of each seed follows.
+_CSV_HEAD = (
+    "checkpoint",
+    "set",
+    "seeds",
+    "mean",
+    "deviation",
+    "difference",
+    "low",
+    "high",
+    "pairs",
+    "p_t",
+    "p_wilcoxon",
+    "notes",
+)
+_LEGEND = (
+    "mIoU in percent: mean over seeds ± sample standard deviation (mean "
+    "difference to the first row, paired over seeds [its 95 % interval from "
+    "Student's t], two-sided p of the paired t-test / of Wilcoxon's "
+    "signed-rank test; not corrected for the number of rows)."
+)
 
 
 class Row(NamedTuple):
@@ -26,7 +50,7 @@ class Row(NamedTuple):
     Attributes:
       values: of the fields that the row sets, as text.
       results: results.json of the finished runs, by seed.
-      notes: a sentence per run that is missing, which says why.
+      notes: sentences on the runs that are missing, which say why.
     """
 
     values: tuple[str, ...]
@@ -41,51 +65,26 @@ class Summary(NamedTuple):
       by_seed: the mIoU of each seed.
       mean: over seeds; None without any.
       deviation: the sample standard deviation; None with fewer than 2 seeds.
-      difference: this row minus the first, mean over the pairs; None
-        without a pair.
-      pairs: seeds that both rows have.
-      p: see paired_p.
+      paired: this row less the first, over the seeds that both have; None
+        without a pair, and for the first row.
     """
 
     by_seed: dict[int, float]
     mean: float | None
     deviation: float | None
-    difference: float | None
-    pairs: int
-    p: float | None
-
-
-def paired_p(differences: Sequence[float]) -> float | None:
-    """Two-sided p value of Student's paired t-test (Student, 1908).
-
-    If the differences came from a normal distribution with mean 0, this is
-    the probability of a mean at least as far from 0 as theirs.
-
-    Args:
-      differences: one per pair.
-
-    Returns:
-      p; None with fewer than two pairs, or if all are equal.
-    """
-    if len(differences) < 2 or min(differences) == max(differences):
-        return None
-    return float(scipy.stats.ttest_1samp(differences, 0).pvalue)
+    paired: Paired | None
 
 
 def summarise_row(scores: dict[int, float], first: dict[int, float]) -> Summary:
     """Summarises a row; both arguments are mIoU by seed."""
     values = list(scores.values())
-    differences = [scores[s] - first[s] for s in scores if s in first]
-    own = scores is first
+    differences = paired_differences(scores, first)
+    compared = bool(differences) and scores is not first
     return Summary(
         by_seed=scores,
         mean=statistics.fmean(values) if values else None,
         deviation=statistics.stdev(values) if len(values) > 1 else None,
-        difference=(
-            statistics.fmean(differences) if differences and not own else None
-        ),
-        pairs=0 if own else len(differences),
-        p=None if own else paired_p(differences),
+        paired=compare_pairs(differences) if compared else None,
     )
 
 
@@ -108,7 +107,7 @@ def summarise_columns(rows: list[Row]) -> dict[tuple[str, str], list[Summary]]:
 
 
 def format_markdown(fields: Sequence[str], rows: list[Row]) -> str:
-    """One line per row, `mean ± deviation (difference, p)`, then the notes."""
+    """One line per row, see `_LEGEND`, then the notes."""
     columns = summarise_columns(rows)
     heads = [f"{which} on {subset}" for which, subset in columns]
     lines = [[*fields, "seeds", *heads]]
@@ -120,12 +119,7 @@ def format_markdown(fields: Sequence[str], rows: list[Row]) -> str:
         "| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines
     ]
     text.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    text += [
-        "",
-        "mIoU in percent: mean over seeds ± sample standard deviation (mean "
-        "difference to the first row, two-sided p of a t-test paired over "
-        "seeds; not corrected for the number of rows).",
-    ]
+    text += ["", _LEGEND]
     notes = [note for row in rows for note in row.notes]
     if notes:
         text += ["", *(f"- {note}" for note in notes)]
@@ -138,10 +132,19 @@ def _cell(summary: Summary) -> str:
     text = f"{summary.mean:.1f}"
     if summary.deviation is not None:
         text += f" ± {summary.deviation:.1f}"
-    if summary.difference is None:
-        return text
-    p = "" if summary.p is None else f", p {summary.p:.2g}"
-    return f"{text} ({summary.difference:+.1f}{p})"
+    return text + _compared(summary.paired)
+
+
+def _compared(paired: Paired | None) -> str:
+    if paired is None:
+        return ""
+    text = f"{paired.mean:+.1f}"
+    if paired.low is not None and paired.high is not None:
+        text += f" [{paired.low:+.1f}, {paired.high:+.1f}]"
+    if paired.p_wilcoxon is not None:
+        t = "-" if paired.p_t is None else f"{paired.p_t:.2g}"
+        text += f", p {t} / {paired.p_wilcoxon:.2g}"
+    return f" ({text})"
 
 
 def format_csv(fields: Sequence[str], rows: list[Row]) -> str:
@@ -150,12 +153,11 @@ def format_csv(fields: Sequence[str], rows: list[Row]) -> str:
     seeds = sorted({seed for row in rows for seed in row.results})
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    head = "checkpoint set seeds mean deviation difference pairs p notes"
     by_seed = [f"miou_seed_{seed}" for seed in seeds]
-    writer.writerow([*fields, *head.split(), *by_seed])
+    writer.writerow([*fields, *_CSV_HEAD, *by_seed])
     for (which, subset), column in columns.items():
         for row, s in zip(rows, column, strict=True):
-            numbers = [s.mean, s.deviation, s.difference, s.pairs, s.p]
+            numbers = [s.mean, s.deviation, *_numbers(s.paired)]
             writer.writerow(
                 [
                     *row.values,
@@ -168,6 +170,20 @@ def format_csv(fields: Sequence[str], rows: list[Row]) -> str:
                 ]
             )
     return file.getvalue()
+
+
+def _numbers(paired: Paired | None) -> list[float | None]:
+    """The columns of the CSV from `difference` to `p_wilcoxon`."""
+    if paired is None:
+        return [None, None, None, 0, None, None]
+    return [
+        paired.mean,
+        paired.low,
+        paired.high,
+        paired.pairs,
+        paired.p_t,
+        paired.p_wilcoxon,
+    ]
 
 
 def _exact(number: float | None) -> str:

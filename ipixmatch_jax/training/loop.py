@@ -78,6 +78,7 @@ def train(
     open_data: OpenData = experiment_data.open_data,
     build: Build = setup.build,
     stop: StopRequest | None = None,
+    locked: bool = False,
 ) -> int:
     """Trains, or continues what the workdir holds, then reports.
 
@@ -89,6 +90,7 @@ def train(
       build: makes the parts, see prepare.prepare_run.
       stop: listens for signals; its owner can see one that came too late
         for the loop.
+      locked: the caller holds `lock_workdir(workdir)`.
 
     Returns:
       the exit code: 0 at the end, 143, 130 or 129 after a save on a signal.
@@ -110,7 +112,8 @@ def train(
         )
     workdir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(lock_workdir(workdir))
+        if not locked:
+            stack.enter_context(lock_workdir(workdir))
         checkpoints = stack.enter_context(Checkpoints(workdir))
         stop = stack.enter_context(stop or StopRequest())
         stack.enter_context(processes.report_lost_process())

@@ -46,38 +46,6 @@ def run(*words):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_an_interval_by_hand():
-    # Deviation sqrt(5/3) = 1.290994; a t table has 3.182446 for 3 degrees of
-    # freedom at 97.5 %; half = 3.182446 * 1.290994 / 2.
-    found = paired_study.summarise([1.0, 2.0, 3.0, 4.0], 0.95)
-    assert found.count == 4
-    assert found.mean == 2.5
-    assert found.deviation == pytest.approx(1.290994, abs=1e-6)
-    assert found.low == pytest.approx(2.5 - 2.054260, abs=1e-5)
-    assert found.high == pytest.approx(2.5 + 2.054260, abs=1e-5)
-    # t = 2.5 / 0.645497 = 3.872983; all 16 signs but two are less extreme.
-    assert found.t == pytest.approx(0.030466, abs=1e-5)
-    assert found.wilcoxon == 2 / 16
-    # 4.176535 for 3 degrees of freedom at 98.75 %, of two finalists.
-    wide = paired_study.summarise([1.0, 2.0, 3.0, 4.0], 0.975)
-    assert wide.low == pytest.approx(2.5 - 4.176535 * 0.645497, abs=1e-4)
-
-
-def test_the_ranks_of_five_by_hand():
-    # The negative rank is 2: of 32 signs, 0, 1 and 2 come up three ways.
-    found = paired_study.summarise([1.0, -2.0, 3.0, 4.0, 5.0], 0.95)
-    assert found.wilcoxon == 2 * 3 / 32
-
-
-def test_pairs_that_do_not_spread():
-    still = paired_study.summarise([0.0, 0.0], 0.95)
-    assert still == (2, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
-    moved = paired_study.summarise([0.5, 0.5], 0.95)
-    assert moved[:6] == (2, 0.5, 0.0, 0.5, 0.5, 0.0)
-    with pytest.raises(ValueError, match="two pairs"):
-        paired_study.summarise([1.0], 0.95)
-
-
 def test_holms_correction_by_hand():
     assert paired_study.holm([0.04, 0.01]) == [0.04, 0.02]
     assert paired_study.holm([0.03, 0.04]) == [0.06, 0.06]
@@ -95,8 +63,7 @@ def test_holms_correction_by_hand():
     ],
 )
 def test_what_an_interval_is_called(low, high, words):
-    summary = paired_study.Summary(32, (low + high) / 2, 1.0, low, high, 1, 1)
-    assert re.fullmatch(words, paired_study.verdict(summary))
+    assert re.fullmatch(words, paired_study.verdict(low, high))
 
 
 def test_a_study_from_its_table(table, tmp_path):
@@ -130,6 +97,31 @@ def test_a_pair_that_is_missing_is_named(table):
     code, text = run(table, *words)
     assert code == 1
     assert "4 pairs with host, not 5; without a partner: camvid 23 seed" in text
+
+
+def test_an_arm_that_changes_nothing_is_told(tmp_path):
+    path = write(
+        tmp_path / "runs.csv",
+        *(f"voc,50,{a},{s},c,l,30,2" for a in ("host", "term") for s in (0, 1)),
+    )
+    words = [str(path), "--host", "host", "--arm", "term"]
+    with pytest.raises(ValueError, match=r"term .* by \+0\.00 in every pair"):
+        paired_study.study(paired_study._parser().parse_args(words))
+
+
+def test_a_cell_with_one_pair_has_no_interval(tmp_path):
+    path = write(
+        tmp_path / "runs.csv",
+        "voc,50,host,0,c,l,30,2",
+        "voc,50,term,0,c,l,31,2",
+        "camvid,23,host,0,c,l,30,2",
+        "camvid,23,term,0,c,l,32,2",
+    )
+    rows = paired_runs.read_rows([path], "test_last")
+    pairs, _ = paired_runs.find_pairs(rows, "host", "term")
+    text, bars = paired_study.markdown("term", pairs, 0.95)
+    assert "| voc, 50 labels | 1 | 30.00 | +1.00 | - | - | - | - |" in text
+    assert [bar.name for bar in bars] == ["term: all pairs"]
 
 
 @pytest.mark.parametrize(

@@ -72,3 +72,10 @@ def test_a_place_where_nothing_may_be_written_is_refused_first(
             workdir.predict_workdir(run, tmp_path, pathlib.Path(out))
     with pytest.raises(PermissionError, match=r"not write into .*--export\."):
         workdir.export_workdir(run, pathlib.Path(theirs, "a.zip"))
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.jpg"])
+def test_a_pipe_in_the_place_of_images_is_refused(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=f"No images at .*{name}: --im"):
+        files.find_images(tmp_path / name, tmp_path / "out")

@@ -19,6 +19,7 @@ from ipixmatch_jax.training.state_trees import checkpoint_trees
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils.atomic import write_json
 from tests.refusal import refusal
+from tests.sweep.finished import write_results
 from tests.tiny_run import build, few_scenes, tiny
 
 pytestmark = [
@@ -176,16 +177,13 @@ def fake(monkeypatch):
     """
     calls = []
 
-    def run(config, workdir, *, open_data, build, stop):
+    def run(config, workdir, *, open_data, build, stop, locked):
+        assert locked
         calls.append(workdir)
-        workdir.mkdir(parents=True)
         write_json(workdir / "config.json", config.to_dict())
         if config.seed == 1:
             raise divergence.DivergenceError("Ten in a row.")
-        scores = {"miou": float(config.seed), "iou": [float(config.seed)]}
-        part = {"network": "student", "step": 4, "val": scores}
-        parts = {"best": part, "last": part, "class_names": ["one"]}
-        write_json(workdir / "results.json", parts)
+        write_results(workdir, float(config.seed))
         return 0
 
     monkeypatch.setattr(loop, "train", run)
@@ -209,7 +207,7 @@ def test_a_diverged_cell_is_recorded_and_not_repeated(fake, tmp_path):
     assert len(fake) == 6
     table = (tmp_path / "sweep.md").read_text()
     assert "- config/seed_1 diverged: Ten in a row." in table
-    assert "| 2     | 1.0 ± 1.4 (+0.0) " in table
+    assert "| 2     | 1.0 ± 1.4 (+0.0, p - / 1) " in table
     assert runner.run_sweep(made, tmp_path) == 0
     assert len(fake) == 6
 
