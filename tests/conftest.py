@@ -29,8 +29,11 @@ SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_configure(config):
-    # Under nohup the suite, and every process it starts, would ignore it.
+    # Under nohup and in the background of a script the suite, and every
+    # process that it starts, would ignore them.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # grain's prefetch reads an absl flag, which pytest never parses.
     flags.FLAGS.mark_as_parsed()
 

@@ -21,4 +21,7 @@ def test_data_imports_no_jax_and_no_other_room():
                 top, *rest = name.split(".")
                 assert top not in ("jax", "jaxlib", "flax"), path
                 if top == "ipixmatch_jax":
-                    assert rest[0] in ("data", "utils"), (path, name)
+                    known = rest[0] in ("data", "utils")
+                    # How a person calls the commands that messages name.
+                    known |= rest[:2] == ["cli", "commands"]
+                    assert known, (path, name)

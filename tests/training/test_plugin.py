@@ -51,6 +51,10 @@ def module(tmp_path, monkeypatch):
 def end_of_predict(monkeypatch, *words):
     """The exit code of the command that predicts, in this process."""
     monkeypatch.setattr(sys, "argv", ["predict", *map(str, words)])
+    # runpy warns of a module that another test has imported.
+    monkeypatch.delitem(
+        sys.modules, "ipixmatch_jax.predict.__main__", raising=False
+    )
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("ipixmatch_jax.predict", run_name="__main__")
     return ended.value.code
