@@ -124,10 +124,11 @@ def _missing(
     warnings = []
     lost = _absent(data, labelled.images)
     if lost:
+        it = "it" if len(lost) == 1 else "them"
         warnings.append(
-            f"No labelled training image shows {lost}: what is never shown "
-            "is not learned. Label an image with it, or take it off the "
-            "class list."
+            f"No labelled training image shows {_names(lost)}: what is never "
+            f"shown is not learned. Label an image with {it}, or take {it} "
+            "off the class list."
         )
     return warnings + describe_val(data, val.images)
 
@@ -142,10 +143,13 @@ def describe_val(data: DataSet, counts: Iterable[int]) -> list[str]:
     cautions = []
     lost = _absent(data, counts)
     if lost:
+        one = len(lost) == 1
+        iou = "its IoU there is 0 and lowers"
+        ious = "their IoUs there are 0 and lower"
         cautions.append(
-            f"No val image shows {lost}: its IoU there is 0 and lowers the "
+            f"No val image shows {_names(lost)}: {iou if one else ious} the "
             "mean over classes, whatever the network learns. Label an image "
-            "with it for val, or hold out more."
+            f"with {'it' if one else 'them'} for val, or hold out more."
         )
     if len(data.val) == 1:
         cautions.append(
@@ -156,9 +160,13 @@ def describe_val(data: DataSet, counts: Iterable[int]) -> list[str]:
     return cautions
 
 
-def _absent(data: DataSet, counts: Iterable[int]) -> str:
+def _absent(data: DataSet, counts: Iterable[int]) -> list[str]:
     pairs = zip(data.class_names, counts, strict=True)
-    return ", ".join(repr(name) for name, count in pairs if count == 0)
+    return [name for name, count in pairs if count == 0]
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def log_classes(data: DataSet, on_error: str) -> None:

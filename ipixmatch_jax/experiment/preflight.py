@@ -5,6 +5,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
+from ipixmatch_jax.data.files.file_source import name_dir
 from ipixmatch_jax.data.missing_files import Missing, find_missing_lists
 from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.models.registry import BACKBONES
@@ -47,7 +48,7 @@ def _data(data: ConfigDict) -> list[Missing]:
         return []
     found = []
     if not root.is_dir():
-        get = kind.download.how_to_get
+        get = f"{kind.download.how_to_get}; then give {name_dir(data.root)}"
         found.append(Missing(f"{data.name} at {data.root}", get))
     return found + find_missing_lists(root, data.splits_dir, data.split)
 

@@ -42,6 +42,7 @@ def test_what_is_printed_before_training(tmp_path, caplog):
     warned = [r.message for r in caplog.records if r.levelname == "WARNING"]
     assert "labelled training image shows 'rust':" in warned[0]
     assert "No val image shows 'ground', 'crack', 'leaf':" in warned[1]
+    assert "lower the mean" in warned[1] and "with them for val" in warned[1]
 
 
 def test_balanced_weights_by_hand():

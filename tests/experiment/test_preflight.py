@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from ipixmatch_jax.configuration.files import load_file
+from ipixmatch_jax.data.registry import open_data
 from ipixmatch_jax.experiment import preflight
 
 
@@ -112,6 +113,30 @@ def test_weights_and_what_reads_them(source, modules, command, monkeypatch):
 
 def test_a_network_for_cpus_lacks_no_weights():
     assert missing("folder.py:tiny") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "root"),
+    [("ade20k.py:r101_1_16", "ade20k"), ("coco.py:r101_1_32", "coco")],
+)
+def test_advice_on_a_download_says_how_a_run_finds_it(config, root):
+    words = f"--config.data.root=DIR, unless DIR is data/{root}"
+    assert words in missing(config)[0].command
+    data = load_file(config, {}).data
+    with pytest.raises(
+        FileNotFoundError, match=f"no folder data/{root}: "
+    ) as e:
+        open_data(data.name, data.root, data.splits_dir, data.split)
+    assert f"then give {words}." in str(e.value)
+
+
+def test_a_folder_that_is_not_there_or_not_named():
+    with pytest.raises(
+        FileNotFoundError, match=r"There is no folder photso\. "
+    ):
+        open_data("folder", "photso", "", "")
+    with pytest.raises(FileNotFoundError, match="Say where your images are: "):
+        open_data("folder", "", "", "")
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_without_the_data_the_run_gives_names_and_voc_the_colours(tmp_path):
     known = classes.find_classes(config, tmp_path)
     assert known.names == tuple(f"class {k}" for k in range(6))
     assert known.palette == tuple(voc_colour(k) for k in range(6))
-    assert "No data set at gone" in known.note
+    assert "There is no folder gone" in known.note
     names = ["a", "b", "c", "d", "e", "f"]
     scores = {"miou": 1.0, "iou": [1.0] * 6}
     part = {"network": "student", "step": 1, "val": scores}

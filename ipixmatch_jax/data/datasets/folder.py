@@ -36,8 +36,6 @@ from ipixmatch_jax.data.source import BadFileError, DataSet
 from ipixmatch_jax.data.value_range import resolve_range
 from ipixmatch_jax.utils.file_names import printable
 
-HOW_TO_GET = "make a folder that holds images/ and masks/ (docs/own_data.md)"
-
 
 class FolderSource(file_source.FileSource):
     """Images, and masks as `reading` reads them."""
@@ -95,7 +93,7 @@ def open_set(
       ValueError: names and masks do not fit, or a mask holds an id or a colour
         that is not listed; the sentence names the file.
     """
-    path = file_source.check_root(root, HOW_TO_GET)
+    path = _check_root(root)
     if array_record.is_set(path):
         return packed_sets.open_parts(path, channels, range)
     parts = folder_parts.find_parts(path, splits_dir, split, holdout)
@@ -119,6 +117,21 @@ def open_set(
         value_range=scale.text,
         listed=reading.classes.listed,
     )
+
+
+def _check_root(root: str) -> pathlib.Path:
+    path = pathlib.Path(root).expanduser()
+    if not root:
+        raise FileNotFoundError(
+            "Say where your images are: --config.data.root=DIR, a folder with "
+            "images/ and masks/ (docs/own_data.md)."
+        )
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {root}. Give --config.data.root the folder "
+            "that holds images/ and masks/ (docs/own_data.md)."
+        )
+    return path
 
 
 def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:

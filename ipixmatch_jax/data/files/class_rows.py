@@ -93,5 +93,16 @@ def _without_empty(row: list[str]) -> list[str]:
 def _in_order(numbered: list[tuple[int, str]]) -> list[Row]:
     numbered = sorted(numbered)
     if [number for number, _ in numbered] != list(range(len(numbered))):
-        raise ValueError("its numbers are not 0, 1, 2 and so on")
+        raise ValueError(
+            f"its numbers are not 0, 1, 2 and so on{_white(numbered)}"
+        )
     return [(name, None) for _, name in numbered]
+
+
+def _white(numbered: list[tuple[int, str]]) -> str:
+    """The way out for the numbers 0 and 255: black and white are colours."""
+    if [number for number, _ in numbered] != [0, 255]:
+        return ""
+    colours = {name: [number] * 3 for number, name in numbered}
+    written = json.dumps(colours, ensure_ascii=False)
+    return f"; for masks of 0 and 255 write {written}"

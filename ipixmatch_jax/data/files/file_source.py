@@ -180,14 +180,28 @@ def _listed(folder: str) -> set[str]:
 
 
 def check_root(root: str, how_to_get: str) -> pathlib.Path:
-    """The root as a path; FileNotFoundError says where to get the data."""
+    """The root as a path.
+
+    Args:
+      root: as the config has it.
+      how_to_get: how the data get into a folder called DIR.
+
+    Raises:
+      FileNotFoundError: there is no such folder; says where to get the data.
+    """
     path = pathlib.Path(root).expanduser()
     if not root or not path.is_dir():
+        what = f"There is no folder {root}" if root else "data.root is empty"
         raise FileNotFoundError(
-            f"No data set at {root or '(empty data.root)'}: {how_to_get}, and "
-            "name its folder with --config.data.root."
+            f"{what}: {how_to_get}; then give {name_dir(root)}."
         )
     return path
+
+
+def name_dir(root: str) -> str:
+    """How a run finds the folder that advice on a download calls DIR."""
+    other = f", unless DIR is {root}" if root else ""
+    return f"--config.data.root=DIR{other}"
 
 
 def labelled_entries(

@@ -8,10 +8,11 @@
 Common other names of these folders are accepted; see NAMES and PARTS.
 """
 
+import os
 import pathlib
 from typing import NamedTuple
 
-from ipixmatch_jax.data.files import foreign_layouts
+from ipixmatch_jax.data.files import foreign_layouts, walk
 
 # In lower case; the first name of each is the one that the docs use.
 NAMES = {
@@ -20,7 +21,7 @@ NAMES = {
 }
 PARTS = {
     "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
+    "val": ("val", "valid", "validation", "validate"),
     "test": ("test", "testing"),
 }
 
@@ -78,8 +79,10 @@ def find_layout(root: pathlib.Path) -> Layout:
     train = _pair(root, "", notes) or folders.get("train")
     if train is None or train.masks is None:
         raise FileNotFoundError(
-            foreign_layouts.answer(root, train.images if train else None)
+            _one_too_deep(root)
+            or foreign_layouts.answer(root, train.images if train else None)
         )
+    notes += _unknown(root)
     other = folders.get("train")
     if other is not None and other != train:
         raise ValueError(
@@ -87,6 +90,48 @@ def find_layout(root: pathlib.Path) -> Layout:
             "and either could be the training images: keep one of them."
         )
     return Layout(train, folders.get("val"), folders.get("test"), tuple(notes))
+
+
+def _one_too_deep(root: pathlib.Path) -> str:
+    """The way out where the root is images/ or masks/ of a data set."""
+    # The root may be "."; its path as given is the shorter one.
+    root = root if root.name else root.absolute()
+    for role, other in (("images", "masks"), ("masks", "images")):
+        if root.name.lower() not in NAMES[role]:
+            continue
+        if _one(root.parent, NAMES[other], other, []) is not None:
+            return (
+                f"{root} is the folder of {role}: name the folder above it, "
+                f"--config.data.root={root.parent}."
+            )
+    return ""
+
+
+def _unknown(root: pathlib.Path) -> list[str]:
+    """A sentence on each folder of images that has none of the names."""
+    known = {n for names in (NAMES | PARTS).values() for n in names}
+    notes = []
+    for folder in sorted(root.iterdir()):
+        name = folder.name
+        if not folder.is_dir() or walk.is_tool_folder(name):
+            continue
+        if name.lower() not in known and _holds_images(folder):
+            notes.append(
+                f"{folder} holds images and is left aside: folders of images "
+                "are called images/, train/, val/ and test/."
+            )
+    return notes
+
+
+def _holds_images(folder: pathlib.Path) -> bool:
+    """Whether images, or a folder called images, lie in a folder."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return False
+    return any(
+        walk.ending(path.name) in walk.ENDINGS
+        or (path.name.lower() in NAMES["images"] and path.is_dir())
+        for path in folder.iterdir()
+    )
 
 
 def _pair(root: pathlib.Path, below: str, notes: list[str]) -> Folders | None:

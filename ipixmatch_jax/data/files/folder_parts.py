@@ -11,6 +11,7 @@ from ipixmatch_jax.data.files.image_mask_pairs import Pairs, find_pairs
 from ipixmatch_jax.data.files.same_images import find_copies
 from ipixmatch_jax.data.files.split_list import Entry, read_list
 from ipixmatch_jax.data.hold_out import hold_out
+from ipixmatch_jax.utils.counts import count_of
 
 # File names of lists; the first of each is the one that the docs use.
 LISTS = {
@@ -50,6 +51,8 @@ class _Folder:
             self.notes += layout.notes
             pairs = self._pairs(layout.train)
             self._parts = _by_part(pairs)
+            images = self.root / layout.train.images
+            self.notes += _renamed(images, self._parts)
             for part in ("val", "test"):
                 folders = getattr(layout, part)
                 if folders is None:
@@ -81,6 +84,15 @@ def _by_part(pairs: Pairs) -> dict[str, Pairs]:
     for key, entry in pairs.entries.items():
         parts[folder_layout.part_of(key)][key] = entry
     return {part: Pairs(entries, ()) for part, entries in parts.items()}
+
+
+def _renamed(images: pathlib.Path, parts: dict[str, Pairs]) -> list[str]:
+    """Which folders below images/ were taken for val and for test."""
+    return [
+        f"{images / name} is taken for {part}/."
+        for part in ("val", "test")
+        for name in sorted({k.partition("/")[0] for k in parts[part].entries})
+    ]
 
 
 def find_parts(
@@ -215,14 +227,16 @@ def _scored(folder: _Folder, part: str) -> list[Entry]:
     bare = pairs.unlabelled()
     if bare and part == "val":
         raise ValueError(
-            f"{folder.root}/{part} holds {len(bare)} images without a mask, "
-            f"such as {bare[0][0]}: only images with masks can be scored, so "
-            "move the others to images/."
+            f"{folder.root}/{part} holds {count_of(len(bare), 'image')} "
+            f"without a mask, such as {bare[0][0]}: only images with masks can "
+            "be scored, so move the others to images/."
         )
     if bare:
+        have, are = ("has", "it is") if len(bare) == 1 else ("have", "they are")
         folder.notes.append(
-            f"{len(bare)} test images have no mask, such as {bare[0][0]}: "
-            f"they are not scored; `{call_of('predict')}` predicts them."
+            f"{count_of(len(bare), 'test image')} {have} no mask, such as "
+            f"{bare[0][0]}: {are} not scored; `{call_of('predict')}` predicts "
+            "such images."
         )
     return pairs.labelled()
 

@@ -64,7 +64,8 @@ def find_pairs(root: pathlib.Path, images: str, masks: str | None) -> Pairs:
         notes += more
     alone = sorted(drawn.keys() - found.keys())
     if masks is not None and alone:
-        raise ValueError(_alone(root, masks, alone, found, len(drawn)))
+        hint = _elsewhere(alone, found, images, masks) or _hint(alone, found)
+        raise ValueError(_alone(root / masks, alone, len(drawn), hint))
     entries = {key: (found[key], drawn.get(key)) for key in sorted(found)}
     return Pairs(entries, tuple(notes))
 
@@ -114,19 +115,47 @@ def _compressed(root: pathlib.Path, masks: list[str]) -> str:
 
 
 def _alone(
-    root: pathlib.Path,
-    folder: str,
-    alone: list[str],
-    images: dict,
-    total: int,
+    folder: pathlib.Path, alone: list[str], total: int, hint: str
 ) -> str:
     """The sentence about masks that no image goes with."""
     names = f"{', '.join(alone[:5])}{', ...' if len(alone) > 5 else ''}"
     return (
-        f"{len(alone)} of the {total} masks of {root / folder} go with no "
+        f"{len(alone)} of the {total} masks of {folder} go with no "
         f"image: {names}; the mask NAME.png belongs to the image NAME with "
-        f"any ending; {_hint(alone, images)}."
+        f"any ending; {hint}."
     )
+
+
+def _elsewhere(alone: list[str], found: dict, images: str, masks: str) -> str:
+    """The move that brings masks beside the images of their names.
+
+    Args:
+      alone: the keys of masks without an image.
+      found: the images by key.
+      images: the folder of images, relative to the root.
+      masks: that of the masks.
+
+    Returns:
+      "" where not all of these masks miss their images in the same way.
+    """
+    folders: dict[str, list[str]] = {}
+    for key in found:
+        folder, _, base = key.rpartition("/")
+        folders.setdefault(base, []).append(folder)
+    moves = set()
+    for key in alone:
+        folder, _, base = key.rpartition("/")
+        there = folders.get(base, [])
+        if len(there) != 1:
+            return ""
+        moves.add((folder, there[0]))
+    if len(moves) != 1:
+        return ""
+    (mine, other), *_ = moves
+    lie = f"their images lie in {images}/{other}".rstrip("/")
+    if other:
+        return f"{lie}: move these masks to {masks}/{other}"
+    return f"{lie}: move these images to {images}/{mine}"
 
 
 def _hint(alone: list[str], images: dict) -> str:

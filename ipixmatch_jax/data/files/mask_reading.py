@@ -100,7 +100,7 @@ def _read_grey(
         if classes.coloured
         else f"no colours are listed (values found: {values})"
     )
-    return False, f"as ids ({_masks(contents)}), because {why}"
+    return False, f"as class ids ({_masks(contents)}), because {why}"
 
 
 def _read_indexed(
@@ -122,10 +122,12 @@ def _read_indexed(
             unlisted.append(content)
     if not moved:
         mask_refusals.check_palettes_agree(contents, classes, _neutral)
-        return False, (
-            f"as palette indices ({_masks(contents)}), because no palette has "
-            "a listed colour at the place of another class"
+        why = (
+            "their palettes do not contradict the class list"
+            if classes.coloured
+            else "no colours are listed"
         )
+        return False, f"as class ids ({_masks(contents)}), because {why}"
     if unlisted:
         raise ValueError(
             mask_refusals.palettes_disagree(moved, unlisted, classes)

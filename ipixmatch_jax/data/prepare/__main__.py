@@ -11,6 +11,7 @@ from ipixmatch_jax.cli import arguments as usage
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.prepare.in_place import prepare_in_place
 from ipixmatch_jax.data.prepare.pack import pack_data_set, packable_names
+from ipixmatch_jax.utils.counts import count_of
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         folder, lines = args.source, prepare_in_place(args.name, args.source)
     else:
         folder, counts = pack_data_set(args.name, args.source, args.out)
-        lines = [f"{part}: {count} images" for part, count in counts.items()]
+        lines = [f"{p}: {count_of(n, 'image')}" for p, n in counts.items()]
     lines += ["Train on them with", f"  --config.data.root={folder}"]
     print("\n".join(lines))
 

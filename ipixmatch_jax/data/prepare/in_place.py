@@ -9,6 +9,7 @@ import pathlib
 from ipixmatch_jax.data.data_set_kind import Download
 from ipixmatch_jax.data.downloads.unpack import unpack
 from ipixmatch_jax.data.registry import DATASETS
+from ipixmatch_jax.utils.counts import count_of
 
 
 def unpack_archives(
@@ -70,5 +71,6 @@ def prepare_in_place(name: str, source: pathlib.Path) -> list[str]:
 
 def _count(part: str, count: int, download: Download) -> str:
     published = download.images[part]
-    of = "" if count == published else f" of {published}"
-    return f"{part}: {count}{of} images"
+    if count == published:
+        return f"{part}: {count_of(count, 'image')}"
+    return f"{part}: {count} of {published} images"

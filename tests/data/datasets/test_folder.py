@@ -152,7 +152,7 @@ def test_val_and_test_of_their_own_folders(tmp_path):
     assert names(data.val) == ["val/images/0.jpg", "val/images/1.jpg"]
     np.testing.assert_array_equal(data.val[1].mask, own.ids(1))
     own.save(tmp_path / "val/images/7.png", own.photograph(7))
-    refused(tmp_path, "val holds 1 images without a mask", "images/7.png")
+    refused(tmp_path, "val holds 1 image without a mask", "images/7.png")
 
 
 def test_lists_say_which_images_are_which(tmp_path):

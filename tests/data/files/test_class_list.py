@@ -38,7 +38,12 @@ def test_names_that_are_left_out(name, tmp_path):
         ('{"a": [0,0,true], "b": [1,1,1]}', "from 0 to 255"),
         ('{"a": "#000000", "b": [1,1,1]}', "colour of 'a' is '#000000'"),
         ('["a", 1]', "does not hold names and colours.*reads like"),
-        ('{"0": "a", "2": "b"}', "numbers are not 0, 1, 2 and so on"),
+        ('{"0": "a", "2": "b"}', r"numbers are not 0, 1, 2 and so on\)"),
+        (
+            '{"a": 0, "b": 255}',
+            r'so on; for masks of 0 and 255 write {"a": \[0, 0, 0\], '
+            r'"b": \[255, 255, 255\]}',
+        ),
         ('{"a": [0,0,0]', "is not a class list .*reads like"),
         ("", "is not a class list"),
     ],

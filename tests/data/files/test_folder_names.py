@@ -120,7 +120,9 @@ def test_masks_in_a_format_that_is_not_read_are_refused(tmp_path):
     refused(tmp_path, "masks/3.gif", "masks are PNG files")
 
 
-@pytest.mark.parametrize("name", ["valid", "validation", "Val", "val"])
+@pytest.mark.parametrize(
+    "name", ["valid", "validation", "validate", "Val", "val"]
+)
 def test_other_names_of_val(name, tmp_path):
     own.make(tmp_path)
     own.make(tmp_path / "val", 3, 3)
@@ -156,6 +158,53 @@ def move_parts(root, **parts):
                     os.rename(path, root / folder / part / path.name)
 
 
+@pytest.mark.parametrize("extra", ["images", ""])
+def test_other_folders_of_images_are_named(extra, tmp_path):
+    own.make(tmp_path)
+    own.save(tmp_path / "holdout" / extra / "a.jpg", own.photograph(9))
+    (tmp_path / "holdout/masks").mkdir()
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers/a.pdf").touch()
+    data = opened(tmp_path)
+    assert every(data) == PHOTOS
+    assert f"{tmp_path}/holdout holds images and is left aside" in notes(data)
+    assert "papers" not in notes(data)
+
+
+@pytest.mark.parametrize(
+    ("role", "name"), [("images", "images"), ("images", "Img"), ("masks", "gt")]
+)
+def test_a_root_that_is_one_folder_too_deep(role, name, tmp_path, monkeypatch):
+    own.make(tmp_path)
+    os.rename(tmp_path / role, tmp_path / name)
+    words = f"the folder of {role}: name the folder above"
+    refused(tmp_path / name, words, f"--config.data.root={tmp_path}.")
+    monkeypatch.chdir(tmp_path / name)
+    refused(".", words, f"--config.data.root={tmp_path}.")
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        (
+            "images",
+            "their images lie in images/val: move these masks to masks/val.",
+        ),
+        (
+            "masks",
+            "their images lie in images: move these images to images/val",
+        ),
+    ],
+)
+def test_parts_of_images_or_of_masks_alone(folder, words, tmp_path):
+    own.make(tmp_path)
+    (tmp_path / folder / "val").mkdir()
+    for i in (3, 4):
+        (path,) = (tmp_path / folder).glob(f"{i}.*")
+        os.rename(path, tmp_path / folder / "val" / path.name)
+    refused(tmp_path, "2 of the 5 masks", words)
+
+
 @pytest.mark.parametrize("val", ["val", "valid", "validation"])
 def test_parts_below_images_and_masks(val, tmp_path):
     own.make(tmp_path)
@@ -166,7 +215,9 @@ def test_parts_below_images_and_masks(val, tmp_path):
     assert names(data.val) == [f"images/{val}/{i}.jpg" for i in (3, 4)]
     assert names(data.labelled) == [f"images/train/{i}.jpg" for i in range(3)]
     assert names(data.unlabelled) == [f"images/train/{i}.jpg" for i in (5, 6)]
-    assert data.test is None and "1 test images have no mask" in notes(data)
+    assert data.test is None and "1 test image has no mask" in notes(data)
+    assert f"{tmp_path}/images/{val} is taken for val/." in notes(data)
+    assert f"{tmp_path}/images/test is taken for test/." in notes(data)
 
 
 def test_parts_that_hold_images_and_masks(tmp_path):
@@ -354,9 +405,8 @@ def test_test_images_without_masks_do_not_stop_training(masks, tmp_path):
     own.make(tmp_path / "test", 2, 1)
     data = opened(tmp_path)
     assert names(data.test) == ["test/images/0.jpg"]
-    assert "1 test images have no mask, such as test/images/1.jpg" in notes(
-        data
-    )
+    said = "1 test image has no mask, such as test/images/1.jpg"
+    assert said in notes(data)
 
 
 def test_a_single_val_image_and_a_class_that_it_lacks_are_told(tmp_path):
@@ -366,7 +416,7 @@ def test_a_single_val_image_and_a_class_that_it_lacks_are_told(tmp_path):
     report = inspect.check_data(data, crop_size=33)
     assert not report.fails
     told = " ".join(finding.text for finding in report.findings)
-    assert "No val image shows 'class 1', 'class 2'" in told
+    assert "No val image shows 'class 1', 'class 2': their IoUs there" in told
     assert "Val is a single image, val/images/0.jpg" in told
 
 

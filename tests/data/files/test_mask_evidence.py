@@ -23,9 +23,9 @@ from tests.data.mask_reading_helpers import labels, opened, refused, said
 
 SQUARES = {
     # How one mask is drawn, the class list, and how masks are said to be read.
-    "ids": (grey, RED, "as ids (6 grey masks)"),
+    "ids": (grey, RED, "as class ids (6 grey masks)"),
     "black and white": (white, BLACK_WHITE, "as colours (6 grey masks)"),
-    "1 bit, ids": (lambda m: white(m, "1"), RED, "as ids (6 1-bit masks)"),
+    "1 bit, ids": (lambda m: white(m, "1"), RED, "as class ids (6 1-bit masks)"),
     "1 bit": (
         lambda m: white(m, "1"),
         BLACK_WHITE,
@@ -33,24 +33,28 @@ SQUARES = {
     ),
     "RGB": (lambda m: own.rgb(m, RED), RED, "as colours (6 RGB masks)"),
     "RGB, white": (lambda m: white(m, "RGB"), BLACK_WHITE, "as colours"),
-    "RGB that holds ids": (lambda m: grey(m, "RGB"), RED, "as ids"),
-    "grey and alpha": (lambda m: grey(m, "LA"), RED, "as ids"),
+    "RGB that holds ids": (lambda m: grey(m, "RGB"), RED, "as class ids"),
+    "grey and alpha": (lambda m: grey(m, "LA"), RED, "as class ids"),
     "white and alpha": (lambda m: white(m, "LA"), BLACK_WHITE, "as colours"),
     "16 bits": (
         lambda m: Image.fromarray(m.astype(np.uint16) * 65535),
         BLACK_WHITE,
         "as colours",
     ),
-    "palette": (lambda m: palette(m, RED.values()), RED, "palette indices"),
+    "palette": (
+        lambda m: palette(m, RED.values()),
+        RED,
+        "as class ids (6 indexed",
+    ),
     "palette of another program": (
         lambda m: palette(m, [(9, 9, 9), (200, 1, 1)]),
         RED,
-        "palette indices",
+        "as class ids (6 indexed",
     ),
     "palette of black and white": (
         lambda m: palette(m, [(0, 0, 0), (255, 255, 255)]),
         BLACK_WHITE,
-        "palette indices",
+        "as class ids (6 indexed",
     ),
     "palette in another order": (
         lambda m: palette(1 - m, [(255, 0, 0), (0, 0, 0)]),
@@ -65,7 +69,7 @@ SQUARES = {
     "ids, the list's first class is not black": (
         grey,
         {"crack": [255, 0, 0], "background": [0, 0, 0]},
-        "as ids",
+        "as class ids",
     ),
 }
 

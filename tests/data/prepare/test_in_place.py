@@ -39,7 +39,7 @@ def test_a_full_set_is_counted_without_a_comparison(tmp_path, monkeypatch):
         DATASETS._members, "ade20k", kind._replace(download=download)
     )
     downloads.ade20k(tmp_path, [np.ones((4, 6)), np.ones((4, 6))])
-    lines = ["train: 1 images", "val: 1 images"]
+    lines = ["train: 1 image", "val: 1 image"]
     assert prepare_in_place("ade20k", tmp_path) == lines
     assert prepare_in_place("ade20k", tmp_path) == lines
 
