@@ -14,6 +14,7 @@ from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.predict import workdir
 from ipixmatch_jax.predict.averaging import Averaging
 from ipixmatch_jax.predict.windows import LARGE
+from ipixmatch_jax.utils.counts import count_of
 
 _SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
@@ -46,8 +47,8 @@ def run() -> None:
         **which,
     )
     print(
-        f"{args.out}: {done.predicted} images predicted, {done.there} were "
-        f"there already, {done.bad} could not be read."
+        f"{args.out}: {count_of(done.predicted, 'image')} predicted, "
+        f"{done.there} were there already, {done.bad} could not be read."
     )
     sys.exit(int(done.bad > 0))
 

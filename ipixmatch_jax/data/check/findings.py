@@ -165,9 +165,10 @@ def _repeated(name: str, part: Part) -> list[Finding]:
     twice = [n for n, k in collections.Counter(part.names).items() if k > 1]
     if not twice:
         return []
+    count = "counts" if len(twice) == 1 else "count"
     text = (
-        f"The {name} list repeats {len(twice)} images, which then count more "
-        f"than others: {_first(twice)}. Keep one line of each."
+        f"The {name} list repeats {count_of(len(twice), 'image')}, which then "
+        f"{count} more than others: {_first(twice)}. Keep one line of each."
     )
     return [Finding(False, text)]
 
@@ -216,13 +217,15 @@ def describe_copies(groups: list[list[tuple[str, str]]]) -> list[Finding]:
 
 def _overlap(one: str, other: str, count: int, names: str) -> Finding:
     """Images of two parts that are the same; fatal if training sees val."""
+    images, be = count_of(count, "image"), "is" if count == 1 else "are"
     if one == other:
-        text = f"{count} images of {one} are copies, which count several times"
+        pairs = count_of(count, "pair")
+        text = f"{one} holds {pairs} of copies, which count several times"
         return Finding(False, f"{text}: {names}.")
-    text = f"{count} images are both in {one} and in {other}"
+    text = f"{images} {be} both in {one} and in {other}"
     trained = {"labelled", "unlabelled"}
     if {one, other} == trained:
-        text += ", and are trained on in both ways"
+        text += f", and {be} trained on in both ways"
     elif {one, other} & trained:
         text += (
             ", so scores are of images that training saw: take them out of one"

@@ -269,9 +269,10 @@ def _without_copies(root: pathlib.Path, parts: Parts, holdout: float) -> Parts:
         else:
             raise ValueError(_leak(scored[0], trained[0]))
     if dropped:
+        be = "is a copy" if len(dropped) == 1 else "are copies"
         notes.append(
-            f"{len(dropped)} images are copies of images that were held out "
-            f"for val, and are left out of training: {_names(dropped)}."
+            f"{count_of(len(dropped), 'image')} {be} of what was held out for "
+            f"val, and left out of training: {_names(dropped)}."
         )
     return parts._replace(
         labelled=[e for e in parts.labelled if e not in dropped],

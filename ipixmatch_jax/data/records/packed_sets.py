@@ -8,6 +8,7 @@ from ipixmatch_jax.data.files.split_list import read_list
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.source import DataSet
 from ipixmatch_jax.data.value_range import resolve_range
+from ipixmatch_jax.utils.counts import count_of
 
 
 def open_parts(
@@ -74,9 +75,10 @@ def open_lists(path: pathlib.Path, lists: tuple[pathlib.Path, ...]) -> DataSet:
         names = [image for image, _ in read_list(where)]
         gone = [name for name in names if name not in places]
         if gone:
+            first = ", ".join(gone[:3]) + (", ..." if len(gone) > 3 else "")
             raise FileNotFoundError(
-                f"{where} names {len(gone)} images that {path} does not hold: "
-                f"{', '.join(gone[:3])}{', ...' if len(gone) > 3 else ''}."
+                f"{where} names {count_of(len(gone), 'image')} that {path} "
+                f"does not hold: {first}."
             )
         entries = [places[name] for name in names]
         return array_record.RecordSource(found, entries, reading)

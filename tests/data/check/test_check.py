@@ -109,15 +109,15 @@ def test_lists_that_overlap_or_repeat_are_reported(root):
     write(root, [*lines[:3], twice], lines[2:7], lines[1:2] + lines[6:])
     report = look(root)
     assert texts(report, fatal=True) == [
-        f"1 images are both in {part} and in val, so scores are of images "
+        f"1 image is both in {part} and in val, so scores are of images "
         f"that training saw: take them out of one: JPEGImages/{i}.jpg."
         for part, i in (("labelled", 1), ("unlabelled", 6))
     ]
     found = "\n".join(texts(report, fatal=False))
     for sentence in (
-        "The labelled list repeats 1 images, which then count more than "
+        "The labelled list repeats 1 image, which then counts more than "
         "others: JPEGImages/1.jpg.",
-        "1 images are both in labelled and in unlabelled, and are trained on "
+        "1 image is both in labelled and in unlabelled, and is trained on "
         "in both ways: JPEGImages/2.jpg.",
     ):
         assert sentence in found
@@ -130,12 +130,12 @@ def test_copies_and_links_under_other_names_are_found(root):
     (images / "4.jpg").write_bytes((images / "3.jpg").read_bytes())
     report = look(root)
     assert texts(report, fatal=True) == [
-        "1 images are both in labelled and in val, so scores are of images "
+        "1 image is both in labelled and in val, so scores are of images "
         "that training saw: take them out of one: JPEGImages/0.jpg and "
         "JPEGImages/8.jpg."
     ]
     assert any(
-        "1 images of unlabelled are copies" in text
+        "unlabelled holds 1 pair of copies" in text
         and "JPEGImages/3.jpg and JPEGImages/4.jpg" in text
         for text in texts(report, fatal=False)
     )

@@ -25,7 +25,11 @@ SQUARES = {
     # How one mask is drawn, the class list, and how masks are said to be read.
     "ids": (grey, RED, "as class ids (6 grey masks)"),
     "black and white": (white, BLACK_WHITE, "as colours (6 grey masks)"),
-    "1 bit, ids": (lambda m: white(m, "1"), RED, "as class ids (6 1-bit masks)"),
+    "1 bit, ids": (
+        lambda m: white(m, "1"),
+        RED,
+        "as class ids (6 1-bit masks)",
+    ),
     "1 bit": (
         lambda m: white(m, "1"),
         BLACK_WHITE,

@@ -44,7 +44,7 @@ def test_copies_of_held_out_images_leave_training(tmp_path):
     both = {held, "images/zz.jpg"}
     trained = {*names(data.labelled), *names(data.unlabelled)}
     assert held in names(data.val) and not trained & both
-    assert "1 images are copies of images that were held out" in notes(data)
+    assert "1 image is a copy of what was held out for val" in notes(data)
 
 
 def test_copies_within_training_are_told(tmp_path):

@@ -237,7 +237,9 @@ def test_voc_from_its_archives_under_split_lists(tmp_path):
     np.testing.assert_array_equal(data.val[0].mask, own.ids(1))
     assert data.palette[15] == (192, 128, 128)
     (lists / "1_2/labeled.txt").write_text(line.format("d"))
-    with pytest.raises(FileNotFoundError, match=r"1 images .* JPEGImages/d"):
+    with pytest.raises(
+        FileNotFoundError, match=r"1 image that .* JPEGImages/d"
+    ):
         open_data("voc", str(target), str(lists), "1_2")
 
 
