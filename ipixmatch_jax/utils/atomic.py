@@ -65,7 +65,7 @@ def require_writable(path: pathlib.Path, option: str) -> None:
             pass
     except OSError as error:
         raise PermissionError(
-            f"{path} cannot be made: {folder} takes no new files "
+            f"{path} cannot be made: {folder} takes no new folders "
             f"({error.strerror}); name another place with {option}."
         ) from error
 

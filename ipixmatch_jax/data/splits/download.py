@@ -74,9 +74,13 @@ def _fetch(
             downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
         )
     except requests.RequestException as error:
+        answer = error.response
+        status = (
+            "" if answer is None else f" (HTTP status {answer.status_code})"
+        )
         raise ConnectionError(
-            f"Cannot fetch {address}, so nothing was written: check the "
-            f"connection, or download it by hand to {to}; "
+            f"Cannot fetch {address}{status}, so nothing was written: check "
+            f"the connection, or download it by hand to {to}; "
             f"`{call_of('splits')} make` needs no network."
         ) from error
     except ValueError as error:  # pooch's, with both sums

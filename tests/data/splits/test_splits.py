@@ -152,7 +152,7 @@ def test_download_refuses_a_changed_list_and_writes_nothing(serve, tmp_path):
     with pytest.raises(ValueError, match=r"bad.txt is not the published list"):
         download.download_lists(out, sources=sources)
     (served / "bad.txt").unlink()
-    with pytest.raises(ConnectionError, match=r"bad.txt \(404 Client Error"):
+    with pytest.raises(ConnectionError, match=r"bad.txt \(HTTP status 404"):
         download.download_lists(out, sources=sources)
     assert not out.exists()
 
