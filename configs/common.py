@@ -5,6 +5,9 @@ A recipe of your own starts the same way, wherever its file lies: with
 `c = common.base()`.
 """
 
+import difflib
+from collections.abc import Iterable
+from itertools import product
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -57,18 +60,27 @@ def parse(arg: str, splits: tuple[str, ...], default: str) -> Argument:
             f"The config argument {arg!r} names no method: the methods are "
             f"{' '.join(METHODS)}; for example "
             f"{default},method={next(iter(METHODS))}. A module of your own "
-            "adds others with --plugin MODULE."
+            f"adds others with --plugin MODULE.{_suggest(method, METHODS)}"
         )
     backbone, split = _split_backbone(words or default)
-    if not backbone or split not in (splits or ("",)):
+    known = splits or ("",)
+    if not backbone or split not in known:
         form = "<backbone>_<split>" if splits else "<backbone>"
+        right = ["_".join(filter(None, p)) for p in product(BACKBONES, known)]
         listed = f", the splits are {' '.join(splits)}" if splits else ""
         raise ValueError(
             f"The config argument {arg!r} is not "
             f"{form}[,method=<method>]: the backbones are "
             f"{' '.join(BACKBONES)}{listed}; for example {default}."
+            f"{_suggest(words, right)}"
         )
     return Argument(backbone, split, method)
+
+
+def _suggest(word: str, right: Iterable[str]) -> str:
+    """ " Did you mean ...?" for a wrong word; "" if nothing is near."""
+    near = difflib.get_close_matches(word, list(right), 1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _split_backbone(words: str) -> tuple[str, str]:

@@ -7,7 +7,12 @@ import pathlib
 
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.report_errors import report_errors
-from ipixmatch_jax.evaluate.results_table import format_table, read_results
+from ipixmatch_jax.evaluate.results_table import (
+    FILE,
+    format_table,
+    read_results,
+)
+from ipixmatch_jax.experiment.run_config import load_run_config
 
 
 @report_errors("ipixmatch_jax.compare")
@@ -27,7 +32,7 @@ def main() -> None:
     rows = {}
     for run in parser.parse_args().runs:
         name, _, folders = run.rpartition("=")
-        seeds = [read_results(pathlib.Path(f)) for f in folders.split(",")]
+        seeds = [_read_run(pathlib.Path(f)) for f in folders.split(",")]
         rows[name or folders] = seeds
     print(format_table(rows))
     for name, seeds in rows.items():
@@ -35,6 +40,13 @@ def main() -> None:
             print(f"\n{name}")
             for what, path in result["files"].items():
                 print(f"  {what}: {path}")
+
+
+def _read_run(workdir: pathlib.Path) -> dict:
+    """The results of a run; says so where the folder holds no run."""
+    if not (workdir / FILE).exists():
+        load_run_config(workdir)
+    return read_results(workdir)
 
 
 if __name__ == "__main__":

@@ -232,7 +232,7 @@ class Checkpoints:
         if step not in steps:
             raise FileNotFoundError(
                 f"{self.directory} has no evaluated checkpoint; --checkpoint "
-                f"last takes the newest of those it has, of steps {steps}."
+                f"last takes the newest one (saved: {_name_steps(steps)})."
             )
         return step, best
 
@@ -383,3 +383,11 @@ def abstract(tree, shardings):
         tree,
         shardings,
     )
+
+
+def _name_steps(steps: list[int]) -> str:
+    """Such as "steps 30 and 51"."""
+    *before, last = map(str, steps)
+    if not before:
+        return f"step {last}"
+    return f"steps {', '.join(before)} and {last}"

@@ -19,6 +19,16 @@ _METAVARS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, as every command does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with one line, without the usage before it."""
+        words = printable(f"{self.prog}: {message}; --help shows all options.")
+        print(" ".join(words.splitlines()), file=sys.stderr)
+        sys.exit(2)
+
+
 def parser(
     module: str, description: str = "", epilog: str = ""
 ) -> argparse.ArgumentParser:
@@ -29,7 +39,7 @@ def parser(
       description: more than the command's purpose, if need be.
       epilog: goes before the examples.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=called(module), **describe(module, (), description, epilog)
     )
     parser.add_argument(

@@ -1,5 +1,6 @@
 """`ipixmatch COMMAND ...`: every command of the package by its name."""
 
+import difflib
 import runpy
 import sys
 from typing import NamedTuple
@@ -135,11 +136,7 @@ def main() -> None:
         sys.exit(0 if words else 2)
     name, *rest = words
     if name not in COMMANDS:
-        print(
-            f"{NAME}: there is no command {name!r}; the commands are "
-            f"{', '.join(COMMANDS)}.",
-            file=sys.stderr,
-        )
+        print(f"{NAME}: {_describe_unknown(name, rest)}", file=sys.stderr)
         sys.exit(2)
     command = COMMANDS[name]
     first = NAME if command.words else f"{NAME} {name}"
@@ -151,6 +148,22 @@ def main() -> None:
     except KeyboardInterrupt:  # before the command itself listens for it
         print(f"{NAME} {name}: stopped by Ctrl-C.", file=sys.stderr)
         sys.exit(130)
+
+
+def _describe_unknown(name: str, rest: list[str]) -> str:
+    """What to write instead of a first word that names no command."""
+    if name.startswith("-"):
+        command = next((word for word in rest if word in COMMANDS), "COMMAND")
+        return (
+            f"{name} comes after the command's name, as in "
+            f"`{NAME} {command} {name}`."
+        )
+    near = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return (
+        f"there is no command {name!r}; the commands are "
+        f"{', '.join(COMMANDS)}.{hint}"
+    )
 
 
 def _help() -> str:

@@ -1,5 +1,6 @@
 """The --config flag, its fields as flags, and the flags beside it."""
 
+import difflib
 import logging
 import sys
 from typing import Any
@@ -95,6 +96,9 @@ def parse(
         _check_given(module, required)
         load_plugins(_PLUGIN.value)
         changes = _changes()
+    except flags.UnrecognizedFlagError as error:
+        words = _describe_unknown(error.flagname, shown)
+        arguments.end_with(module, words, 2)
     except (flags.Error, ValueError) as error:
         arguments.end_with(module, str(error).replace("\n", " "), 2)
     try:
@@ -102,6 +106,17 @@ def parse(
     except ValueError as error:  # of a recipe, whose words are a sentence
         raise ValueError(str(error)) from error
     return left
+
+
+def _describe_unknown(name: str, shown: tuple[str, ...]) -> str:
+    """A sentence on a flag that does not exist, with the nearest one."""
+    field = name if name in fields.FIELDS else ""
+    flag = difflib.get_close_matches(name, shown, 1)
+    if not field and not flag:
+        field = fields.find_nearest(name)
+    near = f"config.{field}" if field else "".join(flag)
+    hint = f"Did you mean --{near}?" if near else "--help shows the flags."
+    return f"There is no flag --{name}. {hint}"
 
 
 def _check_given(module: str, required: tuple[str, ...]) -> None:

@@ -50,6 +50,12 @@ _LAST_NAMES = {path.rpartition(".")[2]: path for path in FIELDS}
 
 def suggest_field(name: str) -> str:
     """ " Did you mean ...?" for a wrong field name; "" if nothing is near."""
+    near = find_nearest(name)
+    return near and f" Did you mean config.{near}?"
+
+
+def find_nearest(name: str) -> str:
+    """The field or section nearest to a wrong name; "" if nothing is near."""
     last = name.rpartition(".")[2]
     sections = [section.name for section in SECTIONS]
     near = (
@@ -57,7 +63,7 @@ def suggest_field(name: str) -> str:
         or difflib.get_close_matches(last, _LAST_NAMES, 1)
         or [""]
     )[0]
-    return near and f" Did you mean config.{_LAST_NAMES.get(near, near)}?"
+    return _LAST_NAMES.get(near, near)
 
 
 def find_field(path: str) -> Field:

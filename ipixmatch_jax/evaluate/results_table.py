@@ -7,6 +7,7 @@ from typing import Any
 
 from ipixmatch_jax.utils.json_files import read_json_object
 
+FILE = "results.json"  # in the workdir of a finished run
 _WAY_OUT = "remove it, and the command that trained the run writes it again"
 
 
@@ -17,7 +18,7 @@ def read_results(workdir: pathlib.Path) -> dict:
       FileNotFoundError: the run has not finished, or this is not a run.
       ValueError: the file is torn, or does not hold the scores of a run.
     """
-    path = workdir / "results.json"
+    path = workdir / FILE
     if not path.exists():
         raise FileNotFoundError(
             f"{path} is missing: the run in {workdir} has not finished; start "

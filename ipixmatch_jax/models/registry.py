@@ -1,9 +1,11 @@
 """Backbones and heads by name, and the networks that they make."""
 
+import contextlib
+
 import jax.numpy as jnp
 
 from ipixmatch_jax.models.backbones import dinov2, dinov3, resnet
-from ipixmatch_jax.models.base import Backbone, Head
+from ipixmatch_jax.models.base import Backbone, Encoder, Head
 from ipixmatch_jax.models.heads import deeplab, dpt
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.utils.registry import Registry
@@ -53,9 +55,24 @@ def build(
     entry = BACKBONES[backbone]
     encoder = entry.build(dtype=dtype, **fields)
     chosen = HEADS[head or entry.head]
-    return Segmenter(
-        backbone=encoder,
-        head=chosen.build(encoder, num_classes=num_classes, dtype=dtype),
-        mean=mean,
-        std=std,
-    )
+    try:
+        module = chosen.build(encoder, num_classes=num_classes, dtype=dtype)
+    except ValueError as error:
+        fitting = (
+            " or ".join(_list_fitting_heads(encoder)) or "a head that fits"
+        )
+        raise ValueError(
+            f"{error} Set --config.model.head to {fitting}, or leave it empty "
+            "for the backbone's own."
+        ) from error
+    return Segmenter(backbone=encoder, head=module, mean=mean, std=std)
+
+
+def _list_fitting_heads(encoder: Encoder) -> list[str]:
+    """The names of the heads that can be built for an encoder."""
+    names = []
+    for name, head in HEADS.items():
+        with contextlib.suppress(ValueError):
+            head.build(encoder, num_classes=1, dtype=jnp.float32)
+            names.append(str(name))
+    return names

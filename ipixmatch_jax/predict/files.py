@@ -31,6 +31,7 @@ SETTINGS = "predictions.json"
 LEGEND = "legend.png"
 _LEGEND_WIDTH = 480  # pixels
 
+_SHOWN = 80  # characters of a wrong line in a message
 _FAST = 1  # Lowest level of zlib: overlays are looked at, not kept.
 
 
@@ -104,6 +105,13 @@ def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
     paths = dict.fromkeys(
         os.path.abspath(base / line.strip()) for line in lines if line.strip()
     )
+    if paths and not any(map(os.path.exists, paths)):
+        number, line = next((n, x) for n, x in enumerate(lines, 1) if x.strip())
+        raise FileNotFoundError(
+            f"Line {number} of {source} names {line.strip()[:_SHOWN]!r}, which "
+            "does not exist, and no other line names a file that does: write "
+            f"the path of an image on each line, relative to {base}."
+        )
     if not all(pathlib.Path(path).is_relative_to(base) for path in paths):
         base = pathlib.Path(os.path.commonpath(map(os.path.dirname, paths)))
     return [pathlib.Path(path) for path in paths], base

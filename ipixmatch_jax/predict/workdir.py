@@ -14,7 +14,7 @@ from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.predict import export, files
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.model import Model, choose_windows, load_model
-from ipixmatch_jax.utils.atomic import require_writable
+from ipixmatch_jax.utils.atomic import require_folder, require_writable
 from ipixmatch_jax.utils.threads import WRITERS
 
 _WAITING = 4  # predictions that wait for them, of up to 700 MB
@@ -58,7 +58,7 @@ def predict_workdir(
       ValueError, FileNotFoundError: one sentence, before any prediction.
     """
     load_run_config(workdir)  # The quickest check comes first.
-    require_writable(out, "--out")
+    require_folder(out, "--out")
     items = files.find_images(images, out)
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root

@@ -15,7 +15,7 @@ from ipixmatch_jax.suggest.suggestions import (
     suggest_images,
     write_suggestions,
 )
-from ipixmatch_jax.utils.atomic import require_writable
+from ipixmatch_jax.utils.atomic import require_folder
 
 
 @report_errors("ipixmatch_jax.suggest")
@@ -24,10 +24,8 @@ def run() -> None:
     args = _arguments()
     compilation_cache.keep_compiled_programs(args.compilation_cache)
     out = args.out or args.workdir / "suggestions"
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; --out needs a folder.")
     load_run_config(args.workdir)  # says first that there is no such run
-    require_writable(out, "--out")
+    require_folder(out, "--out")
     suggestions = suggest_images(args.workdir, args.n, args.root)
     paths = write_suggestions(suggestions, out)
     for sentence in suggestions.bad:

@@ -26,6 +26,7 @@ from ipixmatch_jax.sweep.outcome import (
 from ipixmatch_jax.sweep.programs import Programs
 from ipixmatch_jax.sweep.pruning import Plan, Pruning, plan_cells
 from ipixmatch_jax.training import divergence, loop
+from ipixmatch_jax.utils.atomic import require_folder
 
 _LOGGER = logging.getLogger("ipixmatch_jax.sweep")
 
@@ -53,6 +54,7 @@ def run_sweep(
       ValueError, FileNotFoundError: the data or the devices of a cell do not
         fit; raised before the first cell starts.
     """
+    require_folder(folder, "--workdir")
     programs = Programs()
     for cell in grid.cells:
         programs.check_cell(cell.config)

@@ -37,7 +37,7 @@ from ipixmatch_jax.training.state_trees import (
 )
 from ipixmatch_jax.training.step import TrainState
 from ipixmatch_jax.training.writer import Writer
-from ipixmatch_jax.utils.atomic import require_writable
+from ipixmatch_jax.utils.atomic import require_folder
 from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 _LOGGER = logging.getLogger(__name__)
@@ -98,14 +98,15 @@ def train(
     Raises:
       ValueError, FileNotFoundError: the config or the data do not fit; raised
         before anything is written or compiled.
-      PermissionError: this user may not write into the workdir.
+      NotADirectoryError, PermissionError: the workdir is a file, or this user
+        may not write into it.
       divergence.DivergenceError: 10 updates in a row were not finite.
       BrokenCheckpointError: none of the workdir's checkpoints is whole.
       NotSavedError: the disk refused the last save.
       processes.ProcessLostError: another process does not answer.
     """
     folders.check_name(workdir)
-    require_writable(workdir, "--workdir")
+    require_folder(workdir, "--workdir")
     with acknowledge_ctrl_c():
         prepared = prepare_run(
             config, workdir, open_data=open_data, build=build

@@ -139,7 +139,7 @@ def _initial_variables(config: FrozenConfigDict, network: Segmenter, seed: int):
     elif not BACKBONES[config.model.backbone].for_cpus:
         _LOGGER.warning(
             "RANDOM WEIGHTS: model.pretrained is empty, and the learning "
-            "rates of this recipe assume an ImageNet backbone. Expect far "
+            "rates of this recipe assume pretrained weights. Expect far "
             "lower scores than any published table; give a file with "
             "--config.model.pretrained=FILE.safetensors."
         )

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import tempfile
 import uuid
 from collections.abc import Iterator
 
@@ -45,15 +46,45 @@ def require_writable(path: pathlib.Path, option: str) -> None:
       option: that names another place, for the message, such as "--out".
 
     Raises:
-      PermissionError: this user may not write there.
+      NotADirectoryError: a folder of the path is a file.
+      PermissionError: this user may not write there, or nobody may.
     """
-    folder = path.absolute()
+    folder = path.absolute().parent if path.is_file() else path.absolute()
     while not folder.is_dir():
+        _refuse_file(folder, option)
         folder = folder.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(
             f"{path} cannot be written: this user may not write into "
             f"{folder}; name another place with {option}."
+        )
+    if path.exists():
+        return
+    try:  # Some file systems, such as /proc, refuse what the rights allow.
+        with tempfile.TemporaryDirectory(dir=folder):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"{path} cannot be made: {folder} takes no new folders "
+            f"({error.strerror}); name another place with {option}."
+        ) from error
+
+
+def require_folder(path: pathlib.Path, option: str) -> None:
+    """`require_writable` for a folder to make or to write into.
+
+    Raises:
+      NotADirectoryError: the path, or a folder of it, is a file.
+      PermissionError: see `require_writable`.
+    """
+    _refuse_file(path, option)
+    require_writable(path, option)
+
+
+def _refuse_file(path: pathlib.Path, option: str) -> None:
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(
+            f"{path} is a file, not a folder; name another place with {option}."
         )
 
 

@@ -33,6 +33,15 @@ def test_the_newest_two_and_the_best_are_kept_after_a_restart(tmp_path):
         assert config == {"seed": 1}
 
 
+def test_a_folder_without_an_evaluated_checkpoint_names_the_saved(tmp_path):
+    save(tmp_path, {30: None, 51: None})
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(FileNotFoundError, match=r"\(saved: steps 30 and 51\)"),
+    ):
+        checkpoints.find("best")
+
+
 def test_a_folder_without_checkpoints_says_so(tmp_path):
     with (
         Checkpoints(tmp_path) as checkpoints,

@@ -135,6 +135,13 @@ def test_a_missing_and_an_unknown_command_are_refused(site, tmp_path):
     (line,) = done.stderr.splitlines()
     assert line.startswith("ipixmatch: there is no command 'trian'; ")
     assert all(name in line for name in COMMANDS)
+    assert line.endswith(" Did you mean train?")
+    done = run(site, tmp_path, "--debug", "train")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "ipixmatch: --debug comes after the command's name, as in `ipixmatch "
+        "train --debug`.\n"
+    )
 
 
 def test_packaged_configs_train_from_an_empty_folder(site, tmp_path):

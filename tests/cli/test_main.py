@@ -35,7 +35,11 @@ def run(*arguments):
         ),
         (["--config=configs/shapes.py", "--config.train=3"], 2, "a section"),
         (["--config=configs/shapes.py", "--config.seed"], 2, "needs a value"),
-        (["--config=configs/shapes.py", "--stepps=3"], 2, "stepps"),
+        (
+            ["--config=configs/shapes.py", "--data.root=photos"],
+            2,
+            "There is no flag --data.root. Did you mean --config.data.root?",
+        ),
         (["--config=configs/shapes.py", "word"], 2, "not understood: word"),
         (
             [

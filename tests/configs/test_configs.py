@@ -63,6 +63,19 @@ def test_a_wrong_argument_lists_the_right_ones(arg):
         voc.get_config(arg)
 
 
+@pytest.mark.parametrize(
+    ("module", "arg", "nearest"),
+    [
+        (folder, "tinny", "tiny"),
+        (folder, "tiny,method=fixmach", "fixmatch"),
+        (voc, "r101_1_88", "r101_1_8"),
+    ],
+)
+def test_a_wrong_argument_is_answered_with_the_nearest(module, arg, nearest):
+    with pytest.raises(ValueError, match=rf"Did you mean {nearest}\?$"):
+        module.get_config(arg)
+
+
 def test_unlabelled_counts_are_those_of_the_published_lists(published_splits):
     for name, module in (("pascal", voc), ("cityscapes", cityscapes)):
         for split, count in module.UNLABELLED.items():

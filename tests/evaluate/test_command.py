@@ -137,6 +137,9 @@ def test_the_command_needs_either_a_workdir_or_weights(
     arguments, monkeypatch, capsys
 ):
     monkeypatch.setattr(sys, "argv", ["evaluate", *arguments])
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as end:
         evaluate_command.run()
-    assert "usage: python -m ipixmatch_jax.evaluate" in capsys.readouterr().err
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("python -m ipixmatch_jax.evaluate: ")
+    assert line.endswith("; --help shows all options.")

@@ -58,7 +58,8 @@ def test_what_does_not_go_together_is_one_sentence():
         ),
         (
             {"model__backbone": "dinov2tiny", "model__head": "deeplabv3plus"},
-            "first feature map has stride 4 .* strides are 14, 14, 14, 14",
+            r"first feature map has stride 4 .* strides are 14, 14, 14, 14\. "
+            r"Set --config\.model\.head to dpt.*, or leave it empty",
         ),
     ],
 )

@@ -79,3 +79,13 @@ def test_a_pipe_in_the_place_of_images_is_refused(tmp_path, name):
     os.mkfifo(tmp_path / name)
     with pytest.raises(FileNotFoundError, match=f"No images at .*{name}: --im"):
         files.find_images(tmp_path / name, tmp_path / "out")
+
+
+def test_a_text_without_paths_is_named(tmp_path):
+    note = tmp_path / "note.txt"
+    note.write_text("\nmilk and bread\neggs\n")
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"^Line 2 of .*note\.txt names 'milk and bread', which does not",
+    ):
+        files.find_images(note, tmp_path / "out")

@@ -265,7 +265,10 @@ def test_a_mistake_is_answered_in_one_line(workdir, monkeypatch, capsys):
     out = workdir / "config.json"
     with pytest.raises(SystemExit):
         command(monkeypatch, f"--workdir={workdir}", f"--out={out}")
-    assert "config.json is a file; --out" in capsys.readouterr().err
+    assert (
+        "config.json is a file, not a folder; name another"
+        in capsys.readouterr().err
+    )
     whole = shapes.open_set
     changed = shapes.KIND._replace(
         open=lambda *a: whole(*a)._replace(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 
 import pytest
 
@@ -43,3 +44,26 @@ def test_write_json_and_write_file(tmp_path):
     assert json.loads(path.read_text()) == {"a": [1, 2.5]}
     atomic.write_file(tmp_path / "new/folder/b", b"\x00\xff")
     assert (tmp_path / "new/folder/b").read_bytes() == b"\x00\xff"
+
+
+@pytest.mark.parametrize("name", ["afile", "afile/run"])
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path, name):
+    (tmp_path / "afile").touch()
+    with pytest.raises(
+        NotADirectoryError,
+        match=r"afile is a file, not a folder; name another .* --workdir\.",
+    ):
+        atomic.require_folder(tmp_path / name, "--workdir")
+    atomic.require_writable(tmp_path / "afile", "--out")  # it is replaced
+
+
+def test_a_place_that_takes_no_files_is_refused(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    atomic.require_folder(tmp_path / "runs/x", "--workdir")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(PermissionError, match=r"x cannot be made: .*--workdir"):
+        atomic.require_folder(tmp_path / "runs/x", "--workdir")
+    atomic.require_folder(tmp_path, "--workdir")

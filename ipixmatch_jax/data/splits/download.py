@@ -50,7 +50,7 @@ def download_lists(
     ]
     with tempfile.TemporaryDirectory() as folder:
         fetched = {
-            name: _fetch(address, sha256, folder)
+            name: _fetch(address, sha256, folder, out / name)
             for address, name, sha256 in wanted
         }
         for name, path in fetched.items():
@@ -58,8 +58,13 @@ def download_lists(
     return [out / name for name in fetched]
 
 
-def _fetch(address: str, sha256: str, folder: str) -> pathlib.Path:
-    """The file at an address below `folder`, of the right sha256."""
+def _fetch(
+    address: str, sha256: str, folder: str, to: pathlib.Path
+) -> pathlib.Path:
+    """The file at an address below `folder`, of the right sha256.
+
+    Its place is `to` in the end, which an error names.
+    """
     pooch.get_logger().setLevel(logging.WARNING)  # One line a file is much.
     try:
         path = pooch.retrieve(
@@ -69,8 +74,13 @@ def _fetch(address: str, sha256: str, folder: str) -> pathlib.Path:
             downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
         )
     except requests.RequestException as error:
+        answer = error.response
+        status = (
+            "" if answer is None else f" (HTTP status {answer.status_code})"
+        )
         raise ConnectionError(
-            f"Cannot fetch {address} ({error}); nothing was written, and "
+            f"Cannot fetch {address}{status}, so nothing was written: check "
+            f"the connection, or download it by hand to {to}; "
             f"`{call_of('splits')} make` needs no network."
         ) from error
     except ValueError as error:  # pooch's, with both sums

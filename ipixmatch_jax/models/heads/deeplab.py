@@ -125,8 +125,7 @@ def build_deeplab(
             "The head deeplabv3plus needs a backbone whose first feature map "
             f"has stride {_FIRST_STRIDE} and whose last one has stride "
             f"{' or '.join(map(str, _RATES))}; this backbone's strides are "
-            f"{', '.join(map(str, encoder.strides))}: set --config.model.head "
-            "to another head, or leave it empty for the backbone's own."
+            f"{', '.join(map(str, encoder.strides))}."
         )
     return DeepLabV3Plus(num_classes, last, dtype)
 

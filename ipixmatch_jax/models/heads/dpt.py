@@ -227,8 +227,7 @@ def build_dpt(
     if len(strides) != 4:
         raise ValueError(
             "The head dpt needs a backbone with four feature maps, and this "
-            f"one has {len(strides)}: set --config.model.head to another head, "
-            "or leave it empty for the backbone's own."
+            f"one has {len(strides)}."
         )
     pyramid = len(set(strides)) > 1
     known = _RESNETS if pyramid else _TRANSFORMERS
