@@ -48,7 +48,7 @@ def run(*arguments):
                 "--config.mesh.data=1",
             ],
             1,
-            "at no:",
+            "There is no folder no: clone",
         ),
         (
             [],

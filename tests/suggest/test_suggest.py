@@ -299,7 +299,7 @@ def test_the_module_runs_the_command(tmp_path):
 
 def test_data_that_moved_are_asked_for_by_the_commands_own_flag(tmp_path):
     config = saved.load_config(_saved(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"folder with --root\.$"):
+    with pytest.raises(FileNotFoundError, match="then give --root=DIR"):
         restore.reopen_data(config)
 
 
