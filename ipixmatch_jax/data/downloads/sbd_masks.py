@@ -19,6 +19,13 @@ from ipixmatch_jax.data.files.split_list import read_lines
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.utils.atomic import replace_file, write_file
 
+# What scipy raises for damaged files, and the last three for files of another
+# content or of MATLAB 7.3, which it does not read.
+_UNREADABLE = (
+    *(MatReadError, ValueError, TypeError, OSError, zlib.error),
+    *(KeyError, AttributeError, NotImplementedError),
+)
+
 
 def make_train_aug(
     voc: pathlib.Path,
@@ -81,10 +88,7 @@ def read_sbd_mask(path: pathlib.Path) -> np.ndarray:
     try:
         contents = loadmat(path, squeeze_me=True, struct_as_record=False)
         ids = np.asarray(contents["GTcls"].Segmentation)
-    except (
-        *(MatReadError, ValueError, TypeError, NotImplementedError),
-        *(KeyError, AttributeError, OSError, zlib.error),
-    ) as error:
+    except _UNREADABLE as error:
         raise BadFileError(
             f"{path} is not a mask of SBD, GTcls.Segmentation ({error}): "
             "unpack benchmark.tgz again."
