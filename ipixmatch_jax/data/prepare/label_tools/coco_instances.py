@@ -21,6 +21,7 @@ from ipixmatch_jax.data.prepare.label_tools import fields
 from ipixmatch_jax.data.prepare.label_tools.export import (
     Export,
     NoAreaError,
+    NotAnExportError,
     Picture,
     Rules,
     Shape,
@@ -48,7 +49,7 @@ def read_coco(
         if _is_list(record := files.read_json(name))
     ]
     if not lists:
-        raise ValueError(
+        raise NotAnExportError(
             f"{files.source} holds no list of COCO: that is a JSON file with "
             "the fields images, annotations and categories."
         )
@@ -128,8 +129,7 @@ def _shapes(
         if not segmentation:
             if rules.lines == "skip":
                 continue
-            kind = "box or point" if note.get("bbox") else "annotation"
-            raise NoAreaError(said, f"{kind} without segmentation")
+            raise NoAreaError(said, "box or a point without a segmentation")
         region = functools.partial(read_region, segmentation)
         shape = Shape(classes[category], region, said)
         area = fields.number(note.get("area", 0), f"{said}: area")

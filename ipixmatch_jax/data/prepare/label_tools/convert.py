@@ -10,11 +10,17 @@ from PIL import Image
 from tqdm import tqdm
 
 from ipixmatch_jax.data.files import decode
+from ipixmatch_jax.data.files.foreign_layouts import find_export
 from ipixmatch_jax.data.prepare.label_tools.class_ids import (
     ClassIds,
     make_class_ids,
 )
-from ipixmatch_jax.data.prepare.label_tools.export import Picture, Rules
+from ipixmatch_jax.data.prepare.label_tools.export import (
+    Export,
+    NotAnExportError,
+    Picture,
+    Rules,
+)
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
 from ipixmatch_jax.data.prepare.label_tools.photographs import (
     Photograph,
@@ -69,7 +75,7 @@ def convert_labels(
     files = ExportFiles(source)
     places = [files, *([] if images is None else [ExportFiles(images)])]
     photographs = Photographs(places)
-    export = LABEL_TOOLS[tool].read(files, photographs, rules)
+    export = _read(tool, files, photographs, rules)
     classes = make_class_ids(export, rules, str(source))
     rest = [_unlabelled(one) for one in photographs.left_over()]
     placed, notes = place_pictures([*export.pictures, *rest])
@@ -81,6 +87,23 @@ def convert_labels(
     with make_folder(out) as folder:
         _write(folder, placed, classes)
     return [*_summary(placed, classes), *export.notes, *classes.notes, *notes]
+
+
+def _read(
+    tool: str, files: ExportFiles, photographs: Photographs, rules: Rules
+) -> Export:
+    """Reads the export, or says which tool's it looks like."""
+    try:
+        return LABEL_TOOLS[tool].read(files, photographs, rules)
+    except NotAnExportError as error:
+        folder = files.source.is_dir()
+        found = find_export(files.source) if folder else None
+        if found is None or found.tool == tool:
+            raise
+        raise ValueError(
+            f"{found.file} looks like {found.what}, which `{found.tool}` in "
+            f"place of `{tool}` reads."
+        ) from error
 
 
 def _unlabelled(photograph: Photograph) -> Picture:

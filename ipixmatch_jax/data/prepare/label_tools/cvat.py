@@ -3,7 +3,11 @@
 from ipixmatch_jax.data.label_formats.labelmap import FILE as LABELMAP
 from ipixmatch_jax.data.prepare.label_tools.cvat_masks import read_masks
 from ipixmatch_jax.data.prepare.label_tools.cvat_xml import read_xml
-from ipixmatch_jax.data.prepare.label_tools.export import Export, Rules
+from ipixmatch_jax.data.prepare.label_tools.export import (
+    Export,
+    NotAnExportError,
+    Rules,
+)
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
 from ipixmatch_jax.data.prepare.label_tools.photographs import Photographs
 
@@ -32,7 +36,7 @@ def read_cvat(
         return read_masks(files, photographs, lists[0])
     if sheets:
         return read_xml(files, photographs, rules, sheets)
-    raise ValueError(
+    raise NotAnExportError(
         f"{files.source} holds neither annotations.xml nor {LABELMAP}: export "
         'the task from CVAT as "CVAT for images 1.1" or as "Segmentation mask '
         '1.1".'

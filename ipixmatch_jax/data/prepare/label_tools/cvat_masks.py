@@ -89,7 +89,7 @@ def _below(
     for name in files.with_ending(".png"):
         if name.startswith(start):
             found[name[len(start) : -len(".png")]] = name
-            photographs.take(Photograph(files, name))
+            photographs.exclude(files, name)
     return found
 
 

@@ -98,6 +98,10 @@ def draw_shapes(shapes: Sequence[Shape], rules: Rules) -> Draw | None:
     return draw
 
 
+class NotAnExportError(ValueError):
+    """The files are not an export of the tool; the message says what is."""
+
+
 class NoAreaError(ValueError):
     """A shape has no area, and `Rules.lines` does not say to skip it."""
 

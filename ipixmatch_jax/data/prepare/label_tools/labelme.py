@@ -24,6 +24,7 @@ from ipixmatch_jax.data.prepare.label_tools import fields, paint
 from ipixmatch_jax.data.prepare.label_tools.export import (
     Export,
     NoAreaError,
+    NotAnExportError,
     Picture,
     Region,
     Rules,
@@ -61,7 +62,7 @@ def read_labelme(
         pictures.append(picture)
         found |= labels
     if not pictures:
-        raise ValueError(
+        raise NotAnExportError(
             f"{files.source} holds no file of LabelMe: that is a JSON file "
             "with the fields shapes and imagePath, beside each image."
         )

@@ -25,6 +25,7 @@ from ipixmatch_jax.data.prepare.label_tools.export import (
     Draw,
     Export,
     NoAreaError,
+    NotAnExportError,
     Picture,
     Region,
     Rules,
@@ -66,7 +67,7 @@ def read_labelstudio(
             pictures.append(picture)
             labels |= found
     if not pictures:
-        raise ValueError(
+        raise NotAnExportError(
             f"{files.source} holds no tasks of Label Studio: export the "
             'project as "JSON".'
         )
@@ -114,8 +115,7 @@ def _picture(
             )
         size = next(iter(sizes), None)
         draw = draw_shapes(shapes, rules)
-    name = photograph.name.rpartition("/")[2]
-    picture = Picture(name, "", photograph, said, size, draw)
+    picture = Picture(photograph.name, "", photograph, said, size, draw)
     return picture, {shape.label for shape in shapes}
 
 

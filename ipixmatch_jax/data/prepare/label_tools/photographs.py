@@ -145,6 +145,10 @@ class Photographs:
             )
         return found[0] if found else None
 
+    def exclude(self, files: ExportFiles, name: str) -> None:
+        """Takes a file that is a mask out of the photographs."""
+        self._by_name[_base(name)].remove(Photograph(files, name))
+
     def take(self, photograph: Photograph) -> Photograph:
         """Notes that a file is spoken for, so that it is not left over."""
         self._taken.add(photograph)

@@ -20,14 +20,12 @@ from ipixmatch_jax.data.prepare.label_tools import fields
 from ipixmatch_jax.data.prepare.label_tools.coco_instances import read_coco
 from ipixmatch_jax.data.prepare.label_tools.export import (
     Export,
+    NotAnExportError,
     Picture,
     Rules,
 )
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
-from ipixmatch_jax.data.prepare.label_tools.photographs import (
-    Photograph,
-    Photographs,
-)
+from ipixmatch_jax.data.prepare.label_tools.photographs import Photographs
 
 _CLASSES, _MASK = "_classes.csv", "_mask.png"
 _ANNOTATIONS = "_annotations.coco.json"
@@ -47,7 +45,7 @@ def read_roboflow(
     if lists and not masks:
         return read_coco(files, photographs, rules)
     if not tables or not masks:
-        raise ValueError(
+        raise NotAnExportError(
             f"{files.source} holds neither {_ANNOTATIONS} nor {_CLASSES} "
             'with masks: export the version as "COCO segmentation" or as '
             '"semantic segmentation masks".'
@@ -62,6 +60,8 @@ def read_roboflow(
                 f"{files.where(name)} and {files.where(tables[0])} list "
                 "different classes: export the version again."
             )
+    for name in masks:
+        photographs.exclude(files, name)
     pictures = [_picture(name, files, photographs, classes) for name in masks]
     return Export(pictures, [(label, None) for label in first.values()])
 
@@ -91,7 +91,6 @@ def _picture(
     classes: Mapping[str, Mapping[int, str]],
 ) -> Picture:
     where, folder = files.where(name), posixpath.dirname(name)
-    photographs.take(Photograph(files, name))
     if folder not in classes:
         raise ValueError(
             f"{where} has no {_CLASSES} beside it: export the version again."
