@@ -16,6 +16,7 @@ from ipixmatch_jax.data.files.class_list import (
     voc_colour,
 )
 from ipixmatch_jax.data.prepare.label_tools.export import Export, Rules
+from ipixmatch_jax.utils.counts import count_of
 
 BACKGROUND, VOID = "background", "void"
 _BACKGROUNDS = ("background", "_background_")
@@ -56,8 +57,9 @@ def make_class_ids(export: Export, rules: Rules, where: str) -> ClassIds:
         kept = [BACKGROUND, *kept]
     if not 2 <= len(kept) < MOST:
         raise ValueError(
-            f"{where} has {len(kept)} classes ({', '.join(kept[:5])}); there "
-            f"must be 2 to {MOST - 1}, the background among them."
+            f"{where} has {count_of(len(kept), 'label')} to train on "
+            f"({', '.join(kept[:5])}), and 2 to {MOST - 1} are needed, the "
+            "background among them: label more, or leave out --uncovered void."
         )
     if VOID in order or rules.uncovered == "void":
         kept = [*kept, VOID]

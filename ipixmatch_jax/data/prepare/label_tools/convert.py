@@ -76,14 +76,14 @@ def convert_labels(
     places = [files, *([] if images is None else [ExportFiles(images)])]
     photographs = Photographs(places)
     export = _read(tool, files, photographs, rules)
-    classes = make_class_ids(export, rules, str(source))
-    rest = [_unlabelled(one) for one in photographs.left_over()]
-    placed, notes = place_pictures([*export.pictures, *rest])
-    if not any(place.picture.draw for place in placed):
+    if not any(picture.draw for picture in export.pictures):
         raise ValueError(
             f"{source} has no labels: label an image in the tool and export "
             "again."
         )
+    classes = make_class_ids(export, rules, str(source))
+    rest = [_unlabelled(one) for one in photographs.left_over()]
+    placed, notes = place_pictures([*export.pictures, *rest])
     with make_folder(out) as folder:
         _write(folder, placed, classes)
     return [*_summary(placed, classes), *export.notes, *classes.notes, *notes]
@@ -114,7 +114,8 @@ def _unlabelled(photograph: Photograph) -> Picture:
 def _write(
     folder: pathlib.Path, placed: Sequence[Place], classes: ClassIds
 ) -> None:
-    for name in {p for place in placed for p in (place.image, place.mask)}:
+    masks = [place.mask for place in placed if place.picture.draw]
+    for name in (*masks, *(place.image for place in placed)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     palette = [c for _, colour in classes.listed for c in colour]
 

@@ -15,24 +15,23 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ipixmatch_jax.data.files import walk
-from ipixmatch_jax.data.label_formats.brush_rle import decode_brush
-from ipixmatch_jax.data.label_formats.coco_region import fill_polygons
-from ipixmatch_jax.data.prepare.label_tools import fields, paint
+from ipixmatch_jax.data.prepare.label_tools import fields
 from ipixmatch_jax.data.prepare.label_tools.export import (
     Draw,
     Export,
     NoAreaError,
     NotAnExportError,
     Picture,
-    Region,
     Rules,
     Shape,
     draw_shapes,
 )
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
+from ipixmatch_jax.data.prepare.label_tools.labelstudio_regions import (
+    draw_region,
+    kind_of,
+)
 from ipixmatch_jax.data.prepare.label_tools.photographs import (
     Photograph,
     Photographs,
@@ -41,9 +40,9 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import (
 
 _LABELS = (
     *("polygonlabels", "rectanglelabels", "ellipselabels"),
-    *("brushlabels", "keypointlabels", "vectorlabels", "labels"),
+    *("brushlabels", "bitmasklabels", "keypointlabels", "vectorlabels"),
+    "labels",
 )
-_AREA = ("polygon", "rectangle", "ellipse", "brush")
 _NO_AREA = ("keypoint", "vector")
 _PREFIX = 9  # Of "1a2b3c4d-photo.jpg", as an upload is called.
 
@@ -188,11 +187,11 @@ def _shapes(results: Sequence[Any], where: str, rules: Rules) -> list[Shape]:
     for k, result in enumerate(results):
         said = f"{where}, the region {k}"
         value = fields.take(result, "value", dict, said)
-        kind = str(result.get("type", ""))
         key = next((name for name in _LABELS if name in value), None)
         if key is None:
-            # <Labels> beside <Polygon> gives each region twice, once bare.
-            if kind in _AREA:
+            # <Labels> beside <Polygon>, and choices of a region, give the
+            # region once more under its id.
+            if kind_of(value) or "imageDataURL" in value:
                 bare[result.get("id", k)] = said
             continue
         drawn.add(result.get("id", k))
@@ -211,7 +210,7 @@ def _shape(
     where: str,
     rules: Rules,
 ) -> Shape | None:
-    kind = _kind(value)
+    kind = kind_of(value)
     if kind in _NO_AREA:
         if rules.lines == "skip":
             return None
@@ -226,74 +225,5 @@ def _shape(
             f"{where} has the labels {labels}, and a pixel has one class: "
             "give the region one label."
         )
-    if kind == "brush":
-        region: Region = functools.partial(decode_brush, value["rle"])
-    else:
-        region = functools.partial(_OUTLINES[kind], value, where)
+    region = functools.partial(draw_region, kind, value, where)
     return Shape(str(labels[0]), region, where)
-
-
-def _kind(value: Mapping[str, Any]) -> str:
-    """What a region is, by its fields."""
-    if "rle" in value:
-        return "brush"
-    if "points" in value:
-        return "polygon"
-    if "vertices" in value:
-        return "vector"
-    if "radiusX" in value:
-        return "ellipse"
-    if "height" in value:
-        return "rectangle"
-    return "keypoint" if "x" in value else ""
-
-
-def _polygon(
-    value: Mapping[str, Any], where: str, height: int, width: int
-) -> np.ndarray:
-    ring = fields.points(value["points"], where)
-    flat = [c for x, y in ring for c in (x * width / 100, y * height / 100)]
-    return fill_polygons([flat], height, width)
-
-
-def _rectangle(
-    value: Mapping[str, Any], where: str, height: int, width: int
-) -> np.ndarray:
-    """A rectangle, turned around its top left corner."""
-    x, y, along, down, degrees = _numbers(
-        value, where, "x", "y", "width", "height", "rotation"
-    )
-    left, top = x * width / 100, y * height / 100
-    right, bottom = left + along * width / 100, top + down * height / 100
-    corners = paint.box_corners(left, top, right, bottom)
-    ring = paint.turn(corners, degrees, (left, top))
-    return fill_polygons([[c for point in ring for c in point]], height, width)
-
-
-def _ellipse(
-    value: Mapping[str, Any], where: str, height: int, width: int
-) -> np.ndarray:
-    x, y, along, down, degrees = _numbers(
-        value, where, "x", "y", "radiusX", "radiusY", "rotation"
-    )
-    centre = (x * width / 100, y * height / 100)
-    radii = (along * width / 100, down * height / 100)
-    return paint.fill_ellipse(centre, radii, degrees, height, width)
-
-
-_OUTLINES = {
-    "polygon": _polygon,
-    "rectangle": _rectangle,
-    "ellipse": _ellipse,
-}
-
-
-def _numbers(value: Mapping[str, Any], where: str, *names: str) -> list[float]:
-    """Fields that are numbers; a rotation that is not there is 0."""
-    return [
-        fields.number(
-            value.get(name, 0 if name == "rotation" else None),
-            f"{where}: {name}",
-        )
-        for name in names
-    ]

@@ -1,5 +1,6 @@
 """Exports that the label tools' own programs wrote (write_fixtures.py)."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -30,6 +31,16 @@ def prepared(tool, source, out, images=None, **rules):
 def pixels(path):
     with Image.open(path) as image:
         return np.asarray(image)
+
+
+def equal(path, right):
+    """Whether a mask holds these ids."""
+    np.testing.assert_array_equal(pixels(path), right)
+
+
+def classes(root):
+    """The names and colours of a folder."""
+    return json.loads((root / "classes.json").read_text())
 
 
 def files(root):

@@ -88,6 +88,14 @@ STUDIO = {
         TWO_LABELS,
         "a pixel has one class",
     ),
+    "bitmask": (
+        region("bitmask", "crack", {"imageDataURL": "data:image/png,"}),
+        "is a 'bitmasklabels', which is not read",
+    ),
+    "bare bitmask": (
+        {"id": "x", "type": "bitmask", "value": {"imageDataURL": ""}},
+        "region 0 has no label",
+    ),
     "bare": (
         {"id": "x", "type": "polygon", "value": PERCENT},
         "region 0 has no label",
@@ -250,8 +258,11 @@ def test_two_images_of_one_name(tmp_path):
 
 def test_an_export_without_labels(tmp_path):
     root = exports.labelstudio(tmp_path / "in", task())
-    words = "has 1 classes|no labels"
+    words = "has no labels: label an image in the tool"
     refused("labelstudio", root, tmp_path / "out", words)
+    root = exports.labelme(tmp_path / "one")
+    words = r"has 1 label to train on \(crack\), and 2 to 253 are needed"
+    refused("labelme", root, tmp_path / "out", words, uncovered="void")
 
 
 def test_labels_that_the_given_classes_lack(tmp_path):

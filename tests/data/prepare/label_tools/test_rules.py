@@ -1,13 +1,11 @@
-"""The rules where the tools leave it open: overlaps, splits, names, classes."""
-
-import json
+"""The rules for shapes that overlap, for classes, and for EXIF."""
 
 import numpy as np
 import pytest
 
 from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.label_formats.brush_rle import encode_brush
-from tests.data.folder_helpers import names, opened
+from tests.data.folder_helpers import opened
 from tests.data.prepare.label_tools import exports, golden
 from tests.data.prepare.label_tools.exports import (
     FLAT,
@@ -29,14 +27,6 @@ def corners(points):
     return ";".join(f"{x},{y}" for x, y in points)
 
 
-def classes(out):
-    return json.loads((out / "classes.json").read_text())
-
-
-def equal(path, right):
-    np.testing.assert_array_equal(golden.pixels(path), right)
-
-
 def test_later_shapes_of_labelme_lie_on_top(tmp_path):
     exports.labelme(
         tmp_path / "in",
@@ -44,7 +34,7 @@ def test_later_shapes_of_labelme_lie_on_top(tmp_path):
         shape("crack", "rectangle", [[2, 3], [6, 7]]),
     )
     golden.prepared("labelme", tmp_path / "in", tmp_path / "out")
-    equal(tmp_path / "out/masks/a.png", np.where(RECTANGLE, 1, 2))
+    golden.equal(tmp_path / "out/masks/a.png", np.where(RECTANGLE, 1, 2))
 
 
 def test_cvat_paints_by_z_order_and_then_in_turn(tmp_path):
@@ -56,9 +46,9 @@ def test_cvat_paints_by_z_order_and_then_in_turn(tmp_path):
         ("c.jpg", "", element(outside=1, **leaf) + element()),
     )
     golden.prepared("cvat", tmp_path / "in", tmp_path / "out")
-    equal(tmp_path / "out/masks/a.png", np.where(RECTANGLE, 1, 2))
-    equal(tmp_path / "out/masks/b.png", np.full(SIZE[::-1], 2))
-    equal(tmp_path / "out/masks/c.png", RECTANGLE)
+    golden.equal(tmp_path / "out/masks/a.png", np.where(RECTANGLE, 1, 2))
+    golden.equal(tmp_path / "out/masks/b.png", np.full(SIZE[::-1], 2))
+    golden.equal(tmp_path / "out/masks/c.png", RECTANGLE)
 
 
 def test_shapes_of_cvat_that_datumaro_does_not_write(tmp_path):
@@ -75,7 +65,7 @@ def test_shapes_of_cvat_that_datumaro_does_not_write(tmp_path):
     golden.prepared("cvat", tmp_path / "in", tmp_path / "out")
     right = np.zeros(SIZE[::-1], np.uint8)
     right[3, 3:5] = right[4, 4] = 1
-    equal(tmp_path / "out/masks/a.png", right)
+    golden.equal(tmp_path / "out/masks/a.png", right)
     # The centre is (6, 5): 8 wide and 5 high after the turn.
     right = np.zeros(SIZE[::-1], np.uint8)
     right[3:7, 2:10] = 1
@@ -84,7 +74,7 @@ def test_shapes_of_cvat_that_datumaro_does_not_write(tmp_path):
     assert not drawn[:2].any() and not drawn[8:].any()
     y, x = np.mgrid[:10, :12] + 0.5
     inside = ((x - 6) / 5) ** 2 + ((y - 5) / 2) ** 2 <= 1
-    equal(tmp_path / "out/masks/c.png", inside)
+    golden.equal(tmp_path / "out/masks/c.png", inside)
 
 
 def test_the_smaller_of_two_in_coco_lies_on_top_and_crowds_below(tmp_path):
@@ -99,10 +89,14 @@ def test_the_smaller_of_two_in_coco_lies_on_top_and_crowds_below(tmp_path):
         categories=[{"id": 2, "name": "crack"}, {"id": 1, "name": "leaf"}],
     )
     golden.prepared("coco", tmp_path / "in", tmp_path / "out")
-    assert list(classes(tmp_path / "out")) == ["background", "leaf", "crack"]
+    assert list(golden.classes(tmp_path / "out")) == [
+        "background",
+        "leaf",
+        "crack",
+    ]
     for name in ("a", "b"):
         path = tmp_path / f"out/masks/{name}.png"
-        equal(path, np.where(RECTANGLE, 2, 1))
+        golden.equal(path, np.where(RECTANGLE, 2, 1))
 
 
 def test_packed_run_lengths_of_coco(tmp_path):
@@ -112,7 +106,7 @@ def test_packed_run_lengths_of_coco(tmp_path):
     packed["counts"] = packed["counts"].decode()
     exports.coco(tmp_path / "in/list.json", annotation(packed))
     golden.prepared("coco", tmp_path / "in", tmp_path / "out")
-    equal(tmp_path / "out/masks/a.png", RECTANGLE)
+    golden.equal(tmp_path / "out/masks/a.png", RECTANGLE)
 
 
 def test_regions_of_label_studio(tmp_path):
@@ -140,7 +134,7 @@ def test_regions_of_label_studio(tmp_path):
     right = np.ones(SIZE[::-1], int)
     right[:, :6] = 2
     right[RECTANGLE] = 1
-    equal(tmp_path / "out/masks/a.png", right)
+    golden.equal(tmp_path / "out/masks/a.png", right)
 
 
 def test_a_turned_rectangle_of_label_studio(tmp_path):
@@ -189,127 +183,7 @@ def test_one_annotation_of_a_task_counts(annotations, right, tmp_path):
     one = task(annotations=annotations, predictions=[annotated("c")])
     exports.labelstudio(tmp_path / "in", one)
     golden.prepared("labelstudio", tmp_path / "in", tmp_path / "out")
-    assert list(classes(tmp_path / "out")) == ["background", right]
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "/data/upload/1/0a1b2c3d-a.jpg",
-        "/data/local-files/?d=deep/a.jpg",
-        "/data/local-files/?d=set%2Fdeep%2Fa.jpg",
-        "s3://bucket/deep/a.jpg",
-        "https://example.org/deep/a.jpg?token=1",
-        "C:\\photos\\deep\\a.jpg",
-    ],
-)
-def test_addresses_of_label_studio(address, tmp_path):
-    exports.labelstudio(
-        tmp_path / "in", task(region("polygon", "a", PERCENT), image=address)
-    )
-    (tmp_path / "in/deep").mkdir()
-    (tmp_path / "in/a.jpg").rename(tmp_path / "in/deep/a.jpg")
-    golden.prepared("labelstudio", tmp_path / "in", tmp_path / "out")
-    assert golden.files(tmp_path / "out")[1:] == [
-        *("images/deep/a.jpg", "masks/deep/a.png"),
-    ]
-
-
-def test_an_image_that_could_be_two_files(tmp_path):
-    exports.labelstudio(tmp_path / "in", task(image="/data/x/a.jpg"))
-    exports.photograph(tmp_path / "in/one/a.jpg")
-    exports.photograph(tmp_path / "in/two/a.jpg")
-    (tmp_path / "in/a.jpg").unlink()
-    with pytest.raises(ValueError, match=r"one/a.jpg, .*two/a.jpg could each"):
-        golden.prepared("labelstudio", tmp_path / "in", tmp_path / "out")
-
-
-def test_the_folders_tell_the_nearest_image(tmp_path):
-    address = "/data/local-files/?d=two/a.jpg"
-    one = task(region("polygon", "a", PERCENT), image=address)
-    exports.labelstudio(tmp_path / "in", one)
-    (tmp_path / "in/a.jpg").unlink()
-    exports.photograph(tmp_path / "in/one/a.jpg", (9, 9))
-    exports.photograph(tmp_path / "in/two/a.jpg")
-    golden.prepared("labelstudio", tmp_path / "in", tmp_path / "out")
-    assert golden.files(tmp_path / "out")[1:] == [
-        *("images/one/a.jpg", "images/two/a.jpg", "masks/two/a.png"),
-    ]
-
-
-ROBOFLOW = [
-    {"id": 0, "name": "cracks", "supercategory": "none"},
-    {"id": 1, "name": "crack", "supercategory": "cracks"},
-    {"id": 2, "name": "leaf", "supercategory": "cracks"},
-]
-
-
-def test_splits_of_roboflow_coco(tmp_path):
-    for part, listed in (("train", "abc"), ("valid", "de"), ("test", "f")):
-        exports.coco(
-            tmp_path / f"in/{part}/_annotations.coco.json",
-            annotation([FLAT]),
-            names=[f"{name}_jpg.rf.0a.jpg" for name in listed],
-            categories=ROBOFLOW,
-        )
-    lines = golden.prepared("roboflow", tmp_path / "in", tmp_path / "out")
-    assert lines == [
-        "train: 1 labelled image, 3 without labels",
-        "val: 1 labelled image, 0 without labels",
-        "test: 1 labelled image, 0 without labels",
-        "classes: 0 background, 1 crack, 2 leaf",
-        "1 image of val is not labelled, and is put with the unlabelled ones "
-        "of training.",
-    ]
-    data = opened(tmp_path / "out")
-    assert names(data.val) == ["val/images/d_jpg.rf.0a.jpg"]
-    assert names(data.test) == ["test/images/f_jpg.rf.0a.jpg"]
-    assert len(data.unlabelled) == 3
-    equal(tmp_path / "out/masks/a_jpg.rf.0a.png", RECTANGLE)
-
-
-def test_masks_of_roboflow(tmp_path):
-    for part, name in (("train", "a"), ("valid", "b")):
-        exports.photograph(tmp_path / f"in/{part}/{name}.jpg")
-        exports.photograph(tmp_path / f"in/{part}/{name}2.jpg", seed=3)
-        exports.write(
-            tmp_path / f"in/{part}/{name}_mask.png",
-            exports.png(2 * RECTANGLE),
-        )
-        exports.write(
-            tmp_path / f"in/{part}/_classes.csv",
-            "Pixel Value, Class\n0, background\n1, leaf\n2, crack\n",
-        )
-    golden.prepared("roboflow", tmp_path / "in", tmp_path / "out")
-    assert list(classes(tmp_path / "out")) == ["background", "leaf", "crack"]
-    assert golden.files(tmp_path / "out") == [
-        "classes.json",
-        *("images/a.jpg", "images/a2.jpg", "images/b2.jpg", "masks/a.png"),
-        *("val/images/b.jpg", "val/masks/b.png"),
-    ]
-    equal(tmp_path / "out/val/masks/b.png", 2 * RECTANGLE)
-
-
-def test_subsets_of_cvat(tmp_path):
-    exports.cvat(
-        tmp_path / "in",
-        ("a.jpg", 'subset="Train"', element()),
-        ("b.jpg", 'subset="Validation"', element()),
-        ("deep/c.jpg", 'subset="Mine"', element()),
-    )
-    golden.prepared("cvat", tmp_path / "in", tmp_path / "out")
-    assert [f for f in golden.files(tmp_path / "out") if "images" in f] == [
-        *("images/a.jpg", "images/deep/c.jpg", "val/images/b.jpg"),
-    ]
-
-
-def test_folders_called_val_are_val(tmp_path):
-    exports.labelme(tmp_path / "in/train/images")
-    exports.labelme(tmp_path / "in/val/images", name="bb")
-    golden.prepared("labelme", tmp_path / "in", tmp_path / "out")
-    assert [f for f in golden.files(tmp_path / "out") if "images" in f] == [
-        *("images/a.jpg", "val/images/bb.jpg"),
-    ]
+    assert list(golden.classes(tmp_path / "out")) == ["background", right]
 
 
 def test_void_and_background(tmp_path):
@@ -320,8 +194,12 @@ def test_void_and_background(tmp_path):
     )
     exports.labelme(root, shape("_background_"), name="bb")
     golden.prepared("labelme", root, tmp_path / "a")
-    assert list(classes(tmp_path / "a")) == ["background", "crack", "void"]
-    equal(tmp_path / "a/masks/a.png", np.where(RECTANGLE, 2, 1))
+    assert list(golden.classes(tmp_path / "a")) == [
+        "background",
+        "crack",
+        "void",
+    ]
+    golden.equal(tmp_path / "a/masks/a.png", np.where(RECTANGLE, 2, 1))
     golden.prepared("labelme", root, tmp_path / "b", uncovered="void")
     mask = golden.pixels(tmp_path / "b/masks/bb.png")
     assert mask[5, 4] == 0 and mask[0, 0] == 2
@@ -332,7 +210,7 @@ def test_void_and_background(tmp_path):
 def test_no_background_is_added_where_all_else_is_void(tmp_path):
     root = exports.labelme(tmp_path / "in", shape("a"), shape("b"))
     golden.prepared("labelme", root, tmp_path / "out", uncovered="void")
-    assert list(classes(tmp_path / "out")) == ["a", "b", "void"]
+    assert list(golden.classes(tmp_path / "out")) == ["a", "b", "void"]
 
 
 def test_listed_images_without_a_shape(tmp_path):
@@ -345,25 +223,25 @@ def test_listed_images_without_a_shape(tmp_path):
     assert masks == ["masks/a.png"]
     masks = [f for f in golden.files(tmp_path / "b") if "masks" in f]
     assert masks == ["masks/a.png", "masks/bb.png"]
-    equal(tmp_path / "b/masks/bb.png", np.zeros(SIZE[::-1]))
+    golden.equal(tmp_path / "b/masks/bb.png", np.zeros(SIZE[::-1]))
 
 
 def test_lines_can_be_left_out(tmp_path):
     root = exports.labelme(tmp_path / "in", shape(), shape(kind="line"))
     golden.prepared("labelme", root, tmp_path / "out", lines="skip")
-    assert list(classes(tmp_path / "out")) == ["background", "crack"]
+    assert list(golden.classes(tmp_path / "out")) == ["background", "crack"]
 
 
 def test_the_order_of_labels(tmp_path):
     root = exports.labelme(tmp_path / "in", shape("b"), shape("a"), shape("c"))
     golden.prepared("labelme", root, tmp_path / "sorted")
-    assert list(classes(tmp_path / "sorted"))[1:] == ["a", "b", "c"]
+    assert list(golden.classes(tmp_path / "sorted"))[1:] == ["a", "b", "c"]
     chosen = ("c", "d", "a", "b")
     golden.prepared("labelme", root, tmp_path / "chosen", classes=chosen)
-    assert list(classes(tmp_path / "chosen"))[1:] == ["c", "d", "a", "b"]
+    assert list(golden.classes(tmp_path / "chosen"))[1:] == ["c", "d", "a", "b"]
     exports.write(root / "labels.txt", "__ignore__\n_background_\nc\nb\n")
     golden.prepared("labelme", root, tmp_path / "listed")
-    found = list(classes(tmp_path / "listed"))
+    found = list(golden.classes(tmp_path / "listed"))
     assert found == ["background", "c", "b", "a", "void"]
 
 
@@ -373,7 +251,7 @@ def test_classes_that_share_a_colour_or_a_name(tmp_path):
     text = text.replace("#020000", "#010000").replace("leaf", "Crack")
     exports.write(root / "annotations.xml", text)
     lines = golden.prepared("cvat", root, tmp_path / "out")
-    found = classes(tmp_path / "out")
+    found = golden.classes(tmp_path / "out")
     assert found["crack"] == [1, 0, 0] and found["Crack"] == [0, 128, 0]
     assert any("Crack has the colour of another class" in s for s in lines)
     assert any("crack and Crack become two classes" in s for s in lines)
@@ -387,7 +265,7 @@ def test_labels_are_of_the_image_as_it_is_shown(tmp_path):
     golden.prepared("labelme", root, tmp_path / "out")
     image = decode.read_image(str(tmp_path / "out/images/a.jpg"))
     assert image.size == SIZE
-    equal(tmp_path / "out/masks/a.png", RECTANGLE)
+    golden.equal(tmp_path / "out/masks/a.png", RECTANGLE)
 
 
 def test_labels_of_the_image_as_it_is_stored_are_refused(tmp_path):
@@ -397,21 +275,3 @@ def test_labels_of_the_image_as_it_is_stored_are_refused(tmp_path):
     words = r"12x10 pixels, and .*a.jpg is 10x12 when it is turned .*EXIF"
     with pytest.raises(ValueError, match=words):
         golden.prepared("labelme", root, tmp_path / "out")
-
-
-def test_an_image_may_lie_beside_the_folder_of_labels(tmp_path):
-    exports.photograph(tmp_path / "in/images/a.jpg")
-    exports.labelme(tmp_path / "in/json", imagePath="..\\images\\a.jpg")
-    (tmp_path / "in/json/a.jpg").unlink()
-    golden.prepared("labelme", tmp_path / "in", tmp_path / "out")
-    assert golden.files(tmp_path / "out")[1:] == ["images/a.jpg", "masks/a.png"]
-
-
-def test_preparing_twice_gives_the_same_files(tmp_path):
-    exports.labelme(tmp_path / "in")
-    for out in ("a", "b"):
-        golden.prepared("labelme", tmp_path / "in", tmp_path / out)
-    assert golden.files(tmp_path / "a") == golden.files(tmp_path / "b")
-    for name in golden.files(tmp_path / "a"):
-        one, other = (tmp_path / out / name for out in ("a", "b"))
-        assert one.read_bytes() == other.read_bytes()
