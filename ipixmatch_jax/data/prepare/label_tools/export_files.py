@@ -1,6 +1,5 @@
-"""The files of an export: a folder, or a zip as it was downloaded."""
+"""The files of an export: a folder, or what was downloaded as it is."""
 
-import functools
 import json
 import os
 import pathlib
@@ -17,31 +16,38 @@ _DAMAGE = (
 )
 
 
+# Files that are an export by themselves.
+_ALONE = (".json", ".xml")
+
+
 class ExportFiles:
     """The files of a folder or of a zip, by their paths with slashes.
 
     Hidden files, and folders that systems and other programs leave
-    (files/walk.py), are not among them.
+    (files/walk.py), are not among them. A JSON or XML file stands for itself.
 
     Args:
-      source: the folder or the zip.
+      source: the folder, the zip or the file.
 
     Raises:
       FileNotFoundError: there is nothing at `source`.
-      ValueError: it is neither a folder nor a zip.
+      ValueError: it is none of these.
     """
 
     def __init__(self, source: pathlib.Path):
         self.source = source
+        self._folder = source
         self._zip: zipfile.ZipFile | None = None
         if source.is_dir():
             names = list(_walk(source))
+        elif source.is_file() and walk.ending(source.name) in _ALONE:
+            self._folder, names = source.parent, [source.name]
         elif source.is_file():
             names = self._open_zip()
         else:
             raise FileNotFoundError(
-                f"There is nothing at {source}: name the folder or the zip "
-                "that the label tool exported."
+                f"There is nothing at {source}: name the folder, the zip or "
+                "the file that the label tool exported."
             )
         self.names = tuple(sorted(n for n in names if _is_visible(n)))
 
@@ -50,8 +56,8 @@ class ExportFiles:
             self._zip = zipfile.ZipFile(self.source)
         except _DAMAGE as error:
             raise ValueError(
-                f"{self.source} is neither a folder nor a zip ({error}): name "
-                "the folder or the zip that the label tool exported."
+                f"{self.source} is neither a folder, a zip nor a JSON or XML "
+                f"file ({error}): name what the label tool exported."
             ) from error
         return [i.filename for i in self._zip.infolist() if not i.is_dir()]
 
@@ -59,7 +65,7 @@ class ExportFiles:
         """A file's name for messages."""
         if self._zip is not None:
             return f"{self.source}: {name}"
-        return str(self.source / name)
+        return str(self._folder / name)
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -69,7 +75,7 @@ class ExportFiles:
           ValueError: the zip is damaged.
         """
         if self._zip is None:
-            return open_file.read_bytes(str(self.source / name))
+            return open_file.read_bytes(str(self._folder / name))
         info = self._zip.getinfo(name)
         if info.file_size > open_file.MAX_BYTES:
             raise ValueError(
@@ -113,15 +119,6 @@ class ExportFiles:
     def with_ending(self, *endings: str) -> list[str]:
         """The files that end so, in lower case, such as ".json"."""
         return [n for n in self.names if walk.ending(n) in endings]
-
-    @functools.cached_property
-    def folders(self) -> frozenset[str]:
-        """Every folder that a file lies below, "" for the top."""
-        found = {""}
-        for name in self.names:
-            parts = name.split("/")[:-1]
-            found |= {"/".join(parts[:k]) for k in range(1, len(parts) + 1)}
-        return frozenset(found)
 
 
 def _walk(root: pathlib.Path) -> list[str]:

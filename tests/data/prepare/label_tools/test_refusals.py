@@ -203,7 +203,7 @@ def test_files_that_are_not_whole(tmp_path):
     exports.write(root / "a.xml", '<!DOCTYPE a [<!ENTITY b "">]><annotations/>')
     refused("cvat", root, out, "a.xml declares entities")
     exports.write(tmp_path / "a.zip", b"PK\x03\x04 cut")
-    refused("cvat", tmp_path / "a.zip", out, "neither a folder nor a zip")
+    refused("cvat", tmp_path / "a.zip", out, "neither a folder, a zip nor")
     with pytest.raises(FileNotFoundError, match=r"nothing at .*gone"):
         golden.prepared("cvat", tmp_path / "gone", out)
 
