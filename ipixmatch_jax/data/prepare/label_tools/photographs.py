@@ -29,6 +29,11 @@ class Photograph(NamedTuple):
         """Its name for messages."""
         return self.files.where(self.name)
 
+    def last_parts(self, count: int) -> list[str]:
+        """The last parts of its whole path."""
+        parts = [*self.files.source.absolute().parts, *self.name.split("/")]
+        return [_nfc(part) for part in parts[-count:]]
+
     def read(self) -> bytes:
         """The bytes of the file; see `ExportFiles.read`."""
         if self.content is not None:
@@ -65,7 +70,7 @@ class Photographs:
         """The photograph that an export names, which then counts as used.
 
         A file at the very path wins, first below `near`. Else it is the one
-        whose path ends in the most of the wanted path's folders.
+        whose whole path ends in the most of the wanted path's folders.
 
         Args:
           wanted: a path or address, in which backslashes count as slashes.
@@ -111,7 +116,7 @@ class Photographs:
         best: list[Photograph] = []
         for count in range(len(parts), 0, -1):
             tail = [_nfc(part) for part in parts[-count:]]
-            best = [p for p in fitting if _tail(p.name, count) == tail]
+            best = [p for p in fitting if p.last_parts(count) == tail]
             if best:
                 break
         if len({(p.files.source, p.name) for p in best}) > 1:
@@ -180,7 +185,3 @@ def _nfc(text: str) -> str:
 
 def _base(name: str) -> str:
     return _nfc(name.rpartition("/")[2])
-
-
-def _tail(name: str, count: int) -> list[str]:
-    return [_nfc(part) for part in name.split("/")[-count:]]

@@ -147,6 +147,19 @@ def test_an_image_may_lie_beside_the_folder_of_labels(tmp_path):
     assert golden.files(tmp_path / "out")[1:] == ["images/a.jpg", "masks/a.png"]
 
 
+def test_an_image_may_lie_in_another_folder_than_the_export(tmp_path):
+    """The folder of the images decides between two of one name."""
+    exports.labelme(tmp_path / "json", imagePath="../photos/a.jpg")
+    (tmp_path / "json/a.jpg").unlink()
+    exports.photograph(tmp_path / "photos/a.jpg")
+    exports.photograph(tmp_path / "photos/deep/a.jpg", seed=5)
+    images = tmp_path / "photos"
+    golden.prepared("labelme", tmp_path / "json", tmp_path / "out", images)
+    assert golden.files(tmp_path / "out")[1:] == [
+        *("images/a.jpg", "images/deep/a.jpg", "masks/a.png"),
+    ]
+
+
 def test_preparing_twice_gives_the_same_files(tmp_path):
     exports.labelme(tmp_path / "in")
     for out in ("a", "b"):
