@@ -4,7 +4,7 @@ import pathlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ipixmatch_jax.data.files import walk
@@ -17,12 +17,12 @@ class Photograph(NamedTuple):
     Attributes:
       files: where it lies.
       name: its path there; where `content` is given, a name alone.
-      content: the bytes of an image that lies inside another file.
+      content: reads an image that lies inside another file.
     """
 
     files: ExportFiles
     name: str
-    content: bytes | None = None
+    content: Callable[[], bytes] | None = None
 
     @property
     def where(self) -> str:
@@ -37,7 +37,7 @@ class Photograph(NamedTuple):
     def read(self) -> bytes:
         """The bytes of the file; see `ExportFiles.read`."""
         if self.content is not None:
-            return self.content
+            return self.content()
         return self.files.read(self.name)
 
 
@@ -158,6 +158,15 @@ class Photographs:
         """Notes that a file is spoken for, so that it is not left over."""
         self._taken.add(photograph)
         return photograph
+
+    def notes(self) -> list[str]:
+        """Sentences on pictures in formats that are not read."""
+        notes = []
+        for files in self.places:
+            unread = files.with_ending(*walk.UNREAD)
+            if unread:
+                notes.append(walk.unread_words(str(files.source), unread))
+        return notes
 
     def left_over(self) -> list[Photograph]:
         """The images that nobody has asked for."""

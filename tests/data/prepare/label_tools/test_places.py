@@ -160,6 +160,17 @@ def test_an_image_may_lie_in_another_folder_than_the_export(tmp_path):
     ]
 
 
+def test_pictures_that_are_not_photographs(tmp_path):
+    """What LabelMe's own program drew is left aside; HEIC is named."""
+    root = exports.labelme(tmp_path / "in")
+    for name in ("img", "label", "label_viz"):
+        exports.photograph(root / f"a_json/{name}.png")
+    exports.write(root / "b.heic", b"x")
+    lines = golden.prepared("labelme", root, tmp_path / "out")
+    assert lines[0] == "train: 1 labelled image, 0 without labels"
+    assert "b.heic; convert them to JPEG" in lines[-1]
+
+
 def test_preparing_twice_gives_the_same_files(tmp_path):
     exports.labelme(tmp_path / "in")
     for out in ("a", "b"):
