@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ipixmatch_jax.data.files.class_list import Colour
+from ipixmatch_jax.data.files.open_file import MAX_PIXELS
 from ipixmatch_jax.data.label_formats.coco_region import fill_polygons
 from ipixmatch_jax.data.label_formats.run_lengths import decode_runs
 from ipixmatch_jax.data.prepare.label_tools import fields, paint
@@ -181,6 +182,8 @@ def _mask(element: ET.Element, where: str) -> Region:
         int(n)
         for n in _numbers(element, where, "left", "top", "width", "height")
     )
+    if min(width, height) < 1 or width * height > MAX_PIXELS:
+        raise ValueError(f"{where} has no size that an image can have.")
     counts = [
         fields.whole_number(n, f"{where}: rle")
         for n in element.get("rle", "").split(",")

@@ -78,10 +78,8 @@ def read_labelme(
 def _ordered(files: ExportFiles, found: set[str]) -> list[str]:
     """The labels as labels.txt has them, then the others by name."""
     lists = [n for n in files.names if posixpath.basename(n) == LABELS]
-    listed: list[str] = []
-    for name in lists[:1]:
-        lines = files.read_text(name).splitlines()
-        listed = [line.strip() for line in lines if line.strip()]
+    lines = [li for n in lists for li in files.read_text(n).splitlines()]
+    listed = [line.strip() for line in lines if line.strip()]
     return list(dict.fromkeys([*listed, *sorted(found)]))
 
 

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ipixmatch_jax.data.files.open_file import MAX_SIDE
+
 Point = tuple[float, float]
 
 
@@ -99,7 +101,12 @@ def fill_with_outline(
       points: as LabelMe keeps them.
       height: of the image.
       width: of the image.
+
+    Raises:
+      ValueError: a point lies so far outside that it would take minutes.
     """
+    if max(abs(c) for point in points for c in point) > 2 * MAX_SIDE:
+        raise ValueError("its points lie far outside the image")
     image = Image.new("L", (width, height))
     draw = ImageDraw.Draw(image)
     if kind == "polygon":

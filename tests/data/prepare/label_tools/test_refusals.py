@@ -38,6 +38,10 @@ LABELME = {
     "line": (shape(kind="linestrip"), "is a linestrip, .*--lines skip"),
     "two points": (shape(points=[[1, 1], [2, 2]]), "fewer than three"),
     "circle": (shape(kind="circle"), "a circle, has 4 points"),
+    "far": (
+        shape(kind="circle", points=[[5, 5], [9e9, 5]]),
+        "shape 0: its points lie far outside the image",
+    ),
     "no number": (shape(points=[[1, "x"]] * 3), "'x', not a number"),
     "no points": (shape(points=None), "no list of points"),
     "no label": ({"points": [], "shape_type": "polygon"}, "no 'label'"),
@@ -54,6 +58,10 @@ CVAT = {
     "points": (element(points="1,1;2"), "not x and y"),
     "few": (element(points="1,1;2,2"), "the polygon 0: .*fewer than three"),
     "box": (element("box", xtl=1, ytl=1, xbr=2), "ybr is None, not a num"),
+    "mask size": (
+        element("mask", rle="9", left=0, top=0, width=10**6, height=10**6),
+        "the mask 0 has no size that an image can have",
+    ),
     "rle": (
         element("mask", rle="3,3", left=0, top=0, width=2, height=2),
         "the mask 0: its run lengths .* 2x2 = 4 pixels",
