@@ -40,8 +40,8 @@ def decode_brush(rle: Sequence[int], height: int, width: int) -> np.ndarray:
       ValueError: it does not hold runs, ends early, or is of another size.
     """
     try:
-        data = bytes(rle)
-    except (TypeError, ValueError) as error:
+        data = bytes(list(rle))  # bytes(5) would be five zeros
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError("its rle is not a list of bytes") from error
     if len(data) * 8 < _HEAD:
         raise ValueError(f"its rle holds {len(data)} bytes alone")

@@ -94,17 +94,17 @@ def _categories(record: Mapping[str, Any], where: str) -> dict[int, str]:
         raise ValueError(
             f"{where} gives two categories the same id: export it again."
         )
-    used = {
+    used = [
         note.get("category_id")
         for note in record["annotations"]
         if isinstance(note, dict)
-    }
-    groups = {
+    ]
+    groups = [
         category.get("supercategory")
         for category in record["categories"]
         if category.get("supercategory") != category["name"]
-    }
-    return {i: n for i, n in found.items() if i in used or n not in groups}
+    ]
+    return {i: n for i, n in found.items() if n not in groups or i in used}
 
 
 def _shapes(
@@ -115,9 +115,17 @@ def _shapes(
 ) -> dict[int, list[Shape]]:
     """The shapes of each image by its id, from the bottom up."""
     found = defaultdict(list)
-    known = {i.get("id") for i in record["images"] if isinstance(i, dict)}
+    ids = [
+        fields.take(image, "id", int, f"{where}: an image")
+        for image in record["images"]
+    ]
+    known = set(ids)
+    if len(known) < len(ids):
+        raise ValueError(
+            f"{where} gives two images the same id: export it again."
+        )
     for k, note in enumerate(record["annotations"]):
-        said = f"{where}: the annotation {note.get('id', k)}"
+        said = f"{where}: the annotation {k}"
         image = fields.take(note, "image_id", int, said)
         category = fields.take(note, "category_id", int, said)
         if category not in classes or image not in known:

@@ -75,7 +75,7 @@ def _root(files: ExportFiles, name: str) -> ET.Element:
         raise ValueError(f"{where} declares entities: export it again.")
     try:
         return ET.fromstring(data)
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError) as error:  # of an unknown encoding
         raise ValueError(
             f"{where} is not whole ({error}): export it again."
         ) from error

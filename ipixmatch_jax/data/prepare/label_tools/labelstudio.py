@@ -192,14 +192,15 @@ def _shapes(results: Sequence[Any], where: str, rules: Rules) -> list[Shape]:
     for k, result in enumerate(results):
         said = f"{where}, the region {k}"
         value = fields.take(result, "value", dict, said)
+        number = str(result.get("id", k))
         key = next((name for name in _LABELS if name in value), None)
         if key is None:
             # <Labels> beside <Polygon>, and choices of a region, give the
             # region once more under its id.
             if kind_of(value) or "imageDataURL" in value:
-                bare[result.get("id", k)] = said
+                bare[number] = said
             continue
-        drawn.add(result.get("id", k))
+        drawn.add(number)
         shape = _shape(result, value, value[key], said, rules)
         shapes += [] if shape is None else [shape]
     for number, said in bare.items():

@@ -244,6 +244,17 @@ def test_masks_of_cvat_that_do_not_fit(tmp_path):
     refused("cvat", root, out, "both name a: an image belongs to one list")
 
 
+def test_ids_of_coco_that_are_given_twice(tmp_path):
+    out, path = tmp_path / "out", tmp_path / "in/list.json"
+    exports.coco(path, annotation([FLAT]), names=("a.jpg", "b.jpg"))
+    whole = path.read_text()
+    exports.write(path, whole.replace('"id": 2', '"id": 1'))
+    refused("coco", tmp_path / "in", out, "two images the same id")
+    twice = [{"id": 1, "name": "crack"}, {"id": 1, "name": "leaf"}]
+    exports.coco(path, annotation([FLAT]), categories=twice)
+    refused("coco", tmp_path / "in", out, "two categories the same id")
+
+
 def test_tracks_of_cvat(tmp_path):
     root = exports.cvat(tmp_path / "in")
     text = (root / "annotations.xml").read_text()
