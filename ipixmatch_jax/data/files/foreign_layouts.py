@@ -82,10 +82,11 @@ def find_export(root: pathlib.Path) -> FoundExport | None:
         if labels.is_file() and (folder / "SegmentationClass").is_dir():
             what = 'a "Segmentation mask" export of CVAT'
             return FoundExport("cvat", labels, what)
-        for name in _files(folder):
+        if (folder / "_classes.csv").is_file() and _has_masks(folder):
+            path = folder / "_classes.csv"
+            return FoundExport("roboflow", path, "masks of Roboflow")
+        for name in _files(folder, ".json", ".xml"):
             path = folder / name
-            if name == "_classes.csv" and _has_masks(folder):
-                return FoundExport("roboflow", path, "masks of Roboflow")
             tool, what = _tool_of(path)
             if tool:
                 return FoundExport(tool, path, what)
@@ -93,16 +94,13 @@ def find_export(root: pathlib.Path) -> FoundExport | None:
 
 
 def _has_masks(folder: pathlib.Path) -> bool:
-    return any(name.endswith("_mask.png") for name in _files(folder))
+    return any(name.endswith("_mask.png") for name in _files(folder, ".png"))
 
 
 def _tool_of(path: pathlib.Path) -> tuple[str, str]:
     """The tool that wrote a file, and what the file is; "" if none did."""
-    kind = walk.ending(path.name)
-    if kind not in (".json", ".xml"):
-        return "", ""
     taste = _taste(path)
-    if kind == ".xml":
+    if walk.ending(path.name) == ".xml":
         found = "<annotations" in taste and "<meta>" in taste
         what = 'a "CVAT for images" export'
         return ("cvat", what) if found else ("", "")
@@ -168,13 +166,21 @@ def _taste(path: pathlib.Path) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _files(folder: pathlib.Path) -> list[str]:
-    """The first files of a folder by name; none if there is no folder."""
+def _files(folder: pathlib.Path, *endings: str) -> list[str]:
+    """The first files of a folder by name; none if there is no folder.
+
+    Args:
+      folder: the folder.
+      endings: that the files have, in lower case; (): any.
+    """
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
         names = sorted(e.name for e in entries if e.is_file())
-    return [n for n in names if not n.startswith(".")][:_ENOUGH]
+    names = [n for n in names if not n.startswith(".")]
+    if endings:
+        names = [n for n in names if walk.ending(n) in endings]
+    return names[:_ENOUGH]
 
 
 def _folders(root: pathlib.Path) -> list[pathlib.Path]:

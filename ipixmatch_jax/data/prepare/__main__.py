@@ -34,16 +34,20 @@ def _parser() -> argparse.ArgumentParser:
         "lists of 2017, and else the export of a label tool.",
         epilog="The folder that it prints is then --config.data.root.",
     )
-    names = dict.fromkeys([*packable_names(), *map(str, LABEL_TOOLS)])
+    sets, labels = packable_names(), tuple(map(str, LABEL_TOOLS))
     parser.add_argument(
-        "name", choices=tuple(names), help="what --source holds"
+        "name",
+        choices=tuple(dict.fromkeys([*sets, *labels])),
+        metavar="NAME",
+        help=f"what --source holds: a data set ({', '.join(sets)}) or the "
+        f"export of a label tool ({', '.join(labels)})",
     )
     parser.add_argument(
         "--source",
         type=pathlib.Path,
         required=True,
         help="the folder of the downloaded archives, or of what was in them; "
-        "the folder or the zip that a label tool exported",
+        "the folder, the zip or the file that a label tool exported",
     )
     parser.add_argument(
         "--out",

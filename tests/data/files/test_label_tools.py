@@ -111,6 +111,15 @@ def test_exports_that_are_read_are_answered_with_the_command(
     refused(tmp_path, f"{tmp_path / file} looks like", command, "masks/")
 
 
+def test_files_among_many_images_are_found(tmp_path):
+    own.make(tmp_path, images=1, masks=1)
+    labelme(tmp_path)
+    os.rename(tmp_path / "images/0.json", tmp_path / "images/z.json")
+    for i in range(250):
+        (tmp_path / f"images/a{i}.jpg").write_bytes(b"x")
+    refused(tmp_path, "z.json looks like a file of LabelMe", "masks/")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

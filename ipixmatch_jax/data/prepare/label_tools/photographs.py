@@ -1,5 +1,6 @@
 """Finds the photographs that an export names."""
 
+import os
 import pathlib
 import re
 import unicodedata
@@ -45,7 +46,8 @@ class Photographs:
     """The images of an export, and of a folder beside it.
 
     Args:
-      places: where images lie; the first that holds a name counts.
+      places: where images lie; a file that several of them hold, since one
+        is inside another, counts once.
     """
 
     def __init__(self, places: Sequence[ExportFiles]):
@@ -53,11 +55,21 @@ class Photographs:
         self._taken: set[Photograph] = set()
         self._by_name: dict[str, list[Photograph]] = defaultdict(list)
         self._by_stem: dict[str, set[str]] = defaultdict(set)
+        before: set[str] = set()
         for files in places:
-            for name in files.with_ending(*walk.ENDINGS):
-                base = _base(name)
-                self._by_name[base].append(Photograph(files, name))
-                self._by_stem[base[: -len(walk.ending(base))]].add(base)
+            found = {
+                name: os.path.realpath(files.where(name))
+                for name in files.with_ending(*walk.ENDINGS)
+            }
+            for name, path in found.items():
+                if path not in before:
+                    self._add(Photograph(files, name))
+            before |= set(found.values())
+
+    def _add(self, photograph: Photograph) -> None:
+        base = _base(photograph.name)
+        self._by_name[base].append(photograph)
+        self._by_stem[base[: -len(walk.ending(base))]].add(base)
 
     def find(
         self,

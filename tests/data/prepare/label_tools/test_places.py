@@ -171,6 +171,14 @@ def test_pictures_that_are_not_photographs(tmp_path):
     assert "b.heic; convert them to JPEG" in lines[-1]
 
 
+def test_the_folder_of_the_images_may_lie_in_the_export(tmp_path):
+    root = exports.cvat(tmp_path / "in", ("a.jpg", "", element()))
+    for images in (root, root / "images"):
+        out = tmp_path / f"out {images.name}"
+        golden.prepared("cvat", root, out, images)
+        assert golden.files(out)[1:] == ["images/a.jpg", "masks/a.png"]
+
+
 def test_preparing_twice_gives_the_same_files(tmp_path):
     exports.labelme(tmp_path / "in")
     for out in ("a", "b"):
