@@ -9,7 +9,6 @@ import pytest
 import ipixmatch_jax.data
 from ipixmatch_jax.data.data_set_kind import DataSetKind, OwnLists
 from ipixmatch_jax.data.datasets import folder
-from ipixmatch_jax.data.prepare.label_tools.registry import LABEL_TOOLS
 from ipixmatch_jax.data.prepare.pack import pack_data_set, packable_names
 from ipixmatch_jax.data.registry import DATASETS, open_data, options
 from ipixmatch_jax.data.splits import draw, own_lists
@@ -56,13 +55,17 @@ def test_an_unknown_data_set_is_answered_with_the_known_ones():
         options("vocc")
 
 
+# The exports of label tools in COCO's format, and a field of LabelMe's files.
+OTHER_THINGS = (("coco", "foreign_layouts.py"), ("shapes", "labelme.py"))
+
+
 def test_the_name_of_a_data_set_is_written_in_its_own_file_only():
     package = pathlib.Path(ipixmatch_jax.data.__file__).parent
     for name in DATASETS:
         # A folder of the archive may be called as the data set is.
         literal = re.compile(f"""["']{name}["']""")
         for path in package.rglob("*.py"):
-            # Exports of COCO are recognised under the tool's name.
-            tool = name in LABEL_TOOLS and path.name == "foreign_layouts.py"
-            if path.name not in ("registry.py", f"{name}.py") and not tool:
+            if (name, path.name) in OTHER_THINGS:
+                continue
+            if path.name not in ("registry.py", f"{name}.py"):
                 assert not literal.search(path.read_text()), (name, path)
