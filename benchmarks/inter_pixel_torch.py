@@ -1,8 +1,9 @@
 """The readings in plain PyTorch, with every pixel confident.
 
 They are channel-wise distillation (Shu et al., 2021), DIST's intra-class term
-per image (Huang et al., 2022), pairwise affinities as N x N matrices, and KL
-over the classes. Needs torch, which the package itself does not.
+and its pair of terms per image (Huang et al., 2022), pairwise affinities as
+N x N matrices, and KL over the classes. Needs torch, which the package itself
+does not.
 """
 
 import numpy as np
@@ -76,4 +77,8 @@ _READINGS = {
     ),
     ("affinity", "kl"): lambda q, p: _kl(_affinity(q), _affinity(p)),
     ("pixel", "kl"): _kl,
+    ("dist", "correlation"): lambda q, p: (
+        _correlation(q.softmax(-1).mT, p.softmax(-1).mT)
+        + _correlation(q.softmax(-1), p.softmax(-1))
+    ),
 }

@@ -188,15 +188,17 @@ INTER_PIXEL = (
         "inter_pixel.relation",
         "channel",
         "What is compared between teacher and student: for each class the "
-        "pixels (channel), pairs of pixels (affinity), or each pixel alone "
-        "(pixel, a control without relations).",
+        "pixels (channel), pairs of pixels (affinity), each pixel alone "
+        "(pixel, a control without relations), or both the pixels of a class "
+        "and the classes of a pixel (dist).",
         from_registry=True,
     ),
     Field(
         "inter_pixel.distance",
         "correlation",
-        "How the relations are compared: kl goes with every relation, "
-        "correlation with channel and affinity, mse with affinity.",
+        "How the relations are compared: kl goes with channel, affinity and "
+        "pixel, correlation with channel, affinity and dist, mse with "
+        "affinity.",
         from_registry=True,
     ),
     factor(

@@ -118,7 +118,7 @@ def test_a_sweep_accepts_the_axis(results, tmp_path):
     config = shapes.get_config()
     axis = gradient_scale.axis(results, [0.1, 1.0])
     cells = grid.make_grid(config, [axis], None, tmp_path).cells
-    assert len(cells) == 10  # five readings with a gradient, two weights each
+    assert len(cells) == 12  # six readings with a gradient, two weights each
     assert cells[1].config.inter_pixel.weight == 0.5
     assert cells[1].config.inter_pixel.threshold == 0.9
     assert cells[9].config.inter_pixel.distance == "kl"

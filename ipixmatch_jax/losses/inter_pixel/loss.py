@@ -69,6 +69,9 @@ def inter_pixel_loss(
       j of A^p_ij / T and that of A^q_ij / T.
     - pixel, kl: T^2 times the mean over Omega of KL between class
       distributions: the control with no relation between pixels.
+    - dist, correlation: DIST's pair, that is channel, correlation plus the
+      mean over Omega of 1 - Pearson's r over the classes of y^q and y^p of a
+      pixel; pixels where y^p has a variance below 1e-8 are left out.
 
     All are exact at every resolution, with memory linear in the number of
     pixels; only affinity, kl takes quadratic time. They are computed from
@@ -83,9 +86,9 @@ def inter_pixel_loss(
       student_logits: [B, H, W, C], any float dtype; computed in float32.
       teacher_logits: [B, H, W, C]; no gradient flows into it.
       valid: bool [B, H, W], False on padding.
-      relation: "channel", "affinity" or "pixel".
-      distance: "kl", for the channels and affinities also "correlation", for
-        the affinities also "mse".
+      relation: "channel", "affinity", "pixel" or "dist".
+      distance: "kl" for all but "dist"; "correlation" for "channel",
+        "affinity" and "dist"; "mse" for "affinity".
       temperature: above 0; divides the logits or similarities in the kl
         distances. No gradient flows into it.
       threshold: least teacher probability, at temperature 1.

@@ -1,4 +1,4 @@
-"""The six readings of the inter-pixel loss against N x N float64 versions."""
+"""Every reading of the inter-pixel loss against N x N float64 versions."""
 
 import functools
 from unittest import mock
@@ -264,6 +264,24 @@ def test_channel_correlation_of_one_image_is_dists_intra_class_term():
         np.testing.assert_allclose(value, 1 - np.mean(r), rtol=1e-4)
 
 
+def test_dists_pair_of_one_image_is_its_two_terms():
+    q, p, valid = draw(14)
+    given = settings("dist", "correlation", 1.0, 0.0)
+    _, aux, *_ = run(q, p, valid, **given)
+    for b, value in enumerate(aux.per_image):
+        yq, yp = (
+            twin.softmax(x[b].reshape(-1, 4).astype(float)) for x in (q, p)
+        )
+        classes = [
+            np.corrcoef(*pair)[0, 1] for pair in zip(yq.T, yp.T, strict=True)
+        ]
+        pixels = [
+            np.corrcoef(*pair)[0, 1] for pair in zip(yq, yp, strict=True)
+        ]
+        expected = 1 - np.mean(classes) + 1 - np.mean(pixels)
+        np.testing.assert_allclose(value, expected, rtol=1e-4)
+
+
 def test_a_constant_student_map_is_uncorrelated_and_has_no_gradient():
     _, p, valid = draw(5)
     value, _, gradient, _ = run(
@@ -337,7 +355,7 @@ def test_an_unknown_pair_is_answered_with_the_known_ones():
         inter_pixel_loss(*draw(10), **settings("pixel", "correlation"))
     for pair in READINGS:
         assert "/".join(pair) in str(error.value)
-    assert len(READINGS) == 6
+    assert len(READINGS) == 7
 
 
 @pytest.mark.parametrize("bad", [{"block": 0}, {"stride": -1}])

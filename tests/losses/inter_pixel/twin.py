@@ -64,6 +64,9 @@ def image_loss(q, p, relation, distance, temperature):
             return mean_distance(affinity(p), affinity(q))
         case "affinity", "kl":
             return mean_kl(affinity(p), affinity(q), temperature)
+        case "dist", "correlation":
+            within_classes = mean_distance(class_maps(p), class_maps(q))
+            return within_classes + mean_distance(softmax(p), softmax(q))
     raise AssertionError((relation, distance))
 
 
