@@ -2,16 +2,20 @@
 
 python -m benchmarks.gradient_scale --workdir RUN --ratios 0.1,1 --axis axis.txt
 
-For each reading at weight 1, this measures the norm of its gradient divided by
-the norm of the gradient of the host's unlabelled loss as it enters the total.
-Both are with respect to all parameters of the student, in train mode, at the
-last checkpoint of a run and on the training batches that would come next.
+For each reading that goes with the compared map, at weight 1, this measures
+the norm of its gradient divided by the norm of the gradient of the host's
+unlabelled loss as it enters the total. Both are with respect to all parameters
+of the student, in train mode, at the last checkpoint of a run and on the
+training batches that would come next.
 
 The ratios of the readings differ by an order of magnitude, so equal weights
 would not be a fair comparison. The column `weight for R` is R divided by the
 ratio: with that weight the reading's gradient is R times as large as the pixel
 loss's at this point of this run. `sweep --grid "$(cat axis.txt)"` then trains
 every reading with every such weight. The method is ours.
+
+The run is usually a host without the term. `--on` chooses another map than its
+config names, and then stands in the axis.
 """
 
 import argparse
@@ -19,21 +23,27 @@ import functools
 import json
 import pathlib
 import sys
+from typing import Any
 
 import jax
 import numpy as np
 import optax
 from absl import logging as absl_logging
 from jax import Array
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.network import frozen_patterns
+from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
-from ipixmatch_jax.losses.inter_pixel.registry import READINGS
-from ipixmatch_jax.methods.compared_maps import compared_maps
+from ipixmatch_jax.methods.compared_maps import (
+    FEATURES,
+    LOGITS,
+    compared_maps,
+    readings_on,
+)
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
 from ipixmatch_jax.training.batches import make_batches
@@ -50,6 +60,7 @@ def norms(
     temperature: float,
     on: str = "logits",
     encoder_stride: int = 16,
+    agents: int = 64,
 ) -> dict[str, Array]:
     """Gradient norms with respect to the student's parameters.
 
@@ -63,10 +74,12 @@ def norms(
       threshold: threshold of the inter-pixel term.
       temperature: temperature of the inter-pixel term.
       on, encoder_stride: which maps it compares, see compared_maps.
+      agents: see inter_pixel_loss.
 
     Returns:
       float32 scalars: "total" for the host's total, "pixel" for its unlabelled
-      part, and one per reading at weight 1, named relation/distance.
+      part, and one at weight 1 for each reading of these maps, named
+      relation/distance.
     """
 
     def outcome(params, weight):
@@ -90,13 +103,14 @@ def norms(
                 distance=distance,
                 temperature=temperature,
                 threshold=threshold,
+                agents=agents,
             )[0]
             for pair in outcome(params, unlabelled_weight).consistency
         ]
         return sum(terms) / len(terms)
 
     functions = {"total": total, "pixel": pixel}
-    for pair in READINGS:
+    for pair in readings_on(on):
         functions["/".join(pair)] = functools.partial(
             reading, relation=pair[0], distance=pair[1]
         )
@@ -105,6 +119,22 @@ def norms(
         name: optax.tree.norm(jax.grad(function)(params))
         for name, function in functions.items()
     }
+
+
+def change_term(
+    run: restore.Trained, changes: dict[str, Any]
+) -> restore.Trained:
+    """The run with other values of fields of inter_pixel.
+
+    Raises:
+      ValueError: a value is impossible, or the head shows no features.
+    """
+    config = ConfigDict(run.config.to_dict())
+    config.inter_pixel.update(changes)
+    term = config.inter_pixel
+    term.relation, term.distance = next(iter(readings_on(term.on)))
+    check_config(config)
+    return run._replace(config=FrozenConfigDict(config))
 
 
 def measure(
@@ -153,7 +183,8 @@ def _norms(config: ConfigDict, network, threshold: float):
             setup.forward,
             network,
             frozen=frozen_patterns(config),
-            keep_head=config.inter_pixel.on != "logits",
+            keep_head=config.inter_pixel.on != LOGITS,
+            keep_features=config.inter_pixel.on == FEATURES,
         ),
         method=functools.partial(
             METHODS[config.method].loss,
@@ -165,6 +196,7 @@ def _norms(config: ConfigDict, network, threshold: float):
         temperature=config.inter_pixel.temperature,
         on=config.inter_pixel.on,
         encoder_stride=network.strides[-1],
+        agents=config.inter_pixel.agents,
     )
     make_views = functools.partial(
         setup.make_views,
@@ -186,8 +218,7 @@ def table(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
         "|---" * (3 + len(ratios)) + "|",
     ]
     for threshold, result in results.items():
-        for pair in READINGS:
-            name = "/".join(pair)
+        for name in _readings(result):
             scale = result[name] / result["pixel"]
             # Without confident pixels a reading has no gradient.
             weights = [f"{r / scale:.2g}" if scale else "-" for r in ratios]
@@ -199,18 +230,34 @@ def table(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
     return "\n".join(lines)
 
 
-def axis(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
+def _readings(result: dict[str, float]) -> list[str]:
+    return [name for name in result if name not in ("total", "pixel")]
+
+
+def axis(
+    results: dict[float, dict[str, float]],
+    ratios: list[float],
+    changes: dict[str, Any] | None = None,
+) -> str:
     """The table's weights as one axis of `python -m ipixmatch_jax.sweep`.
 
     A reading whose gradient is 0 is left out, since no weight would change it.
+
+    Args:
+      results: of `measure`, by threshold.
+      ratios: of the gradients.
+      changes: further fields of inter_pixel and their values, which stand in
+        every cell.
     """
-    fields = ("relation", "distance", "threshold", "weight")
+    changes = changes or {}
+    fields = ("relation", "distance", "threshold", "weight", *changes)
+    more = "".join(f"+{value}" for value in changes.values())
     settings = [
-        f"{relation}+{distance}+{threshold:g}+{ratio / scale:.2g}"
+        f"{name.replace('/', '+')}+{threshold:g}+{ratio / scale:.2g}{more}"
         for threshold, result in results.items()
-        for relation, distance in READINGS
+        for name in _readings(result)
         for ratio in ratios
-        if (scale := result[f"{relation}/{distance}"] / result["pixel"])
+        if (scale := result[name] / result["pixel"])
     ]
     names = "+".join(f"inter_pixel.{field}" for field in fields)
     return f"{names}={','.join(settings)}"
@@ -239,6 +286,9 @@ def arguments() -> argparse.Namespace:
         default=[0.1, 1.0],
         help="desired ratios of the gradients, one column each (0.1,1)",
     )
+    parser.add_argument(
+        "--on", help="map to compare, inter_pixel.on (default: the run's own)"
+    )
     parser.add_argument("--axis", help="file to write the axis for a sweep to")
     parser.add_argument("--json", help="file to write the numbers to")
     return parser.parse_args()
@@ -256,6 +306,8 @@ def main() -> None:
         run = restore.restore_networks(
             pathlib.Path(given.workdir), "last", given.root
         )
+        changes = {"on": given.on} if given.on else {}
+        run = change_term(run, changes)
         thresholds = given.thresholds or [run.config.inter_pixel.threshold]
         results = {t: measure(run, given.batches, t) for t in thresholds}
     except (ValueError, FileNotFoundError) as error:
@@ -263,7 +315,7 @@ def main() -> None:
     print(f"{run.config.data.name}, {run.config.method}, step {run.step}\n")
     print(table(results, given.ratios))
     texts = {
-        given.axis: axis(results, given.ratios),
+        given.axis: axis(results, given.ratios, changes),
         given.json: json.dumps(results, indent=1),
     }
     for path, text in texts.items():

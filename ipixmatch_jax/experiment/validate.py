@@ -10,6 +10,7 @@ from ipixmatch_jax.experiment.members import allowed_names, named_members
 from ipixmatch_jax.experiment.network import build_network, frozen_patterns
 from ipixmatch_jax.losses.inter_pixel.loss import check_reading
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
+from ipixmatch_jax.methods.compared_maps import FEATURES, check_map
 from ipixmatch_jax.methods.registry import METHODS
 
 
@@ -19,6 +20,7 @@ def check_config(config: ConfigDict) -> None:
     check_values(config, allowed_names())
     term = config.inter_pixel
     check_reading(term.relation, term.distance)
+    check_map(term.relation, term.distance, term.on)
     if config.train.batch_size == 0 or config.train.scale_rate:
         _check_reference_batch(config)
     _check_teacher(config)
@@ -37,6 +39,13 @@ def check_config(config: ConfigDict) -> None:
         )
     frozen_patterns(config)
     network = build_network(config)  # refuses a head that does not fit
+    if term.on == FEATURES and not network.shows_features:
+        raise ValueError(
+            f"config.inter_pixel.on={FEATURES} needs a head that shows its "
+            f"features, and the head {config.model.head} has no "
+            "`with_features`: set config.inter_pixel.on and relation to "
+            "compare logits."
+        )
     _check_crop_size(config, network.side_multiple)
 
 

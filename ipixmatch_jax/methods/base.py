@@ -27,10 +27,13 @@ class NetworkOutput(NamedTuple):
       logits: float32 [B, H, W, C], at the images' size.
       head_logits: float32 [B, h, w, C], the head's own map, which `logits`
         are interpolated from; None where nothing needs it.
+      features: float [B, g, k, F], the head's features, see models/base.py;
+        None where nothing needs them.
     """
 
     logits: Array
     head_logits: Array | None = None
+    features: Array | None = None
 
 
 class Forward(Protocol):

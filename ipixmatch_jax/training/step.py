@@ -20,7 +20,11 @@ from ipixmatch_jax.methods.base import (
     Variables,
     Views,
 )
-from ipixmatch_jax.methods.compared_maps import compared_maps
+from ipixmatch_jax.methods.compared_maps import (
+    FEATURES,
+    LOGITS,
+    compared_maps,
+)
 from ipixmatch_jax.training import accumulation, ema
 
 
@@ -66,7 +70,7 @@ class InterPixel:
     Attributes:
       weight: factor of the term; 0 leaves the term out of the program.
       warmup_steps: steps over which the factor rises linearly from 0.
-      relation, distance, temperature, threshold, block, stride: see
+      relation, distance, temperature, threshold, block, stride, agents: see
         inter_pixel_loss.
       on, encoder_stride: see compared_maps.
     """
@@ -81,11 +85,17 @@ class InterPixel:
     stride: int = 1
     on: str = "logits"
     encoder_stride: int = 16
+    agents: int = 64
 
     @property
     def needs_head(self) -> bool:
         """Whether the term compares what only the head's own map gives."""
-        return self.weight > 0 and self.on != "logits"
+        return self.weight > 0 and self.on != LOGITS
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the term compares the head's features."""
+        return self.weight > 0 and self.on == FEATURES
 
 
 def create_state(
@@ -250,6 +260,7 @@ def _compare_pairs(
             threshold=settings.threshold,
             block=settings.block,
             stride=settings.stride,
+            agents=settings.agents,
         )
         for pair in consistency
     ]

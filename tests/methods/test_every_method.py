@@ -188,6 +188,9 @@ def test_the_heads_maps_are_mixed_as_the_images_are(host, with_teacher):
             np.testing.assert_array_equal(
                 output.head_logits, output.logits[:, ::2, ::2]
             )
+            np.testing.assert_allclose(
+                output.features, np.sin(output.head_logits), atol=1e-6
+            )
 
 
 def test_each_student_learns_only_from_the_others_labels():

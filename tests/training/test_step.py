@@ -138,10 +138,13 @@ def test_without_a_teacher_the_state_has_none():
     assert all(jax.tree.leaves(moved))
 
 
-@pytest.mark.parametrize("on", ["logits", "head", "grid"])
+@pytest.mark.parametrize("on", ["logits", "head", "grid", "features"])
 def test_eight_devices_agree_with_one(on):
+    names = "channel", "correlation"
+    if on == "features":
+        names = "agents", "kl"
     term = step.InterPixel(
-        *("channel", "correlation", 0.3, 1.0, 0.5, 0), on=on, encoder_stride=4
+        *names, *(0.3, 1.0, 0.5, 0), on=on, encoder_stride=4, agents=4
     )
     state, run = make(term)
     views = draw_views(5, b=16)

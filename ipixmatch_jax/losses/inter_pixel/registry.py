@@ -7,6 +7,7 @@ from ipixmatch_jax.losses.inter_pixel.affinity_kl import READING as AFFINITY_KL
 from ipixmatch_jax.losses.inter_pixel.affinity_mse import (
     READING as AFFINITY_MSE,
 )
+from ipixmatch_jax.losses.inter_pixel.agents_kl import READING as AGENTS_KL
 from ipixmatch_jax.losses.inter_pixel.channel_correlation import (
     READING as CHANNEL_CORRELATION,
 )
@@ -28,5 +29,6 @@ READINGS: Registry[Reading] = Registry(
         ("affinity", "kl"): AFFINITY_KL,
         ("pixel", "kl"): PIXEL_KL,
         ("dist", "correlation"): DIST_CORRELATION,
+        ("agents", "kl"): AGENTS_KL,
     },
 )
