@@ -15,7 +15,8 @@ loss's at this point of this run. `sweep --grid "$(cat axis.txt)"` then trains
 every reading with every such weight. The method is ours.
 
 The run is usually a host without the term. `--on` chooses another map than its
-config names, and then stands in the axis.
+config names, and `--labelled` compares labelled images with the truth too; both
+then stand in the axis.
 """
 
 import argparse
@@ -45,6 +46,7 @@ from ipixmatch_jax.methods.compared_maps import (
     readings_on,
 )
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.methods.truth_pairs import compared_pairs
 from ipixmatch_jax.training import setup
 from ipixmatch_jax.training.batches import make_batches
 
@@ -61,6 +63,7 @@ def norms(
     on: str = "logits",
     encoder_stride: int = 16,
     agents: int = 64,
+    labelled: bool = False,
 ) -> dict[str, Array]:
     """Gradient norms with respect to the student's parameters.
 
@@ -75,6 +78,7 @@ def norms(
       temperature: temperature of the inter-pixel term.
       on, encoder_stride: which maps it compares, see compared_maps.
       agents: see inter_pixel_loss.
+      labelled: see compared_pairs.
 
     Returns:
       float32 scalars: "total" for the host's total, "pixel" for its unlabelled
@@ -96,6 +100,7 @@ def norms(
         return total(params) - outcome(params, 0.0).total
 
     def reading(params, relation, distance):
+        result = outcome(params, unlabelled_weight)
         terms = [
             inter_pixel_loss(
                 *compared_maps(pair, on, encoder_stride),
@@ -105,7 +110,7 @@ def norms(
                 threshold=threshold,
                 agents=agents,
             )[0]
-            for pair in outcome(params, unlabelled_weight).consistency
+            for pair in compared_pairs(result, views.labels, labelled)
         ]
         return sum(terms) / len(terms)
 
@@ -197,6 +202,7 @@ def _norms(config: ConfigDict, network, threshold: float):
         on=config.inter_pixel.on,
         encoder_stride=network.strides[-1],
         agents=config.inter_pixel.agents,
+        labelled=config.inter_pixel.labelled,
     )
     make_views = functools.partial(
         setup.make_views,
@@ -289,6 +295,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--on", help="map to compare, inter_pixel.on (default: the run's own)"
     )
+    parser.add_argument(
+        "--labelled",
+        action="store_true",
+        help="compare labelled images too, inter_pixel.labelled=True",
+    )
     parser.add_argument("--axis", help="file to write the axis for a sweep to")
     parser.add_argument("--json", help="file to write the numbers to")
     return parser.parse_args()
@@ -307,6 +318,7 @@ def main() -> None:
             pathlib.Path(given.workdir), "last", given.root
         )
         changes = {"on": given.on} if given.on else {}
+        changes |= {"labelled": True} if given.labelled else {}
         run = change_term(run, changes)
         thresholds = given.thresholds or [run.config.inter_pixel.threshold]
         results = {t: measure(run, given.batches, t) for t in thresholds}

@@ -265,6 +265,12 @@ INTER_PIXEL = (
         least=1,
         most=4096,
     ),
+    Field(
+        "inter_pixel.labelled",
+        False,
+        "Whether labelled images are compared too, with the truth as teacher: "
+        "one more pair, which counts as much as each pair of the method.",
+    ),
 )
 
 EMA = (

@@ -14,7 +14,6 @@ from jax.sharding import Mesh
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.methods.base import (
-    Consistency,
     Forward,
     Outcome,
     Variables,
@@ -25,6 +24,7 @@ from ipixmatch_jax.methods.compared_maps import (
     LOGITS,
     compared_maps,
 )
+from ipixmatch_jax.methods.truth_pairs import compared_pairs
 from ipixmatch_jax.training import accumulation, ema
 
 
@@ -73,6 +73,8 @@ class InterPixel:
       relation, distance, temperature, threshold, block, stride, agents: see
         inter_pixel_loss.
       on, encoder_stride: see compared_maps.
+      labelled: whether labelled images are compared with the truth too, see
+        compared_pairs.
     """
 
     relation: str
@@ -86,6 +88,7 @@ class InterPixel:
     on: str = "logits"
     encoder_stride: int = 16
     agents: int = 64
+    labelled: bool = False
 
     @property
     def needs_head(self) -> bool:
@@ -156,8 +159,11 @@ def train_step(
 
     def loss_fn(params, batch_stats, batch):
         student = {"params": params, "batch_stats": batch_stats}
-        outcome = method(forward, student, labeller, make_views(batch))
-        total, metrics = _add_inter_pixel(outcome, inter_pixel, state.step)
+        views = make_views(batch)
+        outcome = method(forward, student, labeller, views)
+        total, metrics = _add_inter_pixel(
+            outcome, views.labels, inter_pixel, state.step
+        )
         return total, (outcome.batch_stats, metrics)
 
     grads, batch_stats, metrics = accumulation.mean_gradients(
@@ -226,13 +232,13 @@ def _advance(
 
 
 def _add_inter_pixel(
-    outcome: Outcome, settings: InterPixel, step: Array
+    outcome: Outcome, labels: Array, settings: InterPixel, step: Array
 ) -> tuple[Array, dict[str, Array]]:
     """The total with the inter-pixel term, and the metrics of both."""
     metrics = dict(outcome.metrics)
     total = outcome.total
     if settings.weight > 0:
-        term, share = _compare_pairs(outcome.consistency, settings)
+        term, share = _compare_pairs(outcome, labels, settings)
         metrics["loss_ip"] = term
         metrics["inter_pixel_share"] = share
         total += _weight_at(settings, step) * term
@@ -248,9 +254,12 @@ def _weight_at(settings: InterPixel, step: Array) -> Array:
 
 
 def _compare_pairs(
-    consistency: list[Consistency], settings: InterPixel
+    outcome: Outcome, labels: Array, settings: InterPixel
 ) -> tuple[Array, Array]:
-    """Means over the pairs of the term and of its confident share."""
+    """Means over the pairs: of the term, and of the method's confident share.
+
+    The share leaves out the pairs with the truth, which is always confident.
+    """
     terms = [
         inter_pixel_loss(
             *compared_maps(pair, settings.on, settings.encoder_stride),
@@ -262,8 +271,9 @@ def _compare_pairs(
             stride=settings.stride,
             agents=settings.agents,
         )
-        for pair in consistency
+        for pair in compared_pairs(outcome, labels, settings.labelled)
     ]
     values = jnp.stack([value for value, _ in terms])
-    shares = jnp.stack([aux.confident_share for _, aux in terms])
+    unlabelled = terms[: len(outcome.consistency)]
+    shares = jnp.stack([aux.confident_share for _, aux in unlabelled])
     return values.mean(), shares.mean()

@@ -1,5 +1,6 @@
 """The train step on a network of one matrix: update, average, guard."""
 
+import dataclasses
 import functools
 
 import jax
@@ -101,6 +102,22 @@ def test_the_weighted_inter_pixel_term_is_all_that_is_added():
     np.testing.assert_allclose(
         metrics["inter_pixel_share"], aux.confident_share
     )
+
+
+def test_labelled_images_are_one_more_pair_of_the_term():
+    views = draw_views(1)
+    term = step.InterPixel("pixel", "kl", 0.3, 1.0, 0.5, 0)
+    state, run = make(term)
+    _, without = run(state, views)
+    _, run = make(dataclasses.replace(term, labelled=True))
+    _, metrics = run(state, views)
+    # Each image has as many labels, so the means are those of all pixels.
+    truth = metrics["loss_x"]
+    np.testing.assert_allclose(
+        metrics["loss_ip"], (without["loss_ip"] + truth) / 2, rtol=1e-5
+    )
+    for name in ("loss_x", "loss_u", "inter_pixel_share"):
+        np.testing.assert_allclose(metrics[name], without[name], rtol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
