@@ -16,7 +16,7 @@ every reading with every such weight. The method is ours.
 
 The run is usually a host without the term. `--on` chooses another map than its
 config names, and `--labelled` compares labelled images with the truth too; both
-then stand in the axis.
+then stand in the axis. `--readings` measures some of the readings alone.
 """
 
 import argparse
@@ -38,10 +38,14 @@ from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.network import frozen_patterns
 from ipixmatch_jax.experiment.validate import check_config
-from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
+from ipixmatch_jax.losses.inter_pixel.loss import (
+    check_reading,
+    inter_pixel_loss,
+)
 from ipixmatch_jax.methods.compared_maps import (
     FEATURES,
     LOGITS,
+    check_map,
     compared_maps,
     readings_on,
 )
@@ -64,6 +68,7 @@ def norms(
     encoder_stride: int = 16,
     agents: int = 64,
     labelled: bool = False,
+    readings: list[tuple[str, str]] | None = None,
 ) -> dict[str, Array]:
     """Gradient norms with respect to the student's parameters.
 
@@ -79,11 +84,11 @@ def norms(
       on, encoder_stride: which maps it compares, see compared_maps.
       agents: see inter_pixel_loss.
       labelled: see compared_pairs.
+      readings: relations and distances; None: all that go with these maps.
 
     Returns:
       float32 scalars: "total" for the host's total, "pixel" for its unlabelled
-      part, and one at weight 1 for each reading of these maps, named
-      relation/distance.
+      part, and one at weight 1 for each reading, named relation/distance.
     """
 
     def outcome(params, weight):
@@ -115,7 +120,7 @@ def norms(
         return sum(terms) / len(terms)
 
     functions = {"total": total, "pixel": pixel}
-    for pair in readings_on(on):
+    for pair in readings or readings_on(on):
         functions["/".join(pair)] = functools.partial(
             reading, relation=pair[0], distance=pair[1]
         )
@@ -142,8 +147,30 @@ def change_term(
     return run._replace(config=FrozenConfigDict(config))
 
 
+def choose_readings(
+    names: list[str] | None, on: str
+) -> list[tuple[str, str]] | None:
+    """Relations and distances of names such as "dist/correlation".
+
+    Raises:
+      ValueError: a reading is unknown, or does not go with the map.
+    """
+    if names is None:
+        return None
+    chosen = []
+    for name in names:
+        relation, _, distance = name.partition("/")
+        check_reading(relation, distance)
+        check_map(relation, distance, on)
+        chosen.append((relation, distance))
+    return chosen
+
+
 def measure(
-    run: restore.Trained, batches: int, threshold: float
+    run: restore.Trained,
+    batches: int,
+    threshold: float,
+    readings: list[tuple[str, str]] | None = None,
 ) -> dict[str, float]:
     """Mean of `norms` over the batches, for the host of the run."""
     config = run.config
@@ -155,7 +182,7 @@ def measure(
         )
     data = open_data(config)
     stream = make_batches(config, data)
-    compiled = _norms(config, run.network, threshold)
+    compiled = _norms(config, run.network, threshold, readings)
     rows = []
     for step in range(run.step, run.step + batches):
         batch = stream[step]
@@ -180,7 +207,7 @@ def check_pull(result: dict[str, float], threshold: float) -> None:
         )
 
 
-def _norms(config: ConfigDict, network, threshold: float):
+def _norms(config: ConfigDict, network, threshold: float, readings=None):
     """Compiled function (variables, batch) -> `norms`."""
     bound = functools.partial(
         norms,
@@ -203,6 +230,7 @@ def _norms(config: ConfigDict, network, threshold: float):
         encoder_stride=network.strides[-1],
         agents=config.inter_pixel.agents,
         labelled=config.inter_pixel.labelled,
+        readings=readings,
     )
     make_views = functools.partial(
         setup.make_views,
@@ -296,6 +324,12 @@ def arguments() -> argparse.Namespace:
         "--on", help="map to compare, inter_pixel.on (default: the run's own)"
     )
     parser.add_argument(
+        "--readings",
+        type=lambda text: text.split(","),
+        help="readings to measure, such as dist/correlation (default: all "
+        "that go with the map)",
+    )
+    parser.add_argument(
         "--labelled",
         action="store_true",
         help="compare labelled images too, inter_pixel.labelled=True",
@@ -320,8 +354,11 @@ def main() -> None:
         changes = {"on": given.on} if given.on else {}
         changes |= {"labelled": True} if given.labelled else {}
         run = change_term(run, changes)
+        readings = choose_readings(given.readings, run.config.inter_pixel.on)
         thresholds = given.thresholds or [run.config.inter_pixel.threshold]
-        results = {t: measure(run, given.batches, t) for t in thresholds}
+        results = {
+            t: measure(run, given.batches, t, readings) for t in thresholds
+        }
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.gradient_scale: {error}")
     print(f"{run.config.data.name}, {run.config.method}, step {run.step}\n")

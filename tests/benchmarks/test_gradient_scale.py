@@ -96,6 +96,18 @@ def test_the_norm_of_a_reading_is_its_finite_difference(case, pair):
     assert float(measured[name]) == pytest.approx(abs(slope), rel=1e-3)
 
 
+def test_readings_are_chosen_by_name():
+    choose = gradient_scale.choose_readings
+    assert choose(None, "logits") is None
+    assert choose(["agents/kl"], "features") == [("agents", "kl")]
+    pairs = choose(["pixel/kl", "dist/correlation"], "head")
+    assert pairs == [("pixel", "kl"), ("dist", "correlation")]
+    with pytest.raises(ValueError, match=r"inter_pixel\.on=features"):
+        choose(["agents/kl"], "head")
+    with pytest.raises(ValueError, match="the pairs are"):
+        choose(["pixel"], "head")
+
+
 def test_a_changed_field_stands_in_every_cell(tmp_path):
     results = {0.0: {"agents/kl": 4.0, "pixel": 2.0, "total": 3.0}}
     axis = gradient_scale.axis(results, [0.1, 1.0], {"on": "features"})
