@@ -184,12 +184,14 @@ def forward(
     *,
     frozen=(),
     keep_head=False,
+    keep_features=False,
 ):
     """Runs the network as methods call it; see methods/base.py.
 
     `frozen` are regular expressions for the paths of parameters that get no
     gradient, and of batch norms that stay in eval mode; see
-    models/freezing.py. `keep_head` keeps the head's own map in the outputs.
+    models/freezing.py. `keep_head` keeps the head's own map in the outputs,
+    `keep_features` the head's features.
     """
     if train:
         params = freezing.stop_gradients(variables["params"], frozen)
@@ -203,8 +205,11 @@ def forward(
         apply = functools.partial(apply, perturb, method=method)
 
     def output(maps):
-        logits, own = maps
-        return NetworkOutput(logits, own if keep_head else None)
+        return NetworkOutput(
+            maps.logits,
+            maps.own if keep_head else None,
+            maps.features if keep_features else None,
+        )
 
     if not train:
         maps, batch_stats = apply(), None
@@ -247,6 +252,7 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
             network,
             frozen=frozen_patterns(config),
             keep_head=term.needs_head,
+            keep_features=term.needs_features,
         ),
         make_views=functools.partial(
             make_views,
