@@ -1,0 +1,127 @@
+"""CVAT's zip, read back as CVAT's reader reads it.
+
+`read` below follows the reader of the package datumaro, from which CVAT takes
+the format; GOLDEN is what that reader itself gave for these files.
+"""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ipixmatch_jax.data.files.class_list import voc_colour
+from ipixmatch_jax.predict.formats.base import LabelledImage, Labelling
+from ipixmatch_jax.predict.formats.cvat import Cvat, number_objects
+from tests.predict.formats import awkward
+
+
+def read(path):
+    """{name: [(class name, bool [H, W])]}, and the lines of the labelmap."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    labelmap = files["labelmap.txt"].decode().splitlines()
+    classes = {}
+    for line in labelmap[1:]:
+        name, colour, _, _ = line.split(":")
+        classes[tuple(int(c) for c in colour.split(","))] = name
+    assert len(classes) == len(labelmap) - 1, "two classes of one colour"
+    numbers = {voc_colour(k): k for k in range(256)}
+    names = files["ImageSets/Segmentation/default.txt"].decode().splitlines()
+    found = {}
+    for name in names:
+        kinds = ("SegmentationClass", "SegmentationObject")
+        painted, objects = (pixels(files[f"{k}/{name}.png"]) for k in kinds)
+        number = np.apply_along_axis(lambda c: numbers[tuple(c)], -1, objects)
+        found[name] = []
+        for k in np.unique(number[number > 0]):
+            (colour,) = np.unique(painted[number == k], axis=0)
+            label = classes[tuple(colour.tolist())]
+            found[name].append((label, number == k))
+    return found, labelmap
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def test_the_masks_come_back_exactly(tmp_path):
+    awkward.write_all(Cvat(), tmp_path)
+    found, labelmap = read(tmp_path / "cvat.zip")
+    assert list(found) == sorted(awkward.MAPS)
+    for name, truth in awkward.MAPS.items():
+        ids = np.zeros_like(truth)
+        for label, mask in found[name]:
+            ids[mask] = awkward.NAMES.index(label)
+        np.testing.assert_array_equal(ids, truth, name)
+    assert labelmap[1] == "background:0,0,0::"
+    assert "crack:200,0,0::" in labelmap
+
+
+def test_every_part_is_an_object(tmp_path):
+    awkward.write_all(Cvat(), tmp_path)
+    found, _ = read(tmp_path / "cvat.zip")
+    areas = [int(mask.sum()) for _, mask in found["touching corners"]]
+    assert sorted(areas) == [1, 1, 1, 1, 4]
+    assert found["nothing"] == []
+
+
+def test_background_is_an_object_if_wanted(tmp_path):
+    awkward.write_all(Cvat(), tmp_path, background=True)
+    found, _ = read(tmp_path / "cvat.zip")
+    for name, truth in awkward.MAPS.items():
+        assert sum(mask.sum() for _, mask in found[name]) == truth.size
+    assert [label for label, _ in found["nothing"]] == ["background"]
+
+
+def test_the_folder_holds_what_the_zip_holds(tmp_path):
+    awkward.write_all(Cvat(), tmp_path)
+    first = (tmp_path / "cvat.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "cvat.zip") as archive:
+        names = archive.namelist()
+        for name in names:
+            assert archive.read(name) == (tmp_path / "cvat" / name).read_bytes()
+    files = [p for p in (tmp_path / "cvat").rglob("*") if p.is_file()]
+    assert len(names) == len(files) == 2 + 2 * len(awkward.MAPS)
+    Cvat().join(tmp_path, awkward.labelling())
+    assert (tmp_path / "cvat.zip").read_bytes() == first
+
+
+def test_more_parts_than_colours():
+    ids = np.zeros((60, 60), np.uint8)
+    ids[::2, ::2] = 1 + np.arange(30) % 2  # 900 single pixels
+    ids[10:19, 10:19] = 3
+    image = LabelledImage("a.png", "a", ids, awkward.confidence(ids))
+    objects = number_objects(image, awkward.labelling())
+    np.testing.assert_array_equal(objects > 0, ids > 0)
+    numbers = np.unique(objects[objects > 0])
+    assert numbers.max() == 254  # Class 3 has no part left over.
+    for k in numbers:
+        assert len(np.unique(ids[objects == k])) == 1
+    assert objects[10, 10] == 1  # the largest
+
+
+def test_two_classes_of_one_colour_get_two(tmp_path):
+    colours = ((0, 0, 0), (128, 0, 0), (128, 0, 0))
+    labelling = Labelling(("road", "car", "lorry"), colours)
+    ids = np.array([[0, 1, 2]], np.uint8)
+    image = LabelledImage("a.png", "a", ids, awkward.confidence(ids))
+    Cvat().write_image(tmp_path, image, labelling)
+    Cvat().join(tmp_path, labelling)
+    found, _ = read(tmp_path / "cvat.zip")
+    places = {label: mask.argmax() for label, mask in found["a"]}
+    assert places == {"road": 0, "car": 1, "lorry": 2}
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "words"),
+    [
+        (["#1"], ("a", "b"), "The image '#1' cannot stand in CVAT's list"),
+        (["x", " a"], ("a", "b"), "The image ' a' cannot stand"),
+        (["x"], ("a: b", "c"), "The class 'a: b' cannot stand in labelmap.txt"),
+    ],
+)
+def test_names_that_the_files_cannot_hold_are_refused(names, classes, words):
+    with pytest.raises(ValueError, match=words):
+        Cvat().check(names, Labelling(classes, ((1, 2, 3), (4, 5, 6))))
