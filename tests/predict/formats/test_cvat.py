@@ -1,7 +1,8 @@
 """CVAT's zip, read back as CVAT's reader reads it.
 
-`read` below follows the reader of the package datumaro, from which CVAT takes
-the format; GOLDEN is what that reader itself gave for these files.
+`read` below follows the reader of the package datumaro, with which CVAT reads
+the format; GOLDEN is what datumaro 1.13.12, and CVAT's own copy of it, gave for
+these files.
 """
 
 import io
@@ -15,6 +16,21 @@ from ipixmatch_jax.data.files.class_list import voc_colour
 from ipixmatch_jax.predict.formats.base import LabelledImage, Labelling
 from ipixmatch_jax.predict.formats.cvat import Cvat, number_objects
 from tests.predict.formats import awkward
+
+# Name of the image -> (class, number, pixels) of its masks.
+GOLDEN = {
+    "column": [("crack", 1, 2), ("leaf & stem", 2, 2), ("Öl", 3, 1)],
+    "deep/er/ring": [("crack", 1, 21), ("leaf & stem", 2, 3)],
+    "deep/one pixel": [("Öl", 1, 1)],
+    "full": [("leaf & stem", 1, 12)],
+    "nothing": [],
+    "one pixel": [("crack", 1, 1), ("leaf & stem", 2, 1)],
+    "row ü": [("crack", 1, 2), ("leaf & stem", 2, 2), ("Öl", 3, 1)],
+    "touching corners": [
+        ("crack", 1, 4),
+        *(("crack", k, 1) for k in range(2, 6)),
+    ],
+}
 
 
 def read(path):
@@ -62,9 +78,10 @@ def test_the_masks_come_back_exactly(tmp_path):
 def test_every_part_is_an_object(tmp_path):
     awkward.write_all(Cvat(), tmp_path)
     found, _ = read(tmp_path / "cvat.zip")
-    areas = [int(mask.sum()) for _, mask in found["touching corners"]]
-    assert sorted(areas) == [1, 1, 1, 1, 4]
-    assert found["nothing"] == []
+    for name, golden in GOLDEN.items():
+        masks = enumerate(found[name], 1)
+        listed = [(label, k, int(mask.sum())) for k, (label, mask) in masks]
+        assert listed == golden, name
 
 
 def test_background_is_an_object_if_wanted(tmp_path):

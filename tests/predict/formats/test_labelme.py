@@ -1,7 +1,7 @@
 """LabelMe's files, read back as LabelMe reads them.
 
-`read` below fills shapes as LabelMe 6.3.1 does, and GOLDEN is what its own
-functions read_label_file and shapes_to_label gave for these files.
+`read` below fills shapes as LabelMe does; GOLDEN is what the function
+shape_to_mask of LabelMe 6.3.1 gave for POLYGON.
 """
 
 import base64
@@ -13,8 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ipixmatch_jax.predict.formats.labelme import LabelMe
+from ipixmatch_jax.predict.formats.labelme import LabelMe, fill_rings
 from tests.predict.formats import awkward
+
+POLYGON = [[1.5, 0.5], [6.49, 2.5], [7.0, 5.9], [3.5, 5.5]]
+GOLDEN = (
+    *("010000000", "011100000", "001111100", "001111100"),
+    *("000111110", "000111110", "000000000"),
+)
 
 
 def fill(shape, size):
@@ -40,6 +46,14 @@ def read(path):
     for shape in value["shapes"]:
         ids[fill(shape, size)] = awkward.NAMES.index(shape["label"])
     return ids, value["shapes"]
+
+
+def test_polygons_are_filled_as_by_labelme():
+    golden = np.array([[int(c) for c in row] for row in GOLDEN])
+    shape = {"shape_type": "polygon", "points": POLYGON}
+    np.testing.assert_array_equal(fill(shape, (7, 9)), golden)
+    found = fill_rings([np.array(POLYGON)], (7, 9))
+    np.testing.assert_array_equal(found, golden)
 
 
 def test_masks_come_back_exactly(tmp_path):
