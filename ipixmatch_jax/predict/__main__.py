@@ -18,6 +18,7 @@ from ipixmatch_jax.predict.formats.outlines import DEFAULT_TOLERANCE
 from ipixmatch_jax.predict.formats.registry import FORMATS
 from ipixmatch_jax.predict.windows import LARGE
 from ipixmatch_jax.utils.counts import count_of
+from ipixmatch_jax.utils.registry import show
 
 _SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
@@ -88,7 +89,7 @@ def _check_format_options(parser, args) -> None:
     chosen = args.format or "masks"
     for field in _format_options(args):
         if field not in FORMATS[chosen].options:
-            takers = [n for n, one in FORMATS.items() if field in one.options]
+            takers = [show(n) for n, x in FORMATS.items() if field in x.options]
             flag = _OF_FORMATS[field].replace("_", "-")
             parser.error(
                 f"--{flag} goes with --format {' or '.join(takers)}, not "

@@ -8,29 +8,14 @@ import pytest
 from ipixmatch_jax.predict.formats.coco import Coco
 from ipixmatch_jax.predict.formats.parts import Part, run_lengths
 from tests.predict.formats import awkward
+from tests.predict.formats.readers import read_coco
 
-coco = pytest.importorskip("pycocotools.coco")
-
-
-def read(path):
-    """{name of an image: (class ids, annotations)}, as pycocotools reads."""
-    index = coco.COCO(str(path))
-    found = {}
-    for image in index.loadImgs(index.getImgIds()):
-        ids = np.zeros((image["height"], image["width"]), np.uint8)
-        of_image = index.loadAnns(index.getAnnIds(imgIds=image["id"]))
-        for one in of_image:
-            (category,) = index.loadCats(one["category_id"])
-            mask = index.annToMask(one).astype(bool)
-            ids[mask] = awkward.NAMES.index(category["name"])
-        name = image["file_name"].removesuffix(".jpg")
-        found[name] = ids, of_image
-    return found
+pytest.importorskip("pycocotools")
 
 
 def test_run_lengths_give_the_same_masks(tmp_path):
     awkward.write_all(Coco(), tmp_path)
-    found = read(tmp_path / "coco/annotations.json")
+    found = read_coco(tmp_path / "coco/annotations.json")
     assert list(found) == sorted(awkward.MAPS)
     for name, ids in awkward.MAPS.items():
         np.testing.assert_array_equal(found[name][0], ids, name)
@@ -38,7 +23,7 @@ def test_run_lengths_give_the_same_masks(tmp_path):
 
 def test_every_part_is_an_annotation(tmp_path):
     awkward.write_all(Coco(), tmp_path)
-    found = read(tmp_path / "coco/annotations.json")
+    found = read_coco(tmp_path / "coco/annotations.json")
     assert found["nothing"][1] == []
     # Four single pixels and a square touch at their corners alone.
     corners = found["touching corners"][1]
@@ -64,7 +49,9 @@ def test_categories_have_the_names_and_background_if_wanted(tmp_path):
     every = [{"id": k + 1, "name": n} for k, n in enumerate(awkward.NAMES)]
     assert [one["categories"] for one in listed] == [every[1:], every]
     assert "the student after 7 steps" in listed[0]["info"]["description"]
-    for name, (ids, some) in read(tmp_path / "b/coco/annotations.json").items():
+    for name, (ids, some) in read_coco(
+        tmp_path / "b/coco/annotations.json"
+    ).items():
         assert sum(one["area"] for one in some) == ids.size, name
 
 
@@ -78,7 +65,9 @@ def test_runs_that_reach_the_bottom_go_on_at_the_top():
 def test_polygons_give_the_masks_back(tmp_path):
     pytest.importorskip("shapely")
     awkward.write_all(Coco(), tmp_path, tolerance=0.5)
-    for name, (ids, some) in read(tmp_path / "coco/annotations.json").items():
+    for name, (ids, some) in read_coco(
+        tmp_path / "coco/annotations.json"
+    ).items():
         for k in range(1, 4):
             truth = awkward.MAPS[name] == k
             assert awkward.iou(ids == k, truth) >= 0.99, (name, k)
@@ -89,7 +78,7 @@ def test_polygons_give_the_masks_back(tmp_path):
 def test_no_tolerance_at_all_is_exact(tmp_path):
     pytest.importorskip("shapely")
     awkward.write_all(Coco(), tmp_path, tolerance=0.0)
-    for name, (ids, _) in read(tmp_path / "coco/annotations.json").items():
+    for name, (ids, _) in read_coco(tmp_path / "coco/annotations.json").items():
         np.testing.assert_array_equal(ids, awkward.MAPS[name], name)
 
 

@@ -1,21 +1,17 @@
 """CVAT's zip, read back as CVAT's reader reads it.
 
-`read` below follows the reader of the package datumaro, with which CVAT reads
-the format; GOLDEN is what datumaro 1.13.12, and CVAT's own copy of it, gave for
-these files.
+GOLDEN is what datumaro 1.13.12 and CVAT's own copy of it gave for these files.
 """
 
-import io
 import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from ipixmatch_jax.data.files.class_list import voc_colour
 from ipixmatch_jax.predict.formats.base import LabelledImage, Labelling
 from ipixmatch_jax.predict.formats.cvat import Cvat, number_objects
 from tests.predict.formats import awkward
+from tests.predict.formats.readers import read_cvat
 
 # Name of the image -> (class, number, pixels) of its masks.
 GOLDEN = {
@@ -33,38 +29,9 @@ GOLDEN = {
 }
 
 
-def read(path):
-    """{name: [(class name, bool [H, W])]}, and the lines of the labelmap."""
-    with zipfile.ZipFile(path) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    labelmap = files["labelmap.txt"].decode().splitlines()
-    classes = {}
-    for line in labelmap[1:]:
-        name, colour, _, _ = line.split(":")
-        classes[tuple(int(c) for c in colour.split(","))] = name
-    assert len(classes) == len(labelmap) - 1, "two classes of one colour"
-    numbers = {voc_colour(k): k for k in range(256)}
-    names = files["ImageSets/Segmentation/default.txt"].decode().splitlines()
-    found = {}
-    for name in names:
-        kinds = ("SegmentationClass", "SegmentationObject")
-        painted, objects = (pixels(files[f"{k}/{name}.png"]) for k in kinds)
-        number = np.apply_along_axis(lambda c: numbers[tuple(c)], -1, objects)
-        found[name] = []
-        for k in np.unique(number[number > 0]):
-            (colour,) = np.unique(painted[number == k], axis=0)
-            label = classes[tuple(colour.tolist())]
-            found[name].append((label, number == k))
-    return found, labelmap
-
-
-def pixels(data):
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-
 def test_the_masks_come_back_exactly(tmp_path):
     awkward.write_all(Cvat(), tmp_path)
-    found, labelmap = read(tmp_path / "cvat.zip")
+    found, labelmap = read_cvat(tmp_path / "cvat.zip")
     assert list(found) == sorted(awkward.MAPS)
     for name, truth in awkward.MAPS.items():
         ids = np.zeros_like(truth)
@@ -77,7 +44,7 @@ def test_the_masks_come_back_exactly(tmp_path):
 
 def test_every_part_is_an_object(tmp_path):
     awkward.write_all(Cvat(), tmp_path)
-    found, _ = read(tmp_path / "cvat.zip")
+    found, _ = read_cvat(tmp_path / "cvat.zip")
     for name, golden in GOLDEN.items():
         masks = enumerate(found[name], 1)
         listed = [(label, k, int(mask.sum())) for k, (label, mask) in masks]
@@ -86,7 +53,7 @@ def test_every_part_is_an_object(tmp_path):
 
 def test_background_is_an_object_if_wanted(tmp_path):
     awkward.write_all(Cvat(), tmp_path, background=True)
-    found, _ = read(tmp_path / "cvat.zip")
+    found, _ = read_cvat(tmp_path / "cvat.zip")
     for name, truth in awkward.MAPS.items():
         assert sum(mask.sum() for _, mask in found[name]) == truth.size
     assert [label for label, _ in found["nothing"]] == ["background"]
@@ -126,7 +93,7 @@ def test_two_classes_of_one_colour_get_two(tmp_path):
     image = LabelledImage("a.png", "a", ids, awkward.confidence(ids))
     Cvat().write_image(tmp_path, image, labelling)
     Cvat().join(tmp_path, labelling)
-    found, _ = read(tmp_path / "cvat.zip")
+    found, _ = read_cvat(tmp_path / "cvat.zip")
     places = {label: mask.argmax() for label, mask in found["a"]}
     assert places == {"road": 0, "car": 1, "lorry": 2}
 

@@ -1,20 +1,17 @@
 """LabelMe's files, read back as LabelMe reads them.
 
-`read` below fills shapes as LabelMe does; GOLDEN is what the function
-shape_to_mask of LabelMe 6.3.1 gave for POLYGON.
+GOLDEN is what the function shape_to_mask of LabelMe 6.3.1 gave for POLYGON.
 """
 
-import base64
-import io
 import json
 import os
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
 from ipixmatch_jax.predict.formats.labelme import LabelMe, fill_rings
 from tests.predict.formats import awkward
+from tests.predict.formats.readers import fill_shape, read_labelme
 
 POLYGON = [[1.5, 0.5], [6.49, 2.5], [7.0, 5.9], [3.5, 5.5]]
 GOLDEN = (
@@ -23,35 +20,10 @@ GOLDEN = (
 )
 
 
-def fill(shape, size):
-    """Bool [H, W] of a shape; sizes are (height, width)."""
-    picture = Image.new("L", size[::-1])
-    if shape["shape_type"] == "mask":
-        (left, top), (right, bottom) = shape["points"]
-        mask = Image.open(io.BytesIO(base64.b64decode(shape["mask"])))
-        assert mask.size == (right - left + 1, bottom - top + 1)
-        picture.paste(mask, (left, top))
-    else:
-        assert len(shape["points"]) > 2
-        points = [tuple(point) for point in shape["points"]]
-        ImageDraw.Draw(picture).polygon(points, fill=1, outline=1)
-    return np.asarray(picture) > 0
-
-
-def read(path):
-    """Class ids and shapes of a file."""
-    value = json.loads(path.read_text("utf-8"))
-    size = value["imageHeight"], value["imageWidth"]
-    ids = np.zeros(size, np.uint8)
-    for shape in value["shapes"]:
-        ids[fill(shape, size)] = awkward.NAMES.index(shape["label"])
-    return ids, value["shapes"]
-
-
 def test_polygons_are_filled_as_by_labelme():
     golden = np.array([[int(c) for c in row] for row in GOLDEN])
     shape = {"shape_type": "polygon", "points": POLYGON}
-    np.testing.assert_array_equal(fill(shape, (7, 9)), golden)
+    np.testing.assert_array_equal(fill_shape(shape, (7, 9)), golden)
     found = fill_rings([np.array(POLYGON)], (7, 9))
     np.testing.assert_array_equal(found, golden)
 
@@ -59,7 +31,7 @@ def test_polygons_are_filled_as_by_labelme():
 def test_masks_come_back_exactly(tmp_path):
     awkward.write_all(LabelMe(), tmp_path)
     for name, ids in awkward.MAPS.items():
-        found, shapes = read(tmp_path / f"labelme/{name}.json")
+        found, shapes = read_labelme(tmp_path / f"labelme/{name}.json")
         np.testing.assert_array_equal(found, ids, name)
         assert {one["shape_type"] for one in shapes} <= {"mask"}
 
@@ -69,14 +41,14 @@ def test_polygons_give_the_masks_back(tmp_path):
     awkward.write_all(LabelMe(), tmp_path, tolerance=0.5)
     kinds = set()
     for name, ids in awkward.MAPS.items():
-        found, shapes = read(tmp_path / f"labelme/{name}.json")
+        found, shapes = read_labelme(tmp_path / f"labelme/{name}.json")
         kinds |= {one["shape_type"] for one in shapes}
         for k in range(1, 4):
             assert awkward.iou(found == k, ids == k) >= 0.99, (name, k)
         if name == "blobs":
             masks = [s for s in shapes if s["shape_type"] == "mask"]
             assert len(masks) < len(shapes) / 10
-            assert all(fill(s, ids.shape).sum() < 12 for s in masks)
+            assert all(fill_shape(s, ids.shape).sum() < 12 for s in masks)
     assert kinds == {"polygon", "mask"}  # Lines have no polygon.
 
 
@@ -88,7 +60,7 @@ def test_the_pieces_of_a_part_with_holes_are_one_group(tmp_path):
     image = awkward.LabelledImage("a.png", "a", ids, awkward.confidence(ids))
     chosen = awkward.labelling(tolerance=0.5)
     LabelMe().write_image(tmp_path, image, chosen)
-    found, shapes = read(tmp_path / "labelme/a.json")
+    found, shapes = read_labelme(tmp_path / "labelme/a.json")
     np.testing.assert_array_equal(found, ids)
     groups = [one["group_id"] for one in shapes if one["label"] == "crack"]
     assert len(groups) > 2 and set(groups) == {0}

@@ -6,33 +6,17 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from ipixmatch_jax.data.label_formats.brush_rle import decode_brush
 from ipixmatch_jax.predict.formats.labelstudio import (
     LabelStudio,
     describe_interface,
 )
 from tests.predict.formats import awkward
-
-
-def read(path):
-    """[(url, prediction, class ids)] of the tasks."""
-    found = []
-    for task in json.loads(path.read_text("utf-8")):
-        (prediction,) = task["predictions"]
-        ids = None
-        for one in prediction["result"]:
-            size = one["original_height"], one["original_width"]
-            ids = np.zeros(size, np.uint8) if ids is None else ids
-            mask = decode_brush(one["value"]["rle"], *size)
-            (label,) = one["value"]["brushlabels"]
-            ids[mask] = awkward.NAMES.index(label)
-        found.append((task["data"]["image"], prediction, ids))
-    return found
+from tests.predict.formats.readers import read_labelstudio
 
 
 def test_the_masks_come_back_exactly(tmp_path):
     awkward.write_all(LabelStudio(), tmp_path)
-    found = read(tmp_path / "labelstudio/tasks.json")
+    found = read_labelstudio(tmp_path / "labelstudio/tasks.json")
     for name, (_, prediction, ids) in zip(
         sorted(awkward.MAPS), found, strict=True
     ):
@@ -71,7 +55,7 @@ def test_urls_lead_to_the_images(tmp_path, prefix, url):
     chosen = awkward.labelling(image_url=prefix)
     LabelStudio().write_image(tmp_path, image, chosen)
     LabelStudio().join(tmp_path, chosen)
-    ((found, _, _),) = read(tmp_path / "labelstudio/tasks.json")
+    ((found, _, _),) = read_labelstudio(tmp_path / "labelstudio/tasks.json")
     assert found == url
 
 
