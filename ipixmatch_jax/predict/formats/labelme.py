@@ -25,9 +25,10 @@ from ipixmatch_jax.predict.formats.base import (
     LabelledImage,
     Labelling,
 )
+from ipixmatch_jax.predict.formats.joined_json import write_compact
 from ipixmatch_jax.predict.formats.outlines import Rings, trace_outlines
 from ipixmatch_jax.predict.formats.parts import Part, find_parts
-from ipixmatch_jax.utils.atomic import write_file, write_json
+from ipixmatch_jax.utils.atomic import write_file
 from ipixmatch_jax.utils.file_names import printable
 
 FOLDER = "labelme"
@@ -55,7 +56,6 @@ class LabelMe(LabelFormat):
         """Writes the JSON file, whole or not at all."""
         (file,) = self.image_files(image.name)
         path = out / file
-        path.parent.mkdir(parents=True, exist_ok=True)
         height, width = image.ids.shape
         shapes = [
             shape
@@ -71,7 +71,7 @@ class LabelMe(LabelFormat):
             "imageHeight": height,
             "imageWidth": width,
         }
-        write_json(path, value)
+        write_compact(path, value)
 
     def join(self, out: pathlib.Path, labelling: Labelling) -> None:
         """Writes the list for LabelMe's option --labels."""
