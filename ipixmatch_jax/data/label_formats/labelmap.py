@@ -24,24 +24,29 @@ def read_labelmap(path: pathlib.Path) -> list[tuple[str, Colour]]:
       OSError: the file is absent or cannot be read.
       ValueError: it is not such a file; one sentence that names it.
     """
-    classes = []
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not text in UTF-8.") from error
-    for number, line in enumerate(lines, 1):
+    return parse_labelmap(text, str(path))
+
+
+def parse_labelmap(text: str, where: str) -> list[tuple[str, Colour]]:
+    """`read_labelmap` of a text; `where` names the file."""
+    classes = []
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, _, rest = line.strip().partition(":")
         colour = _colour(rest.partition(":")[0])
         if not name or colour is None:
             raise ValueError(
-                f"Line {number} of {path} is {line.strip()!r}; a class reads "
+                f"Line {number} of {where} is {line.strip()!r}; a class reads "
                 '"name:red,green,blue::", with numbers from 0 to 255.'
             )
         classes.append((name, colour))
     if not classes:
-        raise ValueError(f"{path} lists no classes.")
+        raise ValueError(f"{where} lists no classes.")
     return classes
 
 
