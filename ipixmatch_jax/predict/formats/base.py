@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-_BACKGROUND = "background"
+_BACKGROUNDS = ("background", "_background_")  # The second is LabelMe's.
 
 
 class LabelledImage(NamedTuple):
@@ -39,7 +39,7 @@ class Labelling(NamedTuple):
       class_names: one per class id.
       palette: one (red, green, blue) in 0..255 per class id.
       model: what predicted, for the formats that have a place for it.
-      background: whether a class of the name "background" is annotated.
+      background: whether a class of that name is annotated.
       tolerance: pixels by which outlines may leave the mask; None: masks.
       image_url: what precedes the name of an image in tasks.
     """
@@ -57,7 +57,7 @@ class Labelling(NamedTuple):
         return [
             k
             for k, name in enumerate(self.class_names)
-            if self.background or name.casefold() != _BACKGROUND
+            if self.background or name.casefold() not in _BACKGROUNDS
         ]
 
 

@@ -1,6 +1,7 @@
 """From a network to files that label tools read, by the page's commands."""
 
 import importlib.util
+import json
 import pathlib
 import re
 import shlex
@@ -13,6 +14,7 @@ from PIL import Image
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.data.datasets.shapes import CLASS_NAMES
+from ipixmatch_jax.data.prepare.label_tools.convert import convert_labels
 from ipixmatch_jax.models import registry
 from ipixmatch_jax.predict import __main__ as predict_command
 from ipixmatch_jax.predict import workdir
@@ -170,3 +172,18 @@ def test_another_tolerance_is_refused(predicted):
             label_format="labelme",
             options={"tolerance": 2.0},
         )
+
+
+@pytest.mark.parametrize(
+    ("tool", "source"),
+    [("cvat", "cvat.zip"), ("coco", "coco/annotations.json")],
+)
+def test_prepare_reads_what_predict_wrote(predicted, tool, source, tmp_path):
+    pytest.importorskip("pycocotools")
+    made = tmp_path / "data"
+    convert_labels(tool, predicted / "out" / source, made, predicted / "photos")
+    names = list(json.loads((made / "classes.json").read_text("utf-8")))
+    for name, ids in truth(predicted).items():
+        mask = np.asarray(Image.open(made / f"masks/{name}.png"))
+        seen, there = np.array(names)[mask], np.array(CLASS_NAMES)[ids]
+        np.testing.assert_array_equal(seen, there)
