@@ -8,17 +8,20 @@ import argparse
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.predict import workdir
 from ipixmatch_jax.predict.averaging import Averaging
-from ipixmatch_jax.predict.formats.outlines import DEFAULT_TOLERANCE
+from ipixmatch_jax.predict.formats.arguments import (
+    OPTIONS,
+    add_format_options,
+    check_format_options,
+    read_format_options,
+)
 from ipixmatch_jax.predict.formats.registry import FORMATS
 from ipixmatch_jax.predict.windows import LARGE
 from ipixmatch_jax.utils.counts import count_of
-from ipixmatch_jax.utils.registry import show
 
 _SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
@@ -41,13 +44,14 @@ def run() -> None:
             )
         )
         return
+    label_format = args.format or "masks"
     done = workdir.predict_workdir(
         args.workdir,
         args.images,
         args.out,
         kinds=_kinds(args),
-        label_format=args.format or "masks",
-        options=_format_options(args),
+        label_format=label_format,
+        options=read_format_options(args),
         averaging=Averaging(args.scales or (1.0,), bool(args.flip)),
         window=args.window,
         **which,
@@ -56,7 +60,7 @@ def run() -> None:
         f"{args.out}: {count_of(done.predicted, 'image')} predicted, "
         f"{done.there} were there already, {done.bad} could not be read."
     )
-    for file in FORMATS[args.format or "masks"].joined:
+    for file in FORMATS[label_format].joined:
         print(args.out / file)
     sys.exit(int(done.bad > 0))
 
@@ -66,35 +70,11 @@ def _kinds(args) -> tuple[str, ...]:
     return (*kinds, *["confidence"] * bool(args.confidence))
 
 
-# Options of some formats alone, by the fields of Labelling that they set.
-_OF_FORMATS = {
-    "tolerance": "polygons",
-    "background": "background",
-    "image_url": "image_url",
-}
 # Options that go with --images alone; None means not given.
 _PREDICTING = (
-    *("out", "format", *_OF_FORMATS.values(), "confidence", "overlay"),
-    *("flip", "scales", "window"),
+    *("out", "format", *OPTIONS.values(), "confidence", "overlay", "flip"),
+    *("scales", "window"),
 )
-
-
-def _format_options(args) -> dict[str, Any]:
-    """The given ones, by the fields of Labelling."""
-    given = {f: getattr(args, name) for f, name in _OF_FORMATS.items()}
-    return {field: x for field, x in given.items() if x is not None}
-
-
-def _check_format_options(parser, args) -> None:
-    chosen = args.format or "masks"
-    for field in _format_options(args):
-        if field not in FORMATS[chosen].options:
-            takers = [show(n) for n, x in FORMATS.items() if field in x.options]
-            flag = _OF_FORMATS[field].replace("_", "-")
-            parser.error(
-                f"--{flag} goes with --format {' or '.join(takers)}, not "
-                f"{chosen}"
-            )
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -120,7 +100,9 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     _add_networks(parser)
     _add_predicting(parser)
-    _add_formats(parser)
+    add_format_options(
+        parser, "how to write the predictions", " (default: masks)"
+    )
     arguments.add_plugin_option(parser)
     compilation_cache.add_cache_option(parser)
     args = parser.parse_args(words)
@@ -133,7 +115,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         parser.error("--images needs --out DIR")
     elif args.export_size is not None:
         parser.error("--export-size goes with --export")
-    _check_format_options(parser, args)
+    check_format_options(parser, args)
     return args
 
 
@@ -196,50 +178,6 @@ def _add_predicting(parser) -> None:
         f"default images above {LARGE:,} pixels are cut, or the images that "
         "the run's evaluation cuts",
     )
-
-
-def _add_formats(parser) -> None:
-    purposes = [f"{name} ({one.purpose})" for name, one in FORMATS.items()]
-    parser.add_argument(
-        "--format",
-        choices=tuple(FORMATS),
-        metavar="FORMAT",
-        help="what to write the predictions in: "
-        f"{', '.join(purposes)} (default: masks)",
-    )
-    parser.add_argument(
-        "--polygons",
-        nargs="?",
-        type=tolerance,
-        const=DEFAULT_TOLERANCE,
-        metavar="PIXELS",
-        help="write outlines that differ from the masks by this much at most "
-        "(%(const)s if no number is given), not the exact masks",
-    )
-    parser.add_argument(
-        "--background",
-        action="store_true",
-        default=None,
-        help="annotate the class background too",
-    )
-    parser.add_argument(
-        "--image-url",
-        metavar="URL",
-        help="what Label Studio finds the images below",
-    )
-
-
-def tolerance(word: str) -> float:
-    """A distance in pixels, from 0 to 10."""
-    try:
-        distance = float(word)
-    except ValueError:
-        distance = -1.0
-    if not 0 <= distance <= 10:
-        raise argparse.ArgumentTypeError(
-            f"{word!r} is not a distance of 0 to 10 pixels"
-        )
-    return distance
 
 
 def pixels(word: str) -> int:

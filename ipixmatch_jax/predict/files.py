@@ -12,6 +12,7 @@ For an image `a/b.jpg` in the folder that was named:
 import logging
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ class Item(NamedTuple):
 
 
 def find_images(
-    source: pathlib.Path,
+    source: pathlib.Path | Sequence[Item],
     out: pathlib.Path,
     label_format: LabelFormat = FORMATS["masks"],
 ) -> list[Item]:
@@ -58,7 +59,7 @@ def find_images(
 
     Args:
       source: an image, a folder with sub-folders, or a text file with a path
-        per line, relative to its own folder.
+        per line, relative to its own folder; or the items themselves.
       out: the folder of the outputs, which are skipped.
       label_format: of the predictions.
 
@@ -67,6 +68,21 @@ def find_images(
       ValueError: two images would have the same output, or an output would
         overwrite an image.
     """
+    if isinstance(source, pathlib.Path):
+        paths, names = _named_by(source, out)
+    else:
+        paths = [pathlib.Path(item.path) for item in source]
+        names = [item.name for item in source]
+    _check_names(paths, names)
+    items = [Item(str(p), n) for p, n in zip(paths, names, strict=True)]
+    _check_outputs(items, out, label_format)
+    return items
+
+
+def _named_by(
+    source: pathlib.Path, out: pathlib.Path
+) -> tuple[list[pathlib.Path], list[str]]:
+    """The images that a path names, and their names; see Item."""
     if source.is_dir():
         paths, base = _walk(source, out), source
     elif not source.is_file():  # A pipe could block for ever.
@@ -84,10 +100,7 @@ def find_images(
             f"{', '.join(ENDINGS)}, in sub-folders too."
         )
     names = [p.relative_to(base).with_suffix("").as_posix() for p in paths]
-    _check_names(paths, names)
-    items = [Item(str(p), n) for p, n in zip(paths, names, strict=True)]
-    _check_outputs(items, out, label_format)
-    return items
+    return paths, names
 
 
 def _walk(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]:

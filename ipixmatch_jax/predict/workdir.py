@@ -4,6 +4,7 @@ import collections
 import functools
 import pathlib
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Done(NamedTuple):
 
 def predict_workdir(
     workdir: pathlib.Path,
-    images: pathlib.Path,
+    images: pathlib.Path | Sequence[files.Item],
     out: pathlib.Path,
     *,
     network: str = "best",
@@ -55,7 +56,7 @@ def predict_workdir(
 
     Args:
       workdir: of the run.
-      images: an image, a folder or a list; see files.find_images.
+      images: an image, a folder, a list or items; see files.find_images.
       out: the folder to write to.
       network: "best", "student", "teacher" or "twin".
       checkpoint: "best" or "last".

@@ -35,11 +35,11 @@ from ipixmatch_jax.predict import files, workdir
         (["--export=a", "--image-url=b"], "--image-url goes with --images"),
         (
             ["--images=a", "--out=b", "--polygons"],
-            "--polygons goes with --format coco or labelme, not masks",
+            "--polygons goes with --format coco or labelme;",
         ),
         (
             ["--images=a", "--out=b", "--format=cvat", "--image-url=c"],
-            "--image-url goes with --format labelstudio, not cvat",
+            "--image-url goes with --format labelstudio;",
         ),
         (
             ["--images=a", "--out=b", "--format=coco", "--polygons=-1"],
