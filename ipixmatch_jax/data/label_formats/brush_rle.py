@@ -45,14 +45,13 @@ def decode_brush(rle: Sequence[int], height: int, width: int) -> np.ndarray:
         raise ValueError("its rle is not a list of bytes") from error
     if len(data) * 8 < _HEAD:
         raise ValueError(f"its rle holds {len(data)} bytes alone")
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    count, expected = _number(bits, 0, 32), height * width * _CHANNELS
+    count, expected = _number(data, 0, 32), height * width * _CHANNELS
     if count != expected:
         raise ValueError(
             f"its rle holds {count} values, and {width}x{height} pixels of "
             f"{_CHANNELS} channels have {expected}"
         )
-    values = _values(bits, count)
+    values = _values(data, count)
     return values.reshape(height, width, _CHANNELS)[..., 3] != 0
 
 
@@ -89,32 +88,47 @@ def _runs(length: int, value: str) -> list[str]:
     return runs
 
 
-def _values(bits: np.ndarray, count: int) -> np.ndarray:
-    """All values, int64 [count]."""
-    word = _number(bits, 32, 5) + 1
-    sizes = [_number(bits, 37 + 4 * k, 4) + 1 for k in range(4)]
-    powers = 1 << np.arange(word - 1, -1, -1, dtype=np.int64)
-    values = np.zeros(count, np.int64)
+def _values(data: bytes, count: int) -> np.ndarray:
+    """All values, uint8 or, where they have more bits, uint32; [count]."""
+    word = _number(data, 32, 5) + 1
+    sizes = [_number(data, 37 + 4 * k, 4) + 1 for k in range(4)]
+    values = np.zeros(count, np.uint8 if word <= 8 else np.uint32)
     at, filled = _HEAD, 0
     while filled < count:
-        repeated = _number(bits, at, 1)
-        size = sizes[_number(bits, at + 1, 2)]
-        length = _number(bits, at + 3, size) + 1
+        repeated = _number(data, at, 1)
+        size = sizes[_number(data, at + 1, 2)]
+        length = _number(data, at + 3, size) + 1
         at += 3 + size
-        given = 1 if repeated else length
-        words = bits[at : at + given * word]
-        if len(words) < given * word or filled + length > count:
-            raise ValueError("its rle ends early, or holds too many values")
-        # A single value is spread over the run.
-        values[filled : filled + length] = words.reshape(given, word) @ powers
-        at += given * word
+        if filled + length > count:
+            raise ValueError("its rle holds too many values")
+        run = values[filled : filled + length]
+        run[:] = (
+            _number(data, at, word)
+            if repeated
+            else _words(data, at, length, word)
+        )
+        at += word if repeated else word * length
         filled += length
     return values
 
 
-def _number(bits: np.ndarray, at: int, size: int) -> int:
-    """The number in `size` bits from `at` on."""
-    few = bits[at : at + size]
-    if len(few) < size:
+def _number(data: bytes, at: int, size: int) -> int:
+    """The number in `size` bits from bit `at` on."""
+    end = at + size
+    if end > 8 * len(data):
         raise ValueError("its rle ends early")
-    return int.from_bytes(np.packbits(few).tobytes(), "big") >> (-size % 8)
+    number = int.from_bytes(data[at // 8 : (end + 7) // 8], "big")
+    return number >> (-end % 8) & ((1 << size) - 1)
+
+
+def _words(data: bytes, at: int, count: int, word: int) -> np.ndarray:
+    """`count` numbers of `word` bits each from bit `at` on, int64 [count]."""
+    end = at + count * word
+    if end > 8 * len(data):
+        raise ValueError("its rle ends early")
+    first = at // 8
+    bits = np.unpackbits(np.frombuffer(data[first : (end + 7) // 8], np.uint8))[
+        at - 8 * first : end - 8 * first
+    ]
+    powers = 1 << np.arange(word - 1, -1, -1, dtype=np.int64)
+    return bits.reshape(count, word) @ powers

@@ -49,6 +49,8 @@ def make_class_ids(export: Export, rules: Rules, where: str) -> ClassIds:
         `rules.classes` does not name exactly the labels.
     """
     names = {label: _class_of(label) for label, _ in export.labels}
+    if export.fills_background and rules.uncovered == "void":
+        names = {n: VOID if c == BACKGROUND else c for n, c in names.items()}
     order = list(dict.fromkeys(names.values()))
     if rules.classes:
         order = _chosen(rules.classes, order, where)

@@ -86,7 +86,8 @@ def convert_labels(
     placed, notes = place_pictures([*export.pictures, *rest])
     with make_folder(out) as folder:
         _write(folder, placed, classes)
-    return [*_summary(placed, classes), *export.notes, *classes.notes, *notes]
+    notes = [*classes.notes, *notes, *photographs.notes()]
+    return [*_summary(placed, classes), *notes]
 
 
 def _read(

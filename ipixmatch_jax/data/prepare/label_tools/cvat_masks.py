@@ -6,7 +6,8 @@
     JPEGImages/a.jpg                   the image, if images were exported
 
 An image without a mask has no labels. Masks may hold the colours themselves or
-a palette. Black that labelmap.txt does not list is what no shape covers.
+a palette. The background, and black that labelmap.txt does not list, is what no
+shape covers.
 """
 
 import functools
@@ -63,7 +64,7 @@ def read_masks(
         pictures.append(
             Picture(name + ending, part, photograph, said, None, draw)
         )
-    return Export(pictures, classes)
+    return Export(pictures, classes, fills_background=True)
 
 
 def _classes_by_colour(

@@ -75,12 +75,13 @@ class Export(NamedTuple):
     Attributes:
       pictures: in the export's order.
       labels: every label and its colour, or None, in the order of the ids.
-      notes: sentences for the user.
+      fills_background: whether the tool fills masks with the label of the
+        background where no shape is, as tools do that export masks.
     """
 
     pictures: Sequence[Picture]
     labels: Sequence[tuple[str, Colour | None]]
-    notes: Sequence[str] = ()
+    fills_background: bool = False
 
 
 def draw_shapes(shapes: Sequence[Shape], rules: Rules) -> Draw | None:
@@ -93,7 +94,8 @@ def draw_shapes(shapes: Sequence[Shape], rules: Rules) -> Draw | None:
             try:
                 yield shape.label, shape.region(height, width)
             except ValueError as error:
-                raise ValueError(f"{shape.where}: {error}.") from error
+                words = str(error).rstrip(".")
+                raise ValueError(f"{shape.where}: {words}.") from error
 
     return draw
 

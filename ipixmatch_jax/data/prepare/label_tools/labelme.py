@@ -14,6 +14,7 @@ import base64
 import binascii
 import functools
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,8 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import (
 LABELS = "labels.txt"
 _NO_AREA = ("line", "linestrip", "point", "points")
 _POINTS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4}
+# What labelme_export_json makes of a JSON file.
+_DRAWN = re.compile(r"_json/(img|label|label_viz)\.png$")
 _ENDINGS = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"BM": ".bmp"}
 
 
@@ -54,6 +57,9 @@ def read_labelme(
       ValueError: there is none, or one cannot be used; names the file.
     """
     pictures, found = [], set()
+    for name in files.with_ending(".png"):
+        if _DRAWN.search(name):
+            photographs.exclude(files, name)
     for name in files.with_ending(".json"):
         record = files.read_json(name)
         if not isinstance(record, dict) or "shapes" not in record:
@@ -124,16 +130,27 @@ def _photograph(
         return found
     if not inside:
         return photographs.find(near or path, where)
+    head = _embedded(record, where)[:2]
+    # LabelMe keeps a TIFF as a JPEG or PNG inside the JSON.
+    base = posixpath.splitext(path_parts(path)[-1])[0]
+    ending = next((e for h, e in _ENDINGS.items() if head == h), ".png")
+    # Read again where it is copied, so that one image at a time is held.
+    content = functools.partial(_read_embedded, files, name)
+    return Photograph(files, posixpath.join(folder, base + ending), content)
+
+
+def _read_embedded(files: ExportFiles, name: str) -> bytes:
+    return _embedded(files.read_json(name), files.where(name))
+
+
+def _embedded(record: Mapping[str, Any], where: str) -> bytes:
+    """The image that a JSON file holds."""
     try:
-        content = base64.b64decode(inside, validate=True)
-    except (binascii.Error, TypeError, ValueError) as error:
+        return base64.b64decode(record["imageData"], validate=True)
+    except (binascii.Error, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{where}: imageData is not an image in base 64 ({error})."
         ) from error
-    # LabelMe keeps a TIFF as a JPEG or PNG inside the JSON.
-    base = posixpath.splitext(path_parts(path)[-1])[0]
-    ending = next((e for h, e in _ENDINGS.items() if content[:2] == h), ".png")
-    return Photograph(files, posixpath.join(folder, base + ending), content)
 
 
 def _joined(folder: str, path: str) -> str | None:
@@ -153,7 +170,10 @@ def _region(
         raise NoAreaError(where, kind)
     points = fields.points(shape.get("points"), where)
     if kind == "mask":
-        return functools.partial(_place, _bitmap(shape, points, where), points)
+        text = fields.take(shape, "mask", str, where)
+        if len(points) != 2:
+            raise ValueError(f"{where}, a mask, has {len(points)} points.")
+        return functools.partial(_draw_bitmap, text, points)
     if kind not in ("polygon", *_POINTS):
         raise ValueError(
             f"{where} is a {kind!r}, which is not read: draw it as a polygon."
@@ -166,36 +186,23 @@ def _region(
     return functools.partial(paint.fill_with_outline, kind, points)
 
 
-def _place(
-    bitmap: np.ndarray,
-    points: list[tuple[float, float]],
-    height: int,
-    width: int,
+def _draw_bitmap(
+    text: str, points: list[tuple[float, float]], height: int, width: int
 ) -> np.ndarray:
-    left, top = map(int, points[0])
-    return paint.place_bitmap(bitmap, left, top, height, width)
-
-
-def _bitmap(
-    shape: Mapping[str, Any], points: list[tuple[float, float]], where: str
-) -> np.ndarray:
-    """The bitmap of a shape of the kind mask, bool [h, w]."""
-    text = fields.take(shape, "mask", str, where)
+    """A shape of the kind mask: a PNG between two corners, both included."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(
-            f"{where}: its mask is not a PNG in base 64 ({error})."
+            f"its mask is not a PNG in base 64 ({error})"
         ) from error
-    values = read_stored(f"{where}: its mask", data).values
+    values = read_stored("its mask", data).values
     bitmap = values.any(-1) if values.ndim == 3 else values.astype(bool)
-    if len(points) != 2:
-        raise ValueError(f"{where}, a mask, has {len(points)} points, not 2.")
-    (x0, y0), (x1, y1) = (map(int, point) for point in points)
-    if bitmap.shape != (y1 - y0 + 1, x1 - x0 + 1):
-        height, width = bitmap.shape
+    (left, top), (right, bottom) = (map(int, point) for point in points)
+    if bitmap.shape != (bottom - top + 1, right - left + 1):
+        rows, columns = bitmap.shape
         raise ValueError(
-            f"{where}: its mask is {width}x{height} pixels, and its points "
-            f"span {x1 - x0 + 1}x{y1 - y0 + 1}."
+            f"its mask is {columns}x{rows} pixels, and its points span "
+            f"{right - left + 1}x{bottom - top + 1}"
         )
-    return bitmap
+    return paint.place_bitmap(bitmap, left, top, height, width)

@@ -77,7 +77,7 @@ def _is_list(tasks: Any, where: str) -> bool:
     """Whether a file is a list of tasks.
 
     Raises:
-      ValueError: it is Label Studio's "JSON-MIN".
+      ValueError: it is Label Studio's "JSON-MIN", or holds predictions alone.
     """
     if not isinstance(tasks, list) or not tasks:
         return False
@@ -87,6 +87,11 @@ def _is_list(tasks: Any, where: str) -> bool:
         raise ValueError(
             f'{where} is Label Studio\'s "JSON-MIN", which does not say all '
             'that is needed: export the project as "JSON".'
+        )
+    if all("predictions" in t and "annotations" not in t for t in tasks):
+        raise ValueError(
+            f"{where} holds predictions alone: import it into Label Studio, "
+            'correct and submit them there, and export the project as "JSON".'
         )
     return all("data" in t and "annotations" in t for t in tasks)
 

@@ -4,7 +4,7 @@ import pathlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ipixmatch_jax.data.files import walk
@@ -17,22 +17,27 @@ class Photograph(NamedTuple):
     Attributes:
       files: where it lies.
       name: its path there; where `content` is given, a name alone.
-      content: the bytes of an image that lies inside another file.
+      content: reads an image that lies inside another file.
     """
 
     files: ExportFiles
     name: str
-    content: bytes | None = None
+    content: Callable[[], bytes] | None = None
 
     @property
     def where(self) -> str:
         """Its name for messages."""
         return self.files.where(self.name)
 
+    def last_parts(self, count: int) -> list[str]:
+        """The last parts of its whole path."""
+        parts = [*self.files.source.absolute().parts, *self.name.split("/")]
+        return [_nfc(part) for part in parts[-count:]]
+
     def read(self) -> bytes:
         """The bytes of the file; see `ExportFiles.read`."""
         if self.content is not None:
-            return self.content
+            return self.content()
         return self.files.read(self.name)
 
 
@@ -65,7 +70,7 @@ class Photographs:
         """The photograph that an export names, which then counts as used.
 
         A file at the very path wins, first below `near`. Else it is the one
-        whose path ends in the most of the wanted path's folders.
+        whose whole path ends in the most of the wanted path's folders.
 
         Args:
           wanted: a path or address, in which backslashes count as slashes.
@@ -111,7 +116,7 @@ class Photographs:
         best: list[Photograph] = []
         for count in range(len(parts), 0, -1):
             tail = [_nfc(part) for part in parts[-count:]]
-            best = [p for p in fitting if _tail(p.name, count) == tail]
+            best = [p for p in fitting if p.last_parts(count) == tail]
             if best:
                 break
         if len({(p.files.source, p.name) for p in best}) > 1:
@@ -154,6 +159,15 @@ class Photographs:
         self._taken.add(photograph)
         return photograph
 
+    def notes(self) -> list[str]:
+        """Sentences on pictures in formats that are not read."""
+        notes = []
+        for files in self.places:
+            unread = files.with_ending(*walk.UNREAD)
+            if unread:
+                notes.append(walk.unread_words(str(files.source), unread))
+        return notes
+
     def left_over(self) -> list[Photograph]:
         """The images that nobody has asked for."""
         every = [p for group in self._by_name.values() for p in group]
@@ -180,7 +194,3 @@ def _nfc(text: str) -> str:
 
 def _base(name: str) -> str:
     return _nfc(name.rpartition("/")[2])
-
-
-def _tail(name: str, count: int) -> list[str]:
-    return [_nfc(part) for part in name.split("/")[-count:]]

@@ -63,7 +63,8 @@ def read_roboflow(
     for name in masks:
         photographs.exclude(files, name)
     pictures = [_picture(name, files, photographs, classes) for name in masks]
-    return Export(pictures, [(label, None) for label in first.values()])
+    labels = [(label, None) for label in first.values()]
+    return Export(pictures, labels, fills_background=True)
 
 
 def _read_classes(files: ExportFiles, name: str) -> dict[int, str]:

@@ -147,6 +147,30 @@ def test_an_image_may_lie_beside_the_folder_of_labels(tmp_path):
     assert golden.files(tmp_path / "out")[1:] == ["images/a.jpg", "masks/a.png"]
 
 
+def test_an_image_may_lie_in_another_folder_than_the_export(tmp_path):
+    """The folder of the images decides between two of one name."""
+    exports.labelme(tmp_path / "json", imagePath="../photos/a.jpg")
+    (tmp_path / "json/a.jpg").unlink()
+    exports.photograph(tmp_path / "photos/a.jpg")
+    exports.photograph(tmp_path / "photos/deep/a.jpg", seed=5)
+    images = tmp_path / "photos"
+    golden.prepared("labelme", tmp_path / "json", tmp_path / "out", images)
+    assert golden.files(tmp_path / "out")[1:] == [
+        *("images/a.jpg", "images/deep/a.jpg", "masks/a.png"),
+    ]
+
+
+def test_pictures_that_are_not_photographs(tmp_path):
+    """What LabelMe's own program drew is left aside; HEIC is named."""
+    root = exports.labelme(tmp_path / "in")
+    for name in ("img", "label", "label_viz"):
+        exports.photograph(root / f"a_json/{name}.png")
+    exports.write(root / "b.heic", b"x")
+    lines = golden.prepared("labelme", root, tmp_path / "out")
+    assert lines[0] == "train: 1 labelled image, 0 without labels"
+    assert "b.heic; convert them to JPEG" in lines[-1]
+
+
 def test_preparing_twice_gives_the_same_files(tmp_path):
     exports.labelme(tmp_path / "in")
     for out in ("a", "b"):

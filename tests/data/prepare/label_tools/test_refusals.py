@@ -208,6 +208,16 @@ def test_files_that_are_not_whole(tmp_path):
         golden.prepared("cvat", tmp_path / "gone", out)
 
 
+def test_lists_of_label_studio_without_annotations(tmp_path):
+    root, out = exports.labelstudio(tmp_path / "in"), tmp_path / "out"
+    tasks = [{"id": 1, "image": "/a.jpg", "annotation_id": 2}]
+    exports.write(root / "project.json", tasks)
+    refused("labelstudio", root, out, '"JSON-MIN", .*export the project as')
+    tasks = [{"data": {"image": "a.jpg"}, "predictions": []}]
+    exports.write(root / "project.json", tasks)
+    refused("labelstudio", root, out, "holds predictions alone: import it")
+
+
 def test_masks_of_cvat_that_do_not_fit(tmp_path):
     out, odd = tmp_path / "out", RGB.copy()
     odd[1, 1] = (1, 2, 3)

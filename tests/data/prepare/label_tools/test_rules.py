@@ -213,6 +213,24 @@ def test_no_background_is_added_where_all_else_is_void(tmp_path):
     assert list(golden.classes(tmp_path / "out")) == ["a", "b", "void"]
 
 
+@pytest.mark.parametrize("tool", ["cvat", "roboflow"])
+def test_masks_whose_background_is_what_nobody_labelled(tool, tmp_path):
+    ids = np.where(RECTANGLE, 1, 0)
+    ids[0] = 2
+    if tool == "cvat":
+        colours = np.array([(0, 0, 0), (9, 0, 0), (0, 8, 0)])
+        lines = "background:0,0,0::\na:9,0,0::\nb:0,8,0::\n"
+        exports.cvat_masks(tmp_path / "in", {"a": colours[ids]}, lines)
+    else:
+        exports.photograph(tmp_path / "in/train/a.jpg")
+        exports.write(tmp_path / "in/train/a_mask.png", exports.png(ids))
+        table = "Pixel Value, Class\n0, background\n1, a\n2, b\n"
+        exports.write(tmp_path / "in/train/_classes.csv", table)
+    golden.prepared(tool, tmp_path / "in", tmp_path / "out", uncovered="void")
+    assert list(golden.classes(tmp_path / "out")) == ["a", "b", "void"]
+    golden.equal(tmp_path / "out/masks/a.png", (ids + 2) % 3)
+
+
 def test_listed_images_without_a_shape(tmp_path):
     root = exports.labelme(tmp_path / "in")
     exports.labelme(root, name="bb", shapes=[])
