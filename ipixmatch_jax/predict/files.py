@@ -2,11 +2,12 @@
 
 For an image `a/b.jpg` in the folder that was named:
 
-    OUT/predictions/a/b.png   class ids, or what another format wants
-    OUT/overlays/a/b.png      the colours over the image
-    OUT/confidence/a/b.png    255 times the probability of the class
-    OUT/legend.png            the names of the colours
-    OUT/predictions.json      what made the predictions, names and colours
+    OUT/overlays/a/b.png     the colours over the image
+    OUT/confidence/a/b.png   255 times the probability of the class
+    OUT/legend.png           the names of the colours
+    OUT/predictions.json     what made the predictions, names and colours
+
+The predictions themselves are written by the modules of formats/.
 """
 
 import logging
