@@ -124,7 +124,7 @@ def number_objects(image: LabelledImage, labelling: Labelling) -> np.ndarray:
 
 
 def _list_classes(labelling: Labelling) -> list[tuple[str, Colour]]:
-    """Names and colours, `background` first and black where it can be.
+    """Names and colours, `background` first and in black.
 
     Colours that two classes share, or that `background` needs, are replaced
     by VOC's, since CVAT tells classes by their colours.
