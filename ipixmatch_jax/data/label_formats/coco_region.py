@@ -58,7 +58,7 @@ def fill_polygons(polygons: list, height: int, width: int) -> np.ndarray:
     except ImportError as error:
         raise RunError(
             "Polygons are drawn with pycocotools: install it with "
-            "`pip install 'ipixmatch_jax[coco]'`."
+            "`pip install 'ipixmatch_jax[labels]'`."
         ) from error
     if not polygons:
         raise ValueError("it has no polygon")

@@ -32,12 +32,8 @@ def test_reads_what_datumaro_wrote(tmp_path):
     assert read_labelmap(path) == [("person", (192, 128, 128))]
 
 
-def test_writes_what_datumaro_writes(tmp_path):
+def test_writes_what_datumaro_writes():
     assert write_labelmap(CLASSES) == WRITTEN
-    voc = pytest.importorskip("datumaro.plugins.data_formats.voc.format")
-    (tmp_path / "labelmap.txt").write_text(write_labelmap(CLASSES))
-    found = voc.parse_label_map(str(tmp_path / "labelmap.txt"))
-    assert [(name, row[0]) for name, row in found.items()] == CLASSES
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Which image an export names, and where it lies in the prepared folder."""
 
+import json
+
 import pytest
 
 from tests.data.folder_helpers import names, opened
@@ -177,6 +179,27 @@ def test_the_folder_of_the_images_may_lie_in_the_export(tmp_path):
         out = tmp_path / f"out {images.name}"
         golden.prepared("cvat", root, out, images)
         assert golden.files(out)[1:] == ["images/a.jpg", "masks/a.png"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "images/a.jpg",
+        "images\\a.jpg",
+        "..\\..\\label-studio\\data\\media\\upload\\1\\a.jpg",
+        "/home/me/label-studio/media/upload/1/a.jpg",
+    ],
+)
+def test_paths_of_label_studios_coco(path, tmp_path):
+    """Its lists hold paths of the machine that it ran on."""
+    root = exports.coco(tmp_path / "in/result.json", annotation([FLAT]))
+    listed = json.loads((root / "result.json").read_text())
+    listed["images"][0]["file_name"] = path
+    exports.write(root / "result.json", listed)
+    (root / "images").mkdir()
+    (root / "a.jpg").rename(root / "images/a.jpg")
+    golden.prepared("coco", root, tmp_path / "out")
+    assert golden.files(tmp_path / "out")[1:] == ["images/a.jpg", "masks/a.png"]
 
 
 def test_preparing_twice_gives_the_same_files(tmp_path):

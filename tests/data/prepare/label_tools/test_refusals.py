@@ -1,11 +1,13 @@
 """What cannot be used is said in one sentence, and nothing is written."""
 
 import base64
+import sys
 
 import numpy as np
 import pytest
 
 from ipixmatch_jax.data.label_formats.brush_rle import encode_brush
+from ipixmatch_jax.utils.errors import RunError
 from tests.data.prepare.label_tools import exports, golden
 from tests.data.prepare.label_tools.exports import (
     FLAT,
@@ -253,6 +255,18 @@ def test_ids_of_coco_that_are_given_twice(tmp_path):
     twice = [{"id": 1, "name": "crack"}, {"id": 1, "name": "leaf"}]
     exports.coco(path, annotation([FLAT]), categories=twice)
     refused("coco", tmp_path / "in", out, "two categories the same id")
+
+
+def test_polygons_without_pycocotools(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    root = exports.cvat(tmp_path / "in", ("a.jpg", "", element()))
+    with pytest.raises(
+        RunError, match=r"pip install 'ipixmatch_jax\[labels\]'"
+    ):
+        golden.prepared("cvat", root, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [root]
+    exports.labelme(tmp_path / "other")  # LabelMe's are drawn with Pillow.
+    golden.prepared("labelme", tmp_path / "other", tmp_path / "out")
 
 
 def test_tracks_of_cvat(tmp_path):

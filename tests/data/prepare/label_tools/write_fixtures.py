@@ -1,9 +1,8 @@
 """Writes the exports in `fixtures/` with the label tools' own programs.
 
-They are in none of the project's requirements. In an environment of its own:
+In an environment of its own (requirements-label-tools.txt):
 
-    pip install labelme==6.3.1 label-studio-sdk==2.1.2 datumaro==1.13.12
-    python tests/data/prepare/label_tools/write_fixtures.py
+    python tests/data/prepare/label_tools/write_fixtures.py FOLDER
 
 CVAT writes "Segmentation mask" and COCO, and reads all its formats, through
 datumaro. `golden.npz` holds the masks that these programs draw, by the image's
@@ -12,7 +11,7 @@ name, as indices of each export's labels.
 
 import json
 import pathlib
-import shutil
+import sys
 
 import datumaro as dm
 import numpy as np
@@ -24,7 +23,6 @@ from labelme._label_file import read_label_file, write_label_file
 from PIL import Image
 from pycocotools.coco import COCO
 
-HERE = pathlib.Path(__file__).parent / "fixtures"
 WIDTH, HEIGHT = 32, 24
 # No odd tenths, which pycocotools rounds either way: datumaro keeps float32.
 CRACK = [(4.25, 3.15), (20.75, 2.45), (25.35, 14.85), (11.65, 18.95)]
@@ -249,15 +247,14 @@ def labelstudio(folder):
     return golden
 
 
-def main():
-    shutil.rmtree(HERE, ignore_errors=True)
-    write_photographs(HERE / "photographs")
+def main(folder):
+    write_photographs(folder / "photographs")
     golden = {}
     for make in (labelme, cvat_xml, cvat_masks, coco, labelstudio):
-        for name, ids in make(HERE / make.__name__).items():
+        for name, ids in make(folder / make.__name__).items():
             golden[f"{make.__name__}/{name}"] = np.asarray(ids, np.uint8)
-    np.savez_compressed(HERE / "golden.npz", **golden)
+    np.savez_compressed(folder / "golden.npz", **golden)
 
 
 if __name__ == "__main__":
-    main()
+    main(pathlib.Path(sys.argv[1]))
