@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.files.foreign_layouts import find_export
 from ipixmatch_jax.data.prepare.label_tools.class_ids import (
@@ -102,8 +103,9 @@ def _read(
         if found is None or found.tool == tool:
             raise
         raise ValueError(
-            f"{found.file} looks like {found.what}, which `{found.tool}` in "
-            f"place of `{tool}` reads."
+            f"{found.file} looks like {found.what}: "
+            f"`{call_of('prepare')} {found.tool}` reads it, and {tool} does "
+            "not."
         ) from error
 
 

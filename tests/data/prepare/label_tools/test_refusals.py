@@ -178,7 +178,7 @@ def test_a_folder_that_is_not_an_export(tool, words, tmp_path):
 
 def test_an_export_of_another_tool_is_named(tmp_path):
     exports.labelme(tmp_path / "in")
-    words = "a.json looks like a file of LabelMe, which `labelme` in place of"
+    words = "a.json looks like a file of LabelMe: `.*prepare labelme` reads it"
     refused("cvat", tmp_path / "in", tmp_path / "out", words)
 
 

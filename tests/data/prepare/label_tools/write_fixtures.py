@@ -50,11 +50,9 @@ def blob():
     return bitmap
 
 
-def labelme(folder):
-    """Two JSON files, the second without its image beside it."""
-    write_photographs(folder)
-    mask = utils.img_arr_to_b64(blob().astype(np.uint8))
-    shapes = {
+def labelme_shapes():
+    """{image: (label, kind, points) from the bottom up}."""
+    return {
         "a": [
             ("leaf", "polygon", LEAF),
             ("crack", "rectangle", [(9.6, 12.4), (2.3, 5.5)]),
@@ -70,6 +68,13 @@ def labelme(folder):
             ),
         ],
     }
+
+
+def labelme(folder):
+    """Two JSON files, the second without its image beside it."""
+    write_photographs(folder)
+    mask = utils.img_arr_to_b64(blob().astype(np.uint8))
+    shapes = labelme_shapes()
     for name, rows in shapes.items():
         image = (folder / f"{name}.png").read_bytes()
         write_label_file(
