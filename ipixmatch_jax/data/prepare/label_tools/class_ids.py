@@ -17,6 +17,7 @@ from ipixmatch_jax.data.files.class_list import (
 )
 from ipixmatch_jax.data.prepare.label_tools.export import Export, Rules
 from ipixmatch_jax.utils.counts import count_of
+from ipixmatch_jax.utils.file_names import printable
 
 BACKGROUND, VOID = "background", "void"
 _BACKGROUNDS = ("background", "_background_")
@@ -45,13 +46,17 @@ def make_class_ids(export: Export, rules: Rules, where: str) -> ClassIds:
     """Gives every label of an export its id.
 
     Raises:
-      ValueError: there are fewer than two classes or too many, or
-        `rules.classes` does not name exactly the labels.
+      ValueError: there are fewer than two classes or too many, one has no
+        name, or `rules.classes` lacks a label.
     """
     names = {label: _class_of(label) for label, _ in export.labels}
     if export.fills_background and rules.uncovered == "void":
         names = {n: VOID if c == BACKGROUND else c for n, c in names.items()}
     order = list(dict.fromkeys(names.values()))
+    if "" in order:
+        raise ValueError(
+            f"{where} has a label without a name: name it in the label tool."
+        )
     if rules.classes:
         order = _chosen(rules.classes, order, where)
     kept = [name for name in order if name not in (BACKGROUND, VOID)]
@@ -80,7 +85,8 @@ def _class_of(label: str) -> str:
     plain = label.strip().lower()
     if plain in _BACKGROUNDS:
         return BACKGROUND
-    return VOID if plain in _VOIDS else label.strip()
+    # JSON can hold names that cannot be printed.
+    return VOID if plain in _VOIDS else printable(label.strip())
 
 
 def _chosen(

@@ -124,7 +124,8 @@ class ExportFiles:
 def _walk(root: pathlib.Path) -> list[str]:
     """The files below a folder; each linked folder is entered once."""
     entered, found = set(), []
-    for folder, folders, files in os.walk(root, followlinks=True):
+    walked = os.walk(root, onerror=_refuse, followlinks=True)
+    for folder, folders, files in walked:
         real = os.path.realpath(folder)
         if real in entered:
             folders.clear()
@@ -133,6 +134,12 @@ def _walk(root: pathlib.Path) -> list[str]:
         below = pathlib.Path(folder).relative_to(root)
         found += [(below / name).as_posix() for name in files]
     return found
+
+
+def _refuse(error: OSError) -> None:
+    raise ValueError(
+        f"The folder {error.filename} cannot be read: {error.strerror}."
+    ) from error
 
 
 def _is_visible(name: str) -> bool:

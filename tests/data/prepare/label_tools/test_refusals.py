@@ -308,6 +308,12 @@ def test_an_export_without_labels(tmp_path):
     refused("labelme", root, tmp_path / "out", words, uncovered="void")
 
 
+def test_labels_without_a_name(tmp_path):
+    root = exports.labelme(tmp_path / "in", shape(" "))
+    words = "has a label without a name: name it in the label tool"
+    refused("labelme", root, tmp_path / "out", words)
+
+
 def test_labels_that_the_given_classes_lack(tmp_path):
     root = exports.labelme(tmp_path / "in", shape("Crack"))
     words = "the label 'Crack', which --classes does not name"

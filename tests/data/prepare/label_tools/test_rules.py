@@ -275,6 +275,13 @@ def test_classes_that_share_a_colour_or_a_name(tmp_path):
     assert any("crack and Crack become two classes" in s for s in lines)
 
 
+def test_labels_that_cannot_be_printed(tmp_path):
+    root = exports.labelme(tmp_path / "in", shape("a\ud800"), shape("Öl"))
+    lines = golden.prepared("labelme", root, tmp_path / "out")
+    assert lines[1] == "classes: 0 background, 1 a\\ud800, 2 Öl"
+    assert "\n".join(lines).encode()
+
+
 def test_labels_are_of_the_image_as_it_is_shown(tmp_path):
     """EXIF's orientation 6: the stored pixels are turned clockwise."""
     root = tmp_path / "in"
