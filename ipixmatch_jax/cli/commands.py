@@ -95,7 +95,7 @@ COMMANDS = {
     "export": Command(
         "ipixmatch_jax.models.pretrained",
         ("export",),
-        "writes a run's weights as a file for PyTorch",
+        "writes a run's network as a file for PyTorch or ONNX",
         "runs/mine --to ours.pth",
     ),
     "fields": Command(
