@@ -10,7 +10,7 @@ from ipixmatch_jax.data.missing_files import Missing, find_missing_lists
 from ipixmatch_jax.data.registry import DATASETS
 from ipixmatch_jax.loggers.registry import find_uninstalled, parse_names
 from ipixmatch_jax.models.registry import BACKBONES
-from ipixmatch_jax.models.weights import files, hub
+from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.utils.accelerators import find_unsupported
 
 
@@ -62,10 +62,8 @@ def _weights(model: ConfigDict) -> list[Missing]:
     source = str(model.pretrained)
     if not source:
         return _recommended(model)
-    path = pathlib.Path(source).expanduser()
-    is_file = path.suffix in files.SUFFIXES and ":" not in source
-    if path.exists() or is_file or hub.parse_name(source) is None:
-        return _file(path)
+    if load.parse_hub_name(source) is None:
+        return _file(pathlib.Path(source).expanduser())
     if importlib.util.find_spec("huggingface_hub"):
         return []
     what = f"the extra that reads {source} from the Hugging Face hub"

@@ -23,6 +23,7 @@ from ipixmatch_jax.experiment.class_list import (
     read_classes,
 )
 from ipixmatch_jax.experiment.data import keep_range
+from ipixmatch_jax.experiment.published import refuse_training
 from ipixmatch_jax.experiment.resolve import resolve_config, set_batch_size
 from ipixmatch_jax.experiment.run_config import find_run_config
 from ipixmatch_jax.experiment.validate import check_config
@@ -76,6 +77,7 @@ def prepare_run(
         workdir do not fit each other.
     """
     check_config(config)
+    refuse_training(workdir)
     loggers.check_loggers(
         loggers.parse_names(config.loggers), writes=jax.process_index() == 0
     )
