@@ -19,7 +19,7 @@ def strip_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     Folders get their defaults. A file is reduced to its name, while a name of
     the hub stays.
     """
-    stripped = {}
+    stripped: dict[str, Any] = {}
     for name, value in config.items():
         path = f"{prefix}{name}"
         if isinstance(value, Mapping):

@@ -95,21 +95,39 @@ def _refusals(name: str, given: str) -> Iterator[None]:
 
     try:
         yield
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as e:
-        raise ConnectionError(
-            f"{name}: the hub cannot be reached: try again, or check "
-            "HF_ENDPOINT and HF_HUB_OFFLINE."
-        ) from e
-    except (errors.HfHubHTTPError, errors.LocalTokenNotFoundError) as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status in (None, 401, 403):
-            words = "this user may not: log in with `hf auth login`"
-        else:
-            words = f"it answers with the HTTP status {status}"
-        raise ConnectionError(
-            f"{name}: the hub refuses this; {words}, and check {given}."
-        ) from error
-    except OSError as error:
-        raise ConnectionError(
-            f"{name}: the hub cannot be reached ({error}): try again."
-        ) from error
+    except (OSError, errors.EntryNotFoundError) as error:
+        raise ConnectionError(_explain(error, name, given)) from error
+
+
+def _explain(error: BaseException, name: str, given: str) -> str:
+    status = _find_status(error)
+    if isinstance(error, _login_errors()) or status in (401, 403):
+        return (
+            f"{name}: the hub does not let this user do this: log in with "
+            f"`hf auth login`, and check {given}."
+        )
+    if status is not None:
+        return (
+            f"{name}: the hub answers with the HTTP status {status}: check "
+            f"{given}, or try again."
+        )
+    return (
+        f"{name}: the hub cannot be reached ({' '.join(str(error).split())}): "
+        "try again, and check HF_ENDPOINT and HF_HUB_OFFLINE."
+    )
+
+
+def _login_errors() -> tuple[type[Exception], ...]:
+    from huggingface_hub import errors
+
+    return errors.LocalTokenNotFoundError, errors.GatedRepoError
+
+
+def _find_status(error: BaseException | None) -> int | None:
+    """The HTTP status of an error or of what caused it."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if response is not None:
+            return int(response.status_code)
+        error = error.__cause__ or error.__context__
+    return None

@@ -15,6 +15,8 @@ from PIL import Image
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.configs import shapes as shapes_config
 from ipixmatch_jax.configuration import saved
+from ipixmatch_jax.experiment.class_list import classes_of, write_classes
+from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.models import registry as model_registry
 from tests import golden
 from tests.docs import photos
@@ -42,6 +44,7 @@ def work(tmp_path_factory):
     run.mkdir(parents=True)
     config = shapes_config.get_config()
     saved.save_config(config, run)
+    write_classes(classes_of(open_data(config)), run)
     variables = golden.random_variables(model_registry.build("tiny", 6))
     variables = jax.tree.map(jax.numpy.asarray, variables)
     trees = {"student": variables, "teacher": variables}
@@ -92,6 +95,16 @@ def test_onnx(work):
     with Image.open(work / "labels.png") as labels:
         assert labels.size == (96, 64)
         assert np.asarray(labels).max() < 6
+
+
+def test_the_hub(work):
+    pytest.importorskip("huggingface_hub")
+    written, predicted = follow("The Hugging Face hub", work)
+    assert written.endswith("nothing was uploaded.\n")
+    assert predicted.startswith("pulled: the teacher after 3 steps\n")
+    card = (work / "runs/mine/hub/README.md").read_text("utf-8")
+    assert card.startswith("---\n") and "# OWNER/NAME" in card
+    assert (work / "predicted/predictions/image.png").exists()
 
 
 def test_one_file_for_jax(work):

@@ -1,9 +1,11 @@
 """A run, the repository that is made of it, and the folder pulled from that."""
 
 import contextlib
+import http.server
 import json
 import pathlib
 import shutil
+import threading
 
 import jax
 import numpy as np
@@ -248,9 +250,55 @@ def test_push_uploads_the_folder_and_pull_fetches_it(
     assert about == ("student", 3, "me/scenes")
 
 
-def test_a_hub_that_refuses_or_is_away_is_one_sentence(
-    folder, tmp_path, monkeypatch
+class Answers(http.server.BaseHTTPRequestHandler):
+    """A hub that answers everything with one status."""
+
+    status = 404
+
+    def do_HEAD(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self):
+        self.do_HEAD()
+
+    def do_POST(self):
+        self.do_HEAD()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "does not let this user do this: log in with `hf auth login`"),
+        (404, "answers with the HTTP status 404: check"),
+    ],
+)
+def test_a_hub_that_refuses_is_one_sentence(
+    status, words, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(Answers, "status", status)
+    monkeypatch.setenv("HF_TOKEN", "hf_none")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        try:
+            with one_sentence(ConnectionError, f"me/scenes: the hub {words}"):
+                transfer.download("me/scenes", ["config.json"])
+            with one_sentence(ConnectionError, f"me/scenes: the hub {words}"):
+                transfer.upload(tmp_path, "me/scenes", private=False)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_hub_that_is_away_is_one_sentence(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with one_sentence(ConnectionError, "me/scenes: the hub cannot be reached"):
         transfer.download("me/scenes", ["config.json"])
