@@ -49,7 +49,8 @@ def named_members(config: ConfigDict) -> list[Member]:
         if (name := get_value(config, field))
     ]
     members += [
-        Member(field, name, registry)
+        # Each may come from a module of its own.
+        Member(f"{field}.{name}", name, registry)
         for field, registry in LISTS.items()
         for name in parse_names(get_value(config, field))
     ]

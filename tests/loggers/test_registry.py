@@ -5,6 +5,11 @@ import importlib.util
 import pytest
 
 from ipixmatch_jax.configs import shapes
+from ipixmatch_jax.configuration.plugins import (
+    check_plugins,
+    required_modules,
+)
+from ipixmatch_jax.experiment.members import named_members
 from ipixmatch_jax.experiment.preflight import find_missing
 from ipixmatch_jax.experiment.validate import check_config
 from ipixmatch_jax.loggers import registry
@@ -42,6 +47,15 @@ def config(loggers):
 def test_a_list_of_names(text, names):
     assert registry.parse_names(text) == names
     check_config(config(text))
+
+
+def test_one_logger_from_outside_leaves_the_others_as_they_are(monkeypatch):
+    modules = {**registry.LOGGERS._modules, "wandb": "mine"}
+    monkeypatch.setattr(registry.LOGGERS, "_modules", modules)
+    members = named_members(config("tensorboard,wandb"))
+    recorded = required_modules(members)
+    assert recorded == "loggers.wandb=mine"
+    check_plugins(recorded, members)
 
 
 def test_a_wrong_name_is_answered_with_the_right_one():
