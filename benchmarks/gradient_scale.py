@@ -2,16 +2,21 @@
 
 python -m benchmarks.gradient_scale --workdir RUN --ratios 0.1,1 --axis axis.txt
 
-For each reading at weight 1, this measures the norm of its gradient divided by
-the norm of the gradient of the host's unlabelled loss as it enters the total.
-Both are with respect to all parameters of the student, in train mode, at the
-last checkpoint of a run and on the training batches that would come next.
+For each reading that goes with the compared map, at weight 1, this measures
+the norm of its gradient divided by the norm of the gradient of the host's
+unlabelled loss as it enters the total. Both are with respect to all parameters
+of the student, in train mode, at the last checkpoint of a run and on the
+training batches that would come next.
 
 The ratios of the readings differ by an order of magnitude, so equal weights
 would not be a fair comparison. The column `weight for R` is R divided by the
 ratio: with that weight the reading's gradient is R times as large as the pixel
 loss's at this point of this run. `sweep --grid "$(cat axis.txt)"` then trains
 every reading with every such weight. The method is ours.
+
+The run is usually a host without the term. `--on` chooses another map than its
+config names, and `--labelled` compares labelled images with the truth too; both
+then stand in the axis. `--readings` measures some of the readings alone.
 """
 
 import argparse
@@ -19,22 +24,33 @@ import functools
 import json
 import pathlib
 import sys
+from typing import Any
 
 import jax
 import numpy as np
 import optax
 from absl import logging as absl_logging
 from jax import Array
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.network import frozen_patterns
-from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
-from ipixmatch_jax.losses.inter_pixel.registry import READINGS
-from ipixmatch_jax.methods.compared_maps import compared_maps
+from ipixmatch_jax.experiment.validate import check_config
+from ipixmatch_jax.losses.inter_pixel.loss import (
+    check_reading,
+    inter_pixel_loss,
+)
+from ipixmatch_jax.methods.compared_maps import (
+    FEATURES,
+    LOGITS,
+    check_map,
+    compared_maps,
+    readings_on,
+)
 from ipixmatch_jax.methods.registry import METHODS
+from ipixmatch_jax.methods.truth_pairs import compared_pairs
 from ipixmatch_jax.training import setup
 from ipixmatch_jax.training.batches import make_batches
 
@@ -50,6 +66,9 @@ def norms(
     temperature: float,
     on: str = "logits",
     encoder_stride: int = 16,
+    agents: int = 64,
+    labelled: bool = False,
+    readings: list[tuple[str, str]] | None = None,
 ) -> dict[str, Array]:
     """Gradient norms with respect to the student's parameters.
 
@@ -63,10 +82,13 @@ def norms(
       threshold: threshold of the inter-pixel term.
       temperature: temperature of the inter-pixel term.
       on, encoder_stride: which maps it compares, see compared_maps.
+      agents: see inter_pixel_loss.
+      labelled: see compared_pairs.
+      readings: relations and distances; None: all that go with these maps.
 
     Returns:
       float32 scalars: "total" for the host's total, "pixel" for its unlabelled
-      part, and one per reading at weight 1, named relation/distance.
+      part, and one at weight 1 for each reading, named relation/distance.
     """
 
     def outcome(params, weight):
@@ -83,6 +105,7 @@ def norms(
         return total(params) - outcome(params, 0.0).total
 
     def reading(params, relation, distance):
+        result = outcome(params, unlabelled_weight)
         terms = [
             inter_pixel_loss(
                 *compared_maps(pair, on, encoder_stride),
@@ -90,13 +113,14 @@ def norms(
                 distance=distance,
                 temperature=temperature,
                 threshold=threshold,
+                agents=agents,
             )[0]
-            for pair in outcome(params, unlabelled_weight).consistency
+            for pair in compared_pairs(result, views.labels, labelled)
         ]
         return sum(terms) / len(terms)
 
     functions = {"total": total, "pixel": pixel}
-    for pair in READINGS:
+    for pair in readings or readings_on(on):
         functions["/".join(pair)] = functools.partial(
             reading, relation=pair[0], distance=pair[1]
         )
@@ -107,8 +131,46 @@ def norms(
     }
 
 
+def change_term(
+    run: restore.Trained, changes: dict[str, Any]
+) -> restore.Trained:
+    """The run with other values of fields of inter_pixel.
+
+    Raises:
+      ValueError: a value is impossible, or the head shows no features.
+    """
+    config = ConfigDict(run.config.to_dict())
+    config.inter_pixel.update(changes)
+    term = config.inter_pixel
+    term.relation, term.distance = next(iter(readings_on(term.on)))
+    check_config(config)
+    return run._replace(config=FrozenConfigDict(config))
+
+
+def choose_readings(
+    names: list[str] | None, on: str
+) -> list[tuple[str, str]] | None:
+    """Relations and distances of names such as "dist/correlation".
+
+    Raises:
+      ValueError: a reading is unknown, or does not go with the map.
+    """
+    if names is None:
+        return None
+    chosen = []
+    for name in names:
+        relation, _, distance = name.partition("/")
+        check_reading(relation, distance)
+        check_map(relation, distance, on)
+        chosen.append((relation, distance))
+    return chosen
+
+
 def measure(
-    run: restore.Trained, batches: int, threshold: float
+    run: restore.Trained,
+    batches: int,
+    threshold: float,
+    readings: list[tuple[str, str]] | None = None,
 ) -> dict[str, float]:
     """Mean of `norms` over the batches, for the host of the run."""
     config = run.config
@@ -120,7 +182,7 @@ def measure(
         )
     data = open_data(config)
     stream = make_batches(config, data)
-    compiled = _norms(config, run.network, threshold)
+    compiled = _norms(config, run.network, threshold, readings)
     rows = []
     for step in range(run.step, run.step + batches):
         batch = stream[step]
@@ -145,7 +207,7 @@ def check_pull(result: dict[str, float], threshold: float) -> None:
         )
 
 
-def _norms(config: ConfigDict, network, threshold: float):
+def _norms(config: ConfigDict, network, threshold: float, readings=None):
     """Compiled function (variables, batch) -> `norms`."""
     bound = functools.partial(
         norms,
@@ -153,7 +215,8 @@ def _norms(config: ConfigDict, network, threshold: float):
             setup.forward,
             network,
             frozen=frozen_patterns(config),
-            keep_head=config.inter_pixel.on != "logits",
+            keep_head=config.inter_pixel.on != LOGITS,
+            keep_features=config.inter_pixel.on == FEATURES,
         ),
         method=functools.partial(
             METHODS[config.method].loss,
@@ -165,6 +228,9 @@ def _norms(config: ConfigDict, network, threshold: float):
         temperature=config.inter_pixel.temperature,
         on=config.inter_pixel.on,
         encoder_stride=network.strides[-1],
+        agents=config.inter_pixel.agents,
+        labelled=config.inter_pixel.labelled,
+        readings=readings,
     )
     make_views = functools.partial(
         setup.make_views,
@@ -186,8 +252,7 @@ def table(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
         "|---" * (3 + len(ratios)) + "|",
     ]
     for threshold, result in results.items():
-        for pair in READINGS:
-            name = "/".join(pair)
+        for name in _readings(result):
             scale = result[name] / result["pixel"]
             # Without confident pixels a reading has no gradient.
             weights = [f"{r / scale:.2g}" if scale else "-" for r in ratios]
@@ -199,18 +264,34 @@ def table(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
     return "\n".join(lines)
 
 
-def axis(results: dict[float, dict[str, float]], ratios: list[float]) -> str:
+def _readings(result: dict[str, float]) -> list[str]:
+    return [name for name in result if name not in ("total", "pixel")]
+
+
+def axis(
+    results: dict[float, dict[str, float]],
+    ratios: list[float],
+    changes: dict[str, Any] | None = None,
+) -> str:
     """The table's weights as one axis of `python -m ipixmatch_jax.sweep`.
 
     A reading whose gradient is 0 is left out, since no weight would change it.
+
+    Args:
+      results: of `measure`, by threshold.
+      ratios: of the gradients.
+      changes: further fields of inter_pixel and their values, which stand in
+        every cell.
     """
-    fields = ("relation", "distance", "threshold", "weight")
+    changes = changes or {}
+    fields = ("relation", "distance", "threshold", "weight", *changes)
+    more = "".join(f"+{value}" for value in changes.values())
     settings = [
-        f"{relation}+{distance}+{threshold:g}+{ratio / scale:.2g}"
+        f"{name.replace('/', '+')}+{threshold:g}+{ratio / scale:.2g}{more}"
         for threshold, result in results.items()
-        for relation, distance in READINGS
+        for name in _readings(result)
         for ratio in ratios
-        if (scale := result[f"{relation}/{distance}"] / result["pixel"])
+        if (scale := result[name] / result["pixel"])
     ]
     names = "+".join(f"inter_pixel.{field}" for field in fields)
     return f"{names}={','.join(settings)}"
@@ -239,6 +320,20 @@ def arguments() -> argparse.Namespace:
         default=[0.1, 1.0],
         help="desired ratios of the gradients, one column each (0.1,1)",
     )
+    parser.add_argument(
+        "--on", help="map to compare, inter_pixel.on (default: the run's own)"
+    )
+    parser.add_argument(
+        "--readings",
+        type=lambda text: text.split(","),
+        help="readings to measure, such as dist/correlation (default: all "
+        "that go with the map)",
+    )
+    parser.add_argument(
+        "--labelled",
+        action="store_true",
+        help="compare labelled images too, inter_pixel.labelled=True",
+    )
     parser.add_argument("--axis", help="file to write the axis for a sweep to")
     parser.add_argument("--json", help="file to write the numbers to")
     return parser.parse_args()
@@ -256,14 +351,20 @@ def main() -> None:
         run = restore.restore_networks(
             pathlib.Path(given.workdir), "last", given.root
         )
+        changes = {"on": given.on} if given.on else {}
+        changes |= {"labelled": True} if given.labelled else {}
+        run = change_term(run, changes)
+        readings = choose_readings(given.readings, run.config.inter_pixel.on)
         thresholds = given.thresholds or [run.config.inter_pixel.threshold]
-        results = {t: measure(run, given.batches, t) for t in thresholds}
+        results = {
+            t: measure(run, given.batches, t, readings) for t in thresholds
+        }
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.gradient_scale: {error}")
     print(f"{run.config.data.name}, {run.config.method}, step {run.step}\n")
     print(table(results, given.ratios))
     texts = {
-        given.axis: axis(results, given.ratios),
+        given.axis: axis(results, given.ratios, changes),
         given.json: json.dumps(results, indent=1),
     }
     for path, text in texts.items():

@@ -21,6 +21,7 @@ from ml_collections import ConfigDict
 from benchmarks import step
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
+from ipixmatch_jax.methods.compared_maps import FEATURES, LOGITS
 
 ROWS = [("/".join(pair), 1) for pair in READINGS] + [("affinity/kl", 4)]
 _READINGS = flags.DEFINE_list(
@@ -36,6 +37,10 @@ def with_term(config: ConfigDict, reading: str, stride: int) -> ConfigDict:
     term = config.inter_pixel
     term.relation, _, term.distance = reading.partition("/")
     term.weight, term.stride = 1.0, stride
+    if READINGS[term.relation, term.distance].of_features:
+        term.on = FEATURES
+    elif term.on == FEATURES:
+        term.on = LOGITS
     validate.check_config(config)
     return config
 

@@ -1,8 +1,9 @@
 """The readings in plain PyTorch, with every pixel confident.
 
 They are channel-wise distillation (Shu et al., 2021), DIST's intra-class term
-per image (Huang et al., 2022), pairwise affinities as N x N matrices, and KL
-over the classes. Needs torch, which the package itself does not.
+and its pair of terms per image (Huang et al., 2022), pairwise affinities as
+N x N matrices, KL over the classes, and KL over similarities to agents (ours).
+Needs torch, which the package itself does not.
 """
 
 import numpy as np
@@ -65,6 +66,28 @@ def _affinity(logits):
     return f @ f.mT
 
 
+def _agents_kl(student, teacher, count=64):
+    """KL over the cosines with up to 64 agents, greedily chosen."""
+    f, g = F.normalize(student, dim=-1), F.normalize(teacher, dim=-1)
+    values = []
+    for one, other in zip(f, g, strict=True):
+        agents = _choose_agents(other, min(count, len(other)))
+        values.append(_kl(one @ one[agents].mT, other @ other[agents].mT))
+    return torch.stack(values).mean()
+
+
+def _choose_agents(unit, count):
+    """Rows of least |cosine| to the mean, then to those chosen before."""
+    closeness, chosen = (unit @ unit.mean(0)).abs(), []
+    for _ in range(count):
+        closeness[chosen] = torch.inf
+        chosen.append(int(closeness.argmin()))
+        to_it = (unit @ unit[chosen[-1]]).abs()
+        first = len(chosen) == 1
+        closeness = to_it if first else torch.maximum(closeness, to_it)
+    return chosen
+
+
 _READINGS = {
     ("channel", "kl"): lambda q, p: _kl(q.mT, p.mT),
     ("channel", "correlation"): lambda q, p: _correlation(
@@ -76,4 +99,9 @@ _READINGS = {
     ),
     ("affinity", "kl"): lambda q, p: _kl(_affinity(q), _affinity(p)),
     ("pixel", "kl"): _kl,
+    ("dist", "correlation"): lambda q, p: (
+        _correlation(q.softmax(-1).mT, p.softmax(-1).mT)
+        + _correlation(q.softmax(-1), p.softmax(-1))
+    ),
+    ("agents", "kl"): _agents_kl,
 }

@@ -3,12 +3,13 @@
 python -m benchmarks.peers --sides 70,266 --json peers.json
 
 Both sides run in processes of their own on the same processors, with the same
-batch, network and precision (float32). They take turns, so that a machine that
-slows down slows down both. Reported are the seconds of each step and the
-processors' seconds, the ratio of the medians of both, and the resident memory
-at its highest while stepping (Linux). On a machine that others use, too, the
-processors' seconds are the ones to compare. Where torch is not installed, ours
-alone is timed.
+batch, network and precision. They take turns, so that a machine that slows
+down slows down both. Reported are the seconds of each step and the processors'
+seconds, the ratio of the medians of both, and the memory at its highest while
+stepping: resident (Linux), or on a GPU what the arrays take there. On a
+machine that others use, too, the processors' seconds are the ones to compare.
+Where torch is not installed, ours alone is timed. `--device gpu` times one
+GPU; there, bf16 is automatic mixed precision on torch's side.
 
 The step of `unimatch_v2` is DINOv2-S with a DPT head, 21 classes, on ready
 views of noise. benchmarks/unimatch_v2_torch.py is written for this benchmark;
@@ -26,8 +27,10 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
-# By the name of the step: the modules with count_parameters and build_step.
+# By the name of the step: the modules with count_parameters, build_step and
+# peak_device_bytes.
 STEPS = {
     "unimatch_v2": {
         "ours": "benchmarks.unimatch_v2_ours",
@@ -37,14 +40,37 @@ STEPS = {
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
+class Setting(NamedTuple):
+    """What both sides of a row share.
+
+    Attributes:
+      side: of the square images in pixels.
+      batch: labelled images, and as many unlabelled ones.
+      threads: processors to use.
+      device: "cpu" or "gpu".
+      precision: "f32" or "bf16".
+    """
+
+    side: int
+    batch: int
+    threads: int
+    device: str = "cpu"
+    precision: str = "f32"
+
+
 class Worker:
     """A process that has built one side's step and waits to be told."""
 
-    def __init__(self, module: str, side: int, batch: int, threads: int):
-        words = [module, str(side), str(batch), str(threads)]
+    def __init__(self, module: str, setting: Setting):
+        words = [module, json.dumps(setting)]
+        # jax would take most of the GPU's memory from the other side.
+        settings = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        if setting.device == "cpu":
+            settings["JAX_PLATFORMS"] = "cpu"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.peers", "--worker", *words],
             cwd=ROOT,
+            env={**os.environ, **settings},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -52,7 +78,7 @@ class Worker:
         self.parameters = self._read()["parameters"]
 
     def run(self, steps: int) -> dict:
-        """Seconds of each of so many steps, and bytes resident meanwhile."""
+        """Seconds of each of so many steps, and the most bytes meanwhile."""
         stdin = self._process.stdin
         print(steps, file=stdin, flush=True)
         return self._read()
@@ -69,13 +95,14 @@ class Worker:
         return json.loads(line)
 
 
-def work(module: str, side: int, batch: int, threads: int) -> None:
+def work(module: str, setting: Setting) -> None:
     """A worker's life: builds the step, then runs as many as it is told."""
     if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))[:threads]
+        allowed = sorted(os.sched_getaffinity(0))[: setting.threads]
         os.sched_setaffinity(0, allowed)
     found = importlib.import_module(module)
-    step = found.build_step(side, batch, threads)
+    step = found.build_step(setting)
+    on_cpu = setting.device == "cpu"
     print(json.dumps({"parameters": found.count_parameters()}), flush=True)
     for line in sys.stdin:
         forget_peak()
@@ -88,7 +115,9 @@ def work(module: str, side: int, batch: int, threads: int) -> None:
         result = {
             "seconds": seconds,
             "cpu_seconds": processors,
-            "resident_bytes": peak_resident(),
+            "peak_bytes": peak_resident()
+            if on_cpu
+            else found.peak_device_bytes(),
         }
         print(json.dumps(result), flush=True)
 
@@ -110,33 +139,37 @@ def peak_resident() -> int | None:
     return 1024 * int(value)
 
 
-def measure(name: str, side: int, given: argparse.Namespace) -> dict:
-    """Both sides' seconds and memory at one size, in turns."""
+def measure(name: str, setting: Setting, rounds: int, steps: int) -> dict:
+    """Both sides' seconds and memory in one setting, in turns.
+
+    Args:
+      name: of STEPS.
+      setting: of both sides.
+      rounds: how often each side has its turn.
+      steps: in a turn.
+    """
     modules = dict(STEPS[name])
     if importlib.util.find_spec("torch") is None:
         modules.pop("torch", None)
-    workers = {
-        who: Worker(module, side, given.batch, given.threads)
-        for who, module in modules.items()
-    }
+    workers = {who: Worker(module, setting) for who, module in modules.items()}
     rows = {who: {"seconds": [], "cpu_seconds": []} for who in workers}
-    resident = dict.fromkeys(workers, 0)
+    memory = dict.fromkeys(workers, 0)
     for worker in workers.values():
         worker.run(2)  # compiles, and fills the caches
-    for _ in range(given.rounds):
+    for _ in range(rounds):
         for who, worker in workers.items():
-            found = worker.run(given.steps)
+            found = worker.run(steps)
             for kind, values in rows[who].items():
                 values += found[kind]
-            resident[who] = max(resident[who], found["resident_bytes"] or 0)
-    result = {"step": name, "side": side, "batch": given.batch}
+            memory[who] = max(memory[who], found["peak_bytes"] or 0)
+    result = {"step": name, **setting._asdict()}
     for who, worker in workers.items():
         result[who] = {
             "parameters": worker.parameters,
             "median_seconds": statistics.median(rows[who]["seconds"]),
             "median_cpu_seconds": statistics.median(rows[who]["cpu_seconds"]),
             **rows[who],
-            "resident_bytes": resident[who] or None,
+            "peak_bytes": memory[who] or None,
         }
         worker.close()
     if "torch" in result:
@@ -161,7 +194,7 @@ def table(results: list[dict]) -> str:
             ratio = row.get(f"ours_over_torch_{kind}")
             cells.append(f"{ratio:.2f}" if ratio else "-")
         for who in ("ours", "torch"):
-            size = row.get(who, {}).get("resident_bytes")
+            size = row.get(who, {}).get("peak_bytes")
             cells.append(f"{size / 2**30:.2f} GiB" if size else "-")
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
@@ -181,7 +214,7 @@ def arguments() -> argparse.Namespace:
         prog="python -m benchmarks.peers",
         description="Time steps of ours beside PyTorch's, in turns.",
     )
-    parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument(
         "--names", default=",".join(STEPS), help="which steps, by commas"
     )
@@ -197,6 +230,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count(), help="processors to use"
     )
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "gpu"),
+        default="cpu",
+        help="cpu, or one gpu",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("f32", "bf16"),
+        default="f32",
+        help="f32 or bf16",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="turns (3)")
     parser.add_argument("--steps", type=int, default=3, help="steps a turn (3)")
     parser.add_argument("--json", help="file to write the numbers to")
@@ -207,19 +252,27 @@ def main() -> None:
     """Measures, prints the table and writes the JSON file."""
     given = arguments()
     if given.worker:
-        module, *numbers = given.worker
-        work(module, *map(int, numbers))
+        module, setting = given.worker
+        work(module, Setting(*json.loads(setting)))
         return
     if importlib.util.find_spec("torch") is None:
         print("torch is not installed here, so ours alone is timed.\n")
     results = []
     for name in given.names.split(","):
         for side in given.sides.split(","):
-            results.append(measure(name, int(side), given))
+            setting = Setting(
+                int(side),
+                given.batch,
+                given.threads,
+                given.device,
+                given.precision,
+            )
+            results.append(measure(name, setting, given.rounds, given.steps))
             if given.json:  # after each row: the next may take long
                 text = json.dumps(results, indent=1) + "\n"
                 pathlib.Path(given.json).write_text(text, encoding="utf-8")
-    print(f"{platform.machine()}, {given.threads} processors, float32\n")
+    words = f"{given.threads} processors, {given.device}, {given.precision}"
+    print(f"{platform.machine()}, {words}\n")
     print(table(results))
 
 

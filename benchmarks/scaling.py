@@ -138,6 +138,7 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
         "batch_size": batch_size,
         "flops": cost.get("flops"),
         "planned_bytes": device_memory.planned_memory(compiled),
+        "accessed_bytes": cost.get("bytes accessed"),
         **moved(compiled.as_text(), devices),
     }
     if _REPEATS.value:
@@ -187,16 +188,17 @@ def _measure_here(devices: int, batch_size: int) -> dict:
 def table(rows: list[dict]) -> str:
     """Markdown table; bytes and FLOPs are per device and step."""
     lines = [
-        "| scaling | devices | images | GFLOPs | planned MB | operations | "
-        "arrays | small arrays | sent MB | seconds |",
-        "|" + "---|" * 10,
+        "| scaling | devices | images | GFLOPs | planned MB | accessed MB | "
+        "operations | arrays | small arrays | sent MB | seconds |",
+        "|" + "---|" * 11,
     ]
     for row in rows:
         arrays = ", ".join(f"{n} {kind}" for kind, n in row["arrays"].items())
-        seconds = row.get("seconds")
+        seconds, accessed = row.get("seconds"), row["accessed_bytes"]
         lines.append(
             f"| {row['scaling']} | {row['devices']} | {row['batch_size']} | "
             f"{row['flops'] / 1e9:.4g} | {row['planned_bytes'] / 1e6:.4g} | "
+            f"{'-' if accessed is None else f'{accessed / 1e6:.4g}'} | "
             f"{row['operations']} | {arrays or 'none'} | "
             f"{row['small_arrays']} | "
             f"{row['sent_bytes'] / 1e6:.4g} | "

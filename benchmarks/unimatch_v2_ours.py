@@ -4,8 +4,10 @@ import functools
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.peers import Setting
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.unimatch_v2 import unimatch_v2
@@ -23,19 +25,30 @@ def count_parameters() -> int:
     return sum(x.size for x in jax.tree.leaves(params))
 
 
-def build_step(side: int, batch: int, threads: int) -> Callable[[], float]:
+def peak_device_bytes() -> int | None:
+    """The most bytes that arrays took on the GPU since the process began."""
+    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+
+
+def build_step(setting: Setting) -> Callable[[], float]:
     """One training step on fixed noise, compiled; returns its loss.
 
     The inter-pixel term is left out, and the views are ready: the peer's data
     loader makes them on the host.
 
     Args:
-      side: of the square images in pixels.
-      batch: labelled images, and as many unlabelled ones.
-      threads: taken from the processors that the process may use.
+      setting: the threads are the processors that the process may use.
+
+    Raises:
+      RuntimeError: jax does not see the device.
     """
-    del threads
-    network = registry.build("dinov2s", 21)
+    if jax.default_backend() != setting.device:
+        raise RuntimeError(f"jax sees no {setting.device}: {jax.devices()}")
+    side, batch = setting.side, setting.batch
+    bf16 = setting.precision == "bf16"
+    network = registry.build(
+        "dinov2s", 21, dtype=jnp.bfloat16 if bf16 else jnp.float32
+    )
     schedule = poly_schedule(5e-6, 10_000)
     groups = (*frozen_groups(network.untrained), *faster_head(40.0))
     tx = adamw(schedule, groups=groups, weight_decay=0.01)

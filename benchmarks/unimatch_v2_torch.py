@@ -1,9 +1,9 @@
 """UniMatch V2's training step in plain PyTorch: DINOv2-S with a DPT head.
 
 Written for benchmarks/peers.py from the facts in docs/sources.md: the same
-layers, passes, losses, optimiser and average as ours, in float32, with
-torch's own attention. Weights and images are random. Needs torch, which the
-package itself does not.
+layers, passes, losses, optimiser and average as ours, in float32 or automatic
+mixed precision, with torch's own attention. Weights and images are random.
+Needs torch, which the package itself does not.
 """
 
 import copy
@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from benchmarks.peers import Setting
 
 WIDTH, DEPTH, HEADS, PATCH, GRID = 384, 12, 6, 14, 37
 TAPS = (2, 5, 8, 11)
@@ -179,16 +181,25 @@ def count_parameters() -> int:
     return sum(x.numel() for x in Network().parameters())
 
 
-def build_step(side: int, batch: int, threads: int) -> Callable[[], float]:
+def peak_device_bytes() -> int:
+    """The most bytes that tensors took on the GPU since the process began."""
+    return torch.cuda.max_memory_allocated()
+
+
+def build_step(setting: Setting) -> Callable[[], float]:
     """One training step on fixed noise; returns its loss.
 
     Args:
-      side: of the square images in pixels.
-      batch: labelled images, and as many unlabelled ones.
-      threads: of torch.
+      setting: with the number of torch's threads.
     """
-    torch.set_num_threads(threads)
+    side, batch = setting.side, setting.batch
+    torch.set_num_threads(setting.threads)
     torch.manual_seed(0)
+    device = {"cpu": "cpu", "gpu": "cuda"}[setting.device]
+    torch.set_default_device(device)
+    mixed = torch.autocast(
+        device, torch.bfloat16, enabled=setting.precision == "bf16"
+    )
     student = Network()
     teacher = copy.deepcopy(student).requires_grad_(requires_grad=False)
     backbone = list(student.backbone.parameters())
@@ -207,16 +218,20 @@ def build_step(side: int, batch: int, threads: int) -> Callable[[], float]:
 
     def step():
         nonlocal done
-        with torch.no_grad():
-            confidence, target = teacher(weak).softmax(1).max(1)
-        loss_x = F.cross_entropy(student(labelled), labels)
+        with torch.no_grad(), mixed:
+            logits = teacher(weak)
+            confidence, target = logits.float().softmax(1).max(1)
+        with mixed:
+            loss_x = F.cross_entropy(student(labelled), labels)
         views = [
             _paste(x, box)
             for x, box in zip((first, second), boxes, strict=True)
         ]
-        logits = student(torch.cat(views), _complementary(batch))
+        factors = _complementary(batch)
+        with mixed:
+            logits = student(torch.cat(views), factors)
         losses = []
-        for view, box in zip(logits.chunk(2), boxes, strict=True):
+        for view, box in zip(logits.float().chunk(2), boxes, strict=True):
             entropy = F.cross_entropy(
                 view, _paste(target, box), reduction="none"
             )

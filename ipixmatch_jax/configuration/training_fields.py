@@ -196,15 +196,17 @@ INTER_PIXEL = (
         "inter_pixel.relation",
         "channel",
         "What is compared between teacher and student: for each class the "
-        "pixels (channel), pairs of pixels (affinity), or each pixel alone "
-        "(pixel, a control without relations).",
+        "pixels (channel), pairs of pixels (affinity), each pixel alone "
+        "(pixel, a control without relations), both the pixels of a class and "
+        "the classes of a pixel (dist), or each pixel's features with those of "
+        "a few agent pixels (agents, with inter_pixel.on=features).",
         from_registry=True,
     ),
     Field(
         "inter_pixel.distance",
         "correlation",
-        "How the relations are compared: kl goes with every relation, "
-        "correlation with channel and affinity, mse with affinity.",
+        "How the relations are compared: kl goes with every relation but dist, "
+        "correlation with channel, affinity and dist, mse with affinity.",
         from_registry=True,
     ),
     factor(
@@ -215,7 +217,7 @@ INTER_PIXEL = (
     Field(
         "inter_pixel.temperature",
         1.0,
-        "Divides the logits in the kl distances.",
+        "Divides the logits or similarities in the kl distances.",
         least=0,
         most=1e6,
         above_least=True,
@@ -223,7 +225,8 @@ INTER_PIXEL = (
     share(
         "inter_pixel.threshold",
         0.95,
-        "The least teacher probability of a pixel that is compared.",
+        "The least teacher probability of a pixel that is compared; 0 compares "
+        "all of them.",
     ),
     steps(
         "inter_pixel.warmup_steps",
@@ -234,7 +237,8 @@ INTER_PIXEL = (
     Field(
         "inter_pixel.block",
         512,
-        "affinity/kl: pixels along a side of a tile. The other readings take "
+        "affinity/kl: pixels along a side of a tile. agents/kl takes as many "
+        "pixels at once. The other readings take "
         "eight times as many pixels at once on a CPU. There 256 and 1024 took "
         "1.1 to 1.5 times as long for affinity/kl, and no longer for the "
         "others; not tried on a GPU.",
@@ -254,9 +258,26 @@ INTER_PIXEL = (
         "inter_pixel.on",
         "logits",
         "The map that is compared: logits at the images' size; the head's own "
-        "map, before it is brought to that size (head); or that map averaged "
-        "over the cells of the backbone's coarsest map (grid).",
-        choices=("logits", "head", "grid"),
+        "map, before it is brought to that size (head); that map averaged "
+        "over the cells of the backbone's coarsest map (grid); or the head's "
+        "features (features): the ASPP's output of deeplabv3plus, the fused "
+        "map of dpt before its last two convolutions.",
+        choices=("logits", "head", "grid", "features"),
+    ),
+    Field(
+        "inter_pixel.agents",
+        64,
+        "agents: the pixels of an image that all of its pixels are compared "
+        "with (RankMatch's number).",
+        unit="pixels",
+        least=1,
+        most=4096,
+    ),
+    Field(
+        "inter_pixel.labelled",
+        False,
+        "Whether labelled images are compared too, with the truth as teacher: "
+        "one more pair, which counts as much as each pair of the method.",
     ),
 )
 

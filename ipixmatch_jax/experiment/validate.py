@@ -15,6 +15,7 @@ from ipixmatch_jax.experiment.network import build_network, frozen_patterns
 from ipixmatch_jax.loggers.registry import parse_names
 from ipixmatch_jax.losses.inter_pixel.loss import check_reading
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
+from ipixmatch_jax.methods.compared_maps import FEATURES, check_map
 from ipixmatch_jax.methods.registry import METHODS
 
 
@@ -25,19 +26,12 @@ def check_config(config: ConfigDict) -> None:
     for field, members in LISTS.items():
         for name in parse_names(get_value(config, field)):
             FIELDS[field].check_value(name, tuple(map(str, members)))
-    term = config.inter_pixel
-    check_reading(term.relation, term.distance)
+    _check_term(config)
     if config.train.batch_size == 0 or config.train.scale_rate:
         _check_reference_batch(config)
     _check_teacher(config)
     _check_images(config)
     _check_class_weights(config)
-    if term.weight > 0 and not METHODS[config.method].compares_views:
-        raise ValueError(
-            f"config.method={config.method} compares no views, so it has "
-            "nothing for the inter-pixel loss: add "
-            "--config.inter_pixel.weight=0."
-        )
     if config.model.attention == "cudnn" and config.precision != "bf16":
         raise ValueError(
             "config.model.attention=cudnn computes in bfloat16 alone: add "
@@ -45,7 +39,34 @@ def check_config(config: ConfigDict) -> None:
         )
     frozen_patterns(config)
     network = build_network(config)  # refuses a head that does not fit
+    if config.inter_pixel.on == FEATURES and not network.shows_features:
+        raise ValueError(
+            f"config.inter_pixel.on={FEATURES} needs a head that shows its "
+            f"features, and the head {config.model.head} has no "
+            "`with_features`: set config.inter_pixel.on and relation to "
+            "compare logits."
+        )
     _check_crop_size(config, network.side_multiple)
+
+
+def _check_term(config: ConfigDict) -> None:
+    """Checks the fields of inter_pixel against each other and the method."""
+    term = config.inter_pixel
+    check_reading(term.relation, term.distance)
+    check_map(term.relation, term.distance, term.on)
+    if term.labelled and term.on == FEATURES:
+        raise ValueError(
+            "config.inter_pixel.labelled=True takes the truth as teacher, and "
+            "the truth has no features to compare on "
+            f"config.inter_pixel.on={FEATURES}: set inter_pixel.labelled to "
+            "False, or compare another map."
+        )
+    if term.weight > 0 and not METHODS[config.method].compares_views:
+        raise ValueError(
+            f"config.method={config.method} compares no views, so it has "
+            "nothing for the inter-pixel loss: add "
+            "--config.inter_pixel.weight=0."
+        )
 
 
 def _check_reference_batch(config: ConfigDict) -> None:

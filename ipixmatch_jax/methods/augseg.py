@@ -79,7 +79,7 @@ def augseg(
     target = common.cutmix_output(weak, box, views.mesh)
     pair = Consistency(output, target, valid)
     total = loss_x + unlabelled_weight * loss_u
-    return Outcome(total, [pair], batch_stats, metrics)
+    return Outcome(total, [pair], batch_stats, metrics, (clean,))
 
 
 def _mixed_label_loss(logits: Array, labels: Array, sure: Array) -> Array:

@@ -27,10 +27,13 @@ class NetworkOutput(NamedTuple):
       logits: float32 [B, H, W, C], at the images' size.
       head_logits: float32 [B, h, w, C], the head's own map, which `logits`
         are interpolated from; None where nothing needs it.
+      features: float [B, g, k, F], the head's features, see models/base.py;
+        None where nothing needs them.
     """
 
     logits: Array
     head_logits: Array | None = None
+    features: Array | None = None
 
 
 class Forward(Protocol):
@@ -124,12 +127,16 @@ class Outcome(NamedTuple):
       consistency: the pairs that the inter-pixel term compares.
       batch_stats: the student's, updated.
       metrics: float32 arrays to log; every loss term is among them.
+      labelled: the student's outputs of the labelled images, one for each
+        network that learns, which `inter_pixel.labelled` compares with the
+        truth.
     """
 
     total: Array
     consistency: list[Consistency]
     batch_stats: Any
     metrics: dict[str, Array]
+    labelled: tuple[NetworkOutput, ...] = ()
 
 
 # Fields of a config by their paths, such as "train.steps", and their values.

@@ -52,8 +52,8 @@ def paste_output(
 ) -> NetworkOutput:
     """CutMix of outputs: replaces them inside the boxes by the partner's.
 
-    A cell of the head's map is replaced where the boxes cover at least half
-    of the pixels under it (ours).
+    A cell of a coarser map is replaced where the boxes cover at least half of
+    the pixels under it (ours).
 
     Args:
       output: of the images.
@@ -61,12 +61,15 @@ def paste_output(
       box: in pixels, as of pseudo_labels.paste_boxes.
     """
     logits = pseudo_labels.paste_boxes(output.logits, partner.logits, box)
-    own, other = output.head_logits, partner.head_logits
-    if own is None or other is None:
-        return NetworkOutput(logits)
-    inside = pseudo_labels.inside_boxes(box, logits.shape[1:3])
-    inside = most_of_area(inside, own.shape[1:3])
-    return NetworkOutput(logits, jnp.where(inside[..., None], other, own))
+
+    def paste(own: Array | None, other: Array | None) -> Array | None:
+        if own is None or other is None:
+            return None
+        inside = pseudo_labels.inside_boxes(box, logits.shape[1:3])
+        inside = most_of_area(inside, own.shape[1:3])
+        return jnp.where(inside[..., None], other, own)
+
+    return NetworkOutput(logits, *map(paste, output[1:], partner[1:]))
 
 
 def interleave(*batches: Array) -> Array:

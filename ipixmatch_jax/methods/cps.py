@@ -83,7 +83,9 @@ def cps(
     total = loss_x + unlabelled_weight * loss_u
     stats = (one.batch_stats, two.batch_stats)
     batch_stats = dict(zip(NETWORKS, stats, strict=True))
-    return Outcome(total, pairs, batch_stats, metrics)
+    return Outcome(
+        total, pairs, batch_stats, metrics, (one.labelled, two.labelled)
+    )
 
 
 class _Passes(NamedTuple):
@@ -94,6 +96,7 @@ class _Passes(NamedTuple):
         network; without gradient.
       shares: the metrics of common.confident_shares.
       mixed: its output of the CutMixed images.
+      labelled: its output of the labelled images.
       loss_x: float32 scalar, its labelled loss.
       batch_stats: its own, updated.
     """
@@ -101,6 +104,7 @@ class _Passes(NamedTuple):
     target: NetworkOutput
     shares: dict[str, Array]
     mixed: NetworkOutput
+    labelled: NetworkOutput
     loss_x: Array
     batch_stats: dict
 
@@ -124,7 +128,7 @@ def _run_network(
     after = {**variables, "batch_stats": stats}
     labelled, stats = forward(after, views.labelled, True)
     loss_x = labelled_loss(labelled.logits, views.labels)
-    return _Passes(target, shares, mixed, loss_x, stats)
+    return _Passes(target, shares, mixed, labelled, loss_x, stats)
 
 
 def _train_on_voc(unlabelled: int) -> Fields:

@@ -64,7 +64,7 @@ def fixmatch(
     total = (loss_x + unlabelled_weight * loss_u) / 2
     metrics = {"loss_x": loss_x, "loss_u": loss_u}
     metrics |= common.confident_shares(weak.logits, valid, threshold)
-    return Outcome(total, [pair], batch_stats, metrics)
+    return Outcome(total, [pair], batch_stats, metrics, (labelled,))
 
 
 # The recipe is UniMatch v1's, which the config files start from.

@@ -66,7 +66,7 @@ def mean_teacher(
     metrics |= common.confident_shares(weak.logits, in_image, threshold)
     pair = Consistency(mixed, target, valid)
     total = loss_x + unlabelled_weight * loss_u
-    return Outcome(total, [pair], batch_stats, metrics)
+    return Outcome(total, [pair], batch_stats, metrics, (labelled,))
 
 
 def _train_on_voc(unlabelled: int) -> Fields:

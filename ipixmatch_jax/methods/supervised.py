@@ -34,7 +34,7 @@ def supervised(
     del teacher, threshold, unlabelled_weight
     output, batch_stats = forward(student, views.labelled, True)
     loss = labelled_loss(output.logits, views.labels)
-    return Outcome(loss, [], batch_stats, {"loss_x": loss})
+    return Outcome(loss, [], batch_stats, {"loss_x": loss}, (output,))
 
 
 def _double_batch(unlabelled: int) -> Fields:

@@ -97,7 +97,7 @@ def unimatch(
     }
     metrics |= common.confident_shares(weak.logits, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
-    return Outcome(total, pairs, stats, metrics)
+    return Outcome(total, pairs, stats, metrics, (first.labelled,))
 
 
 class _FirstPass(NamedTuple):

@@ -76,7 +76,7 @@ def unimatch_v2(
     }
     metrics |= common.confident_shares(weak.logits, valid, threshold)
     total = (loss_x + unlabelled_weight * loss_u) / 2
-    return Outcome(total, pairs, stats, metrics)
+    return Outcome(total, pairs, stats, metrics, (labelled,))
 
 
 def _run_mixed_pass(

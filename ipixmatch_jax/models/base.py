@@ -47,6 +47,11 @@ class HeadModule(Protocol):
     Attributes:
       num_classes: K.
       exact_when_padded: as of `Encoder`.
+
+    It may have `with_features`, which takes what `__call__` takes and returns
+    its logits and the features that they are computed from, float
+    [B, g, k, F] of any g, k and F. The inter-pixel term can compare them
+    (`inter_pixel.on=features`).
     """
 
     num_classes: int

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -10,6 +10,21 @@ import jax.numpy as jnp
 
 from ipixmatch_jax.models.layers.conv import shrink_sizes, zero_outside
 from ipixmatch_jax.models.layers.resize import resize_align_corners
+
+
+class Maps(NamedTuple):
+    """What a network says of a batch of images.
+
+    Attributes:
+      logits: float32 [B, H, W, K], at the images' size.
+      own: float32 [B, h, w, K], the head's own map before it.
+      features: float [B, g, k, F], the head's features, see models/base.py;
+        None where the head shows none.
+    """
+
+    logits: jax.Array
+    own: jax.Array
+    features: jax.Array | None
 
 
 class Segmenter(nn.Module):
@@ -51,6 +66,11 @@ class Segmenter(nn.Module):
     def exact_when_padded(self) -> bool:
         """Whether `sizes` can be given; see `__call__`."""
         return self.backbone.exact_when_padded and self.head.exact_when_padded
+
+    @property
+    def shows_features(self) -> bool:
+        """Whether the head shows features; see models/base.py."""
+        return hasattr(self.head, "with_features")
 
     @property
     def untrained(self) -> tuple[str, ...]:
@@ -103,25 +123,26 @@ class Segmenter(nn.Module):
         size: tuple[int, int],
         train: bool,
         sizes: jax.Array | None = None,
-    ) -> tuple[jax.Array, jax.Array]:
-        """`decode`, and the head's own map float32 [B, h, w, K] before it."""
+    ) -> Maps:
+        """`decode`, with the maps of the head that come before it."""
+        own_sizes = () if sizes is None else (sizes,)
+        if self.shows_features:
+            own, inner = self.head.with_features(features, train, *own_sizes)
+        else:
+            own, inner = self.head(features, train, *own_sizes), None
         if sizes is None:
-            own = self.head(features, train)
-            return resize_align_corners(own, size), own
-        own = self.head(features, train, sizes)
+            return Maps(resize_align_corners(own, size), own, inner)
         small = shrink_sizes(sizes, self.strides[0])
-        return resize_align_corners(own, size, small, sizes), own
+        return Maps(resize_align_corners(own, size, small, sizes), own, inner)
 
-    def with_head(
-        self, images: jax.Array, train: bool
-    ) -> tuple[jax.Array, jax.Array]:
-        """Logits at the images' size, and the head's own map before it."""
+    def with_head(self, images: jax.Array, train: bool) -> Maps:
+        """Logits at the images' size, and the head's maps before them."""
         features = self.encode(images, train)
         return self.decode_with_head(features, _size_hw(images), train)
 
     def perturbed(
         self, images: jax.Array, train: bool, perturb: Callable
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> Maps:
         """`with_head` of the perturbed features alone.
 
         The arguments are those of `clean_and_perturbed` (UniMatch V2).
@@ -131,7 +152,7 @@ class Segmenter(nn.Module):
 
     def clean_and_perturbed(
         self, images: jax.Array, train: bool, perturb: Callable
-    ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    ) -> tuple[Maps, Maps]:
         """`with_head` of images and of their perturbed features (UniMatch v1).
 
         Args:
@@ -142,8 +163,7 @@ class Segmenter(nn.Module):
             shapes.
 
         Returns:
-          clean and perturbed; each are logits float32 [B, H, W, K] and the
-          head's own map float32 [B, h, w, K].
+          clean and perturbed.
         """
         clean = self.encode(images, train)
         # Interleaved, each image stays on its device; see methods/common.py.
@@ -153,8 +173,11 @@ class Segmenter(nn.Module):
             perturb(clean),
         )
         maps = self.decode_with_head(both, _size_hw(images), train)
-        logits, own = (x.reshape(-1, 2, *x.shape[1:]) for x in maps)
-        return (logits[:, 0], own[:, 0]), (logits[:, 1], own[:, 1])
+        turns = jax.tree.map(lambda x: x.reshape(-1, 2, *x.shape[1:]), maps)
+        return (
+            jax.tree.map(lambda x: x[:, 0], turns),
+            jax.tree.map(lambda x: x[:, 1], turns),
+        )
 
     def __call__(
         self,

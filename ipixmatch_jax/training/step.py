@@ -14,13 +14,17 @@ from jax.sharding import Mesh
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.methods.base import (
-    Consistency,
     Forward,
     Outcome,
     Variables,
     Views,
 )
-from ipixmatch_jax.methods.compared_maps import compared_maps
+from ipixmatch_jax.methods.compared_maps import (
+    FEATURES,
+    LOGITS,
+    compared_maps,
+)
+from ipixmatch_jax.methods.truth_pairs import compared_pairs
 from ipixmatch_jax.training import accumulation, ema
 
 
@@ -66,9 +70,11 @@ class InterPixel:
     Attributes:
       weight: factor of the term; 0 leaves the term out of the program.
       warmup_steps: steps over which the factor rises linearly from 0.
-      relation, distance, temperature, threshold, block, stride: see
+      relation, distance, temperature, threshold, block, stride, agents: see
         inter_pixel_loss.
       on, encoder_stride: see compared_maps.
+      labelled: whether labelled images are compared with the truth too, see
+        compared_pairs.
     """
 
     relation: str
@@ -81,11 +87,18 @@ class InterPixel:
     stride: int = 1
     on: str = "logits"
     encoder_stride: int = 16
+    agents: int = 64
+    labelled: bool = False
 
     @property
     def needs_head(self) -> bool:
         """Whether the term compares what only the head's own map gives."""
-        return self.weight > 0 and self.on != "logits"
+        return self.weight > 0 and self.on != LOGITS
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the term compares the head's features."""
+        return self.weight > 0 and self.on == FEATURES
 
 
 def create_state(
@@ -146,8 +159,11 @@ def train_step(
 
     def loss_fn(params, batch_stats, batch):
         student = {"params": params, "batch_stats": batch_stats}
-        outcome = method(forward, student, labeller, make_views(batch))
-        total, metrics = _add_inter_pixel(outcome, inter_pixel, state.step)
+        views = make_views(batch)
+        outcome = method(forward, student, labeller, views)
+        total, metrics = _add_inter_pixel(
+            outcome, views.labels, inter_pixel, state.step
+        )
         return total, (outcome.batch_stats, metrics)
 
     grads, batch_stats, metrics = accumulation.mean_gradients(
@@ -216,13 +232,13 @@ def _advance(
 
 
 def _add_inter_pixel(
-    outcome: Outcome, settings: InterPixel, step: Array
+    outcome: Outcome, labels: Array, settings: InterPixel, step: Array
 ) -> tuple[Array, dict[str, Array]]:
     """The total with the inter-pixel term, and the metrics of both."""
     metrics = dict(outcome.metrics)
     total = outcome.total
     if settings.weight > 0:
-        term, share = _compare_pairs(outcome.consistency, settings)
+        term, share = _compare_pairs(outcome, labels, settings)
         metrics["loss_ip"] = term
         metrics["inter_pixel_share"] = share
         total += _weight_at(settings, step) * term
@@ -238,9 +254,12 @@ def _weight_at(settings: InterPixel, step: Array) -> Array:
 
 
 def _compare_pairs(
-    consistency: list[Consistency], settings: InterPixel
+    outcome: Outcome, labels: Array, settings: InterPixel
 ) -> tuple[Array, Array]:
-    """Means over the pairs of the term and of its confident share."""
+    """Means over the pairs: of the term, and of the method's confident share.
+
+    The share leaves out the pairs with the truth, which is always confident.
+    """
     terms = [
         inter_pixel_loss(
             *compared_maps(pair, settings.on, settings.encoder_stride),
@@ -250,9 +269,11 @@ def _compare_pairs(
             threshold=settings.threshold,
             block=settings.block,
             stride=settings.stride,
+            agents=settings.agents,
         )
-        for pair in consistency
+        for pair in compared_pairs(outcome, labels, settings.labelled)
     ]
     values = jnp.stack([value for value, _ in terms])
-    shares = jnp.stack([aux.confident_share for _, aux in terms])
+    unlabelled = terms[: len(outcome.consistency)]
+    shares = jnp.stack([aux.confident_share for _, aux in unlabelled])
     return values.mean(), shares.mean()

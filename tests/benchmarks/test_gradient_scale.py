@@ -9,19 +9,20 @@ import pytest
 
 from benchmarks import gradient_scale
 from ipixmatch_jax.configs import shapes
-from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.base import (
     Consistency,
     NetworkOutput,
     Outcome,
     Views,
 )
+from ipixmatch_jax.methods.compared_maps import readings_on
 from ipixmatch_jax.sweep import grid
 from tests.losses.inter_pixel import twin as twin
 
 pytestmark = pytest.mark.slow
 
 SCALE = 0.7
+OF_LOGITS = readings_on("logits")
 
 
 def forward(variables, images, train, perturb=None):
@@ -74,7 +75,7 @@ def test_the_norms_of_the_total_and_its_unlabelled_part(case):
     assert float(measured["total"]) == pytest.approx(abs(total), rel=1e-5)
 
 
-@pytest.mark.parametrize("pair", READINGS, ids="/".join)
+@pytest.mark.parametrize("pair", OF_LOGITS, ids="/".join)
 def test_the_norm_of_a_reading_is_its_finite_difference(case, pair):
     _, weak, strong, valid, measured = case
 
@@ -95,6 +96,27 @@ def test_the_norm_of_a_reading_is_its_finite_difference(case, pair):
     assert float(measured[name]) == pytest.approx(abs(slope), rel=1e-3)
 
 
+def test_readings_are_chosen_by_name():
+    choose = gradient_scale.choose_readings
+    assert choose(None, "logits") is None
+    assert choose(["agents/kl"], "features") == [("agents", "kl")]
+    pairs = choose(["pixel/kl", "dist/correlation"], "head")
+    assert pairs == [("pixel", "kl"), ("dist", "correlation")]
+    with pytest.raises(ValueError, match=r"inter_pixel\.on=features"):
+        choose(["agents/kl"], "head")
+    with pytest.raises(ValueError, match="the pairs are"):
+        choose(["pixel"], "head")
+
+
+def test_a_changed_field_stands_in_every_cell(tmp_path):
+    results = {0.0: {"agents/kl": 4.0, "pixel": 2.0, "total": 3.0}}
+    axis = gradient_scale.axis(results, [0.1, 1.0], {"on": "features"})
+    cells = grid.make_grid(shapes.get_config(), [axis], None, tmp_path).cells
+    terms = [cell.config.inter_pixel for cell in cells]
+    assert [x.weight for x in terms] == [0.05, 0.5]
+    assert {(x.relation, x.on) for x in terms} == {("agents", "features")}
+
+
 def test_a_host_without_an_unlabelled_gradient_is_refused():
     result = {"pixel": 1e-8, "total": 1.0}
     with pytest.raises(ValueError, match="hardly a pixel passes"):
@@ -104,7 +126,7 @@ def test_a_host_without_an_unlabelled_gradient_is_refused():
 
 @pytest.fixture
 def results():
-    result = dict.fromkeys(("/".join(pair) for pair in READINGS), 4.0)
+    result = dict.fromkeys(("/".join(pair) for pair in OF_LOGITS), 4.0)
     return {0.9: result | {"pixel": 2.0, "total": 3.0, "pixel/kl": 0.0}}
 
 
@@ -118,7 +140,7 @@ def test_a_sweep_accepts_the_axis(results, tmp_path):
     config = shapes.get_config()
     axis = gradient_scale.axis(results, [0.1, 1.0])
     cells = grid.make_grid(config, [axis], None, tmp_path).cells
-    assert len(cells) == 10  # five readings with a gradient, two weights each
+    assert len(cells) == 12  # six readings with a gradient, two weights each
     assert cells[1].config.inter_pixel.weight == 0.5
     assert cells[1].config.inter_pixel.threshold == 0.9
     assert cells[9].config.inter_pixel.distance == "kl"

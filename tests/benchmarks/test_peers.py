@@ -1,6 +1,5 @@
 """The benchmark beside PyTorch: equal networks, and its table."""
 
-import argparse
 import json
 
 import numpy as np
@@ -20,7 +19,7 @@ def test_the_peer_has_them_too_and_steps():
     from benchmarks import unimatch_v2_torch
 
     assert unimatch_v2_torch.count_parameters() == PARAMETERS
-    step = unimatch_v2_torch.build_step(28, 2, 1)
+    step = unimatch_v2_torch.build_step(peers.Setting(28, 2, 1))
     first = step()
     # An untrained network of 21 classes.
     assert first == pytest.approx(np.log(21) / 2, rel=0.5)
@@ -42,9 +41,9 @@ def test_the_table_has_both_sides_or_ours_alone():
         "median_seconds": 0.5,
         "median_cpu_seconds": 0.9,
         "seconds": [0.4, 0.5, 0.75],
-        "resident_bytes": 2**31,
+        "peak_bytes": 2**31,
     }
-    theirs = {**ours, "median_seconds": 1.0, "resident_bytes": None}
+    theirs = {**ours, "median_seconds": 1.0, "peak_bytes": None}
     alone = {"step": "unimatch_v2", "side": 70, "batch": 2, "ours": ours}
     ratios = {
         "ours_over_torch_seconds": 0.5,
@@ -64,12 +63,11 @@ def test_a_worker_takes_its_turns(monkeypatch, tmp_path):
     (tmp_path / "sleeper.py").write_text(
         "import time\n"
         "count_parameters = lambda: 3\n"
-        "build_step = lambda side, batch, threads: lambda: time.sleep(1e-3)\n"
+        "build_step = lambda setting: lambda: time.sleep(1e-3)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setitem(peers.STEPS, "sleep", {"ours": "sleeper"})
-    given = argparse.Namespace(batch=2, threads=1, rounds=2, steps=3)
-    found = peers.measure("sleep", 70, given)
+    found = peers.measure("sleep", peers.Setting(70, 2, 1), 2, 3)
     assert len(found["ours"]["seconds"]) == 6
     assert len(found["ours"]["cpu_seconds"]) == 6
     assert found["ours"]["median_seconds"] >= 1e-3

@@ -155,6 +155,7 @@ def test_the_command_writes_the_rows_that_it_prints(tmp_path):
     assert f"| weak | 2 | 4 | {row['flops'] / 1e9:.4g} |" in printed
     assert row["flops"] > 0
     assert row["planned_bytes"] > 0
+    assert row["accessed_bytes"] > 0
     # Data parallelism needs sums only; each of two devices sends them once.
     assert set(row["arrays"]) == {"all-reduce"}
     assert row["sent_bytes"] == row["payload_bytes"]["all-reduce"] > 1e6

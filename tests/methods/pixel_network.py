@@ -10,7 +10,8 @@ def forward(variables, images, train, perturb=None, keep_clean=True):
     """Logits of (images - mean) @ w + b; the mean is the batch statistic.
 
     The features c1 and c4 are both images - mean; the decoder averages them.
-    The head's own map has every second row and column of the logits.
+    The head's own map has every second row and column of the logits, and its
+    features are the sine of that map.
     """
     params, stats = variables["params"], variables["batch_stats"]
     mean = images.mean((0, 1, 2)) if train else stats["mean"]
@@ -19,7 +20,8 @@ def forward(variables, images, train, perturb=None, keep_clean=True):
     def decode(first, last):
         x = (first + last) / 2
         logits = x @ params["backbone"]["w"] + params["head"]["b"]
-        return NetworkOutput(logits, logits[:, ::2, ::2])
+        own = logits[:, ::2, ::2]
+        return NetworkOutput(logits, own, jnp.sin(own))
 
     features = images - mean, images - mean
     output = decode(*features)

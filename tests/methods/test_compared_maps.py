@@ -10,12 +10,13 @@ from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods import common
 from ipixmatch_jax.methods.base import Consistency, NetworkOutput
-from ipixmatch_jax.methods.compared_maps import compared_maps
+from ipixmatch_jax.methods.compared_maps import check_map, compared_maps
 from tests.losses.inter_pixel import twin
 from tests.methods import loops
 from tests.models.layers.test_area_average import average
 
 IMAGE, OWN, GRID, STRIDE = (12, 9), (6, 5), (3, 3), 4
+FEATURES = (4, 3)
 BOXES = np.int32([[1, 1, 8, 7], [0, 0, 0, 0], [3, 0, 12, 4], [0, 2, 5, 9]])
 SETTINGS = {"temperature": 2.0, "threshold": 0.5}
 
@@ -28,8 +29,8 @@ def case():
     def output():
         return NetworkOutput(
             *(
-                np.float32(2 * rng.standard_normal((4, *size, 3)))
-                for size in (IMAGE, OWN)
+                np.float32(2 * rng.standard_normal((4, *size, channels)))
+                for size, channels in ((IMAGE, 3), (OWN, 3), (FEATURES, 6))
             )
         )
 
@@ -55,26 +56,35 @@ def slow(student, teacher, valid, on):
     inside = np.zeros(valid.shape, bool)
     for image, (top, left, bottom, right) in enumerate(BOXES):
         inside[image, top:bottom, left:right] = True
-    inside = most(inside, OWN)
-    mixed = np.float64(teacher.head_logits)
-    for place in np.argwhere(inside):
-        image, row, column = place
-        partner = teacher.head_logits[image ^ 1, row, column]
-        mixed[image, row, column] = partner
-    q, p, size = np.float64(student.head_logits), mixed, OWN
+    q, p = np.float64(student.head_logits), mix(teacher.head_logits, inside)
+    size, gate = OWN, None
     if on == "grid":
         q, p, size = average(q, GRID), average(p, GRID), GRID
-    return q, p, most(loops.cut_mix(valid, BOXES), size)
+    if on == "features":
+        size, gate = FEATURES, average(p, FEATURES)
+        q, p = np.float64(student.features), mix(teacher.features, inside)
+    return q, p, most(loops.cut_mix(valid, BOXES), size), gate
 
 
-@pytest.mark.parametrize("on", ["head", "grid"])
+def mix(x, inside):
+    """The map x, with the neighbour's cells under most of the boxes."""
+    mixed = np.float64(x)
+    for image, row, column in np.argwhere(most(inside, x.shape[1:3])):
+        mixed[image, row, column] = x[image ^ 1, row, column]
+    return mixed
+
+
+@pytest.mark.parametrize("on", ["head", "grid", "features"])
 def test_the_maps_are_the_slow_ones(case, on):
-    q, p, valid = compared_maps(pair_of(*case), on, STRIDE)
+    q, p, valid, gate = compared_maps(pair_of(*case), on, STRIDE)
     expected = slow(*case, on)
     np.testing.assert_allclose(q, expected[0], atol=1e-5)
     np.testing.assert_allclose(p, expected[1], atol=1e-5)
     np.testing.assert_array_equal(valid, expected[2])
     assert not valid.all()
+    assert (gate is not None) == (on == "features")
+    if gate is not None:
+        np.testing.assert_allclose(gate, expected[3], atol=1e-5)
 
 
 def test_at_the_images_size_nothing_is_changed(case):
@@ -108,7 +118,7 @@ def test_every_reading_equals_its_float64_version(case, on):
             for names in READINGS
         ]
 
-    q, p, cells = slow(*case, on)
+    q, p, cells, _ = slow(*case, on)
     for names, (value, gradient) in zip(
         READINGS, every(student.head_logits), strict=True
     ):
@@ -120,6 +130,39 @@ def test_every_reading_equals_its_float64_version(case, on):
             slope = spread(slope)
         error = np.linalg.norm(gradient - slope)
         assert error < 1e-3 * np.linalg.norm(slope), names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_agents_of_features_equal_their_float64_version(case, threshold):
+    student, teacher, valid = case
+    settings = {"temperature": 0.5, "relation": "agents", "distance": "kl"}
+    settings["agents"] = 5
+
+    @functools.partial(jax.jit, static_argnames="threshold")
+    def value_and_slopes(student, teacher, threshold):
+        def value(student, teacher):
+            maps = compared_maps(
+                pair_of(student, teacher, valid), "features", STRIDE
+            )
+            return inter_pixel_loss(*maps, threshold=threshold, **settings)[0]
+
+        return jax.value_and_grad(value, (0, 1))(student, teacher)
+
+    value, (slope, to_teacher) = value_and_slopes(student, teacher, threshold)
+    q, p, cells, gate = slow(*case, "features")
+    cells &= twin.softmax(gate).max(-1) >= threshold
+    assert 2 < cells.sum() < cells.size
+    settings["threshold"] = 0.0
+    expected = twin.per_image(q, p, cells, **settings).mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+    error = np.linalg.norm(
+        slope.features - twin.gradient(q, p, cells, **settings)
+    )
+    assert error < 1e-3 * np.linalg.norm(slope.features)
+    assert not np.any(slope.logits)
+    assert not np.any(slope.head_logits)
+    assert all(not np.any(x) for x in jax.tree.leaves(to_teacher))
 
 
 def spread(slope):
@@ -135,3 +178,23 @@ def test_a_pair_without_the_heads_map_is_refused(case):
     pair = pair_of(NetworkOutput(student.logits), teacher, valid)
     with pytest.raises(ValueError, match=r"inter_pixel\.on=grid compares"):
         compared_maps(pair, "grid", STRIDE)
+    with pytest.raises(ValueError, match=r"inter_pixel\.on=features compares"):
+        compared_maps(pair, "features", STRIDE)
+
+
+@pytest.mark.parametrize(
+    ("relation", "distance", "on", "sentence"),
+    [
+        ("agents", "kl", "head", r"add --config\.inter_pixel\.on=features"),
+        ("channel", "kl", "features", "goes with the relation agents"),
+    ],
+)
+def test_readings_and_maps_that_do_not_fit(relation, distance, on, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check_map(relation, distance, on)
+
+
+@pytest.mark.parametrize(("relation", "distance"), READINGS)
+def test_every_reading_fits_a_map(relation, distance):
+    on = "features" if relation == "agents" else "grid"
+    check_map(relation, distance, on)

@@ -188,6 +188,27 @@ def test_the_heads_maps_are_mixed_as_the_images_are(host, with_teacher):
             np.testing.assert_array_equal(
                 output.head_logits, output.logits[:, ::2, ::2]
             )
+            np.testing.assert_allclose(
+                output.features, np.sin(output.head_logits), atol=1e-6
+            )
+
+
+@pytest.mark.parametrize("host", sorted(METHODS))
+def test_the_outputs_of_labelled_images_give_the_labelled_loss(host):
+    views = draw(host, 10)
+    with_teacher = METHODS[host].teacher[0] == AVERAGED
+    teacher = pixel_network.variables(1) if with_teacher else None
+    outcome = bind(host)(
+        pixel_network.forward, student_of(host), teacher, views
+    )
+    assert len(outcome.labelled) == len(METHODS[host].networks)
+    losses = [
+        cross_entropy(output.logits, views.labels)
+        for output in outcome.labelled
+    ]
+    np.testing.assert_allclose(
+        sum(losses), outcome.metrics["loss_x"], rtol=1e-6
+    )
 
 
 def test_each_student_learns_only_from_the_others_labels():

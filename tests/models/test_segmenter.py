@@ -107,7 +107,7 @@ def test_a_resnet_takes_another_head():
         pair = network.apply(variables, x, False, zero, method=method)
         return network.apply(variables, x, False), pair
 
-    expected, ((clean, _), (perturbed, _)) = both(variables, x)
+    expected, ((clean, *_), (perturbed, *_)) = both(variables, x)
     np.testing.assert_allclose(clean, expected, rtol=1e-5)
     # Without features the classifier's bias is left.
     bias = variables["params"]["head"]["classifier"]["bias"]

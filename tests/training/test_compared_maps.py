@@ -27,32 +27,35 @@ def network_of(backbone, head, **fields):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "head", "side", "own", "grid"),
+    ("backbone", "head", "side", "own", "grid", "features"),
     [
-        ("dinov2s", "", 518, 296, 37),
-        ("dinov3s", "", 528, 264, 33),
-        ("r50c4", "", 129, 33, 9),
-        ("r50", "", 321, 81, 21),
-        ("r50", "dpt", 129, 66, 9),
+        ("dinov2s", "", 518, 296, 37, (296, 64)),
+        ("dinov3s", "", 528, 264, 33, (264, 64)),
+        ("r50c4", "", 129, 33, 9, (9, 128)),
+        ("r50", "", 321, 81, 21, (21, 256)),
+        ("r50", "dpt", 129, 66, 9, (66, 128)),
     ],
 )
-def test_the_sizes_of_the_maps(backbone, head, side, own, grid):
+def test_the_sizes_of_the_maps(backbone, head, side, own, grid, features):
     network = network_of(backbone, head)
     image = jax.ShapeDtypeStruct((2, side, side, 3), jnp.float32)
 
     def maps(variables, image):
         output, _ = setup.forward(
-            network, variables, image, False, keep_head=True
+            *(network, variables, image, False),
+            keep_head=True,
+            keep_features=True,
         )
         pair = Consistency(output, output, jnp.ones((2, side, side), bool))
         return [
             compared_maps(pair, on, network.strides[-1])[0]
-            for on in ("logits", "head", "grid")
+            for on in ("logits", "head", "grid", "features")
         ]
 
     shapes = jax.eval_shape(maps, variable_shapes(network), image)
     sides = [x.shape for x in shapes]
-    assert sides == [(2, n, n, 5) for n in (side, own, grid)]
+    assert sides[:3] == [(2, n, n, 5) for n in (side, own, grid)]
+    assert sides[3] == (2, features[0], *features)
 
 
 class Pooled(nn.Module):
@@ -76,7 +79,13 @@ class Pooled(nn.Module):
     ("build", "width", "strides"),
     [(build_deeplab, 32, (4, 16)), (build_dpt, 48, (16,) * 4)],
 )
-def test_the_gradient_through_a_heads_own_map(build, width, strides):
+@pytest.mark.parametrize(
+    ("relation", "maps"),
+    [("channel", ("head", "grid")), ("agents", ("features",))],
+)
+def test_the_gradient_through_a_heads_maps(
+    build, width, strides, relation, maps
+):
     side = 32
     encoder = Pooled(width, strides)
     network = Segmenter(encoder, build(encoder, num_classes=5))
@@ -89,7 +98,9 @@ def test_the_gradient_through_a_heads_own_map(build, width, strides):
     teacher = golden.images("other", (2, 3, side, side))
     valid = np.ones((2, side, side), bool)
     valid[0, side // 2 :] = False
-    forward = functools.partial(setup.forward, network, keep_head=True)
+    forward = functools.partial(
+        setup.forward, network, keep_head=True, keep_features=True
+    )
 
     def value(params):
         output, _ = forward({**variables, "params": params}, images, False)
@@ -98,12 +109,12 @@ def test_the_gradient_through_a_heads_own_map(build, width, strides):
         losses = [
             inter_pixel_loss(
                 *compared_maps(pair, on, network.strides[-1]),
-                relation="channel",
+                relation=relation,
                 distance="kl",
                 temperature=1.0,
                 threshold=0.0,
             )[0]
-            for on in ("head", "grid")
+            for on in maps
         ]
         resized = resize_align_corners(output.head_logits, (side, side))
         return sum(losses), jnp.abs(resized - output.logits).max()

@@ -1,5 +1,6 @@
 """The train step on a network of one matrix: update, average, guard."""
 
+import dataclasses
 import functools
 
 import jax
@@ -103,6 +104,22 @@ def test_the_weighted_inter_pixel_term_is_all_that_is_added():
     )
 
 
+def test_labelled_images_are_one_more_pair_of_the_term():
+    views = draw_views(1)
+    term = step.InterPixel("pixel", "kl", 0.3, 1.0, 0.5, 0)
+    state, run = make(term)
+    _, without = run(state, views)
+    _, run = make(dataclasses.replace(term, labelled=True))
+    _, metrics = run(state, views)
+    # Each image has as many labels, so the means are those of all pixels.
+    truth = metrics["loss_x"]
+    np.testing.assert_allclose(
+        metrics["loss_ip"], (without["loss_ip"] + truth) / 2, rtol=1e-5
+    )
+    for name in ("loss_x", "loss_u", "inter_pixel_share"):
+        np.testing.assert_allclose(metrics[name], without[name], rtol=1e-6)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_value_that_is_not_finite_changes_only_the_counters(bad):
     state, run = make()
@@ -138,10 +155,13 @@ def test_without_a_teacher_the_state_has_none():
     assert all(jax.tree.leaves(moved))
 
 
-@pytest.mark.parametrize("on", ["logits", "head", "grid"])
+@pytest.mark.parametrize("on", ["logits", "head", "grid", "features"])
 def test_eight_devices_agree_with_one(on):
+    names = "channel", "correlation"
+    if on == "features":
+        names = "agents", "kl"
     term = step.InterPixel(
-        *("channel", "correlation", 0.3, 1.0, 0.5, 0), on=on, encoder_stride=4
+        *names, *(0.3, 1.0, 0.5, 0), on=on, encoder_stride=4, agents=4
     )
     state, run = make(term)
     views = draw_views(5, b=16)

@@ -2,11 +2,11 @@
 
 The maps of a class, u of the student and v of the teacher, are its
 probabilities minus their means over Omega. 1 - r is half the squared distance
-of the unit vectors u / |u| and v / |v|. With w = u - v, taken pixel by pixel,
-that distance is (|w|^2 + 2 w.v (|v| - |u|) / |v| + (|v| - |u|)^2) / |u|^2.
-Where the student is close to the teacher every term is as small as the result.
+of the unit vectors u / |u| and v / |v|, see `compare_vectors`; w = u - v is
+taken pixel by pixel.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -21,10 +21,9 @@ from ipixmatch_jax.losses.inter_pixel.blocks import (
 )
 from ipixmatch_jax.losses.inter_pixel.pearson import (
     MIN_VARIANCE,
-    inverse,
-    one_minus_pearson,
-    pearson_slopes,
-    root,
+    compare_vectors,
+    distance,
+    distance_slope,
 )
 from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
@@ -75,6 +74,28 @@ def channel_correlation(
       float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
     del temperature
+    value, slope_of = compare_channels(image, size)
+
+    def make(nothing, q, p, keep, fresh):
+        return nothing, slope_of(q, p, keep)
+
+    _, slope = slope_over_blocks(make, None, image, size)
+    return value, slope
+
+
+def compare_channels(
+    image: Image, size: int | None
+) -> tuple[Array, Callable[[Array, Array, Array], Array]]:
+    """The value of `channel_correlation`, and what gives its slope.
+
+    Args:
+      image: of C classes.
+      size: pixels of a block, see blocks.py.
+
+    Returns:
+      float32 scalar; and the function (q, p, keep) -> slope, float32
+      [..., C], of the blocks that slope_over_blocks takes.
+    """
     n = image.count_kept()
     # Minus one of its own pixels, a constant map is 0 without any rounding.
     first = jnp.unravel_index(jnp.argmax(image.keep), image.keep.shape)
@@ -87,61 +108,20 @@ def channel_correlation(
 
     start = _Sums(jnp.zeros(()), *[zero] * 8)
     sums = sum_over_blocks(add, start, image, size)
-    u_norm, v_norm, near, stretch, squared = _compare_maps(sums)
+    pair = compare_vectors(sums.uu, sums.vv, sums.uv, sums.ww, sums.wv)
     varies = sums.vv / n >= MIN_VARIANCE
     share = varies / jnp.maximum(varies.sum(), 1)
-    along, back = pearson_slopes(squared, u_norm, v_norm)
 
-    def make(nothing, q, p, keep, fresh):
+    def slope_of(q, p, keep):
         y = jax.nn.softmax(q)
         u, v = _map(y, from_q), _map(jax.nn.softmax(p), from_p)
-        student = (u - sums.mean_u) * inverse(u_norm)
-        w, v = (u - v) - sums.mean_w, v - sums.mean_v
-        apart = jnp.where(
-            near,
-            (w + v * stretch) * inverse(u_norm),
-            student - v * inverse(v_norm),
-        )
-        slope = slope_through_softmax(
-            y, share * (along * apart - back * student)
-        )
-        return nothing, jnp.where(keep, slope, 0.0)
+        w = (u - v) - sums.mean_w
+        u, v = u - sums.mean_u, v - sums.mean_v
+        slope = share * distance_slope(pair, u, v, w)
+        slope = slope_through_softmax(y, slope)
+        return jnp.where(keep, slope, 0.0)
 
-    _, slope = slope_over_blocks(make, None, image, size)
-    distance = one_minus_pearson(squared, u_norm, v_norm)
-    return jnp.sum(share * distance), slope
-
-
-class _Compared(NamedTuple):
-    """The two maps of each class beside each other, all [1, C].
-
-    Attributes:
-      u_norm: |u|.
-      v_norm: |v|.
-      near: bool, whether |w| is less than half of |v|.
-      stretch: (|v| - |u|) / |v| where they are near, else 0.
-      squared: the squared distance of the unit vectors.
-    """
-
-    u_norm: Array
-    v_norm: Array
-    near: Array
-    stretch: Array
-    squared: Array
-
-
-def _compare_maps(sums: _Sums) -> _Compared:
-    u_norm, v_norm = root(sums.uu), root(sums.vv)
-    near = sums.ww < sums.vv / 4
-    gap = -(sums.ww + 2 * sums.wv) * inverse(u_norm + v_norm)
-    stretch = jnp.where(near, gap * inverse(v_norm), 0.0)
-    squared = jnp.where(
-        near,
-        (sums.ww + 2 * sums.wv * stretch + gap * gap) * inverse(sums.uu),
-        2 - 2 * sums.uv * inverse(u_norm) * inverse(v_norm),
-    )
-    squared = jnp.maximum(squared, 0.0)
-    return _Compared(u_norm, v_norm, near, stretch, squared)
+    return jnp.sum(share * distance(pair)), slope_of
 
 
 def slope_through_softmax(y: Array, slope: Array) -> Array:
@@ -159,14 +139,14 @@ def slope_through_softmax(y: Array, slope: Array) -> Array:
 def _origin(logits: Array) -> _Origin:
     y = jax.nn.softmax(logits)
     sure = y > 0.5
-    return _Origin(sure, _from_zero(y, sure))
+    return _Origin(sure, from_zero(y, sure))
 
 
 def _map(y: Array, origin: _Origin) -> Array:
-    return _from_zero(y, origin.sure) - origin.at
+    return from_zero(y, origin.sure) - origin.at
 
 
-def _from_zero(y: Array, sure: Array) -> Array:
+def from_zero(y: Array, sure: Array) -> Array:
     """y, or y - 1 for the class that is sure, without rounding 1 - y."""
     others = jnp.sum(jnp.where(y > 0.5, 0.0, y), -1, keepdims=True)
     return jnp.where(sure, jnp.where(y > 0.5, -others, y - 1), y)

@@ -40,6 +40,7 @@ def inter_pixel_loss(
     student_logits: Array,
     teacher_logits: Array,
     valid: Array,
+    gate_logits: Array | None = None,
     *,
     relation: str,
     distance: str,
@@ -47,6 +48,7 @@ def inter_pixel_loss(
     threshold: float,
     block: int = 512,
     stride: int = 1,
+    agents: int = 64,
 ) -> tuple[Array, Aux]:
     """Mean over the batch of a distance between relations of pixels.
 
@@ -69,6 +71,14 @@ def inter_pixel_loss(
       j of A^p_ij / T and that of A^q_ij / T.
     - pixel, kl: T^2 times the mean over Omega of KL between class
       distributions: the control with no relation between pixels.
+    - dist, correlation: DIST's pair, that is channel, correlation plus the
+      mean over Omega of 1 - Pearson's r over the classes of y^q and y^p of a
+      pixel; pixels where y^p has a variance below 1e-8 are left out.
+    - agents, kl: of features in place of logits, with B_ik the cosine of the
+      features of pixel i and of agent k: T^2 times the mean over i in Omega
+      of KL between the softmax over k of B^p_ik / T and that of B^q_ik / T.
+      The agents are up to 64 pixels of Omega that are hardly alike in the
+      teacher's features (RankMatch's idea; the loss is ours).
 
     All are exact at every resolution, with memory linear in the number of
     pixels; only affinity, kl takes quadratic time. They are computed from
@@ -80,12 +90,15 @@ def inter_pixel_loss(
     An image with fewer than two pixels in Omega gives 0 and still counts.
 
     Args:
-      student_logits: [B, H, W, C], any float dtype; computed in float32.
+      student_logits: [B, H, W, C], any float dtype; computed in float32. For
+        "agents", features.
       teacher_logits: [B, H, W, C]; no gradient flows into it.
       valid: bool [B, H, W], False on padding.
-      relation: "channel", "affinity" or "pixel".
-      distance: "kl", for the channels and affinities also "correlation", for
-        the affinities also "mse".
+      gate_logits: [B, H, W, K], the teacher's logits that the threshold is
+        for, where features are compared; None: teacher_logits.
+      relation: "channel", "affinity", "pixel", "dist" or "agents".
+      distance: "kl" for all but "dist"; "correlation" for "channel",
+        "affinity" and "dist"; "mse" for "affinity".
       temperature: above 0; divides the logits or similarities in the kl
         distances. No gradient flows into it.
       threshold: least teacher probability, at temperature 1.
@@ -94,19 +107,21 @@ def inter_pixel_loss(
         as many pixels at a time, elsewhere all of them at once.
       stride: 1 compares every pixel; s every s-th row and column, which is an
         approximation.
+      agents: the most pixels that "agents" compares all others with.
 
     Returns:
       float32 scalar and Aux.
 
     Raises:
       ValueError: relation and distance are not one of the pairs above, or
-        block or stride is below 1.
+        block, stride or agents is below 1.
     """
     check_reading(relation, distance)
-    if block < 1 or stride < 1:
+    if min(block, stride, agents) < 1:
         raise ValueError(
-            f"inter_pixel.block={block} and inter_pixel.stride={stride} are "
-            "counts of pixels: both are at least 1."
+            f"inter_pixel.block={block}, inter_pixel.stride={stride} and "
+            f"inter_pixel.agents={agents} are counts of pixels: each is at "
+            "least 1."
         )
     q, p = (
         x[:, ::stride, ::stride].astype(jnp.float32)
@@ -114,10 +129,15 @@ def inter_pixel_loss(
     )
     p = jax.lax.stop_gradient(p)
     valid = valid[:, ::stride, ::stride]
-    confident = valid & (_confidence(p) >= threshold)
+    gate = p
+    if gate_logits is not None:
+        gate = gate_logits[:, ::stride, ::stride].astype(jnp.float32)
+        gate = jax.lax.stop_gradient(gate)
+    confident = valid & (_confidence(gate) >= threshold)
     temperature = jax.lax.stop_gradient(jnp.float32(temperature))
 
-    image_loss = functools.partial(_image_loss, (relation, distance), block)
+    how = _How(relation, distance, block, agents)
+    image_loss = functools.partial(_image_loss, how)
     # On a CPU, XLA takes forty times as long with a batch axis of one.
     if len(q) == 1:
         per_image = image_loss(q[0], p[0], confident[0], temperature)[None]
@@ -130,17 +150,26 @@ def inter_pixel_loss(
     return per_image.mean(), Aux(share.astype(jnp.float32), per_image)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _image_loss(pair, block, q, p, keep, temperature) -> Array:
+class _How(NamedTuple):
+    """What the program of one image is compiled for; see inter_pixel_loss."""
+
+    relation: str
+    distance: str
+    block: int
+    agents: int
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _image_loss(how, q, p, keep, temperature) -> Array:
     """The loss of one image; its slope by q is computed with it."""
-    return _forward(pair, block, q, p, keep, temperature)[0]
+    return _forward(how, q, p, keep, temperature)[0]
 
 
-def _forward(pair, block, q, p, keep, temperature) -> tuple[Array, Array]:
-    return _compare(pair, block)(Image(q, p, keep), temperature)
+def _forward(how, q, p, keep, temperature) -> tuple[Array, Array]:
+    return _compare(how)(Image(q, p, keep), temperature)
 
 
-def _backward(pair, block, slope, cotangent):
+def _backward(how, slope, cotangent):
     # No gradient for the teacher, the mask and the temperature.
     return cotangent * slope, None, None, None
 
@@ -148,13 +177,16 @@ def _backward(pair, block, slope, cotangent):
 _image_loss.defvjp(_forward, _backward)
 
 
-def _compare(pair: tuple[str, str], block: int) -> Callable:
+def _compare(how: _How) -> Callable:
     """The function (image, temperature) -> value, slope of a reading."""
-    reading = READINGS[pair]
+    reading, block = READINGS[how.relation, how.distance], how.block
+    compare = reading.compare
+    if reading.of_features:
+        compare = functools.partial(compare, agents=how.agents)
 
     def in_blocks(image, temperature, size):
         flat = Image(*(x.reshape(-1, *x.shape[2:]) for x in image))
-        value, slope = reading.compare(flat, temperature, size)
+        value, slope = compare(flat, temperature, size)
         return value, slope.reshape(image.q.shape)
 
     if reading.tiled:
@@ -166,7 +198,7 @@ def _compare(pair: tuple[str, str], block: int) -> Callable:
             image,
             temperature,
             cpu=functools.partial(in_blocks, size=_BLOCKS * block),
-            default=lambda x, t: reading.compare(x, t, None),
+            default=lambda x, t: compare(x, t, None),
         )
 
     return choose_by_platform

@@ -5,21 +5,23 @@ from typing import NamedTuple
 
 from jax import Array
 
-from ipixmatch_jax.losses.inter_pixel.blocks import Image
-
 
 class Reading(NamedTuple):
     """One way to read the paper: a relation of pixels and a distance.
 
     Attributes:
-      compare: (image, temperature, size) -> the distance of the student's
+      compare: (Image, temperature, size) -> the distance of the student's
         relation to the teacher's, float32 scalar, and its slope by the
         student's logits, float32 of image.q's shape. temperature is a float32
         scalar above 0; size is the number of pixels of a block, or None for
         all at once, see blocks.py.
       tiled: compare goes over pairs of pixels in tiles, whose side is
         inter_pixel.block on every device; it takes images [N, C] alone.
+      of_features: the image holds features of the head instead of logits, and
+        compare takes the argument `agents`, the number of pixels that all
+        others are compared with.
     """
 
-    compare: Callable[[Image, Array, int | None], tuple[Array, Array]]
+    compare: Callable[..., tuple[Array, Array]]
     tiled: bool = False
+    of_features: bool = False

@@ -40,7 +40,6 @@ class DeepLabV3Plus(nn.Module):
         """Every layer keeps the padding at 0; see models/base.py."""
         return True
 
-    @nn.compact
     def __call__(
         self,
         features: tuple[jax.Array, ...],
@@ -51,13 +50,23 @@ class DeepLabV3Plus(nn.Module):
 
         `sizes` int32 [B, 2] or None are the true sizes of the images.
         """
+        return self.with_features(features, train, sizes)[0]
+
+    @nn.compact
+    def with_features(
+        self,
+        features: tuple[jax.Array, ...],
+        train: bool,
+        sizes: jax.Array | None = None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """The logits, and the ASPP's output at the last map's size."""
         c1, c4 = features[0], features[-1]
         sizes1 = shrink_sizes(sizes, _FIRST_STRIDE)
         sizes4 = shrink_sizes(sizes1, self.output_stride // _FIRST_STRIDE)
         width = c4.shape[-1] // 8
-        deep = self._aspp(c4, width, train, sizes4)
+        aspp = self._aspp(c4, width, train, sizes4)
         size_hw = c1.shape[1], c1.shape[2]
-        deep = resize_align_corners(deep, size_hw, sizes4, sizes1)
+        deep = resize_align_corners(aspp, size_hw, sizes4, sizes1)
         low = self._unit(48, "reduce")(c1, train, sizes1)
         x = jnp.concatenate([low, deep.astype(self.dtype)], axis=-1)
         x = self._unit(width, "fuse_1", 3)(x, train, sizes1)
@@ -69,7 +78,7 @@ class DeepLabV3Plus(nn.Module):
             bias_init=_uniform_bias(width),
             name="classifier",
         )(x)
-        return zero_outside(x.astype(jnp.float32), sizes1)
+        return zero_outside(x.astype(jnp.float32), sizes1), aspp
 
     def _aspp(self, x, width, train, sizes):
         branches = [self._unit(width, "aspp_1")(x, train, sizes)]

@@ -71,7 +71,6 @@ class DptHead(nn.Module):
         """Params that no output depends on, which an optimiser must keep."""
         return ("fuse_4/unit_1",)
 
-    @nn.compact
     def __call__(
         self, features: tuple[jax.Array, ...], train: bool
     ) -> jax.Array:
@@ -85,6 +84,13 @@ class DptHead(nn.Module):
           float32 [B, 2 h, 2 w, num_classes] of the finest level h x w, which
           is four times the features' size, or the first map's of a pyramid.
         """
+        return self.with_features(features, train)[0]
+
+    @nn.compact
+    def with_features(
+        self, features: tuple[jax.Array, ...], train: bool
+    ) -> tuple[jax.Array, jax.Array]:
+        """The logits, and the fused map before the last two convolutions."""
         maps = []
         for level, (x, width) in enumerate(
             zip(features, self.levels, strict=True), start=1
@@ -93,15 +99,17 @@ class DptHead(nn.Module):
             if not self.pyramid:
                 x = self._resample(x, level)
             maps.append(self._conv(self.features, f"level_{level}", False)(x))
-        fused = None
-        for level in (4, 3, 2, 1):
-            finer = maps[level - 2].shape[1:3] if level > 1 else None
-            fused = Fusion(self.dtype, name=f"fuse_{level}")(
-                fused, maps[level - 1], finer
-            )
+        fused = self._fuse(None, maps, 4)
+        for level in (3, 2, 1):
+            fused = self._fuse(fused, maps, level)
         x = nn.relu(self._conv(self.features, "output")(fused))
         x = _pointwise(x, self.num_classes, self.dtype, "classifier")
-        return x.astype(jnp.float32)
+        return x.astype(jnp.float32), fused
+
+    def _fuse(self, coarser, maps, level):
+        finer = maps[level - 2].shape[1:3] if level > 1 else None
+        fusion = Fusion(self.dtype, name=f"fuse_{level}")
+        return fusion(coarser, maps[level - 1], finer)
 
     def _resample(self, x, level):
         width, name = x.shape[-1], f"resample_{level}"

@@ -3,7 +3,7 @@
 import logging
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import jax
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "find_file",
     "from_torch_names",
     "has_head",
+    "list_unloaded",
     "load_weights",
     "network_entries",
     "parse_hub_name",
@@ -200,12 +201,22 @@ def network_entries(variables: Mapping) -> list[Entry]:
     return list(torch_names.entries(variables))
 
 
-def fill_unloaded(loaded: Mapping, variables: Mapping) -> dict:
-    """`loaded`, with the leaves of `variables` where nothing was read."""
+def list_unloaded(loaded: Mapping) -> tuple[bool, ...]:
+    """Whether nothing was read for a leaf, for each of `loaded` in order."""
+    return tuple(
+        isinstance(leaf, jax.ShapeDtypeStruct)
+        for leaf in jax.tree.leaves(loaded)
+    )
+
+
+def fill_unloaded(loaded: Mapping, leaves: Iterable[jax.Array]) -> dict:
+    """`loaded`, with the next of `leaves` wherever nothing was read."""
+    following = iter(leaves)
     return jax.tree.map(
-        lambda new, old: old if isinstance(new, jax.ShapeDtypeStruct) else new,
+        lambda leaf: (
+            next(following) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
+        ),
         loaded,
-        variables,
     )
 
 

@@ -1,4 +1,4 @@
-"""The six readings of the inter-pixel loss against N x N float64 versions."""
+"""Every reading of the inter-pixel loss against N x N float64 versions."""
 
 import functools
 from unittest import mock
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from ipixmatch_jax.losses.inter_pixel.agents_kl import choose_agents
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from tests.losses.inter_pixel import twin as twin
@@ -47,7 +48,9 @@ def draw_mask(seed, shape, kind):
 
 @functools.partial(
     jax.jit,
-    static_argnames=("relation", "distance", "block", "stride", "whole"),
+    static_argnames=(
+        *("relation", "distance", "block", "stride", "whole", "agents"),
+    ),
 )
 def run(q, p, valid, *, block=None, whole=False, **given):
     """Value, Aux and both gradients; compiled once per shape.
@@ -56,10 +59,10 @@ def run(q, p, valid, *, block=None, whole=False, **given):
     of which the last one overlaps. With `whole` the linear readings take an
     image at once, as they do on a GPU or TPU.
     """
-    quadratic = (given["relation"], given["distance"]) == ("affinity", "kl")
+    tiled = READINGS[given["relation"], given["distance"]].tiled
 
     def loss(q, p):
-        size = block or (8 if quadratic else 1)
+        size = block or (8 if tiled else 1)
         return inter_pixel_loss(q, p, valid, block=size, **given)
 
     def elsewhere(*operands, cpu, default):
@@ -77,7 +80,7 @@ def settings(relation, distance, temperature=2.0, threshold=0.5):
         "distance": distance,
         "temperature": temperature,
         "threshold": threshold,
-    }
+    } | ({"agents": 5} if relation == "agents" else {})
 
 
 @every_reading
@@ -264,6 +267,22 @@ def test_channel_correlation_of_one_image_is_dists_intra_class_term():
         np.testing.assert_allclose(value, 1 - np.mean(r), rtol=1e-4)
 
 
+def test_dists_pair_of_one_image_is_its_two_terms():
+    q, p, valid = draw(14)
+    given = settings("dist", "correlation", 1.0, 0.0)
+    _, aux, *_ = run(q, p, valid, **given)
+    for b, value in enumerate(aux.per_image):
+        yq, yp = (
+            twin.softmax(x[b].reshape(-1, 4).astype(float)) for x in (q, p)
+        )
+        classes = [
+            np.corrcoef(*pair)[0, 1] for pair in zip(yq.T, yp.T, strict=True)
+        ]
+        pixels = [np.corrcoef(*pair)[0, 1] for pair in zip(yq, yp, strict=True)]
+        expected = 1 - np.mean(classes) + 1 - np.mean(pixels)
+        np.testing.assert_allclose(value, expected, rtol=1e-4)
+
+
 def test_a_constant_student_map_is_uncorrelated_and_has_no_gradient():
     _, p, valid = draw(5)
     value, _, gradient, _ = run(
@@ -320,10 +339,11 @@ def test_the_size_of_a_block_does_not_matter(relation, distance, cut):
     np.testing.assert_allclose(gradient, slope, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("relation", ["affinity", "agents"])
 @pytest.mark.parametrize("temperature", [1e-3, 0.01, 100.0])
-def test_affinity_kl_is_right_at_any_temperature(temperature):
+def test_similarities_are_right_at_any_temperature(relation, temperature):
     q, p, valid = draw(9)
-    given = settings("affinity", "kl", temperature, 0.0)
+    given = settings(relation, "kl", temperature, 0.0)
     value, _, gradient, _ = run(q, p, valid, **given)
     expected = twin.per_image(q, p, valid, **given).mean()
     np.testing.assert_allclose(value, expected, rtol=1e-4)
@@ -332,15 +352,44 @@ def test_affinity_kl_is_right_at_any_temperature(temperature):
     assert error < 1e-3 * np.linalg.norm(slope)
 
 
+def test_the_agents_are_the_slow_ones_and_no_two_are_one_pixel():
+    rng = np.random.default_rng(15)
+    features = np.float32(np.maximum(rng.standard_normal((40, 9)), 0))
+    keep = rng.random(40) < 0.7
+    features[np.flatnonzero(keep)[3]] = 0.0  # has no direction
+    kept = np.flatnonzero(keep & features.any(-1))
+    expected = kept[twin.choose_agents(np.float64(features[kept]), 12)]
+    choose = jax.jit(choose_agents, static_argnums=2)
+    found = choose(features, keep, 12)
+    np.testing.assert_array_equal(found.place, expected)
+    assert found.chosen.all()
+    every = choose(features, keep, 64)
+    assert every.chosen.sum() == len(kept)
+    assert set(every.place[every.chosen].tolist()) == set(kept.tolist())
+
+
+def test_the_threshold_of_features_is_for_other_logits():
+    q, p, valid = draw(16)
+    gate, *_ = draw(17)
+    given = settings("agents", "kl")
+    loss = jax.jit(functools.partial(inter_pixel_loss, **given))
+    value, aux = loss(q, p, valid, gate)
+    confident = twin.confident(gate, valid, given["threshold"])
+    assert 0 < confident.sum() < confident.size
+    expected = twin.per_image(q, p, confident, **given | {"threshold": 0.0})
+    np.testing.assert_allclose(value, expected.mean(), rtol=1e-4)
+    np.testing.assert_allclose(aux.confident_share, confident.mean(), rtol=1e-6)
+
+
 def test_an_unknown_pair_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="the pairs are") as error:
         inter_pixel_loss(*draw(10), **settings("pixel", "correlation"))
     for pair in READINGS:
         assert "/".join(pair) in str(error.value)
-    assert len(READINGS) == 6
+    assert len(READINGS) == 8
 
 
-@pytest.mark.parametrize("bad", [{"block": 0}, {"stride": -1}])
+@pytest.mark.parametrize("bad", [{"block": 0}, {"stride": -1}, {"agents": 0}])
 def test_counts_below_one_are_refused(bad):
     with pytest.raises(ValueError, match="at least 1"):
         inter_pixel_loss(*draw(10), **settings("affinity", "kl"), **bad)

@@ -39,8 +39,8 @@ def test_memory_is_linear_in_the_pixels_at_full_resolution(relation, distance):
     )
     compiled = lowered.compile()
     temporary = compiled.memory_analysis().temp_size_in_bytes
-    # affinity/kl needs its tiles; the others keep only the gradient.
-    limit = 10 if (relation, distance) == ("affinity", "kl") else 2
+    # Tiled readings need their tiles; the others keep only the gradient.
+    limit = 10 if READINGS[relation, distance].tiled else 2
     assert 0 < temporary < limit * logits.size * 4
     # Far below N^2 = 10,617,447,681 elements.
     largest = largest_tensor(lowered.as_text(), compiled.as_text())
@@ -50,7 +50,7 @@ def test_memory_is_linear_in_the_pixels_at_full_resolution(relation, distance):
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 @pytest.mark.parametrize(
     ("relation", "distance"),
-    [pair for pair in READINGS if pair != ("affinity", "kl")],
+    [pair for pair, reading in READINGS.items() if not reading.tiled],
 )
 def test_only_a_cpu_cuts_an_image_into_blocks(relation, distance, platform):
     logits = jax.ShapeDtypeStruct((2, 81, 81, 21), jnp.float32)

@@ -47,7 +47,33 @@ def affinity(logits):
     return f @ f.T
 
 
-def image_loss(q, p, relation, distance, temperature):
+def choose_agents(features, count):
+    """Places of up to `count` agents, one after another."""
+    unit = features / np.linalg.norm(features, axis=-1, keepdims=True)
+    free, places = list(range(len(unit))), []
+    while free and len(places) < count:
+        against = unit[places] if places else [unit.mean(0)]
+
+        def closeness(i, against=against):
+            return max(abs(unit[i] @ other) for other in against)
+
+        places.append(min(free, key=closeness))
+        free.remove(places[-1])
+    return places
+
+
+def to_agents(features, places):
+    """Cosines of each pixel with each agent, [n, K], pair by pair."""
+
+    def cosine(x, y):
+        return x @ y / (np.linalg.norm(x) * np.linalg.norm(y))
+
+    return np.array(
+        [[cosine(x, features[k]) for k in places] for x in features]
+    )
+
+
+def image_loss(q, p, relation, distance, temperature, agents=64):
     """The loss of one image; q, p are float64 [n, C], the pixels of Omega."""
     if len(q) < 2:
         return 0.0
@@ -64,6 +90,13 @@ def image_loss(q, p, relation, distance, temperature):
             return mean_distance(affinity(p), affinity(q))
         case "affinity", "kl":
             return mean_kl(affinity(p), affinity(q), temperature)
+        case "dist", "correlation":
+            within_classes = mean_distance(class_maps(p), class_maps(q))
+            return within_classes + mean_distance(softmax(p), softmax(q))
+        case "agents", "kl":
+            places = choose_agents(p, agents)
+            similarities = [to_agents(x, places) for x in (p, q)]
+            return mean_kl(*similarities, temperature)
     raise AssertionError((relation, distance))
 
 
@@ -71,11 +104,11 @@ def confident(p, valid, threshold):
     return valid & (softmax(p.astype(np.float64)).max(-1) >= threshold)
 
 
-def per_image(q, p, valid, *, relation, distance, temperature, threshold):
+def per_image(q, p, valid, *, threshold, **settings):
     """Losses, float64 [B], for q, p [B, H, W, C] and valid [B, H, W]."""
     q, p = np.asarray(q, np.float64), np.asarray(p, np.float64)
     values = [
-        image_loss(qb[keep], pb[keep], relation, distance, temperature)
+        image_loss(qb[keep], pb[keep], **settings)
         for qb, pb, keep in zip(
             q, p, confident(p, valid, threshold), strict=True
         )

@@ -276,7 +276,7 @@ def test_perturbed_features_share_the_decoders_pass():
 
         return apply(variables, method=decode)
 
-    ((clean, _), (changed, _)), updated = in_turns(variables, x)
+    ((clean, *_), (changed, *_)), updated = in_turns(variables, x)
     expected, statistics = in_one_batch(variables, x)
     np.testing.assert_allclose(
         np.concatenate([clean, changed]), expected, rtol=1e-3, atol=1e-4
