@@ -84,6 +84,21 @@ def test_its_metadata_say_what_it_holds(made):
     assert about["images"].startswith("uint8 [batch, 36, 44, ")
 
 
+@pytest.mark.parametrize(
+    ("equation", "expected"),
+    [
+        ("abcd,de->abce", True),
+        ("ab,bc->ac", True),
+        ("Hh,bhwc->bHwc", False),
+        ("abc,dc->abd", False),
+        ("abc,cd->adb", False),
+        ("ab,b->a", False),
+    ],
+)
+def test_which_einsums_are_matrix_products(equation, expected):
+    assert onnx_file._is_product(equation) == expected
+
+
 def test_a_file_that_differs_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_file, "_convert", lambda *_: b"")
     monkeypatch.setattr(onnx_file, "_compare", lambda *_: np.full(9, np.nan))
