@@ -132,13 +132,15 @@ def read_rows(folder):
 
 
 def read_records(content, block=32_768):
-    """The records of a LevelDB log that begins with seven bytes of wandb's."""
+    """The whole records of a LevelDB log, after seven bytes of wandb's."""
     at, whole = 7, b""
-    while at < len(content):
+    while at + 7 <= len(content):
         if block - at % block < 7:  # too short for a header, so left empty
             at += block - at % block
             continue
         _, size, kind = struct.unpack_from("<IHB", content, at)
+        if at + 7 + size > len(content):
+            return
         whole += content[at + 7 : at + 7 + size]
         at += 7 + size
         if kind in (1, 4):  # in one piece, or its last piece
