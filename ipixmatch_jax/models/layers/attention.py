@@ -63,6 +63,9 @@ def _attend(q, k, v, implementation):
     """Attention of [B, N, heads, d] by the platform's best program."""
     if implementation == "cudnn":
         return jax.nn.dot_product_attention(q, k, v, implementation="cudnn")
+    if not isinstance(q.shape[0], int):
+        # An exported program with a free batch, which no loop can go over.
+        return jax.nn.dot_product_attention(q, k, v)
     return jax.lax.platform_dependent(
         q, k, v, cpu=attend_on_cpu, default=jax.nn.dot_product_attention
     )
