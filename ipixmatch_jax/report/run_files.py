@@ -4,6 +4,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from ipixmatch_jax.evaluate import results_table
+from ipixmatch_jax.experiment.continue_from import Origin, read_origin
 from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.report.metrics_log import History, read_metrics
 
@@ -19,6 +20,7 @@ class Run(NamedTuple):
       results: results.json, or None while the run is not finished.
       class_names: of results.json; () without one.
       notes: sentences that say what is missing and why.
+      origin: what the run started from; None: from no other run.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Run(NamedTuple):
     results: dict | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
+    origin: Origin | None = None
 
     @property
     def steps(self) -> int:
@@ -75,6 +78,7 @@ def _read_run(workdir, name) -> Run:
         results=results,
         class_names=tuple((results or {}).get("class_names", ())),
         notes=history.notes,
+        origin=read_origin(workdir),
     )
     return run._replace(notes=run.notes + _list_missing(run))
 

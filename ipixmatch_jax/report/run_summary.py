@@ -25,7 +25,8 @@ def describe_run(run: Run) -> str:
     term = run.config.get("inter_pixel.weight", 0)
     with_term = f" with the inter-pixel term ({term:g})" if term else ""
     data = f"{name} {split}".strip()
-    return f"{method}{with_term} on {data}, {backbone}"
+    start = f"; {run.origin.describe()}" if run.origin else ""
+    return f"{method}{with_term} on {data}, {backbone}{start}"
 
 
 def find_best(run: Run) -> Best | None:
