@@ -276,6 +276,21 @@ def check_classes_kept(start: Start, data: DataSet) -> None:
     )
 
 
+def describe_held_out(start: Start, data: DataSet) -> str | None:
+    """Why the scores on val may be too high, if that is so.
+
+    Which images are held out changes as labels are added, so the other run
+    may have trained on some that are in val now.
+    """
+    if not data.held_out:
+        return None
+    return (
+        "val is held out of the labelled images, and may hold images on which "
+        f"{start.origin.run} trained, so that the scores on val are too high: "
+        "keep a val of its own (val/images and val/masks, or val.txt)."
+    )
+
+
 def _class_differences(
     there: tuple[str, ...], here: tuple[str, ...]
 ) -> Iterator[str]:

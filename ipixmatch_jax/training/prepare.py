@@ -27,6 +27,7 @@ from ipixmatch_jax.experiment.continue_from import (
     Origin,
     Start,
     check_classes_kept,
+    describe_held_out,
     find_start,
     keep_inputs,
     read_origin,
@@ -120,8 +121,10 @@ def prepare_run(
     _check_workers(resolved)
     if jax.process_index() == 0:
         class_counts.log_classes(data, resolved.data.on_error)
-        caution = cautions.describe_warmup(flatten(resolved))
-        if caution:
+        found = [cautions.describe_warmup(flatten(resolved))]
+        if start is not None:
+            found.append(describe_held_out(start, data))
+        for caution in filter(None, found):
             _LOGGER.warning("WARNING: %s", caution)
     origin = start.origin if start is not None else read_origin(workdir)
     return Prepared(resolved, classes, parts, trained, start, origin)
