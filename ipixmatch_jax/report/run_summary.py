@@ -38,6 +38,14 @@ def find_best(run: Run) -> Best | None:
     return found
 
 
+def find_iou(run: Run, found: Best) -> list[float]:
+    """IoU per class of the best evaluation; [] where it was not kept."""
+    values = run.history.iou(found.network, found.step)
+    if not values and run.results is not None:
+        values = run.results["best"]["val"]["iou"]
+    return values
+
+
 def find_test_scores(run: Run, step: int | None = None) -> dict | None:
     """The best checkpoint's scores on test, if there are any.
 
