@@ -77,7 +77,7 @@ COMMANDS = {
     "prepare": Command(
         "ipixmatch_jax.data.prepare",
         (),
-        "unpacks a download and makes its masks, or packs a data set",
+        "reads what a label tool exported, or makes a download ready",
         "voc --source DIR",
     ),
     "splits": Command(
