@@ -10,6 +10,7 @@ from ipixmatch_jax.configs import folder as folder_config
 from ipixmatch_jax.data.hold_out import HoldOut, hold_out
 from ipixmatch_jax.data.prepare.pack import pack_data_set
 from ipixmatch_jax.data.registry import open_data
+from ipixmatch_jax.experiment.resume import check_resume
 from ipixmatch_jax.experiment.validate import check_config
 from tests.data import own_folder as own
 from tests.data.folder_helpers import LINES, lists, names
@@ -105,3 +106,11 @@ def test_folds_of_a_data_set_with_lists_are_refused():
     config.data.folds = 5
     with pytest.raises(ValueError, match="camvid has a val of its own"):
         check_config(config)
+
+
+def test_a_run_is_not_resumed_on_another_fold(tmp_path):
+    then, now = (folder_config.get_config("tiny") for _ in range(2))
+    then.data.folds = now.data.folds = 5
+    now.data.fold = 1
+    with pytest.raises(ValueError, match=r"data\.fold is 0 there and 1 here"):
+        check_resume(then, now, tmp_path)
