@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -165,14 +165,14 @@ def _read_start(
         )
     there = restore.load_checked_config(run)
     _check_networks(run, there, keep_inputs(config, there))
-    names = METHODS[config.method].networks
-    _check_students(run, METHODS[there.method].networks, config.method, names)
     try:
         trained = restore.restore_networks(run, which)
     except FileNotFoundError as error:
         words = f"--continue-from {run}:last"
         told = str(error).replace("--checkpoint last", words)
         raise FileNotFoundError(told) from error
+    names = METHODS[config.method].networks
+    _check_students(run, list(trained.variables), config.method, names)
     taken = _choose_networks(names, trained.better)
     origin = Origin(
         run=str(run.resolve()),
@@ -200,14 +200,14 @@ def _choose_networks(names: tuple[str, ...], better: str) -> dict[str, str]:
 
 def _check_students(
     run: pathlib.Path,
-    there: tuple[str, ...],
+    there: Sequence[str],
     method: str,
     names: tuple[str, ...],
 ) -> None:
     if len(names) > 1 and not set(names) <= set(there):
         raise ValueError(
             f"config.method={method} trains {len(names)} students, and {run} "
-            "trained one: they would start equal and stay so. Choose a method "
+            "has one: they would start equal and stay so. Choose a method "
             f"with one student, or continue from a run of {method}."
         )
 

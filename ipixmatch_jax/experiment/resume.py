@@ -24,8 +24,9 @@ _SHAPES = (
 )
 # The images that score, which the run must not have learnt from.
 _FOLDS = ("data.folds", "data.fold")
-# Where a run reads and computes; what it trains does not depend on these.
+# Where a run reads, computes and logs; what it trains does not depend on these.
 _PLACES = (
+    "loggers",
     "data.root",
     "data.splits_dir",
     "data.num_workers",
@@ -61,7 +62,8 @@ def check_resume(
     if refused:
         raise ValueError(
             f"{workdir} holds a run of another shape or fold "
-            f"({'; '.join(refused)}): give these fields their old values, or choose another --workdir."
+            f"({'; '.join(refused)}): give these fields their old values, or "
+            "choose another --workdir."
         )
     return [_describe(field, *values) for field, values in changed.items()]
 
@@ -69,7 +71,7 @@ def check_resume(
 def adopt_places(
     earlier: FrozenConfigDict, config: FrozenConfigDict
 ) -> FrozenConfigDict:
-    """A run's config with a command's folders, workers and devices."""
+    """A run's config with a command's folders, workers, devices, loggers."""
     here = flatten(config)
     return change_fields(earlier, {path: here[path] for path in _PLACES})
 

@@ -23,8 +23,6 @@ from ipixmatch_jax.predict.formats.registry import FORMATS
 from ipixmatch_jax.predict.windows import LARGE
 from ipixmatch_jax.utils.counts import count_of
 
-_SMALLEST = 33  # pixels along a side of a window, or of an exported image
-
 
 @report_errors("ipixmatch_jax.predict")
 def run() -> None:
@@ -187,8 +185,10 @@ def pixels(word: str) -> int:
             f"{word!r} is not a whole number of pixels"
         )
     side = int(word)
-    if side < _SMALLEST:
-        raise argparse.ArgumentTypeError(f"{side} is below {_SMALLEST} pixels")
+    if side < workdir.SMALLEST:
+        raise argparse.ArgumentTypeError(
+            f"{side} is below {workdir.SMALLEST} pixels"
+        )
     return side
 
 

@@ -12,8 +12,10 @@ from tqdm import tqdm
 
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
+from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.experiment.resolve import change_fields
 from ipixmatch_jax.experiment.run_config import load_run_config
-from ipixmatch_jax.predict import export, files
+from ipixmatch_jax.predict import export, files, onnx_file
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.formats.base import (
     LabelFormat,
@@ -28,6 +30,7 @@ from ipixmatch_jax.utils.threads import WRITERS
 
 _WAITING = 4  # predictions that wait for them, of up to 700 MB
 EXPORTED = 512  # pixels along a side, unless crops are larger
+SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
 
 class Done(NamedTuple):
@@ -196,9 +199,7 @@ def export_workdir(
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root
     )
-    multiple = model.network.side_multiple
-    side = nearest_multiple(EXPORTED, multiple)
-    side = size or max(side, model.config.data.crop_size)
+    side = size or choose_side(model)
     export.write_export(
         to,
         model.network,
@@ -212,4 +213,57 @@ def export_workdir(
         f"{to}: the {model.network_name} after {model.step} steps, for images "
         f"up to {side}x{side} of {len(model.class_names)} classes. "
         f"{model.classes.note}"
+    ).strip()
+
+
+def choose_side(model: Model) -> int:
+    """The side in pixels for which a network is exported by default."""
+    side = nearest_multiple(EXPORTED, model.network.side_multiple)
+    return max(side, model.config.data.crop_size)
+
+
+def export_onnx(
+    workdir: pathlib.Path,
+    to: pathlib.Path,
+    *,
+    network: str = "best",
+    checkpoint: str = "best",
+    size: tuple[int, int] | None = None,
+) -> str:
+    """Writes a run's network as an ONNX file in float32; see onnx_file.
+
+    Args:
+      workdir: of the run.
+      to: the file.
+      network: "best", "student", "teacher" or "twin".
+      checkpoint: "best" or "last".
+      size: height and width of the images in pixels; None: both as
+        `choose_side` has it.
+
+    Returns:
+      a sentence that says what was written.
+
+    Raises:
+      ValueError, FileNotFoundError: one sentence; nothing is written.
+    """
+    onnx_file.require_extra()
+    require_writable(to, "--to")
+    model = load_model(workdir, checkpoint=checkpoint, network=network)
+    side = choose_side(model)
+    height, width = size or (side, side)
+    plain = {"precision": "f32", "model.attention": "auto"}
+    difference = onnx_file.write_onnx(
+        to,
+        build_network(change_fields(model.config, plain)),
+        model.variables,
+        size=(height, width),
+        class_names=model.class_names,
+        palette=model.palette,
+        value_range=model.value_range,
+    )
+    return (
+        f"{to}: the {model.network_name} after {model.step} steps, for images "
+        f"of {height}x{width} pixels (height x width) and "
+        f"{len(model.class_names)} classes. In onnxruntime its probabilities "
+        f"are within {difference:.1g} of the network's. {model.classes.note}"
     ).strip()

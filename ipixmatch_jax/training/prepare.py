@@ -33,9 +33,11 @@ from ipixmatch_jax.experiment.continue_from import (
     read_origin,
 )
 from ipixmatch_jax.experiment.data import keep_range
+from ipixmatch_jax.experiment.published import refuse_training
 from ipixmatch_jax.experiment.resolve import resolve_config, set_batch_size
 from ipixmatch_jax.experiment.run_config import find_run_config
 from ipixmatch_jax.experiment.validate import check_config
+from ipixmatch_jax.loggers import registry as loggers
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.training import batch_size, least_memory, setup
@@ -92,6 +94,10 @@ def prepare_run(
         workdir do not fit each other.
     """
     check_config(config)
+    refuse_training(workdir)
+    loggers.check_loggers(
+        loggers.parse_names(config.loggers), writes=jax.process_index() == 0
+    )
     start = find_start(continue_from, workdir, config)
     if start is None:
         _check_weights(config, workdir)
