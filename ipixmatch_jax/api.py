@@ -112,7 +112,12 @@ class TrainingRun:
         return write_report([self.workdir], path, images=images)
 
 
-def train(config: ConfigDict, workdir: str | os.PathLike) -> TrainingRun:
+def train(
+    config: ConfigDict,
+    workdir: str | os.PathLike,
+    *,
+    continue_from: str | os.PathLike | None = None,
+) -> TrainingRun:
     """Trains a config, or continues the run in the workdir.
 
     SIGINT and SIGTERM save and end the run, as they do in the command.
@@ -120,9 +125,13 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> TrainingRun:
     Args:
       config: see `config`; it is not changed.
       workdir: gets the checkpoints, metrics and pictures.
+      continue_from: "RUN", "RUN:best" or "RUN:last", the workdir of another
+        run: a new run starts with the weights of that checkpoint, at step 0
+        and with an optimiser of its own. The other run is only read.
 
     Raises:
-      ValueError, FileNotFoundError: the config or the data do not fit.
+      ValueError, FileNotFoundError: the config, the data or the other run do
+        not fit.
       DivergenceError: ten updates in a row were not finite.
       BrokenCheckpointError: none of the workdir's checkpoints is whole.
       NotSavedError: the disk refused the last save.
@@ -131,7 +140,7 @@ def train(config: ConfigDict, workdir: str | os.PathLike) -> TrainingRun:
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
     folder = pathlib.Path(workdir)
-    code = loop.train(config, folder)
+    code = loop.train(config, folder, continue_from=continue_from)
     return TrainingRun(folder, code)
 
 

@@ -3,6 +3,7 @@
 python -m ipixmatch_jax.main --config configs/voc.py:r101_1_8
 """
 
+import functools
 import pathlib
 
 from absl import app, flags
@@ -38,6 +39,14 @@ _HEARTBEAT = flags.DEFINE_integer(
     lower_bound=1,
 )
 
+_CONTINUE_FROM = flags.DEFINE_string(
+    "continue-from",
+    None,
+    "RUN[:best|last]: the --workdir of another run; a new run starts with the "
+    "weights of that checkpoint (default: best). Without --config it takes "
+    "that run's config, and needs --workdir.",
+)
+
 
 def _default_workdir() -> pathlib.Path:
     file, _, argument = str(config_flag.CONFIG.value).partition(":")
@@ -54,6 +63,7 @@ def main(argv: list[str]) -> None:
     from ipixmatch_jax import api
     from ipixmatch_jax.distributed import processes
     from ipixmatch_jax.distributed.hear_signals import exit_stopped
+    from ipixmatch_jax.experiment import continue_from
 
     workdir = pathlib.Path(config_flag.WORKDIR.value or _default_workdir())
     config_flag.configure_logging()
@@ -64,13 +74,19 @@ def main(argv: list[str]) -> None:
         heartbeat_seconds=_HEARTBEAT.value,
         bind=_BIND.value,
     )
-    exit_stopped(api.train(config_flag.read_config(), workdir).exit_code)
+    source, of_run = _CONTINUE_FROM.value, None
+    if config_flag.CONFIG.value is None and source is not None:
+        of_run = continue_from.read_config(source, workdir)
+    config = config_flag.read_config(of_run)
+    run = api.train(config, workdir, continue_from=source)
+    exit_stopped(run.exit_code)
 
 
 @report_errors("ipixmatch_jax.main")
 def run() -> None:
     """Parses the command line and trains."""
-    app.run(main, flags_parser=config_flag.parse)
+    parse = functools.partial(config_flag.parse, instead="continue-from")
+    app.run(main, flags_parser=parse)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ _WIDTH = 78  # columns of a help text
 _METAVARS = {
     "config": "FILE[:ARGUMENT]",
     "workdir": "DIR",
+    "continue-from": "RUN[:best|last]",
     "grid": "AXIS",
     "plugin": "MODULE",
 }

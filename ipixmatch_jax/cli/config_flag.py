@@ -59,6 +59,7 @@ def parse(
     shown: tuple[str, ...] = (
         "config",
         "workdir",
+        "continue-from",
         "coordinator",
         "coordinator_bind",
         "num_processes",
@@ -69,6 +70,7 @@ def parse(
         "debug",
     ),
     required: tuple[str, ...] = ("config",),
+    instead: str | None = None,
 ) -> list[str]:
     """Parses the flags; a mistake ends the process with one sentence.
 
@@ -80,6 +82,8 @@ def parse(
       module: the command's, for its help and its errors.
       shown: the flags that the help lists.
       required: those of them that must be given.
+      instead: the flag that may take the place of --config; --workdir must
+        be given then.
 
     Returns:
       the words that no flag took, after argv[0].
@@ -93,7 +97,7 @@ def parse(
         sys.exit()
     try:
         left = flags.FLAGS(_rewrite_fields(argv))
-        _check_given(module, required)
+        _check_given(module, _still_required(required, instead))
         load_plugins(_PLUGIN.value)
         changes = _changes()
     except flags.UnrecognizedFlagError as error:
@@ -101,8 +105,10 @@ def parse(
         arguments.end_with(module, words, 2)
     except (flags.Error, ValueError) as error:
         arguments.end_with(module, str(error).replace("\n", " "), 2)
+    if CONFIG.value is None:  # of another run, which only the command can read
+        return left
     try:
-        files.load_file(str(CONFIG.value), changes)
+        files.load_file(CONFIG.value, changes)
     except ValueError as error:  # of a recipe, whose words are a sentence
         raise ValueError(str(error)) from error
     return left
@@ -117,6 +123,14 @@ def _describe_unknown(name: str, shown: tuple[str, ...]) -> str:
     near = f"config.{field}" if field else "".join(flag)
     hint = f"Did you mean --{near}?" if near else "--help shows the flags."
     return f"There is no flag --{name}. {hint}"
+
+
+def _still_required(
+    required: tuple[str, ...], instead: str | None
+) -> tuple[str, ...]:
+    """The flags that must be given, see `parse`."""
+    given = instead is not None and flags.FLAGS[instead].value is not None
+    return ("workdir",) if given and CONFIG.value is None else required
 
 
 def _check_given(module: str, required: tuple[str, ...]) -> None:
@@ -145,12 +159,17 @@ def parse_rest(module: str, config: str, rest: list[str]) -> ConfigDict:
     return read_config()
 
 
-def read_config() -> ConfigDict:
+def read_config(of_run: ConfigDict | None = None) -> ConfigDict:
     """The config that a parsed command line names.
+
+    Args:
+      of_run: takes the place of --config where it is given.
 
     Raises:
       FileNotFoundError, ValueError: see files.load_file.
     """
+    if of_run is not None:
+        return files.change_fields(of_run, _changes())
     return files.load_file(str(CONFIG.value), _changes())
 
 

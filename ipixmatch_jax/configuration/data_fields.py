@@ -26,6 +26,25 @@ DATA = (
         compiled=False,
     ),
     Field(
+        "data.folds",
+        0,
+        "folder and tfds without a val of their own: splits the labelled "
+        "images into so many parts, of which val gets one (data.fold); 0: val "
+        "gets the share data.holdout.",
+        unit="folds",
+        least=0,
+        most=1000,
+        compiled=False,
+    ),
+    Field(
+        "data.fold",
+        0,
+        "The part of data.folds that val gets, from 0.",
+        least=0,
+        most=999,
+        compiled=False,
+    ),
+    Field(
         "data.tfds", "", "tfds: the data set's name in TFDS.", compiled=False
     ),
     Field(

@@ -103,6 +103,8 @@ class DataSet(NamedTuple):
         values are read, and which data are left out.
       value_range: what config.data.range becomes, such as "0,4080"; None
         where the data set has no such option.
+      held_out: whether val was taken from the labelled images, because the
+        data set has no val of its own.
     """
 
     labelled: Source
@@ -114,3 +116,4 @@ class DataSet(NamedTuple):
     listed: tuple[tuple[str, tuple[int, int, int]], ...] = ()
     notes: tuple[str, ...] = ()
     value_range: str | None = None
+    held_out: bool = False

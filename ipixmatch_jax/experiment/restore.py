@@ -37,6 +37,8 @@ class Trained(NamedTuple):
       variables: params and batch_stats by name, see network.network_names;
         replicated over the mesh's devices.
       mesh: all devices.
+      scored: that network's mIoU on val in percent, where it is of this very
+        checkpoint; None: it is not known.
     """
 
     workdir: pathlib.Path
@@ -47,6 +49,7 @@ class Trained(NamedTuple):
     network: Segmenter
     variables: dict[str, dict]
     mesh: Mesh
+    scored: float | None = None
 
 
 def load_checked_config(
@@ -103,7 +106,15 @@ def restore_networks(
         step, best = checkpoints.find(which)
         variables = checkpoints.restore(step, dict.fromkeys(names, like))
     return Trained(
-        workdir, config, classes, step, best.network, network, variables, mesh
+        workdir=workdir,
+        config=config,
+        classes=classes,
+        step=step,
+        better=best.network,
+        network=network,
+        variables=variables,
+        mesh=mesh,
+        scored=best.score if best.step == step else None,
     )
 
 

@@ -22,6 +22,8 @@ _SHAPES = (
     "teacher",
     "train.optimiser",
 )
+# The images that score, which the run must not have learnt from.
+_FOLDS = ("data.folds", "data.fold")
 # Where a run reads, computes and logs; what it trains does not depend on these.
 _PLACES = (
     "loggers",
@@ -50,17 +52,18 @@ def check_resume(
       words on each field that has changed.
 
     Raises:
-      ValueError: a field on which the checkpoint's arrays depend has changed;
-        all of those are named.
+      ValueError: a field on which the checkpoint's arrays depend, or the fold,
+        has changed; all of those are named.
     """
     same = network_names(earlier) == network_names(config)
-    fixed = _SHAPES if same else (*_SHAPES, "method")
+    fixed = (*_SHAPES, *_FOLDS) if same else (*_SHAPES, *_FOLDS, "method")
     changed = differences(earlier, config)
     refused = [_describe(f, *changed[f]) for f in fixed if f in changed]
     if refused:
         raise ValueError(
-            f"{workdir} holds a run of another shape ({'; '.join(refused)}): "
-            "give these fields their old values, or choose another --workdir."
+            f"{workdir} holds a run of another shape or fold "
+            f"({'; '.join(refused)}): give these fields their old values, or "
+            "choose another --workdir."
         )
     return [_describe(field, *values) for field, values in changed.items()]
 

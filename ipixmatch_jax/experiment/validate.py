@@ -6,6 +6,7 @@ from ipixmatch_jax.configuration.check import check_values
 from ipixmatch_jax.configuration.fields import FIELDS, get_value
 from ipixmatch_jax.configuration.plugins import check_plugins
 from ipixmatch_jax.data import normalisation, registry
+from ipixmatch_jax.data.hold_out import HoldOut, check_folds
 from ipixmatch_jax.experiment.members import (
     LISTS,
     allowed_names,
@@ -31,6 +32,7 @@ def check_config(config: ConfigDict) -> None:
         _check_reference_batch(config)
     _check_teacher(config)
     _check_images(config)
+    _check_folds(config)
     _check_class_weights(config)
     if config.model.attention == "cudnn" and config.precision != "bf16":
         raise ValueError(
@@ -104,6 +106,16 @@ def _check_images(config: ConfigDict) -> None:
         raise ValueError(
             f"config.data.mean={data.mean!r} and std={data.std!r} go together,"
             " and every std is above 0: give both, or none to measure them."
+        )
+
+
+def _check_folds(config: ConfigDict) -> None:
+    data = config.data
+    check_folds(HoldOut(data.holdout, data.folds, data.fold))
+    if data.folds and "folds" not in registry.options(data.name):
+        raise ValueError(
+            f"config.data.folds={data.folds}, but {data.name} has a val of its "
+            "own: folds are for folder and tfds, so set it to 0."
         )
 
 

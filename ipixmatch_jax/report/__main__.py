@@ -35,7 +35,8 @@ def _arguments() -> argparse.Namespace:
         required=True,
         action="append",
         metavar="DIR",
-        help="a run's folder; give it several times to compare runs",
+        help="a run's folder, or that of a sweep; give it several times to "
+        "compare runs",
     )
     parser.add_argument(
         "--out",

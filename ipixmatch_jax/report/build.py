@@ -14,7 +14,7 @@ from ipixmatch_jax.experiment.class_list import (
 )
 from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.report.comparison_page import build_comparison_page
-from ipixmatch_jax.report.run_files import read_runs
+from ipixmatch_jax.report.run_files import list_workdirs, read_runs
 from ipixmatch_jax.report.run_page import build_run_page
 from ipixmatch_jax.report.val_evaluation import ValResult, evaluate_val
 from ipixmatch_jax.utils import atomic
@@ -88,9 +88,9 @@ def write_report(
     """Writes the page of one run, or the comparison of several.
 
     Args:
-      workdirs: see `build_page`.
+      workdirs: see `build_page`; the folder of a sweep stands for its runs.
       out: the file; None: report.html, or comparison.html for several runs,
-        in the first workdir.
+        in the first folder.
       images: see `build_page`.
       root: see `build_page`.
 
@@ -102,11 +102,12 @@ def write_report(
         written there. Nothing is scored then.
       PermissionError: this user may not write there.
     """
+    runs = list_workdirs(workdirs)
     if out is None:
-        name = "report.html" if len(workdirs) == 1 else "comparison.html"
+        name = "report.html" if len(runs) == 1 else "comparison.html"
         out = workdirs[0] / name
     _check_out(out, workdirs[0])
-    text = build_page(workdirs, images=images, root=root)
+    text = build_page(runs, images=images, root=root)
     with atomic.replace_file(out) as partial:
         partial.write_text(printable(text), encoding="utf-8")
     return out

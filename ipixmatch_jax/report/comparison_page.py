@@ -12,12 +12,13 @@ from ipixmatch_jax.report.document import (
     chart_section,
     render_document,
 )
-from ipixmatch_jax.report.metrics_log import Best
+from ipixmatch_jax.report.folds import folds_section
 from ipixmatch_jax.report.run_files import Run
 from ipixmatch_jax.report.run_summary import (
     count_steps,
     describe_run,
     find_best,
+    find_iou,
     find_test_scores,
     read_versions,
 )
@@ -36,8 +37,10 @@ _SCORES = {"miou": "mIoU", "foreground_iou": "Foreground IoU"}
 def build_comparison_page(runs: Sequence[Run]) -> str:
     """HTML of several runs: scores, differences of config, curves."""
     classes, missing = _classes(runs)
+    folds = folds_section(runs)
     sections = [
         Section("scores", "Scores", _scores(runs)),
+        *([] if folds is None else [folds]),
         Section("config", "Differences", _differences(runs)),
         *_curves(runs),
         *classes,
@@ -179,7 +182,7 @@ def _classes(runs: Sequence[Run]) -> tuple[list[Section], list[str]]:
     columns = []
     for run in runs:
         found = find_best(run)
-        values = found and _find_iou(run, found)
+        values = found and find_iou(run, found)
         if found and values:
             column = Column(run.name, values, found.miou)
             columns.append((run.names(len(values)), column))
@@ -191,10 +194,3 @@ def _classes(runs: Sequence[Run]) -> tuple[list[Section], list[str]]:
     table = class_table(names, [column for _, column in columns])
     body = paragraph("The best evaluation on val of each run.") + table
     return [Section("classes", "Classes", body)], []
-
-
-def _find_iou(run: Run, found: Best) -> list[float]:
-    values = run.history.iou(found.network, found.step)
-    if not values and run.results is not None:
-        values = run.results["best"]["val"]["iou"]
-    return values

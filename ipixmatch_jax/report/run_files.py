@@ -3,9 +3,13 @@
 import pathlib
 from typing import Any, NamedTuple
 
+from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.evaluate import results_table
+from ipixmatch_jax.experiment.continue_from import Origin, read_origin
 from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.report.metrics_log import History, read_metrics
+
+_SWEEP = "sweep.csv"  # tells the folder of a sweep
 
 
 class Run(NamedTuple):
@@ -19,6 +23,7 @@ class Run(NamedTuple):
       results: results.json, or None while the run is not finished.
       class_names: of results.json; () without one.
       notes: sentences that say what is missing and why.
+      origin: what the run started from; None: from no other run.
     """
 
     name: str
@@ -28,6 +33,7 @@ class Run(NamedTuple):
     results: dict | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...]
+    origin: Origin | None = None
 
     @property
     def steps(self) -> int:
@@ -46,6 +52,26 @@ class Run(NamedTuple):
         if len(self.class_names) == count:
             return self.class_names
         return tuple(f"class {k}" for k in range(count))
+
+
+def list_workdirs(folders: list[pathlib.Path]) -> list[pathlib.Path]:
+    """The folders, with the runs of a sweep in place of the sweep's folder.
+
+    Raises:
+      FileNotFoundError: none of a sweep's runs has begun.
+    """
+    found = []
+    for folder in folders:
+        if not (folder / _SWEEP).is_file() or (folder / saved.FILE).exists():
+            found.append(folder)
+            continue
+        runs = sorted(p.parent for p in folder.glob(f"*/*/{saved.FILE}"))
+        if not runs:
+            raise FileNotFoundError(
+                f"{folder} holds a sweep, none of whose runs has begun."
+            )
+        found += runs
+    return found
 
 
 def read_runs(workdirs: list[pathlib.Path]) -> list[Run]:
@@ -75,6 +101,7 @@ def _read_run(workdir, name) -> Run:
         results=results,
         class_names=tuple((results or {}).get("class_names", ())),
         notes=history.notes,
+        origin=read_origin(workdir),
     )
     return run._replace(notes=run.notes + _list_missing(run))
 

@@ -25,7 +25,8 @@ def describe_run(run: Run) -> str:
     term = run.config.get("inter_pixel.weight", 0)
     with_term = f" with the inter-pixel term ({term:g})" if term else ""
     data = f"{name} {split}".strip()
-    return f"{method}{with_term} on {data}, {backbone}"
+    start = f"; {run.origin.describe()}" if run.origin else ""
+    return f"{method}{with_term} on {data}, {backbone}{start}"
 
 
 def find_best(run: Run) -> Best | None:
@@ -35,6 +36,14 @@ def find_best(run: Run) -> Best | None:
         part = run.results["best"]
         found = Best(part["step"], part["network"], part["val"]["miou"])
     return found
+
+
+def find_iou(run: Run, found: Best) -> list[float]:
+    """IoU per class of the best evaluation; [] where it was not kept."""
+    values = run.history.iou(found.network, found.step)
+    if not values and run.results is not None:
+        values = run.results["best"]["val"]["iou"]
+    return values
 
 
 def find_test_scores(run: Run, step: int | None = None) -> dict | None:

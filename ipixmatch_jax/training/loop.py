@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -21,8 +22,10 @@ from ipixmatch_jax.distributed.hear_signals import acknowledge_ctrl_c
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
+from ipixmatch_jax.experiment.continue_from import write_origin
 from ipixmatch_jax.loggers import registry as loggers
 from ipixmatch_jax.loggers.base import Logged, Logger
+from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.training import divergence, run_header, setup, summary
 from ipixmatch_jax.training.batches import images_per_step, make_batches
 from ipixmatch_jax.training.evaluation import score_on_val
@@ -79,6 +82,7 @@ def train(
     *,
     open_data: OpenData = experiment_data.open_data,
     build: Build = setup.build,
+    continue_from: str | os.PathLike | None = None,
     stop: StopRequest | None = None,
     locked: bool = False,
 ) -> int:
@@ -86,10 +90,13 @@ def train(
 
     Args:
       config: see docs/config_reference.md; it is not written to.
-      workdir: gets config.json, classes.json, checkpoints/, metrics.jsonl,
-        what the loggers write, and at the end results.json and pictures.png.
+      workdir: gets config.json, classes.json, continued_from.json (of a run
+        that starts from another), checkpoints/, metrics.jsonl, what the
+        loggers write, and at the end results.json and pictures.png.
       open_data: opens the data set, see prepare.prepare_run.
       build: makes the parts, see prepare.prepare_run.
+      continue_from: RUN[:best|last], the run whose networks a new run starts
+        from; a run that is resumed does not read it again.
       stop: listens for signals; its owner can see one that came too late
         for the loop.
       locked: the caller holds `lock_workdir(workdir)`.
@@ -111,7 +118,11 @@ def train(
     require_folder(workdir, "--workdir")
     with acknowledge_ctrl_c():
         prepared = prepare_run(
-            config, workdir, open_data=open_data, build=build
+            config,
+            workdir,
+            open_data=open_data,
+            build=build,
+            continue_from=continue_from,
         )
     workdir.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -121,9 +132,13 @@ def train(
         stop = stack.enter_context(stop or StopRequest())
         stack.enter_context(processes.report_lost_process())
         if not prepared.trained:
-            run_header.log_header(prepared.config, prepared.parts, workdir)
+            run_header.log_header(
+                prepared.config, prepared.parts, workdir, prepared.origin
+            )
         start = _restore_or_begin(prepared, checkpoints)
         _record(prepared, workdir)
+        # The other run's weights need no memory from here on.
+        prepared = prepared._replace(start=None)
         writer = _open_writer(prepared, workdir, start.done)
         stack.enter_context(writer)
         run = Run(
@@ -141,10 +156,12 @@ def train(
 
 
 def _record(prepared: Prepared, workdir: pathlib.Path) -> None:
-    """Writes the run's config and class list; a finished run keeps its own."""
+    """Writes what the run is and starts from; a finished run keeps its own."""
     if jax.process_index() == 0 and not prepared.trained:
         save_config(prepared.config, workdir)
         write_classes(prepared.classes, workdir)
+        if prepared.start is not None:
+            write_origin(prepared.start.origin, workdir)
 
 
 def _open_writer(
@@ -191,6 +208,9 @@ def _report(run: Run, end: Progress) -> None:
 def _restore_or_begin(prepared: Prepared, checkpoints: Checkpoints) -> Progress:
     """Restores the newest saved state, or starts a new one."""
     steps = checkpoints.steps()
+    if not steps and prepared.start is not None:
+        students = join_networks(prepared.start.students)
+        return Progress(prepared.parts.begin(students), 0, Saved())
     if not steps:
         _LOGGER.info("Preparing the network's weights ...")
         state = prepared.parts.init(prepared.config.seed)

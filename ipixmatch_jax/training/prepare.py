@@ -1,6 +1,7 @@
 """Checks a config against its workdir and data, and builds the run."""
 
 import logging
+import os
 import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,6 +22,15 @@ from ipixmatch_jax.experiment.class_list import (
     check_same_classes,
     classes_of,
     read_classes,
+)
+from ipixmatch_jax.experiment.continue_from import (
+    Origin,
+    Start,
+    check_classes_kept,
+    describe_held_out,
+    find_start,
+    keep_inputs,
+    read_origin,
 )
 from ipixmatch_jax.experiment.data import keep_range
 from ipixmatch_jax.experiment.published import refuse_training
@@ -47,12 +57,17 @@ class Prepared(NamedTuple):
       classes: the run's class list.
       parts: built from the config.
       trained: the run in the workdir is at its end; its record stays.
+      start: the networks of another run to start from; None: random weights,
+        or those of model.pretrained, or a run that is resumed.
+      origin: what the run starts or once started from.
     """
 
     config: FrozenConfigDict
     classes: RunClasses
     parts: setup.Parts
     trained: bool
+    start: Start | None = None
+    origin: Origin | None = None
 
 
 def prepare_run(
@@ -61,6 +76,7 @@ def prepare_run(
     *,
     open_data: OpenData,
     build: Build,
+    continue_from: str | os.PathLike | None = None,
 ) -> Prepared:
     """Checks and resolves a config, and builds its run; writes nothing.
 
@@ -71,6 +87,7 @@ def prepare_run(
         their data sets.
       build: see setup.build; one that knows earlier runs can share their
         compiled programs.
+      continue_from: see continue_from.find_start.
 
     Raises:
       ValueError, FileNotFoundError: the config, the data and the run in the
@@ -81,13 +98,19 @@ def prepare_run(
     loggers.check_loggers(
         loggers.parse_names(config.loggers), writes=jax.process_index() == 0
     )
-    _check_weights(config, workdir)
+    start = find_start(continue_from, workdir, config)
+    if start is None:
+        _check_weights(config, workdir)
+    else:
+        config = keep_inputs(config, start.config)
     earlier = find_run_config(workdir)
     trained = earlier is not None and _is_trained(workdir, earlier, config)
     if trained:
         config = resume.adopt_places(earlier, config)
     data = open_data(keep_range(config, earlier))
     classes = _choose_classes(data, workdir, earlier)
+    if start is not None:
+        check_classes_kept(start, data)
     resolved = resolve_config(config, data, earlier)
     mesh = sharding.make_mesh(resolved.mesh.data, resolved.mesh.fsdp)
     parts = build(resolved, data, mesh)
@@ -104,10 +127,13 @@ def prepare_run(
     _check_workers(resolved)
     if jax.process_index() == 0:
         class_counts.log_classes(data, resolved.data.on_error)
-        caution = cautions.describe_warmup(flatten(resolved))
-        if caution:
+        found = [cautions.describe_warmup(flatten(resolved))]
+        if start is not None:
+            found.append(describe_held_out(start, data))
+        for caution in filter(None, found):
             _LOGGER.warning("WARNING: %s", caution)
-    return Prepared(resolved, classes, parts, trained)
+    origin = start.origin if start is not None else read_origin(workdir)
+    return Prepared(resolved, classes, parts, trained, start, origin)
 
 
 def _check_weights(config: ConfigDict, workdir: pathlib.Path) -> None:

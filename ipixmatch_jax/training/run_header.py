@@ -7,6 +7,7 @@ import jax
 from ml_collections import FrozenConfigDict
 
 from ipixmatch_jax.data.registry import DataSet
+from ipixmatch_jax.experiment.continue_from import Origin
 from ipixmatch_jax.methods.base import AVERAGED
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models.cost import count_forward_flops, count_parameters
@@ -18,22 +19,29 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def log_header(
-    config: FrozenConfigDict, parts: Parts, workdir: pathlib.Path
+    config: FrozenConfigDict,
+    parts: Parts,
+    workdir: pathlib.Path,
+    origin: Origin | None = None,
 ) -> None:
     """Logs the five lines, on the first process."""
     if jax.process_index() != 0:
         return
-    for line in describe(config, parts, workdir):
+    for line in describe(config, parts, workdir, origin):
         _LOGGER.info("%s", line)
 
 
 def describe(
-    config: FrozenConfigDict, parts: Parts, workdir: pathlib.Path
+    config: FrozenConfigDict,
+    parts: Parts,
+    workdir: pathlib.Path,
+    origin: Origin | None = None,
 ) -> list[str]:
     """Devices, method and network, data, steps, and workdir: a line each."""
     return [
         f"Devices: {_devices(parts)}",
-        f"Method: {_method(config)}; network: {_network(config, parts)}",
+        f"Method: {_method(config)}; network: "
+        f"{_network(config, parts, origin)}",
         f"Data: {_data(config, parts.data)}",
         f"Steps: {_steps(config)}",
         f"Workdir: {workdir}",
@@ -69,7 +77,9 @@ def _method(config: FrozenConfigDict) -> str:
     return words
 
 
-def _network(config: FrozenConfigDict, parts: Parts) -> str:
+def _network(
+    config: FrozenConfigDict, parts: Parts, origin: Origin | None
+) -> str:
     model, side = config.model, config.data.crop_size
     head = model.head or BACKBONES[model.backbone].head
     millions = count_parameters(parts.network) / 1e6
@@ -80,7 +90,9 @@ def _network(config: FrozenConfigDict, parts: Parts) -> str:
     flops = count_forward_flops(parts.network, side)
     if flops:
         words += f", {flops / 1e9:.3g} GFLOPs a crop (forward)"
-    if model.pretrained:
+    if origin is not None:
+        words += f", {origin.describe()}"
+    elif model.pretrained:
         words += f", from {model.pretrained}"
     return words
 

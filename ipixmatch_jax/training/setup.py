@@ -23,7 +23,7 @@ from ipixmatch_jax.experiment.network import (
 )
 from ipixmatch_jax.experiment.resolve import parse_class_weights
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, Loss, LossSettings
-from ipixmatch_jax.methods.base import NetworkOutput, Views
+from ipixmatch_jax.methods.base import NetworkOutput, Variables, Views
 from ipixmatch_jax.methods.networks import join_networks
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models import freezing
@@ -53,6 +53,7 @@ class Parts(NamedTuple):
     network: Segmenter
     like: step.TrainState  # shapes and shardings
     init: Callable[[int], step.TrainState]  # from a seed
+    begin: Callable[[Variables], step.TrainState]  # from joined weights
     train_step: jax.stages.Wrapped  # (state, batch) -> (state, metrics)
     evaluate: Callable  # see evaluate.make_evaluator
 
@@ -336,6 +337,7 @@ def build(
         network=network,
         like=abstract(shapes, state_sharding),
         init=lambda seed: place(_initial_variables(config, network, seed)),
+        begin=place,
         train_step=jax.jit(
             run_step,
             in_shardings=(state_sharding, sharding.batch_sharding(mesh)),

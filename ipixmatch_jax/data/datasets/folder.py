@@ -31,6 +31,7 @@ from ipixmatch_jax.data.files.mask_contents import (
 from ipixmatch_jax.data.files.mask_reading import choose_reading
 from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.hold_out import HoldOut, refuse_folds
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import BadFileError, DataSet
 from ipixmatch_jax.data.value_range import resolve_range
@@ -72,6 +73,8 @@ def open_set(
     holdout: float = 0.2,
     channels: int = 3,
     range: str = "",  # the field's name
+    folds: int = 0,
+    fold: int = 0,
 ) -> DataSet:
     """Opens a folder: images with masks, images without, and val and test.
 
@@ -86,6 +89,8 @@ def open_set(
         neither a list nor a folder of it.
       channels: of the images, 1 to 4; see decode.read_image.
       range: of values, see data/value_range.py.
+      folds: 0, or how many parts the labelled images are split into instead.
+      fold: the part that val gets, from 0; see data/hold_out.py.
 
     Raises:
       FileNotFoundError: the root, its images or its masks are absent, or a
@@ -94,9 +99,11 @@ def open_set(
         that is not listed; the sentence names the file.
     """
     path = _check_root(root)
+    rule = HoldOut(holdout, folds, fold)
     if array_record.is_set(path):
+        refuse_folds(rule, str(path))
         return packed_sets.open_parts(path, channels, range)
-    parts = folder_parts.find_parts(path, splits_dir, split, holdout)
+    parts = folder_parts.find_parts(path, splits_dir, split, rule)
     reading = _reading(path, parts.with_masks())
     training = [*parts.labelled, *parts.unlabelled]
     scale = resolve_range(range, [FolderSource(path, training, reading)])
@@ -116,6 +123,7 @@ def open_set(
         notes=tuple(map(printable, notes)),
         value_range=scale.text,
         listed=reading.classes.listed,
+        held_out=parts.held_out,
     )
 
 
@@ -173,6 +181,6 @@ def open_contents(source: pathlib.Path) -> Contents:
 
 KIND = DataSetKind(
     open=open_set,
-    options=("holdout", "channels", "range"),
+    options=("holdout", "folds", "fold", "channels", "range"),
     open_contents=open_contents,
 )

@@ -9,7 +9,13 @@ from ipixmatch_jax.data.files.mask_contents import Content, all_contents
 from ipixmatch_jax.data.files.mask_reading import choose_reading
 from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.split_list import read_lines
-from ipixmatch_jax.data.hold_out import hold_out, ranked, share_count
+from ipixmatch_jax.data.hold_out import (
+    HoldOut,
+    hold_out,
+    ranked,
+    refuse_folds,
+    share_count,
+)
 from ipixmatch_jax.data.records import array_record
 from ipixmatch_jax.data.records.array_record import Entry
 from ipixmatch_jax.data.source import DataSet
@@ -39,6 +45,8 @@ def open_set(
     mask_feature: str = "",
     channels: int = 3,
     range: str = "",  # the field's name
+    folds: int = 0,
+    fold: int = 0,
 ) -> DataSet:
     """Any TFDS data set with an image and a mask, prepared as array_record.
 
@@ -54,6 +62,8 @@ def open_set(
       mask_feature: "" finds it.
       channels: of the images, see decode.read_image.
       range: of values, see data/value_range.py.
+      folds: 0, or how many parts train is split into instead of a share.
+      fold: the part that val gets, from 0; see data/hold_out.py.
 
     Raises:
       FileNotFoundError: it is not prepared, or files are absent.
@@ -62,7 +72,8 @@ def open_set(
     del splits_dir
     path = _folder(pathlib.Path(root or "~/tensorflow_datasets"), tfds)
     found = array_record.read_set(path, image_feature, mask_feature)
-    train, unlabelled, val, test = _parts(found, split, holdout)
+    rule = HoldOut(holdout, folds, fold)
+    train, unlabelled, val, test = _parts(found, split, rule)
     reading = _reading(found, [*train, *val, *test], tfds)
     classes = reading.classes
 
@@ -86,6 +97,7 @@ def open_set(
         palette=classes.palette,
         notes=(reading.said, *scale.notes),
         value_range=scale.text,
+        held_out=not _first(found, _VAL),
     )
 
 
@@ -122,7 +134,7 @@ def _version(path: pathlib.Path) -> tuple[int, ...]:
 
 
 def _parts(
-    found: array_record.RecordSet, split: str, holdout: float
+    found: array_record.RecordSet, split: str, rule: HoldOut
 ) -> tuple[list[Entry], ...]:
     """Labelled, unlabelled, val and test."""
     if "train" not in found.lengths:
@@ -131,8 +143,10 @@ def _parts(
             f"{', '.join(found.lengths)}."
         )
     train, val = found.entries("train"), _first(found, _VAL)
-    if not val:
-        train, val = hold_out(train, holdout, str(found.folder), _name)
+    if val:
+        refuse_folds(rule, str(found.folder))
+    else:
+        train, val = hold_out(train, rule, str(found.folder), _name)
     train = ranked(train, _name)
     count = share_count(len(train), _share(split)) if split else len(train)
     rest = sorted(train[count:]) or _first(found, _UNLABELLED)
@@ -185,6 +199,8 @@ KIND = DataSetKind(
     open=open_set,
     options=(
         "holdout",
+        "folds",
+        "fold",
         "channels",
         "range",
         "tfds",

@@ -10,7 +10,7 @@ from ipixmatch_jax.data.files import file_source, folder_layout
 from ipixmatch_jax.data.files.image_mask_pairs import Pairs, find_pairs
 from ipixmatch_jax.data.files.same_images import find_copies
 from ipixmatch_jax.data.files.split_list import Entry, read_list
-from ipixmatch_jax.data.hold_out import hold_out
+from ipixmatch_jax.data.hold_out import HoldOut, hold_out, refuse_folds
 from ipixmatch_jax.utils.counts import count_of
 
 # File names of lists; the first of each is the one that the docs use.
@@ -23,13 +23,17 @@ LISTS = {
 
 
 class Parts(NamedTuple):
-    """The entries of each part, and sentences on what was left aside."""
+    """The entries of each part, and sentences on what was left aside.
+
+    `held_out` says that val was taken from the labelled images.
+    """
 
     labelled: list[Entry]
     unlabelled: list[Entry]
     val: list[Entry]
     test: list[Entry]
     notes: tuple[str, ...] = ()
+    held_out: bool = False
 
     def with_masks(self) -> list[Entry]:
         """All entries that have a mask."""
@@ -96,7 +100,7 @@ def _renamed(images: pathlib.Path, parts: dict[str, Pairs]) -> list[str]:
 
 
 def find_parts(
-    root: pathlib.Path, splits_dir: str, split: str, holdout: float
+    root: pathlib.Path, splits_dir: str, split: str, rule: HoldOut
 ) -> Parts:
     """The parts as the lists say, or as the folders do.
 
@@ -105,14 +109,14 @@ def find_parts(
       splits_dir: the folder of the lists; "" means `<root>/splits`, which
         need not exist.
       split: "" for lists that lie in the folder itself.
-      holdout: the share of the labelled images that val gets where there is
-        neither a list nor a folder of it.
+      rule: what val gets of the labelled images where there is neither a list
+        nor a folder of it.
 
     Raises:
       FileNotFoundError: images or masks are absent, or a list names absent
         files.
-      ValueError: names and masks do not fit, or an image of val or test is
-        trained on as well; names the files.
+      ValueError: names and masks do not fit, an image of val or test is
+        trained on as well, or folds are asked for where there is a val.
     """
     folder = _Folder(root)
     lists = _find_lists(root, splits_dir, split, folder.notes)
@@ -121,7 +125,7 @@ def find_parts(
     else:
         parts = _from_folders(folder)
     parts = parts._replace(notes=tuple(folder.notes))
-    return _without_copies(root, parts, holdout)
+    return _without_copies(root, parts, rule)
 
 
 def _find_lists(
@@ -241,7 +245,7 @@ def _scored(folder: _Folder, part: str) -> list[Entry]:
     return pairs.labelled()
 
 
-def _without_copies(root: pathlib.Path, parts: Parts, holdout: float) -> Parts:
+def _without_copies(root: pathlib.Path, parts: Parts, rule: HoldOut) -> Parts:
     """Holds val out where there is none, and keeps it out of training.
 
     Raises:
@@ -249,8 +253,10 @@ def _without_copies(root: pathlib.Path, parts: Parts, holdout: float) -> Parts:
     """
     held_out = not parts.val
     if held_out:
-        some, val = hold_out(parts.labelled, holdout, str(root))
-        parts = parts._replace(labelled=some, val=val)
+        some, val = hold_out(parts.labelled, rule, str(root))
+        parts = parts._replace(labelled=some, val=val, held_out=True)
+    else:
+        refuse_folds(rule, str(root))
     every = [
         (part, entry)
         for part in ("labelled", "unlabelled", "val", "test")

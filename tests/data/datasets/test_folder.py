@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipixmatch_jax.data.hold_out import hold_out
+from ipixmatch_jax.data.hold_out import HoldOut, hold_out
 from ipixmatch_jax.data.registry import open_data
 from tests.data import own_folder as own
 
@@ -138,7 +138,7 @@ def test_the_hold_out_hardly_moves_when_masks_are_added(tmp_path):
 )
 def test_the_size_of_the_hold_out(count, share, held):
     entries = [(f"images/{i}.png", f"masks/{i}.png") for i in range(count)]
-    rest, val = hold_out(entries, share, "DIR")
+    rest, val = hold_out(entries, HoldOut(share), "DIR")
     assert len(val) == held and len(rest) == count - held
     assert sorted(rest + val) == sorted(entries)
 
