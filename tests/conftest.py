@@ -4,13 +4,12 @@ import os
 import pathlib
 import signal
 
+from tests import xla_flags
+
 # Set before jax starts: the suite runs on the CPU as eight virtual devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=8"
-    # Most tests compile more than they compute.
-    + " --xla_backend_optimization_level=1"
+os.environ["XLA_FLAGS"] = " ".join(
+    (os.environ.get("XLA_FLAGS", ""), xla_flags.with_devices(8))
 )
 # These tests spend most of their time compiling.
 os.environ.setdefault(
@@ -19,7 +18,6 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
-import jax
 import pytest
 from absl import flags
 
@@ -44,19 +42,6 @@ def pytest_runtest_makereport():
     report = yield
     report.sections = [(n, printable(text)) for n, text in report.sections]
     return report
-
-
-@pytest.fixture(scope="module")
-def compile_quickly():
-    """Compiles without optimisation, here and in processes started here.
-
-    For modules that take few steps and compare runs with each other.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        jax.config.update("jax_disable_most_optimizations", True)
-        yield
-        jax.config.update("jax_disable_most_optimizations", False)
 
 
 def _shared(name: str) -> pathlib.Path:

@@ -16,12 +16,10 @@ from PIL import Image
 from ipixmatch_jax.configs import folder
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.experiment.data import open_data
+from tests import xla_flags
 from tests.docs import photos, wrong_turns
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/tutorial.md").read_text("utf-8")
@@ -44,7 +42,7 @@ def work(tmp_path_factory):
         **os.environ,
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": "",
+        "XLA_FLAGS": xla_flags.QUICK,
     }
     (work / "said").mkdir()
     for i, block in enumerate(BLOCKS):

@@ -22,10 +22,7 @@ from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import batches, setup
 from tests import golden, tiny_run
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 
 def patterns(text, backbone):
