@@ -16,8 +16,9 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
     str(pathlib.Path(__file__).resolve().parents[1] / ".cache" / "jax"),
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
+import jax
 import pytest
 from absl import flags
 
@@ -42,6 +43,14 @@ def pytest_runtest_makereport():
     report = yield
     report.sections = [(n, printable(text)) for n, text in report.sections]
     return report
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _free_programs(request):
+    """Frees what a module compiled: a worker would grow to several GB."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        jax.clear_caches()
 
 
 def _shared(name: str) -> pathlib.Path:

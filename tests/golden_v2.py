@@ -11,12 +11,18 @@ from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
 from ipixmatch_jax.models.heads.dpt import build_dpt
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import unimatch_v2_names
-from tests import xla_flags
 
 # The suite compiles without LLVM's optimisations. That makes a gradient's
 # projections up to 1e-3 of its norm inexact (4e-6 with them), and the golden
 # gradients are held to 5e-5.
-jit_exact = functools.partial(jax.jit, compiler_options=xla_flags.optimised(3))
+# At this level the usual emitters of fused loops compile faster.
+jit_exact = functools.partial(
+    jax.jit,
+    compiler_options={
+        "xla_backend_optimization_level": 3,
+        "xla_cpu_use_fusion_emitters": True,
+    },
+)
 
 
 def network(size="small", num_classes=21, **settings):

@@ -3,7 +3,7 @@
 # Without LLVM's optimisations and the MLIR emitters of fused loops, and with
 # one LLVM module per program, XLA:CPU compiles a training step in a quarter of
 # the time. Gradients are then exact to about 1e-3 of their norm; a test that
-# needs more compiles its programs with `optimised`.
+# needs more raises the level of its programs with `compiler_options`.
 QUICK = " ".join(
     (
         "--xla_backend_optimization_level=0",
@@ -16,11 +16,3 @@ QUICK = " ".join(
 def with_devices(count: int) -> str:
     """The quick flags for this number of virtual CPU devices."""
     return f"{QUICK} --xla_force_host_platform_device_count={count}"
-
-
-def optimised(level: int) -> dict[str, int | bool]:
-    """Options of one program: LLVM's level (0 to 3), and fused as usual."""
-    return {
-        "xla_backend_optimization_level": level,
-        "xla_cpu_use_fusion_emitters": True,
-    }

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from ipixmatch_jax.losses.inter_pixel.agents_kl import choose_agents
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
-from tests import xla_flags
 from tests.losses.inter_pixel import twin as twin
 
 pytestmark = pytest.mark.slow
@@ -52,9 +51,9 @@ def draw_mask(seed, shape, kind):
     static_argnames=(
         *("relation", "distance", "block", "stride", "whole", "agents"),
     ),
-    # With the quick flags the rounding of the logits gives a gradient where
-    # both maps lie on one pixel.
-    compiler_options=xla_flags.optimised(1),
+    # Without LLVM's optimisations the rounding of the logits gives a gradient
+    # where both maps lie on one pixel.
+    compiler_options={"xla_backend_optimization_level": 1},
 )
 def compiled(q, p, valid, *, block, whole, **given):
     def loss(q, p):
