@@ -14,6 +14,13 @@ from ipixmatch_jax.evaluate.results_table import (
 )
 from ipixmatch_jax.experiment.run_config import load_run_config
 
+_ONE_SEED = (
+    "A row of one run depends on its seed: runs that differ in the seed alone "
+    "can lie several points of mIoU apart. A smaller difference between rows "
+    "does not show that one method is better; ipixmatch_jax.sweep compares "
+    "methods over several seeds."
+)
+
 
 @report_errors("ipixmatch_jax.compare")
 def main() -> None:
@@ -35,6 +42,8 @@ def main() -> None:
         seeds = [_read_run(pathlib.Path(f)) for f in folders.split(",")]
         rows[name or folders] = seeds
     print(format_table(rows))
+    if len(rows) > 1 and any(len(seeds) == 1 for seeds in rows.values()):
+        print(f"\n{_ONE_SEED}")
     for name, seeds in rows.items():
         for result in seeds:
             print(f"\n{name}")

@@ -77,15 +77,15 @@ def uniform(tag, shape):
     return _rng(tag).random(shape)
 
 
-def shapes(network):
+def shapes(network, side=33):
     """Shapes and dtypes of a network's variables, as ShapeDtypeStructs."""
-    image = jnp.zeros((1, 33, 33, 3))
+    image = jnp.zeros((1, side, side, 3))
     return jax.eval_shape(
         lambda: network.init(jax.random.key(0), image, train=False)
     )
 
 
-def random_variables(network, seed=0):
+def random_variables(network, seed=0, side=33):
     """Variables of any network: statistics and scales near 1, NumPy."""
     rng = np.random.default_rng(seed)
 
@@ -100,7 +100,7 @@ def random_variables(network, seed=0):
             value = 0.1 * rng.standard_normal(leaf.shape)
         return value.astype(np.float32)
 
-    return jax.tree_util.tree_map_with_path(fill, shapes(network))
+    return jax.tree_util.tree_map_with_path(fill, shapes(network, side))
 
 
 def zeros(like):

@@ -149,9 +149,9 @@ def test_every_kind_of_image_gives_the_labels_of_the_command(
         np.testing.assert_array_equal(model.predict(same), labels)
     out = tmp_path / "out"
     predict_run.predict_workdir(workdir, path.parent, out)
-    with Image.open(files.output_path(out, "predictions", "a")) as written:
+    with Image.open(files.picture_path(out, "predictions", "a")) as written:
         np.testing.assert_array_equal(np.asarray(written), labels)
-    with Image.open(files.output_path(out, "overlays", "a")) as written:
+    with Image.open(files.picture_path(out, "overlays", "a")) as written:
         drawn = model.overlay(path, labels)
         np.testing.assert_array_equal(np.asarray(written), drawn)
 

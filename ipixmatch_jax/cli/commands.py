@@ -77,7 +77,7 @@ COMMANDS = {
     "prepare": Command(
         "ipixmatch_jax.data.prepare",
         (),
-        "unpacks a download and makes its masks, or packs a data set",
+        "reads what a label tool exported, or makes a download ready",
         "voc --source DIR",
     ),
     "splits": Command(
@@ -95,8 +95,20 @@ COMMANDS = {
     "export": Command(
         "ipixmatch_jax.models.pretrained",
         ("export",),
-        "writes a run's weights as a file for PyTorch",
+        "writes a run's network as a file for PyTorch or ONNX",
         "runs/mine --to ours.pth",
+    ),
+    "push": Command(
+        "ipixmatch_jax.hub",
+        ("push",),
+        "publishes a run's network on the Hugging Face hub",
+        "--workdir runs/mine --repo OWNER/NAME --dry-run",
+    ),
+    "pull": Command(
+        "ipixmatch_jax.hub",
+        ("pull",),
+        "fetches a network that `push` has published",
+        "OWNER/NAME --workdir pulled",
     ),
     "fields": Command(
         "ipixmatch_jax.config_reference",

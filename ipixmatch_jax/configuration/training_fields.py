@@ -41,6 +41,14 @@ RUN = (
         "The network's arithmetic. Losses and statistics stay in f32.",
         choices=("f32", "bf16"),
     ),
+    Field(
+        "loggers",
+        "tensorboard",
+        "Where the curves can be watched: any of tensorboard, wandb and "
+        "mlflow, separated by commas; empty for none. The last two need the "
+        "extra `loggers`. metrics.jsonl is written in any case.",
+        compiled=False,
+    ),
 )
 
 TRAIN = (

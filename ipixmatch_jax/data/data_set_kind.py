@@ -51,6 +51,8 @@ class Download(NamedTuple):
       complete: makes the files that no archive holds, such as drawn masks,
         in a root of unpacked archives. It keeps what is there, so that it
         goes on after it was killed. Returns sentences for the user.
+      marks: folders and files that are in no other data set, by which a root
+        of unpacked archives is told from an export of a label tool.
       extra: the package that `complete` imports and the extra of this one
         that brings it; None if it needs none.
     """
@@ -59,6 +61,7 @@ class Download(NamedTuple):
     archives: Mapping[str, tuple[str, ...]]
     images: Mapping[str, int]
     complete: Callable[[pathlib.Path], tuple[str, ...]] | None = None
+    marks: tuple[str, ...] = ()
     extra: tuple[str, str] | None = None
 
 

@@ -71,11 +71,15 @@ def classes_of(data: DataSet) -> RunClasses:
 
 def write_classes(classes: RunClasses, workdir: pathlib.Path) -> None:
     """Writes a run's class list into its workdir."""
-    lists = {
+    write_json(workdir / FILE, list_classes(classes))
+
+
+def list_classes(classes: RunClasses) -> dict[str, list[dict[str, Any]]]:
+    """A class list as JSON holds it."""
+    return {
         part: [one._asdict() for one in getattr(classes, part)]
         for part in RunClasses._fields
     }
-    write_json(workdir / FILE, lists)
 
 
 def read_classes(workdir: pathlib.Path) -> RunClasses | None:

@@ -1,6 +1,7 @@
 """Converts weights from other projects, and exports ours to PyTorch."""
 
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -81,21 +82,9 @@ def export_weights(
     require_writable(to, "--to")
     workdir = pathlib.Path(source)
     if workdir.is_dir():
-        run = restore.restore_networks(workdir, which)
-        name = network or run.better
-        if name not in run.variables:
-            raise ValueError(
-                f"{workdir} holds the networks "
-                f"{' and '.join(run.variables)}, but not {name!r}."
-            )
-        backbone = run.config.model.backbone
-        if BACKBONES[backbone].load_weights is None:
-            raise ValueError(
-                f"{workdir} cannot be exported: no names of tensors are known "
-                f"for its backbone {backbone}."
-            )
-        tensors = _named(run.variables[name])
-        what = f"the {name} after {run.step} steps"
+        run = read_named(workdir, which, network)
+        tensors = run.tensors
+        what = f"the {run.network} after {run.step} steps"
     elif network is not None:
         raise ValueError(
             f"--network {network} chooses from a workdir, and {source} is a "
@@ -103,9 +92,54 @@ def export_weights(
         )
     else:
         tensors, what = _tensors(source)
-    tensors = torch_names.with_counters(tensors)
+        tensors = torch_names.with_counters(tensors)
     files.write_tensors(to, tensors)
     return f"{to}: {what}, {len(tensors)} tensors"
+
+
+class Named(NamedTuple):
+    """A network of a run under the reference's names.
+
+    Attributes:
+      network: its name in the run, such as "teacher".
+      step: the steps that it was trained for.
+      tensors: float32 arrays by name, and the counters of batch norms.
+    """
+
+    network: str
+    step: int
+    tensors: dict[str, np.ndarray]
+
+
+def read_named(
+    workdir: pathlib.Path, which: str = "best", network: str | None = None
+) -> Named:
+    """Reads a network of a run under the reference's names.
+
+    Args:
+      workdir: the run's.
+      which: "best" or "last" checkpoint.
+      network: see `export_weights`.
+
+    Raises:
+      FileNotFoundError, ValueError: there is no such run or network, or no
+        names of tensors are known for it.
+    """
+    run = restore.restore_networks(workdir, which)
+    name = network or run.better
+    if name not in run.variables:
+        raise ValueError(
+            f"{workdir} holds the networks "
+            f"{' and '.join(run.variables)}, but not {name!r}."
+        )
+    backbone = run.config.model.backbone
+    if BACKBONES[backbone].load_weights is None:
+        raise ValueError(
+            f"{workdir} cannot be exported: no names of tensors are known "
+            f"for its backbone {backbone}."
+        )
+    tensors = torch_names.with_counters(_named(run.variables[name]))
+    return Named(name, run.step, tensors)
 
 
 def _named(variables):

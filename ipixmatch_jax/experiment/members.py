@@ -5,6 +5,7 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.configuration.fields import get_value
 from ipixmatch_jax.configuration.plugins import Member
 from ipixmatch_jax.data.registry import DATASETS
+from ipixmatch_jax.loggers.registry import LOGGERS, parse_names
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
 from ipixmatch_jax.methods.registry import METHODS
@@ -21,6 +22,8 @@ REGISTRIES: dict[str, Registry] = {
     "train.optimiser": OPTIMISERS,
     "train.schedule": SCHEDULES,
 }
+# Fields that name several members, separated by commas.
+LISTS: dict[str, Registry] = {"loggers": LOGGERS}
 # Fields where "" names no member and leaves the choice to another field.
 _OPTIONAL = ("model.head",)
 
@@ -44,6 +47,12 @@ def named_members(config: ConfigDict) -> list[Member]:
         Member(field, name, registry)
         for field, registry in REGISTRIES.items()
         if (name := get_value(config, field))
+    ]
+    members += [
+        # Each may come from a module of its own.
+        Member(f"{field}.{name}", name, registry)
+        for field, registry in LISTS.items()
+        for name in parse_names(get_value(config, field))
     ]
     pair = tuple(
         get_value(config, f"inter_pixel.{field}")

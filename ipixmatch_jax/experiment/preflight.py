@@ -8,8 +8,9 @@ from ml_collections import ConfigDict
 from ipixmatch_jax.data.files.file_source import name_dir
 from ipixmatch_jax.data.missing_files import Missing, find_missing_lists
 from ipixmatch_jax.data.registry import DATASETS
+from ipixmatch_jax.loggers.registry import find_uninstalled, parse_names
 from ipixmatch_jax.models.registry import BACKBONES
-from ipixmatch_jax.models.weights import files, hub
+from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.utils.accelerators import find_unsupported
 
 
@@ -21,7 +22,11 @@ def find_missing(config: ConfigDict) -> list[Missing]:
     Args:
       config: checked, see validate.check_config.
     """
-    found = [*_data(config.data), *_weights(config.model)]
+    found = [
+        *_data(config.data),
+        *_weights(config.model),
+        *_loggers(config.loggers),
+    ]
     idle = find_unsupported()
     if idle is not None:
         name, command = idle
@@ -57,14 +62,20 @@ def _weights(model: ConfigDict) -> list[Missing]:
     source = str(model.pretrained)
     if not source:
         return _recommended(model)
-    path = pathlib.Path(source).expanduser()
-    is_file = path.suffix in files.SUFFIXES and ":" not in source
-    if path.exists() or is_file or hub.parse_name(source) is None:
-        return _file(path)
+    if load.parse_hub_name(source) is None:
+        return _file(pathlib.Path(source).expanduser())
     if importlib.util.find_spec("huggingface_hub"):
         return []
     what = f"the extra that reads {source} from the Hugging Face hub"
     return [Missing(what, "pip install 'ipixmatch_jax[hub]'")]
+
+
+def _loggers(text: str) -> list[Missing]:
+    names = find_uninstalled(parse_names(text))
+    if not names:
+        return []
+    what = f"the extra that logs to {' and '.join(names)}"
+    return [Missing(what, "pip install 'ipixmatch_jax[loggers]'")]
 
 
 def _recommended(model: ConfigDict) -> list[Missing]:

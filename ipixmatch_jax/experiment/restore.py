@@ -3,6 +3,7 @@
 import pathlib
 from typing import NamedTuple
 
+import jax
 from jax.sharding import Mesh
 from ml_collections import FrozenConfigDict
 
@@ -16,6 +17,7 @@ from ipixmatch_jax.experiment.class_list import (
 )
 from ipixmatch_jax.experiment.data import check_classes, open_data
 from ipixmatch_jax.experiment.network import build_network, network_names
+from ipixmatch_jax.experiment.published import load_published, read_published
 from ipixmatch_jax.experiment.resolve import change_fields
 from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.experiment.validate import check_config
@@ -72,7 +74,7 @@ def restore_networks(
 
     Args:
       workdir: the run's.
-      which: "best" or "last".
+      which: "best" or "last"; a network of the hub is both.
       root: the data set's folder, if it is not where it was.
 
     Raises:
@@ -86,7 +88,16 @@ def restore_networks(
     network = build_network(change_fields(config, {"model.attention": "auto"}))
     mesh = sharding.make_mesh(0, 1)
     shapes = variable_shapes(network)
-    like = abstract(shapes, sharding.state_sharding(shapes, mesh))
+    placement = sharding.state_sharding(shapes, mesh)
+    published = read_published(workdir)
+    if published is not None:
+        name, step, _ = published
+        loaded = load_published(workdir, config, network)
+        variables = {name: jax.device_put(loaded, placement)}
+        return Trained(
+            workdir, config, classes, step, name, network, variables, mesh
+        )
+    like = abstract(shapes, placement)
     names = network_names(config)
     with Checkpoints(workdir, read_only=True) as checkpoints:
         step, best = checkpoints.find(which)

@@ -22,8 +22,9 @@ _SHAPES = (
     "teacher",
     "train.optimiser",
 )
-# Where a run reads and computes; what it trains does not depend on these.
+# Where a run reads, computes and logs; what it trains does not depend on these.
 _PLACES = (
+    "loggers",
     "data.root",
     "data.splits_dir",
     "data.num_workers",
@@ -67,7 +68,7 @@ def check_resume(
 def adopt_places(
     earlier: FrozenConfigDict, config: FrozenConfigDict
 ) -> FrozenConfigDict:
-    """A run's config with a command's folders, workers and devices."""
+    """A run's config with a command's folders, workers, devices, loggers."""
     here = flatten(config)
     return change_fields(earlier, {path: here[path] for path in _PLACES})
 

@@ -6,8 +6,13 @@ from ipixmatch_jax.configuration.check import check_values
 from ipixmatch_jax.configuration.fields import FIELDS, get_value
 from ipixmatch_jax.configuration.plugins import check_plugins
 from ipixmatch_jax.data import normalisation, registry
-from ipixmatch_jax.experiment.members import allowed_names, named_members
+from ipixmatch_jax.experiment.members import (
+    LISTS,
+    allowed_names,
+    named_members,
+)
 from ipixmatch_jax.experiment.network import build_network, frozen_patterns
+from ipixmatch_jax.loggers.registry import parse_names
 from ipixmatch_jax.losses.inter_pixel.loss import check_reading
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES
 from ipixmatch_jax.methods.compared_maps import FEATURES, check_map
@@ -18,6 +23,9 @@ def check_config(config: ConfigDict) -> None:
     """Raises ValueError, in one sentence, if a field's value is impossible."""
     check_plugins(get_value(config, "plugins"), named_members(config))
     check_values(config, allowed_names())
+    for field, members in LISTS.items():
+        for name in parse_names(get_value(config, field)):
+            FIELDS[field].check_value(name, tuple(map(str, members)))
     _check_term(config)
     if config.train.batch_size == 0 or config.train.scale_rate:
         _check_reference_batch(config)

@@ -13,10 +13,15 @@ from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.predict import workdir
 from ipixmatch_jax.predict.averaging import Averaging
+from ipixmatch_jax.predict.formats.arguments import (
+    OPTIONS,
+    add_format_options,
+    check_format_options,
+    read_format_options,
+)
+from ipixmatch_jax.predict.formats.registry import FORMATS
 from ipixmatch_jax.predict.windows import LARGE
 from ipixmatch_jax.utils.counts import count_of
-
-_SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
 
 @report_errors("ipixmatch_jax.predict")
@@ -37,11 +42,14 @@ def run() -> None:
             )
         )
         return
+    label_format = args.format or "masks"
     done = workdir.predict_workdir(
         args.workdir,
         args.images,
         args.out,
         kinds=_kinds(args),
+        label_format=label_format,
+        options=read_format_options(args),
         averaging=Averaging(args.scales or (1.0,), bool(args.flip)),
         window=args.window,
         **which,
@@ -50,17 +58,21 @@ def run() -> None:
         f"{args.out}: {count_of(done.predicted, 'image')} predicted, "
         f"{done.there} were there already, {done.bad} could not be read."
     )
+    for file in FORMATS[label_format].joined:
+        print(args.out / file)
     sys.exit(int(done.bad > 0))
 
 
 def _kinds(args) -> tuple[str, ...]:
-    kinds = ["predictions"]
-    kinds += ["overlays"] * (args.overlay is not False)
+    kinds = ["overlays"] * (args.overlay is not False)
     return (*kinds, *["confidence"] * bool(args.confidence))
 
 
 # Options that go with --images alone; None means not given.
-_PREDICTING = ("out", "confidence", "overlay", "flip", "scales", "window")
+_PREDICTING = (
+    *("out", "format", *OPTIONS.values(), "confidence", "overlay", "flip"),
+    *("scales", "window"),
+)
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -86,17 +98,22 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     _add_networks(parser)
     _add_predicting(parser)
+    add_format_options(
+        parser, "how to write the predictions", " (default: masks)"
+    )
     arguments.add_plugin_option(parser)
     compilation_cache.add_cache_option(parser)
     args = parser.parse_args(words)
     if args.export is not None:
         given = [n for n in _PREDICTING if getattr(args, n) is not None]
         if given:
-            parser.error(f"--{given[0]} goes with --images, not --export")
+            flag = given[0].replace("_", "-")
+            parser.error(f"--{flag} goes with --images, not --export")
     elif args.out is None:
         parser.error("--images needs --out DIR")
     elif args.export_size is not None:
         parser.error("--export-size goes with --export")
+    check_format_options(parser, args)
     return args
 
 
@@ -168,8 +185,10 @@ def pixels(word: str) -> int:
             f"{word!r} is not a whole number of pixels"
         )
     side = int(word)
-    if side < _SMALLEST:
-        raise argparse.ArgumentTypeError(f"{side} is below {_SMALLEST} pixels")
+    if side < workdir.SMALLEST:
+        raise argparse.ArgumentTypeError(
+            f"{side} is below {workdir.SMALLEST} pixels"
+        )
     return side
 
 

@@ -29,7 +29,7 @@ from ipixmatch_jax.utils import atomic
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
-_CHANNELS = {
+CHANNELS = {
     1: "grey",
     2: "grey and one more channel",
     3: "RGB",
@@ -80,23 +80,34 @@ def describe_preprocessing(
     channels = network.channels
     return {
         "images": f"uint8 [B, {height}, {width}, {channels}], "
-        f"{_CHANNELS[channels]}, each image in the upper left corner at its "
+        f"{CHANNELS[channels]}, each image in the upper left corner at its "
         "own size, turned upright as EXIF says; the rest is ignored",
         "sizes": "int32 [B, 2], height and width of each image",
         "returns": f"class ids uint8 and their probabilities float32, both "
         f"[B, {height}, {width}], without meaning beyond the sizes",
+        **describe_values(network, size, value_range),
+        "platforms": list(PLATFORMS),
+    }
+
+
+def describe_values(
+    network: Segmenter,
+    size: tuple[int, int],
+    value_range: Range | None = None,
+) -> dict:
+    """What becomes of an image's values; arguments as of `write_export`."""
+    return {
         "range": None if value_range is None else list(value_range),
         "deeper": "values of more than 8 bits become uint8 first: the two of "
         "range become 0 and 255, those between are scaled linearly and the "
         "others clipped; where it is null, the ends of their type do",
-        "channels": channels,
-        "height": height,
-        "width": width,
+        "channels": network.channels,
+        "height": size[0],
+        "width": size[1],
         "inside": "division by 255, then by channel minus mean, divided by std"
         + _resizing(network, size),
         "mean": list(network.mean or normalisation.MEAN),
         "std": list(network.std or normalisation.STD),
-        "platforms": list(PLATFORMS),
     }
 
 

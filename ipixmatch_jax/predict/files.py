@@ -1,24 +1,28 @@
-"""Finds the images to predict and writes the predictions.
+"""Finds the images to predict and writes the pictures beside the predictions.
 
 For an image `a/b.jpg` in the folder that was named:
 
-    OUT/predictions/a/b.png   class ids, in the colours of the classes
-    OUT/overlays/a/b.png      the colours over the image
-    OUT/confidence/a/b.png    255 times the probability of the class
-    OUT/legend.png            the names of the colours
-    OUT/predictions.json      what made the predictions, names and colours
+    OUT/overlays/a/b.png     the colours over the image
+    OUT/confidence/a/b.png   255 times the probability of the class
+    OUT/legend.png           the names of the colours
+    OUT/predictions.json     what made the predictions, names and colours
+
+The predictions themselves are written by the modules of formats/.
 """
 
 import logging
 import os
 import pathlib
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ipixmatch_jax.data.files import walk
 from ipixmatch_jax.data.files.walk import ENDINGS
+from ipixmatch_jax.predict.formats.base import LabelFormat
+from ipixmatch_jax.predict.formats.registry import FORMATS
 from ipixmatch_jax.predict.predictor import Prediction
 from ipixmatch_jax.utils import atomic, captions, pictures
 from ipixmatch_jax.utils.atomic import write_json
@@ -26,7 +30,7 @@ from ipixmatch_jax.utils.file_names import printable
 from ipixmatch_jax.utils.json_files import read_json_object
 
 _LOGGER = logging.getLogger(__name__)
-KINDS = ("predictions", "overlays", "confidence")
+KINDS = ("overlays", "confidence")
 SETTINGS = "predictions.json"
 LEGEND = "legend.png"
 _LEGEND_WIDTH = 480  # pixels
@@ -47,19 +51,39 @@ class Item(NamedTuple):
     name: str
 
 
-def find_images(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
+def find_images(
+    source: pathlib.Path | Sequence[Item],
+    out: pathlib.Path,
+    label_format: LabelFormat = FORMATS["masks"],
+) -> list[Item]:
     """Finds the images that a path names, in order.
 
     Args:
       source: an image, a folder with sub-folders, or a text file with a path
-        per line, relative to its own folder.
+        per line, relative to its own folder; or the items themselves.
       out: the folder of the outputs, which are skipped.
+      label_format: of the predictions.
 
     Raises:
       FileNotFoundError: there is no such path, or no image in it.
       ValueError: two images would have the same output, or an output would
         overwrite an image.
     """
+    if isinstance(source, pathlib.Path):
+        paths, names = _named_by(source, out)
+    else:
+        paths = [pathlib.Path(item.path) for item in source]
+        names = [item.name for item in source]
+    _check_names(paths, names)
+    items = [Item(str(p), n) for p, n in zip(paths, names, strict=True)]
+    _check_outputs(items, out, label_format)
+    return items
+
+
+def _named_by(
+    source: pathlib.Path, out: pathlib.Path
+) -> tuple[list[pathlib.Path], list[str]]:
+    """The images that a path names, and their names; see Item."""
     if source.is_dir():
         paths, base = _walk(source, out), source
     elif not source.is_file():  # A pipe could block for ever.
@@ -77,14 +101,12 @@ def find_images(source: pathlib.Path, out: pathlib.Path) -> list[Item]:
             f"{', '.join(ENDINGS)}, in sub-folders too."
         )
     names = [p.relative_to(base).with_suffix("").as_posix() for p in paths]
-    _check_names(paths, names)
-    items = [Item(str(p), n) for p, n in zip(paths, names, strict=True)]
-    _check_outputs(items, out)
-    return items
+    return paths, names
 
 
 def _walk(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]:
-    ours = {os.path.realpath(out / kind) for kind in KINDS}
+    folders = [f for each in FORMATS.values() for f in each.picture_folders]
+    ours = {os.path.realpath(out / folder) for folder in (*KINDS, *folders)}
     walked = walk.walk_images(folder, exclude=ours)
     for note in walked.notes(str(folder)):
         _LOGGER.warning("%s", printable(note))
@@ -128,11 +150,12 @@ def _check_names(paths, names) -> None:
         seen[name] = path
 
 
-def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
+def _check_outputs(
+    items: list[Item], out: pathlib.Path, label_format: LabelFormat
+) -> None:
     inputs = {os.path.realpath(item.path) for item in items}
     for item in items:
-        for kind in KINDS:
-            path = output_path(out, kind, item.name)
+        for path in _outputs(out, KINDS, label_format, item.name):
             if os.path.realpath(path) in inputs:
                 raise ValueError(
                     f"{path} is one of the images and would be overwritten: "
@@ -140,47 +163,77 @@ def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
                 )
 
 
-def output_path(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
-    """The file for one kind of output of an image."""
+def picture_path(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
+    """The file for one kind of picture of an image."""
     return out / kind / f"{name}.png"
 
 
+def _outputs(
+    out: pathlib.Path,
+    kinds: tuple[str, ...],
+    label_format: LabelFormat,
+    name: str,
+) -> list[pathlib.Path]:
+    """All files that are written for an image."""
+    files = [out / file for file in label_format.image_files(name)]
+    return files + [picture_path(out, kind, name) for kind in kinds]
+
+
 def find_missing(
-    items: list[Item], out: pathlib.Path, kinds: tuple[str, ...]
+    items: list[Item],
+    out: pathlib.Path,
+    kinds: tuple[str, ...],
+    label_format: LabelFormat,
 ) -> list[Item]:
     """The images that lack an output; outputs are whole or absent."""
     return [
         item
         for item in items
         if not all(
-            output_path(out, kind, item.name).is_file() for kind in kinds
+            path.is_file()
+            for path in _outputs(out, kinds, label_format, item.name)
         )
     ]
 
 
-def check_settings(out: pathlib.Path, settings: dict) -> None:
+def check_settings(
+    out: pathlib.Path,
+    settings: dict[str, Any],
+    of_formats: dict[str, dict[str, Any]] | None = None,
+) -> None:
     """Writes down what makes the predictions, beside them.
 
     Args:
       out: the folder of the outputs, which may already hold some.
       settings: values that JSON can hold.
+      of_formats: more of them, by the format that they are for. A folder may
+        hold predictions in several formats.
 
     Raises:
       ValueError: the outputs in the folder were made with other settings, or
         the file that says so is torn.
     """
     path = out / SETTINGS
+    formats = dict(of_formats or {})
     if path.exists():
         there = read_json_object(path, "choose another --out, or delete it")
-        changed = [k for k in settings if there.get(k) != settings[k]]
-        if changed:
-            raise ValueError(
-                f"{out} holds predictions made with other settings "
-                f"({', '.join(_change(there, settings, k) for k in changed)}):"
-                " choose another --out, or delete this folder."
-            )
+        known = there.get("formats", {})
+        _refuse_changes(out, there, settings)
+        for name in formats.keys() & known.keys():
+            _refuse_changes(out, known[name], formats[name])
+        formats = known | formats
     out.mkdir(parents=True, exist_ok=True)
-    write_json(path, settings)
+    write_json(path, settings | ({"formats": formats} if formats else {}))
+
+
+def _refuse_changes(out: pathlib.Path, there: dict, here: dict) -> None:
+    changed = [key for key in here if there.get(key) != here[key]]
+    if changed:
+        raise ValueError(
+            f"{out} holds predictions made with other settings "
+            f"({', '.join(_change(there, here, key) for key in changed)}): "
+            "choose another --out, or delete this folder."
+        )
 
 
 def _change(there: dict, here: dict, key: str) -> str:
@@ -203,14 +256,14 @@ def write_legend(out: pathlib.Path, class_names, palette) -> None:
         Image.fromarray(legend).save(partial, format="PNG")
 
 
-def write_prediction(
+def write_pictures(
     out: pathlib.Path,
     kinds: tuple[str, ...],
     name: str,
     prediction: Prediction,
     palette,
 ) -> None:
-    """Writes the outputs of an image, each whole or not at all.
+    """Writes the pictures of an image, each whole or not at all.
 
     Args:
       out: the folder of the outputs.
@@ -220,18 +273,12 @@ def write_prediction(
       palette: one (red, green, blue) in 0..255 per class id.
     """
     for kind in kinds:
-        path = output_path(out, kind, name)
+        path = picture_path(out, kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = _PICTURES[kind](prediction, palette)
         level = _FAST if kind == "overlays" else 6
         with atomic.replace_file(path) as partial:
             picture.save(partial, format="PNG", compress_level=level)
-
-
-def _indexed(prediction: Prediction, palette) -> Image.Image:
-    picture = Image.fromarray(prediction.ids)
-    picture.putpalette([int(value) for colour in palette for value in colour])
-    return picture
 
 
 def _overlay(prediction: Prediction, palette) -> Image.Image:
@@ -246,7 +293,6 @@ def _confidence(prediction: Prediction, palette) -> Image.Image:
 
 
 _PICTURES = {
-    "predictions": _indexed,
     "overlays": _overlay,
     "confidence": _confidence,
 }

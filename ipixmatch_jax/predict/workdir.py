@@ -1,8 +1,10 @@
 """Predicts images with a run, and exports a run's network."""
 
 import collections
+import functools
 import pathlib
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -10,15 +12,25 @@ from tqdm import tqdm
 
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
+from ipixmatch_jax.experiment.network import build_network
+from ipixmatch_jax.experiment.resolve import change_fields
 from ipixmatch_jax.experiment.run_config import load_run_config
-from ipixmatch_jax.predict import export, files
+from ipixmatch_jax.predict import export, files, onnx_file
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
+from ipixmatch_jax.predict.formats.base import (
+    LabelFormat,
+    LabelledImage,
+    Labelling,
+)
+from ipixmatch_jax.predict.formats.registry import FORMATS
 from ipixmatch_jax.predict.model import Model, choose_windows, load_model
+from ipixmatch_jax.predict.predictor import Prediction
 from ipixmatch_jax.utils.atomic import require_folder, require_writable
 from ipixmatch_jax.utils.threads import WRITERS
 
 _WAITING = 4  # predictions that wait for them, of up to 700 MB
 EXPORTED = 512  # pixels along a side, unless crops are larger
+SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
 
 class Done(NamedTuple):
@@ -31,13 +43,15 @@ class Done(NamedTuple):
 
 def predict_workdir(
     workdir: pathlib.Path,
-    images: pathlib.Path,
+    images: pathlib.Path | Sequence[files.Item],
     out: pathlib.Path,
     *,
     network: str = "best",
     checkpoint: str = "best",
     root: str | None = None,
-    kinds: tuple[str, ...] = ("predictions", "overlays"),
+    kinds: tuple[str, ...] = ("overlays",),
+    label_format: str = "masks",
+    options: dict[str, Any] | None = None,
     averaging: Averaging = PLAIN,
     window: int | None = None,
 ) -> Done:
@@ -45,12 +59,14 @@ def predict_workdir(
 
     Args:
       workdir: of the run.
-      images: an image, a folder or a list; see files.find_images.
+      images: an image, a folder, a list or items; see files.find_images.
       out: the folder to write to.
       network: "best", "student", "teacher" or "twin".
       checkpoint: "best" or "last".
       root: the data set's folder, if it moved.
-      kinds: what to write, of files.KINDS.
+      kinds: the pictures to write beside the predictions, of files.KINDS.
+      label_format: what to write the predictions in, of FORMATS.
+      options: some of the format's own, by their names in Labelling.
       averaging: see Averaging.
       window: see model.choose_windows.
 
@@ -59,21 +75,30 @@ def predict_workdir(
     """
     load_run_config(workdir)  # The quickest check comes first.
     require_folder(out, "--out")
-    items = files.find_images(images, out)
+    options = options or {}
+    writer = FORMATS[label_format]
+    writer.require_packages(options.get("tolerance"))
+    items = files.find_images(images, out, writer)
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root
     )
-    files.check_settings(out, _describe(model, averaging, window))
+    labelling = _describe_labelling(model, options)
+    writer.check([item.name for item in items], labelling)
+    own = {name: getattr(labelling, name) for name in writer.options}
+    of_formats = {label_format: own} if own else {}
+    files.check_settings(out, _describe(model, averaging, window), of_formats)
     if model.classes.note:
         tqdm.write(model.classes.note, file=sys.stderr)
     if "overlays" in kinds:
         files.write_legend(out, model.class_names, model.palette)
-    left = files.find_missing(items, out, kinds)
+    left = files.find_missing(items, out, kinds, writer)
     predictor = model.make_predictor(averaging, window)
     predictions = predictor.predict_files([item.path for item in left])
     there = len(items) - len(left)
+    write = functools.partial(_write_one, out, kinds, writer, labelling)
     with tqdm(total=len(items), initial=there, unit="image") as bar:
-        bad = _write_all(predictions, left, out, kinds, model.palette, bar)
+        bad = _write_all(predictions, left, write, bar)
+    writer.join(out, labelling)
     return Done(len(left) - bad, there, bad)
 
 
@@ -94,7 +119,32 @@ def _describe(
     }
 
 
-def _write_all(predictions, items, out, kinds, palette, bar) -> int:
+def _describe_labelling(model: Model, options: dict[str, Any]) -> Labelling:
+    return Labelling(
+        model.class_names,
+        model.palette,
+        f"the {model.network_name} after {model.step} steps",
+        **options,
+    )
+
+
+def _write_one(
+    out: pathlib.Path,
+    kinds: tuple[str, ...],
+    writer: LabelFormat,
+    labelling: Labelling,
+    item: files.Item,
+    prediction: Prediction,
+) -> None:
+    """Writes an image's files; labels that are there may be corrected ones."""
+    labels = [out / file for file in writer.image_files(item.name)]
+    if not all(path.is_file() for path in labels):
+        image = LabelledImage(*item, prediction.ids, prediction.confidence)
+        writer.write_image(out, image, labelling)
+    files.write_pictures(out, kinds, item.name, prediction, labelling.palette)
+
+
+def _write_all(predictions, items, write, bar) -> int:
     """Writes predictions and names bad files; returns the number of these."""
     bad = 0
     waiting: collections.deque[Future] = collections.deque()
@@ -108,8 +158,7 @@ def _write_all(predictions, items, out, kinds, palette, bar) -> int:
             if len(waiting) == _WAITING:
                 waiting.popleft().result()
                 bar.update()
-            job = (out, kinds, items[i].name, prediction, palette)
-            waiting.append(pool.submit(files.write_prediction, *job))
+            waiting.append(pool.submit(write, items[i], prediction))
         for written in waiting:
             written.result()
             bar.update()
@@ -150,9 +199,7 @@ def export_workdir(
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root
     )
-    multiple = model.network.side_multiple
-    side = nearest_multiple(EXPORTED, multiple)
-    side = size or max(side, model.config.data.crop_size)
+    side = size or choose_side(model)
     export.write_export(
         to,
         model.network,
@@ -166,4 +213,57 @@ def export_workdir(
         f"{to}: the {model.network_name} after {model.step} steps, for images "
         f"up to {side}x{side} of {len(model.class_names)} classes. "
         f"{model.classes.note}"
+    ).strip()
+
+
+def choose_side(model: Model) -> int:
+    """The side in pixels for which a network is exported by default."""
+    side = nearest_multiple(EXPORTED, model.network.side_multiple)
+    return max(side, model.config.data.crop_size)
+
+
+def export_onnx(
+    workdir: pathlib.Path,
+    to: pathlib.Path,
+    *,
+    network: str = "best",
+    checkpoint: str = "best",
+    size: tuple[int, int] | None = None,
+) -> str:
+    """Writes a run's network as an ONNX file in float32; see onnx_file.
+
+    Args:
+      workdir: of the run.
+      to: the file.
+      network: "best", "student", "teacher" or "twin".
+      checkpoint: "best" or "last".
+      size: height and width of the images in pixels; None: both as
+        `choose_side` has it.
+
+    Returns:
+      a sentence that says what was written.
+
+    Raises:
+      ValueError, FileNotFoundError: one sentence; nothing is written.
+    """
+    onnx_file.require_extra()
+    require_writable(to, "--to")
+    model = load_model(workdir, checkpoint=checkpoint, network=network)
+    side = choose_side(model)
+    height, width = size or (side, side)
+    plain = {"precision": "f32", "model.attention": "auto"}
+    difference = onnx_file.write_onnx(
+        to,
+        build_network(change_fields(model.config, plain)),
+        model.variables,
+        size=(height, width),
+        class_names=model.class_names,
+        palette=model.palette,
+        value_range=model.value_range,
+    )
+    return (
+        f"{to}: the {model.network_name} after {model.step} steps, for images "
+        f"of {height}x{width} pixels (height x width) and "
+        f"{len(model.class_names)} classes. In onnxruntime its probabilities "
+        f"are within {difference:.1g} of the network's. {model.classes.note}"
     ).strip()

@@ -3,12 +3,21 @@
 python -m ipixmatch_jax.suggest --workdir DIR -n 20
 """
 
+import argparse
 import pathlib
 import sys
 
 from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.experiment.run_config import load_run_config
+from ipixmatch_jax.predict.files import SETTINGS, Item
+from ipixmatch_jax.predict.formats.arguments import (
+    add_format_options,
+    check_format_options,
+    read_format_options,
+)
+from ipixmatch_jax.predict.formats.registry import FORMATS
+from ipixmatch_jax.predict.workdir import predict_workdir
 from ipixmatch_jax.suggest.suggestions import (
     SHOWN,
     Suggestions,
@@ -26,11 +35,52 @@ def run() -> None:
     out = args.out or args.workdir / "suggestions"
     load_run_config(args.workdir)  # says first that there is no such run
     require_folder(out, "--out")
+    if args.format:
+        _check_labels(args, out)
     suggestions = suggest_images(args.workdir, args.n, args.root)
     paths = write_suggestions(suggestions, out)
     for sentence in suggestions.bad:
         print(f"Skipped: {sentence}", file=sys.stderr)
     print("\n".join([_summarise(suggestions, args.n), *map(str, paths)]))
+    if args.format:
+        _write_labels(args, out, suggestions)
+
+
+def _check_labels(args: argparse.Namespace, out: pathlib.Path) -> None:
+    """Refuses, before long work, what `_write_labels` would refuse."""
+    options = read_format_options(args)
+    FORMATS[args.format].require_packages(options.get("tolerance"))
+    if (out / SETTINGS).exists():
+        raise ValueError(
+            f"{out} holds predictions for images that were suggested before: "
+            "choose another --out, or delete this folder."
+        )
+
+
+def _write_labels(
+    args: argparse.Namespace, out: pathlib.Path, suggestions: Suggestions
+) -> None:
+    """Writes predictions of the chosen images for a label tool."""
+    if len(suggestions.files) < len(suggestions.names):
+        raise ValueError(
+            f"The images of {args.workdir} are not files of their own, which "
+            "--format needs; the other files are written."
+        )
+    items = [
+        Item(path, str(pathlib.PurePosixPath(name).with_suffix("")))
+        for path, name in suggestions.files
+    ]
+    predict_workdir(
+        args.workdir,
+        items,
+        out,
+        root=args.root,
+        kinds=(),
+        label_format=args.format,
+        options=read_format_options(args),
+    )
+    for file in FORMATS[args.format].joined:
+        print(out / file)
 
 
 def _summarise(suggestions: Suggestions, asked: int) -> str:
@@ -45,7 +95,7 @@ def _summarise(suggestions: Suggestions, asked: int) -> str:
     return words + "."
 
 
-def _arguments():
+def _arguments() -> argparse.Namespace:
     parser = arguments.parser(
         "ipixmatch_jax.suggest",
         description="Chooses unlabelled images about which the networks of a "
@@ -67,9 +117,13 @@ def _arguments():
         type=pathlib.Path,
         help="the folder to write to (default: suggestions, in the workdir)",
     )
+    purpose = "also write predictions of the chosen images, to be corrected"
+    add_format_options(parser, purpose)
     arguments.add_plugin_option(parser)
     compilation_cache.add_cache_option(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    check_format_options(parser, args)
+    return args
 
 
 if __name__ == "__main__":

@@ -46,11 +46,14 @@ class Suggestions(NamedTuple):
         the choice, then the others by falling score.
       sheet: uint8 [H, W, 3], the contact sheet of the first chosen.
       bad: a sentence per image that cannot be used.
+      files: (path, name below the data set's root) of the chosen images, in
+        the order of the choice; without those that are not files of their own.
     """
 
     rows: list[Row]
     sheet: np.ndarray
     bad: list[str]
+    files: list[tuple[str, str]]
 
     @property
     def names(self) -> list[str]:
@@ -100,7 +103,9 @@ def suggest_images(
     )
     shown = dict(zip(chosen[:SHOWN], rows, strict=False))
     sheet = _draw(examiner, plan, shown)
-    return Suggestions(rows, sheet, plan.bad + labelled.bad)
+    named = ((plan.source.path(i), plan.source.name(i)) for i in chosen)
+    files = [(path, name) for path, name in named if path is not None]
+    return Suggestions(rows, sheet, plan.bad + labelled.bad, files)
 
 
 def _choose(

@@ -21,6 +21,8 @@ from ipixmatch_jax.distributed.hear_signals import acknowledge_ctrl_c
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
+from ipixmatch_jax.loggers import registry as loggers
+from ipixmatch_jax.loggers.base import Logged, Logger
 from ipixmatch_jax.training import divergence, run_header, setup, summary
 from ipixmatch_jax.training.batches import images_per_step, make_batches
 from ipixmatch_jax.training.evaluation import score_on_val
@@ -85,7 +87,7 @@ def train(
     Args:
       config: see docs/config_reference.md; it is not written to.
       workdir: gets config.json, classes.json, checkpoints/, metrics.jsonl,
-        tensorboard/, and at the end results.json and pictures.png.
+        what the loggers write, and at the end results.json and pictures.png.
       open_data: opens the data set, see prepare.prepare_run.
       build: makes the parts, see prepare.prepare_run.
       stop: listens for signals; its owner can see one that came too late
@@ -155,7 +157,18 @@ def _open_writer(
         images_per_step=images_per_step(prepared.config),
         active=jax.process_index() == 0,
         eval_every=prepared.config.train.eval_every,
+        loggers=_open_loggers(prepared.config, workdir),
     )
+
+
+def _open_loggers(
+    config: FrozenConfigDict, workdir: pathlib.Path
+) -> list[Logger]:
+    """The loggers of the run, on the first process alone."""
+    if jax.process_index() != 0:
+        return []
+    names = loggers.parse_names(config.loggers)
+    return loggers.open_loggers(names, Logged(workdir, config.to_dict()))
 
 
 def _report(run: Run, end: Progress) -> None:

@@ -23,9 +23,11 @@ from ipixmatch_jax.experiment.class_list import (
     read_classes,
 )
 from ipixmatch_jax.experiment.data import keep_range
+from ipixmatch_jax.experiment.published import refuse_training
 from ipixmatch_jax.experiment.resolve import resolve_config, set_batch_size
 from ipixmatch_jax.experiment.run_config import find_run_config
 from ipixmatch_jax.experiment.validate import check_config
+from ipixmatch_jax.loggers import registry as loggers
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.models.weights import load
 from ipixmatch_jax.training import batch_size, least_memory, setup
@@ -75,6 +77,10 @@ def prepare_run(
         workdir do not fit each other.
     """
     check_config(config)
+    refuse_training(workdir)
+    loggers.check_loggers(
+        loggers.parse_names(config.loggers), writes=jax.process_index() == 0
+    )
     _check_weights(config, workdir)
     earlier = find_run_config(workdir)
     trained = earlier is not None and _is_trained(workdir, earlier, config)

@@ -1,19 +1,19 @@
-"""Shows and records a run: a bar, log lines, metrics.jsonl, TensorBoard."""
+"""Shows and records a run: a bar, log lines, metrics.jsonl, loggers."""
 
 import contextlib
 import json
 import logging
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ipixmatch_jax.training.append_file import AppendFile
+from ipixmatch_jax.loggers.base import Logger
 from ipixmatch_jax.training.pace import Pace
 from ipixmatch_jax.training.progress_bar import ProgressBar
-from ipixmatch_jax.training.tensorboard import Curves
+from ipixmatch_jax.utils.append_file import AppendFile
 from ipixmatch_jax.utils.durations import format_duration
 from ipixmatch_jax.utils.loss_names import loss_name
 
@@ -28,9 +28,10 @@ class Writer:
     """Shows and records the progress of one run, on the first process alone.
 
     `metrics.jsonl` gets one JSON object per line, with its "step" (steps
-    done) and what was measured; TensorBoard gets the scalars and the
-    pictures. A resumed run appends: of two lines with the same step the later
-    one counts. What a full disk refuses is written later, see append_file.py.
+    done) and what was measured; the loggers get the scalars and the pictures,
+    and are closed with the writer. A resumed run appends: of two lines with
+    the same step the later one counts. What a full disk refuses is written
+    later, see utils/append_file.py.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Writer:
         images_per_step: int,
         active: bool,
         eval_every: int = 0,
+        loggers: Sequence[Logger] = (),
     ):
         self._active = active
         self._close = contextlib.ExitStack()
@@ -55,7 +57,9 @@ class Writer:
         path = workdir / "metrics.jsonl"
         _cut_torn_line(path)
         self._lines = AppendFile(path)
-        self._curves = Curves(workdir / "tensorboard")
+        self._loggers = loggers
+        for logger in loggers:
+            self._close.push(_closing(logger))
         self._close.callback(self._bar.close)
         # Log lines are written above the bar.
         ours = [logging.getLogger("ipixmatch_jax")]
@@ -65,7 +69,7 @@ class Writer:
         return self
 
     def __exit__(self, *exception) -> None:
-        self._close.close()
+        self._close.__exit__(*exception)
 
     def advance(self, step: int) -> None:
         """Moves the bar to `step` steps done."""
@@ -151,25 +155,31 @@ class Writer:
         )
 
     def write_scalars(self, step: int, metrics: dict) -> None:
-        """Appends to metrics.jsonl and to TensorBoard."""
+        """Appends to metrics.jsonl, and gives the scalars to the loggers."""
         if not self._active:
             return
         values = {name: np.asarray(v).tolist() for name, v in metrics.items()}
         line = json.dumps({"step": step, **values}) + "\n"
         self._lines.add(line.encode())
         curves = {k: v for k, v in values.items() if not isinstance(v, list)}
-        self._curves.write_scalars(step, curves)
+        for logger in self._loggers:
+            logger.write_scalars(step, curves)
 
     def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
-        """Writes a uint8 [H, W, 3] picture for TensorBoard."""
-        if self._active:
-            self._curves.write_picture(step, name, picture)
+        """Gives a uint8 [H, W, 3] picture to the loggers."""
+        for logger in self._loggers if self._active else ():
+            logger.write_picture(step, name, picture)
 
     def print_message(self, text: str) -> None:
         """Prints a line above the bar."""
         if self._active:
             with self._bar.above():
                 print(text, flush=True)
+
+
+def _closing(logger: Logger):
+    """A function for an ExitStack, which closes a logger."""
+    return lambda kind, *_: logger.close(failed=kind is not None)
 
 
 def _cut_torn_line(path: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -36,6 +37,29 @@ def replace_file(
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def make_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a new folder, which gets the name `path` at the end.
+
+    Where the body fails, the new folder is removed with all that it holds, and
+    `path` is as it was. The new folder lies beside `path`; a process that is
+    killed leaves it there, under a hidden name that ends in ".partial".
+
+    Args:
+      path: the folder to make; it does not exist, or is empty.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.absolute().with_name(f".{uuid.uuid4().hex}.partial")
+    partial.mkdir()
+    try:
+        yield partial
+        if path.is_dir():
+            path.rmdir()  # So that a folder that is not empty any more stays.
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def require_writable(path: pathlib.Path, option: str) -> None:

@@ -35,8 +35,11 @@ def test_an_unknown_flag(capsys, word, nearest):
 @pytest.mark.parametrize(
     ("words", "end"),
     [
-        (["trian"], "splits, convert, export, fields. Did you mean train?"),
-        (["zzz"], "splits, convert, export, fields."),
+        (
+            ["trian"],
+            "splits, convert, export, push, pull, fields. Did you mean train?",
+        ),
+        (["zzz"], "splits, convert, export, push, pull, fields."),
         (["--debug", "train"], "name, as in `ipixmatch train --debug`."),
         (["--debug"], "name, as in `ipixmatch COMMAND --debug`."),
     ],

@@ -4,7 +4,7 @@ import importlib
 import pathlib
 import re
 
-from ipixmatch_jax.experiment.members import REGISTRIES
+from ipixmatch_jax.experiment.members import LISTS, REGISTRIES
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 from ipixmatch_jax.methods.registry import METHODS
 
@@ -66,5 +66,5 @@ def test_every_registry_is_where_the_page_says():
         assert kind == registry.kind
         found.append(registry)
     assert {id(r) for r in found} == {
-        id(r) for r in (*REGISTRIES.values(), READINGS)
+        id(r) for r in (*REGISTRIES.values(), *LISTS.values(), READINGS)
     }

@@ -1,12 +1,8 @@
 """Runs docs/tutorial.md as written, on a folder of drawn pictures."""
 
 import json
-import os
 import pathlib
 import re
-import shlex
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -16,14 +12,12 @@ from PIL import Image
 from ipixmatch_jax.configs import folder
 from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.experiment.data import open_data
-from tests import xla_flags
-from tests.docs import photos, wrong_turns
+from tests.docs import page_commands, photos, wrong_turns
 
 pytestmark = pytest.mark.slow
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs/tutorial.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```bash\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+TEXT = (page_commands.ROOT / "docs/tutorial.md").read_text("utf-8")
+BLOCKS = page_commands.read_blocks("tutorial.md")
 
 
 @pytest.fixture(scope="module")
@@ -32,32 +26,7 @@ def work(tmp_path_factory):
     work = tmp_path_factory.mktemp("work")
     photos.make(work / "photos")
     programs = tmp_path_factory.mktemp("bin")
-    script = programs / "ipixmatch"
-    run = "from ipixmatch_jax.command import main; main()"
-    script.write_text(
-        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{run}" "$@"\n'
-    )
-    script.chmod(0o755)
-    environment = {
-        **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": xla_flags.QUICK,
-    }
-    (work / "said").mkdir()
-    for i, block in enumerate(BLOCKS):
-        done = subprocess.run(
-            ["bash", "-e", "-c", block],
-            cwd=work,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
-        name = block.split()[1] if block.startswith("ipixmatch") else "other"
-        (work / f"said/{i}_{name}").write_text(done.stdout + done.stderr)
+    page_commands.run_blocks(BLOCKS, work, programs)
     return work
 
 

@@ -1,5 +1,6 @@
 """The command line of predict: what it refuses before any work."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -31,6 +32,20 @@ from ipixmatch_jax.predict import files, workdir
             "'x' is not a whole number of pixels",
         ),
         (["--images=a", "--export=b"], "not allowed with"),
+        (["--export=a", "--image-url=b"], "--image-url goes with --images"),
+        (
+            ["--images=a", "--out=b", "--polygons"],
+            "--polygons goes with --format coco or labelme;",
+        ),
+        (
+            ["--images=a", "--out=b", "--format=cvat", "--image-url=c"],
+            "--image-url goes with --format labelstudio;",
+        ),
+        (
+            ["--images=a", "--out=b", "--format=coco", "--polygons=-1"],
+            "'-1' is not a distance of 0 to 10 pixels",
+        ),
+        (["--images=a", "--out=b", "--format=voc"], "invalid choice: 'voc'"),
         ([], "one of the arguments --images --export is required"),
     ],
 )
@@ -72,6 +87,43 @@ def test_a_place_where_nothing_may_be_written_is_refused_first(
             workdir.predict_workdir(run, tmp_path, pathlib.Path(out))
     with pytest.raises(PermissionError, match=r"not write into .*--export\."):
         workdir.export_workdir(run, pathlib.Path(theirs, "a.zip"))
+
+
+@pytest.mark.parametrize(
+    ("package", "options"), [("pycocotools", {}), ("shapely", {"tolerance": 1})]
+)
+def test_a_missing_package_is_named_before_the_run_is_read(
+    tmp_path, monkeypatch, package, options
+):
+    saved.save_config(shapes_config.get_config(), tmp_path)
+    (tmp_path / "a.png").touch()
+    found = importlib.util.find_spec
+
+    def find(name, *rest):
+        return None if name == package else found("json")
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    with pytest.raises(ValueError, match=rf"{package}: install .*\[labels\]"):
+        workdir.predict_workdir(
+            tmp_path,
+            tmp_path / "a.png",
+            tmp_path / "out",
+            label_format="coco",
+            options=options,
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_holds_several_formats_with_one_setting_each(tmp_path):
+    check = files.check_settings
+    check(tmp_path, {"step": 3})
+    check(tmp_path, {"step": 3}, {"coco": {"tolerance": None}})
+    check(tmp_path, {"step": 3}, {"labelme": {"tolerance": 0.5}})
+    check(tmp_path, {"step": 3}, {"coco": {"tolerance": None}})
+    with pytest.raises(ValueError, match=r"tolerance 0\.5 there, 1\.0 here"):
+        check(tmp_path, {"step": 3}, {"labelme": {"tolerance": 1.0}})
+    with pytest.raises(ValueError, match="step 3 there, 4 here"):
+        check(tmp_path, {"step": 4}, {"labelme": {"tolerance": 0.5}})
 
 
 @pytest.mark.parametrize("name", ["pipe", "pipe.jpg"])

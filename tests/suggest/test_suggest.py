@@ -1,6 +1,7 @@
 """Suggestions of images to label: scores, choice and command."""
 
 import csv
+import json
 import math
 import os
 import sys
@@ -252,6 +253,42 @@ def test_asking_for_too_many_gives_all(workdir, tmp_path, monkeypatch, capsys):
     )
     names = (tmp_path / "suggestions.txt").read_text().splitlines()
     assert len(names) == len(set(names)) == 24
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_predictions_of_the_chosen_images_are_written_for_a_label_tool(
+    workdir, tmp_path, monkeypatch, capsys
+):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    scenes = shapes.open_set("", "", "1_4").unlabelled
+    for i in range(len(scenes)):
+        scenes[i].image.save(photos / scenes.name(i))
+    options = (
+        f"--workdir={workdir}",
+        "-n3",
+        f"--out={out}",
+        "--format=labelme",
+    )
+    # The scenes are drawn; no files hold them.
+    with pytest.raises(SystemExit):
+        command(monkeypatch, *options)
+    assert "are not files of their own" in capsys.readouterr().err
+    assert (out / "suggestions.txt").is_file()
+    monkeypatch.setattr(
+        shapes.Scenes, "path", lambda self, i: str(photos / self.name(i))
+    )
+    command(monkeypatch, *options, "--background")
+    chosen = (out / "suggestions.txt").read_text().splitlines()
+    written = sorted(path.stem for path in out.glob("labelme/*.json"))
+    assert written == sorted(name.removesuffix(".png") for name in chosen)
+    value = json.loads((out / f"labelme/{written[0]}.json").read_text())
+    assert (out / "labelme" / value["imagePath"]).samefile(
+        photos / f"{written[0]}.png"
+    )
+    with pytest.raises(SystemExit):
+        command(monkeypatch, *options)
+    assert "that were suggested before" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("few_scenes")

@@ -18,9 +18,11 @@ from tensorboardX.proto import event_pb2
 
 from ipixmatch_jax.checkpoints import refused_saves
 from ipixmatch_jax.checkpoints.manager import Checkpoints, NotSavedError, Saved
-from ipixmatch_jax.training.append_file import AppendFile
+from ipixmatch_jax.loggers.base import Logged
+from ipixmatch_jax.loggers.registry import open_loggers
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils import atomic
+from ipixmatch_jax.utils.append_file import AppendFile
 from tests.survive.disk import small_disk
 from tests.survive.survive_run import (
     assert_same,
@@ -258,7 +260,14 @@ def events(folder):
 
 
 def test_the_curves_of_a_run_are_kept_until_there_is_space(disk, caplog):
-    writer = Writer(disk, start=0, steps=9, images_per_step=2, active=True)
+    writer = Writer(
+        disk,
+        start=0,
+        steps=9,
+        images_per_step=2,
+        active=True,
+        loggers=open_loggers(("tensorboard",), Logged(disk, {})),
+    )
     values = {f"loss_{number}": number / 8 for number in range(20)}
     with writer:
         writer.write_scalars(0, values)

@@ -38,6 +38,28 @@ def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
     assert path.read_bytes() == b"whole"
 
 
+def test_a_folder_is_made_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "deep/made"
+    with pytest.raises(ZeroDivisionError), atomic.make_folder(path) as folder:
+        (folder / "a.txt").write_text("new")
+        raise ZeroDivisionError
+    assert list((tmp_path / "deep").iterdir()) == []
+    for _ in "where there is none", "in the place of an empty one":
+        with atomic.make_folder(path) as folder:
+            (folder / "a.txt").write_text("new")
+        assert list((tmp_path / "deep").iterdir()) == [path]
+        (path / "a.txt").unlink()
+
+
+def test_a_folder_that_is_filled_meanwhile_stays(tmp_path):
+    path = tmp_path / "made"
+    with pytest.raises(OSError, match="not empty"), atomic.make_folder(path):
+        path.mkdir()
+        (path / "other.txt").write_text("other")
+    assert list(tmp_path.iterdir()) == [path]
+    assert (path / "other.txt").read_text() == "other"
+
+
 def test_write_json_and_write_file(tmp_path):
     path = tmp_path / "a.json"
     atomic.write_json(path, {"a": [1, 2.5]})

@@ -126,6 +126,10 @@ KIND = DataSetKind(
         },
         images={"train": 118287, "val": 5000},
         complete=complete,
+        marks=(
+            *("train2017", "val2017"),
+            *(f"annotations/instances_{p}2017.json" for p in ("train", "val")),
+        ),
         extra=("pycocotools", "coco"),
     ),
     open_contents=open_contents,

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ipixmatch_jax.data.label_formats.coco_region import read_region
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.utils.atomic import replace_file
 from ipixmatch_jax.utils.json_files import read_json_object
@@ -101,22 +102,9 @@ def draw_instances(
     for instance in sorted(
         instances, key=lambda one: (not one["iscrowd"], -one["area"])
     ):
-        region = _region(instance["segmentation"], height, width)
+        region = read_region(instance["segmentation"], height, width)
         ids[region] = class_ids[instance["category_id"]]
     return ids
-
-
-def _region(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """Bool [height, width] of polygons or of run lengths."""
-    from pycocotools import mask
-
-    if isinstance(segmentation, list):
-        runs = mask.merge(mask.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        runs = mask.frPyObjects(segmentation, height, width)
-    else:
-        runs = segmentation
-    return mask.decode(runs).astype(bool)
 
 
 def _read_instances(

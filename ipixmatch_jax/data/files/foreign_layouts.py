@@ -1,16 +1,16 @@
 """Folders as labelling tools export them: recognised, and answered.
 
-None of these is read. `answer` says which one it is, by which files, and what
-the folder must hold instead.
+None of these is trained on as it is. `answer` says which one it is, by which
+file, and which command or which change makes the folder that is needed.
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Callable
+from typing import NamedTuple
 
+from ipixmatch_jax.cli.commands import call_of
 from ipixmatch_jax.data.files import walk
-from ipixmatch_jax.data.files.class_list import voc_colour
 
 _ENOUGH = 200  # Files of a folder that are looked at.
 _TASTE = 65_536  # Bytes of a JSON file that are looked at, at either end.
@@ -18,6 +18,20 @@ MUST_HOLD = (
     "images/ with photographs and masks/ with a PNG for each labelled one, "
     "under the image's name (docs/own_data.md)"
 )
+
+
+class FoundExport(NamedTuple):
+    """An export that was recognised.
+
+    Attributes:
+      tool: a name that data/prepare knows.
+      file: by which it was recognised.
+      what: what the file looks like, for messages.
+    """
+
+    tool: str
+    file: pathlib.Path
+    what: str
 
 
 def holds_no_masks(folder: pathlib.Path) -> bool:
@@ -37,8 +51,15 @@ def answer(root: pathlib.Path, images: str | None) -> str:
       root: the folder.
       images: the folder of images below it, if it has one.
     """
-    for recognise in _KNOWN:
-        sentence = recognise(root, images)
+    export = find_export(root)
+    if export is not None:
+        return (
+            f"{export.file} looks like {export.what}: "
+            f"`{call_of('prepare')} {export.tool} --source {root} --out DIR` "
+            f"makes a folder of it that can be trained on. That is {MUST_HOLD}."
+        )
+    for recognise in _UNREAD:
+        sentence = recognise(root)
         if sentence:
             return f"{sentence} Training needs {MUST_HOLD}."
     missing = "images/" if images is None else "masks/"
@@ -54,46 +75,57 @@ def answer(root: pathlib.Path, images: str | None) -> str:
     )
 
 
-def _cvat(root: pathlib.Path, images: str | None) -> str:
+def find_export(root: pathlib.Path) -> FoundExport | None:
+    """The label tool whose export a folder is; None if it is none."""
+    for folder in (root, *_folders(root)):
+        labels = folder / "labelmap.txt"
+        if labels.is_file() and (folder / "SegmentationClass").is_dir():
+            what = 'a "Segmentation mask" export of CVAT'
+            return FoundExport("cvat", labels, what)
+        if (folder / "_classes.csv").is_file() and _has_masks(folder):
+            path = folder / "_classes.csv"
+            return FoundExport("roboflow", path, "masks of Roboflow")
+        for name in _files(folder, ".json", ".xml"):
+            path = folder / name
+            tool, what = _tool_of(path)
+            if tool:
+                return FoundExport(tool, path, what)
+    return None
+
+
+def _has_masks(folder: pathlib.Path) -> bool:
+    return any(name.endswith("_mask.png") for name in _files(folder, ".png"))
+
+
+def _tool_of(path: pathlib.Path) -> tuple[str, str]:
+    """The tool that wrote a file, and what the file is; "" if none did."""
+    taste = _taste(path)
+    if walk.ending(path.name) == ".xml":
+        found = "<annotations" in taste and "<meta>" in taste
+        what = 'a "CVAT for images" export'
+        return ("cvat", what) if found else ("", "")
+    if '"shape_type"' in taste and '"imagePath"' in taste:
+        return "labelme", "a file of LabelMe"
+    if '"annotations"' in taste and '"images"' in taste:
+        roboflow = path.name == "_annotations.coco.json"
+        what = "annotations of Roboflow" if roboflow else "annotations of COCO"
+        return "roboflow" if roboflow else "coco", what
+    studio = ('"annotations"', '"data"', '"result"')
+    if taste.lstrip().startswith("[") and all(w in taste for w in studio):
+        return "labelstudio", "tasks of Label Studio"
+    return "", ""
+
+
+def _voc(root: pathlib.Path) -> str:
     if not (root / "SegmentationClass").is_dir():
         return ""
-    sentence = (
-        f"{root} looks like an export of CVAT or a VOC data set (JPEGImages/, "
-        "SegmentationClass/): rename JPEGImages to images and "
-        "SegmentationClass to masks"
+    return (
+        f"{root} looks like a VOC data set (JPEGImages/, SegmentationClass/): "
+        "rename JPEGImages to images and SegmentationClass to masks."
     )
-    labels = root / "labelmap.txt"
-    if labels.is_file():
-        classes = {}
-        for line in labels.read_text("utf-8", "replace").splitlines():
-            name, _, rest = line.partition(":")
-            colour = rest.partition(":")[0].split(",")
-            if all(c.isdigit() for c in colour) and not line.startswith("#"):
-                classes[name] = [int(c) for c in colour]
-        sentence += (
-            f", and write labelmap.txt as classes.json: {_text(classes)}"
-        )
-    return f"{sentence}."
 
 
-def _roboflow(root: pathlib.Path, images: str | None) -> str:
-    for folder in (root, *(root / p for p in ("train", "valid", "test"))):
-        listed = folder / "_classes.csv"
-        pairs = [n for n in _files(folder) if n.endswith("_mask.png")]
-        if pairs and listed.is_file():
-            rows = listed.read_text("utf-8-sig", "replace").splitlines()[1:]
-            names = [r.split(",", 1)[1].strip() for r in rows if "," in r]
-            classes = {n: list(voc_colour(k)) for k, n in enumerate(names)}
-            return (
-                f"{folder} looks like Roboflow's semantic masks "
-                f"({pairs[0]}, _classes.csv): move the photographs to images/ "
-                "and each NAME_mask.png to masks/NAME.png, and write "
-                f"_classes.csv as classes.json: {_text(classes)}."
-            )
-    return ""
-
-
-def _supervisely(root: pathlib.Path, images: str | None) -> str:
+def _supervisely(root: pathlib.Path) -> str:
     if (root / "meta.json").is_file() and any(root.glob("*/ann")):
         return (
             f"{root} looks like a project of Supervisely (meta.json, "
@@ -102,35 +134,7 @@ def _supervisely(root: pathlib.Path, images: str | None) -> str:
     return ""
 
 
-def _coco(root: pathlib.Path, images: str | None) -> str:
-    for folder in (root, *_folders(root)):
-        for name in _files(folder):
-            if walk.ending(name) == ".json" and _is_coco(folder / name):
-                return (
-                    f"{folder / name} looks like annotations of COCO: "
-                    "polygons and run lengths are not read, so draw them "
-                    "into PNG masks first, for example with pycocotools' "
-                    "annToMask."
-                )
-    return ""
-
-
-def _labelme(root: pathlib.Path, images: str | None) -> str:
-    for folder in (root, *_folders(root)):
-        for name in _files(folder):
-            if walk.ending(name) == ".json":
-                taste = _taste(folder / name)
-                if '"shape_type"' in taste and '"imagePath"' in taste:
-                    return (
-                        f"{folder / name} looks like a file of LabelMe: "
-                        "polygons are not read, so draw them into PNG masks "
-                        "first, for example with labelme_export_json or "
-                        "labelme2voc."
-                    )
-    return ""
-
-
-def _boxes(root: pathlib.Path, images: str | None) -> str:
+def _boxes(root: pathlib.Path) -> str:
     for folder in _folders(root):
         names = [n for n in _files(folder) if not n.startswith("classes.")]
         if names and folder.name.lower() in ("labels", "annotations"):
@@ -144,19 +148,11 @@ def _boxes(root: pathlib.Path, images: str | None) -> str:
     return ""
 
 
-_KNOWN: tuple[Callable[[pathlib.Path, str | None], str], ...] = (
-    _cvat,
-    _roboflow,
+_UNREAD: tuple[Callable[[pathlib.Path], str], ...] = (
+    _voc,
     _supervisely,
-    _coco,
-    _labelme,
     _boxes,
 )
-
-
-def _is_coco(path: pathlib.Path) -> bool:
-    taste = _taste(path)
-    return '"annotations"' in taste and '"images"' in taste
 
 
 def _taste(path: pathlib.Path) -> str:
@@ -170,13 +166,21 @@ def _taste(path: pathlib.Path) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _files(folder: pathlib.Path) -> list[str]:
-    """The first files of a folder by name; none if there is no folder."""
+def _files(folder: pathlib.Path, *endings: str) -> list[str]:
+    """The first files of a folder by name; none if there is no folder.
+
+    Args:
+      folder: the folder.
+      endings: that the files have, in lower case; (): any.
+    """
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
         names = sorted(e.name for e in entries if e.is_file())
-    return [n for n in names if not n.startswith(".")][:_ENOUGH]
+    names = [n for n in names if not n.startswith(".")]
+    if endings:
+        names = [n for n in names if walk.ending(n) in endings]
+    return names[:_ENOUGH]
 
 
 def _folders(root: pathlib.Path) -> list[pathlib.Path]:
@@ -185,7 +189,3 @@ def _folders(root: pathlib.Path) -> list[pathlib.Path]:
     first = [p for p in first if not walk.is_tool_folder(p.name)]
     second = [p for f in first for p in sorted(f.iterdir()) if p.is_dir()]
     return [*first, *second]
-
-
-def _text(classes: dict) -> str:
-    return json.dumps(classes, ensure_ascii=False)

@@ -32,6 +32,20 @@ def unpack_archives(
     return found
 
 
+def is_download(name: str, source: pathlib.Path) -> bool:
+    """Whether a folder holds a public data set, and no label tool's export.
+
+    Told by one of its archives, or by what only comes out of these.
+
+    Args:
+      name: a key of DATASETS with a download.
+      source: the folder, or a zip.
+    """
+    download = DATASETS[name].download
+    marks = [] if download is None else [*download.archives, *download.marks]
+    return any((source / mark).exists() for mark in marks)
+
+
 def prepare_in_place(name: str, source: pathlib.Path) -> list[str]:
     """Unpacks a download where it lies and makes the masks that it lacks.
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ipixmatch_jax.models.layers.attention_on_cpu import attend_on_cpu
 from ipixmatch_jax.models.layers.initialisers import transformer_linear
 from ipixmatch_jax.models.layers.rotary_embedding import rotate_patches
 
@@ -20,9 +21,9 @@ class SelfAttention(nn.Module):
     Attributes:
       heads: number of heads, which divides d.
       key_bias: whether the keys have a bias; DINOv3's have none.
-      implementation: of jax.nn.dot_product_attention: "auto" leaves the
-        choice to JAX, "cudnn" is the fused kernel of NVIDIA's GPUs, which
-        takes bfloat16 alone.
+      implementation: "auto" leaves the choice to JAX, except on CPUs;
+        "cudnn" is the fused kernel of NVIDIA's GPUs, which takes bfloat16
+        alone.
       dtype: compute dtype; the softmax is float32.
     """
 
@@ -49,16 +50,25 @@ class SelfAttention(nn.Module):
         )
         if rotary is not None:
             q, k = rotate_patches(q, rotary), rotate_patches(k, rotary)
-        fused: Literal["cudnn"] | None = None
-        if self.implementation == "cudnn":
-            fused = "cudnn"
-        x = jax.nn.dot_product_attention(q, k, v, implementation=fused)
+        x = _attend(q, k, v, self.implementation)
         return nn.Dense(
             d,
             dtype=self.dtype,
             kernel_init=transformer_linear,
             name="proj",
         )(x.reshape(b, n, d))
+
+
+def _attend(q, k, v, implementation):
+    """Attention of [B, N, heads, d] by the platform's best program."""
+    if implementation == "cudnn":
+        return jax.nn.dot_product_attention(q, k, v, implementation="cudnn")
+    if not isinstance(q.shape[0], int):
+        # An exported program with a free batch, which no loop can go over.
+        return jax.nn.dot_product_attention(q, k, v)
+    return jax.lax.platform_dependent(
+        q, k, v, cpu=attend_on_cpu, default=jax.nn.dot_product_attention
+    )
 
 
 class QueryKeyValue(nn.Module):

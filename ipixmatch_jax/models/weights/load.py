@@ -32,6 +32,7 @@ __all__ = [
     "list_unloaded",
     "load_weights",
     "network_entries",
+    "parse_hub_name",
     "read_reference_tensors",
     "select_entries",
     "to_torch_names",
@@ -54,14 +55,23 @@ def find_file(source: str | pathlib.Path) -> pathlib.Path:
     path = pathlib.Path(source).expanduser()
     if path.exists():
         return path
-    name = hub.parse_name(str(source))
-    is_file = path.suffix in files.SUFFIXES and ":" not in str(source)
-    if name is None or is_file:
+    name = parse_hub_name(str(source))
+    if name is None:
         raise FileNotFoundError(
             f"{source}: this file does not exist, and a name of the hub has "
             "the form owner/repository or owner/repository:file."
         )
     return hub.download_file(name)
+
+
+def parse_hub_name(source: str) -> hub.HubFile | None:
+    """The file of the hub that a text names; None: the text is a path.
+
+    See `find_file`.
+    """
+    path = pathlib.Path(source).expanduser()
+    is_file = path.suffix in files.SUFFIXES and ":" not in source
+    return None if path.exists() or is_file else hub.parse_name(source)
 
 
 def read_reference_tensors(

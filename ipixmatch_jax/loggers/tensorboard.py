@@ -9,13 +9,15 @@ import pathlib
 import socket
 import struct
 import time
+from collections.abc import Mapping
 
 import numpy as np
 from tensorboardX import summary
 from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import masked_crc32c
 
-from ipixmatch_jax.training.append_file import AppendFile
+from ipixmatch_jax.loggers.base import Logged, LoggerKind
+from ipixmatch_jax.utils.append_file import AppendFile
 
 
 class Curves:
@@ -28,17 +30,20 @@ class Curves:
         self._file = AppendFile(folder / name)
         self._add([event_pb2.Event(file_version="brain.Event:2")])
 
-    def write_scalars(self, step: int, values: dict[str, float]) -> None:
-        """Adds a point to each named curve."""
+    def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """See base.Logger."""
         self._add(
             event_pb2.Event(step=step, summary=summary.scalar(name, value))
             for name, value in values.items()
         )
 
     def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
-        """Adds a uint8 [H, W, 3] picture."""
+        """See base.Logger."""
         drawn = summary.image(name, picture, dataformats="HWC")
         self._add([event_pb2.Event(step=step, summary=drawn)])
+
+    def close(self, *, failed: bool) -> None:
+        """See base.Logger; every point is in the file already."""
 
     def _add(self, events) -> None:
         records = []
@@ -53,3 +58,10 @@ def _record(data: bytes) -> bytes:
     length = struct.pack("<Q", len(data))
     sums = [struct.pack("<I", masked_crc32c(part)) for part in (length, data)]
     return length + sums[0] + data + sums[1]
+
+
+def _open(run: Logged) -> Curves:
+    return Curves(run.workdir / "tensorboard")
+
+
+LOGGER = LoggerKind(_open)

@@ -1,0 +1,1 @@
+"""Encodings of label tools that are both read and written here."""

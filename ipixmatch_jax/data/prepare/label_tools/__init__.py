@@ -1,0 +1,1 @@
+"""Turns what label tools export into a folder of images and masks."""

@@ -1,0 +1,1 @@
+"""Trained networks as repositories of the Hugging Face hub."""

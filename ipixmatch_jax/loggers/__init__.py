@@ -1,0 +1,1 @@
+"""The programs in which a run's curves can be watched."""
