@@ -4,20 +4,19 @@ import os
 import pathlib
 import signal
 
+from tests import xla_flags
+
 # Set before jax starts: the suite runs on the CPU as eight virtual devices.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=8"
-    # Most tests compile more than they compute.
-    + " --xla_backend_optimization_level=1"
+os.environ["XLA_FLAGS"] = " ".join(
+    (os.environ.get("XLA_FLAGS", ""), xla_flags.with_devices(8))
 )
 # These tests spend most of their time compiling.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
     str(pathlib.Path(__file__).resolve().parents[1] / ".cache" / "jax"),
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import jax
 import pytest
@@ -46,17 +45,12 @@ def pytest_runtest_makereport():
     return report
 
 
-@pytest.fixture(scope="module")
-def compile_quickly():
-    """Compiles without optimisation, here and in processes started here.
-
-    For modules that take few steps and compare runs with each other.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        jax.config.update("jax_disable_most_optimizations", True)
-        yield
-        jax.config.update("jax_disable_most_optimizations", False)
+@pytest.fixture(scope="module", autouse=True)
+def _free_programs(request):
+    """Frees what a module compiled: a worker would grow to several GB."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        jax.clear_caches()
 
 
 def _shared(name: str) -> pathlib.Path:

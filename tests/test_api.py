@@ -17,10 +17,7 @@ from ipixmatch_jax.predict import workdir as predict_run
 from tests import two_convolutions
 from tests.tiny_run import few_scenes
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 FIELDS = {
     "model.backbone": two_convolutions.NAME,

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from benchmarks import topology
+from tests import xla_flags
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ def run(*command, **environment):
         [sys.executable, *command],
         cwd=ROOT,
         env=os.environ
-        | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+        | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": xla_flags.QUICK}
         | environment,
         capture_output=True,
         text=True,
@@ -135,8 +136,7 @@ assert row["sent_bytes"] == sent
 
 
 def test_a_tpu_slice_replaces_the_devices_of_this_machine():
-    eight = "--xla_force_host_platform_device_count=8"
-    run("-c", TOPOLOGY, XLA_FLAGS=eight)
+    run("-c", TOPOLOGY, XLA_FLAGS=xla_flags.with_devices(8))
 
 
 def test_an_unknown_slice_is_refused_in_one_sentence():

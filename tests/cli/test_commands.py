@@ -13,7 +13,7 @@ import pytest
 
 from ipixmatch_jax.cli.arguments import COMMANDS
 from ipixmatch_jax.configuration import files
-from tests import command_helps
+from tests import command_helps, xla_flags
 
 pytestmark = pytest.mark.slow
 
@@ -67,10 +67,7 @@ def site(tmp_path_factory):
 
 def run(site, folder, *words):
     """Runs a command in a process of its own, in this folder."""
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    environment |= {"XLA_FLAGS": ""}
-    # For a single step, compiling without optimisation is quicker overall.
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    changed = {"PYTHONPATH": str(site), "XLA_FLAGS": xla_flags.QUICK}
     return subprocess.run(
         [sys.executable, str(site / "ipixmatch"), *words],
         capture_output=True,
@@ -78,7 +75,7 @@ def run(site, folder, *words):
         timeout=500,
         check=False,
         cwd=folder,
-        env=environment,
+        env=os.environ | changed,
     )
 
 

@@ -7,6 +7,8 @@ import shlex
 import subprocess
 import sys
 
+from tests import xla_flags
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -34,7 +36,7 @@ def run_blocks(blocks, work, programs):
         **os.environ,
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
-        "XLA_FLAGS": "",
+        "XLA_FLAGS": xla_flags.QUICK,
     }
     (work / "said").mkdir()
     for i, block in enumerate(blocks):

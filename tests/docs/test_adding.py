@@ -10,12 +10,10 @@ import sys
 import numpy as np
 import pytest
 
+from tests import xla_flags
 from tests.docs import photos
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/adding.md").read_text("utf-8")
@@ -99,16 +97,14 @@ def outside(tmp_path_factory):
 
 
 def run_commands(section, folder, path=""):
-    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": path}
-    # For two steps, compiling without optimisation is quicker overall.
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    changed = {"XLA_FLAGS": xla_flags.QUICK, "PYTHONPATH": path}
     for kind, _, code in pieces(section):
         for line in code.splitlines() if kind == "bash" else ():
             _, *words = line.split()
             subprocess.run(
                 [sys.executable, *words],
                 cwd=folder,
-                env=environment,
+                env=os.environ | changed,
                 check=True,
                 timeout=500,
             )

@@ -18,13 +18,10 @@ from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.experiment.class_list import classes_of, write_classes
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.models import registry as model_registry
-from tests import golden
+from tests import golden, xla_flags
 from tests.docs import photos
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/deployment.md").read_text("utf-8")
@@ -67,7 +64,7 @@ def follow(section, work):
         **os.environ,
         "PATH": f"{work}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
-        "XLA_FLAGS": "",
+        "XLA_FLAGS": xla_flags.QUICK,
     }
     printed = []
     for kind, code in SECTIONS[section]:

@@ -9,12 +9,10 @@ import sys
 
 import pytest
 
+from tests import xla_flags
 from tests.docs import photos
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs/quickstart.ipynb"
@@ -53,7 +51,8 @@ def printed(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=work,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "XLA_FLAGS": ""},
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": xla_flags.QUICK},
         capture_output=True,
         text=True,
         timeout=500,

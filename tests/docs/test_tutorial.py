@@ -14,10 +14,7 @@ from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.experiment.data import open_data
 from tests.docs import page_commands, photos, wrong_turns
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 TEXT = (page_commands.ROOT / "docs/tutorial.md").read_text("utf-8")
 BLOCKS = page_commands.read_blocks("tutorial.md")

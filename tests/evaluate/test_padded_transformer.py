@@ -22,10 +22,7 @@ from ipixmatch_jax.predict.windows import Windows
 from ipixmatch_jax.suggest import uncertainty
 from tests import golden_v2
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 # Two are seen at 28 x 42, one each at 42 x 28 and 28 x 28.
 SIZES = [(30, 40), (25, 46), (37, 25), (28, 28)]

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests import xla_flags
+
 pytestmark = pytest.mark.slow
 
 # Stand-in for srun: one task per node, all on this host; ends with the highest
@@ -86,9 +88,7 @@ def test_two_processes_save_together_and_go_back_into_the_queue(slurm):
     slurm.environment |= {
         "PYTHON": sys.executable,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
-        # Few steps: compiling without optimisation is quicker overall.
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "XLA_FLAGS": xla_flags.with_devices(1),
     }
     code, out, err = slurm.run(
         *["slurm.sh", "--nodes", 2, "--tries", 1, "--"],

@@ -31,9 +31,7 @@ def stepped(remat):
     batch = mesh.put_batch(batch, built.mesh)
     state = built.init(0)
     before = jax.device_get(state)
-    compiled = built.train_step.lower(state, batch).compile(
-        compiler_options={"xla_backend_optimization_level": 0}
-    )
+    compiled = built.train_step.lower(state, batch).compile()
     after, metrics = jax.device_get(compiled(state, batch))
     memory = compiled.memory_analysis().temp_size_in_bytes
     return before, after, metrics, memory

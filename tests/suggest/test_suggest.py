@@ -27,10 +27,7 @@ from ipixmatch_jax.training import loop
 from tests import golden, two_convolutions
 from tests.refusal import refusal
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 
 def _softmax(rng, *shape):

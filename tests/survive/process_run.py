@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 
+from tests import xla_flags
+
 HERE = pathlib.Path(__file__).resolve().parent
 STEPS = 12
 # jax's message when process 1 has gone.
@@ -27,8 +29,6 @@ _FIELDS = {
 }
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
-    # For a few steps, compiling without optimisation is quicker overall.
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "PYTHONPATH": str(HERE.parents[1]),
 }
@@ -36,8 +36,8 @@ _ENVIRONMENT = {
 
 def start(command: list[str], devices: int, **environment) -> subprocess.Popen:
     """Starts a process with this many devices; stdout includes stderr."""
-    count = f"--xla_force_host_platform_device_count={devices}"
-    changed = _ENVIRONMENT | {"XLA_FLAGS": count} | environment
+    flags = xla_flags.with_devices(devices)
+    changed = _ENVIRONMENT | {"XLA_FLAGS": flags} | environment
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=HERE.parents[1],

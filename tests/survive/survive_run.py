@@ -13,6 +13,7 @@ import numpy as np
 from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.training.state_trees import checkpoint_trees
+from tests import xla_flags
 from tests.tiny_run import build
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -33,9 +34,7 @@ FIELDS = {
 }
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
-    # For a few steps, compiling without optimisation is quicker overall.
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "XLA_FLAGS": xla_flags.with_devices(1),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "PYTHONPATH": str(HERE.parents[1]),
 }

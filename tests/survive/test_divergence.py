@@ -12,10 +12,7 @@ from ipixmatch_jax.configuration import fields
 from ipixmatch_jax.training import divergence, loop
 from tests.tiny_run import few_scenes, tiny
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 
 def test_it_stops_with_the_images_of_the_bad_steps(tmp_path, monkeypatch):

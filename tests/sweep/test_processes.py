@@ -12,11 +12,12 @@ import pytest
 from ipixmatch_jax.checkpoints.workdir_lock import lock_workdir
 from ipixmatch_jax.sweep import grid, runner
 from ipixmatch_jax.training import loop
+from tests import xla_flags
 from tests.sweep import sweep_main
 from tests.sweep.finished import write_results
 from tests.tiny_run import tiny
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("compile_quickly")]
+pytestmark = pytest.mark.slow
 
 HERE = pathlib.Path(__file__).resolve().parent
 _LIMIT = 600  # seconds, so that a sweep that hangs ends the test
@@ -24,7 +25,7 @@ _LIMIT = 600  # seconds, so that a sweep that hangs ends the test
 
 @contextlib.contextmanager
 def started(*words):
-    flags = "--xla_force_host_platform_device_count=1"
+    flags = xla_flags.with_devices(1)
     environment = {"PYTHONPATH": str(HERE.parents[1]), "XLA_FLAGS": flags}
     with subprocess.Popen(
         [sys.executable, str(HERE / "sweep_main.py"), *map(str, words)],

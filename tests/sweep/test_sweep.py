@@ -22,10 +22,7 @@ from tests.refusal import refusal
 from tests.sweep.finished import write_results
 from tests.tiny_run import build, few_scenes, tiny
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 # One program for all: it depends on neither split nor seed.
 AXES = ["data.split=1_16,1_8", "seed=0,1"]

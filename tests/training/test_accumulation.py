@@ -55,12 +55,6 @@ def make(count, forward=frozen, mesh=None):
     return state, jax.jit(run)
 
 
-def compile_fast(run, *arguments):
-    """Compiles without LLVM's optimisations, which take most of the time."""
-    options = {"xla_backend_optimization_level": 0}
-    return run.lower(*arguments).compile(compiler_options=options)
-
-
 def draw(seed, b=8, side=6):
     """Views with the same number of counted pixels in every micro-batch."""
     views = draw_views(seed, b, side)
@@ -165,12 +159,12 @@ def test_eight_devices_agree_with_one(images):
     mesh = sharding.make_mesh(8, 1)
     views = draw(4, images)
     state, run = make(2, pixel_network.forward)
-    one, _ = compile_fast(run, state, views)(state, views)
+    one, _ = run(state, views)
     split = sharding.batch_sharding(mesh)
     views = jax.tree.map(lambda x: jax.device_put(x, split), views)
     _, run = make(2, pixel_network.forward, mesh)
     state = jax.device_put(state, sharding.replicated(mesh))
-    compiled = compile_fast(run, state, views)
+    compiled = run.lower(state, views).compile()
     many, _ = compiled(state, views)
     agree(jax.device_get(many), jax.device_get(one))
     found = collectives(compiled.as_text())

@@ -11,10 +11,7 @@ from ipixmatch_jax.training import loop
 from ipixmatch_jax.training.writer import Writer
 from tests.tiny_run import few_scenes, tiny
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 BAD = 70  # The unusable scene.
 

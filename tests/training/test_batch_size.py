@@ -27,6 +27,7 @@ from ipixmatch_jax.experiment.resolve import resolve_config, scale_rate
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import batch_size as batch_fit
 from ipixmatch_jax.training import device_memory, least_memory, loop
+from tests import two_convolutions
 from tests.tiny_run import build
 
 pytestmark = pytest.mark.slow
@@ -150,6 +151,7 @@ def test_without_a_reference_batch_the_rate_cannot_be_scaled():
 
 def tiny():
     config = shapes.get_config("tiny_1_16,method=supervised")
+    config.model.backbone = two_convolutions.NAME
     config.data.crop_size = 33
     config.train.batch_size = 0
     config.train.steps = 1
@@ -187,16 +189,7 @@ def planned(config, batch_size):
     )
 
 
-@pytest.fixture
-def compiled_in_haste():
-    """Compiles without optimisation: the same memory plan in half the time."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-@pytest.mark.usefixtures("few_scenes", "compiled_in_haste")
+@pytest.mark.usefixtures("few_scenes")
 def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
     config = tiny()
     limit = planned(config, 4)
@@ -207,7 +200,6 @@ def test_the_compiled_step_tells_which_batch_fits(monkeypatch):
     assert batch_fit.choose_batch_size(resolved, data, mesh)[0] == 4
 
 
-@pytest.mark.usefixtures("compiled_in_haste")
 def test_a_run_keeps_the_batch_that_it_found(
     few_scenes, tmp_path, monkeypatch, caplog
 ):
@@ -273,10 +265,13 @@ def test_images_that_can_fit_no_device_are_refused_before_compilation(
 
 def test_unavoidable_arrays_are_counted_per_device(few_scenes, monkeypatch):
     config = tiny()
+    # Large enough for the crops to need more than the images of val.
+    config.model.backbone = "tiny"
     config.train.batch_size = 16
     config.mesh.data = 8
     built = build(config)
-    state = sum(x.nbytes for x in jax.tree.leaves(built.init(0)))
+    leaves = jax.tree.leaves(built.like)
+    state = sum(x.size * x.dtype.itemsize for x in leaves)
     least = state + 2 * 33 * 33 * 6 * 4
     monkeypatch.setattr(device_memory, "memory_limit", lambda devices: least)
     least_memory.check_memory(config, built)

@@ -21,10 +21,7 @@ from ipixmatch_jax.suggest import examination
 from ipixmatch_jax.training import loop
 from tests import two_convolutions
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 SIZE = (40, 48)
 

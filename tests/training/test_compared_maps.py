@@ -89,11 +89,10 @@ def test_the_gradient_through_a_heads_maps(
     side = 32
     encoder = Pooled(width, strides)
     network = Segmenter(encoder, build(encoder, num_classes=5))
-    images = jnp.zeros((1, side, side, 3))
-    variables = {
-        "batch_stats": {},
-        **network.init(jax.random.key(0), images, True),
-    }
+    # One compiled program and then NumPy, not one program per operation.
+    blank = jnp.zeros((1, side, side, 3))
+    init = jax.jit(lambda key: network.init(key, blank, True))
+    variables = {"batch_stats": {}, **jax.device_get(init(jax.random.key(0)))}
     images = golden.images("maps", (2, 3, side, side))
     teacher = golden.images("other", (2, 3, side, side))
     valid = np.ones((2, side, side), bool)
@@ -121,9 +120,10 @@ def test_the_gradient_through_a_heads_maps(
 
     params = variables["params"]
     # Untrained logits hardly differ, and float32 would not see the slope.
-    params["head"]["classifier"]["kernel"] *= 50.0
+    classifier = params["head"]["classifier"]
+    classifier["kernel"] = 50 * classifier["kernel"]
     run = jax.jit(jax.value_and_grad(value, has_aux=True))
-    (_, difference), slope = run(params)
+    (_, difference), slope = jax.device_get(run(params))
     assert difference < 1e-5
     norm = np.sqrt(sum(np.sum(x**2) for x in jax.tree.leaves(slope)))
     step = 1e-4 / norm  # so that hardly a ReLU switches

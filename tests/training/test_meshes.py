@@ -21,9 +21,6 @@ pytestmark = pytest.mark.slow
 # The batch of 8 gives one image to each of 8 devices, and two to each of 4.
 MESHES = [(8, 1), (2, 4), (1, 4)]
 STEPS = 6
-# LLVM's optimisations take most of the compilation. They do not change what
-# devices exchange or, to the required precision, any number.
-OPTIONS = {"xla_backend_optimization_level": 0}
 
 
 class Ran(NamedTuple):
@@ -68,8 +65,7 @@ def run(data, fsdp, batches, start=None):
         lambda x, like: jax.device_put(x, like.sharding), start, built.like
     )
     put = [mesh.put_batch(batch, built.mesh) for batch in batches]
-    lowered = built.train_step.lower(state, put[0])
-    compiled = lowered.compile(compiler_options=OPTIONS)
+    compiled = built.train_step.lower(state, put[0]).compile()
     metrics = []
     for batch in put:
         state, measured = compiled(state, batch)

@@ -15,10 +15,7 @@ from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import loop
 from tests.tiny_run import few_scenes, tiny
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 # Data workers import it too: they unpickle its function.
 MODULE = '''"""FixMatch with a function of views of its own."""

@@ -20,10 +20,7 @@ from ipixmatch_jax.training import loop
 from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests.tiny_run import build, few_scenes, tiny
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 SMALL = {
     "data.crop_size": 28,

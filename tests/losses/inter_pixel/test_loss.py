@@ -51,19 +51,13 @@ def draw_mask(seed, shape, kind):
     static_argnames=(
         *("relation", "distance", "block", "stride", "whole", "agents"),
     ),
+    # Without LLVM's optimisations the rounding of the logits gives a gradient
+    # where both maps lie on one pixel.
+    compiler_options={"xla_backend_optimization_level": 1},
 )
-def run(q, p, valid, *, block=None, whole=False, **given):
-    """Value, Aux and both gradients; compiled once per shape.
-
-    Blocks have eight pixels, so an image has several tiles, or several blocks
-    of which the last one overlaps. With `whole` the linear readings take an
-    image at once, as they do on a GPU or TPU.
-    """
-    tiled = READINGS[given["relation"], given["distance"]].tiled
-
+def compiled(q, p, valid, *, block, whole, **given):
     def loss(q, p):
-        size = block or (8 if tiled else 1)
-        return inter_pixel_loss(q, p, valid, block=size, **given)
+        return inter_pixel_loss(q, p, valid, block=block, **given)
 
     def elsewhere(*operands, cpu, default):
         return (default if whole else cpu)(*operands)
@@ -72,6 +66,19 @@ def run(q, p, valid, *, block=None, whole=False, **given):
     with mock.patch.object(jax.lax, "platform_dependent", elsewhere):
         (value, aux), (gradient, to_teacher) = grad_fn(q, p)
     return value, aux, gradient, to_teacher
+
+
+def run(q, p, valid, *, block=None, whole=False, **given):
+    """Value, Aux and both gradients; compiled once per shape.
+
+    Blocks have eight pixels, so an image has several tiles, or several blocks
+    of which the last one overlaps. With `whole` the linear readings take an
+    image at once, as they do on a GPU or TPU; the tiled ones never do.
+    """
+    tiled = READINGS[given["relation"], given["distance"]].tiled
+    block = block or (8 if tiled else 1)
+    whole = whole and not tiled
+    return compiled(q, p, valid, block=block, whole=whole, **given)
 
 
 def settings(relation, distance, temperature=2.0, threshold=0.5):

@@ -22,10 +22,7 @@ from tests import golden, tiny_run, two_convolutions
 from tests.predict.formats import readers
 from tests.predict.formats.awkward import iou
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/predict.md"
 COMMANDS = re.findall(
