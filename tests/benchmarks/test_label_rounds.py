@@ -15,10 +15,7 @@ from ipixmatch_jax.suggest.suggestions import suggest_images
 from tests import two_convolutions
 from tests.docs import photos
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,7 @@ import pytest
 
 from tests.docs import label_exports, page_commands
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 BLOCKS = page_commands.read_blocks("suggest.md")
 SETTINGS = page_commands.read_blocks("tutorial.md")[0]

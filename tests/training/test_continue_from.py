@@ -22,10 +22,7 @@ from ipixmatch_jax.training.prepare import prepare_run
 from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests.tiny_run import build, few_scenes, tiny
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("compile_quickly"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
