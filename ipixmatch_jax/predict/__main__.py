@@ -13,6 +13,7 @@ from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.predict import workdir
 from ipixmatch_jax.predict.averaging import Averaging
+from ipixmatch_jax.predict.geotiff import LARGE_FILE
 from ipixmatch_jax.predict.windows import LARGE
 from ipixmatch_jax.utils.counts import count_of
 
@@ -44,6 +45,8 @@ def run() -> None:
         kinds=_kinds(args),
         averaging=Averaging(args.scales or (1.0,), bool(args.flip)),
         window=args.window,
+        overlap=args.overlap,
+        geotiff=bool(args.geotiff),
         **which,
     )
     print(
@@ -60,7 +63,10 @@ def _kinds(args) -> tuple[str, ...]:
 
 
 # Options that go with --images alone; None means not given.
-_PREDICTING = ("out", "confidence", "overlay", "flip", "scales", "window")
+_PREDICTING = (
+    *("out", "confidence", "overlay", "flip", "scales", "window"),
+    *("overlap", "geotiff"),
+)
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -159,18 +165,37 @@ def _add_predicting(parser) -> None:
         f"default images above {LARGE:,} pixels are cut, or the images that "
         "the run's evaluation cuts",
     )
+    parser.add_argument(
+        "--geotiff",
+        action="store_true",
+        default=None,
+        help="write a GeoTIFF in the place of every TIFF; those above "
+        f"{LARGE_FILE:,} pixels always are, read in windows",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=whole_pixels,
+        metavar="PIXELS",
+        help="pixels that neighbouring windows of such a TIFF share and are "
+        "blended over (default: a quarter of a window)",
+    )
 
 
 def pixels(word: str) -> int:
     """A side in pixels."""
+    side = whole_pixels(word)
+    if side < _SMALLEST:
+        raise argparse.ArgumentTypeError(f"{side} is below {_SMALLEST} pixels")
+    return side
+
+
+def whole_pixels(word: str) -> int:
+    """A number of pixels from 0 up."""
     if not word.isdecimal():
         raise argparse.ArgumentTypeError(
             f"{word!r} is not a whole number of pixels"
         )
-    side = int(word)
-    if side < _SMALLEST:
-        raise argparse.ArgumentTypeError(f"{side} is below {_SMALLEST} pixels")
-    return side
+    return int(word)
 
 
 def pixels_or_none(word: str) -> int:

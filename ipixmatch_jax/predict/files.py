@@ -5,10 +5,12 @@ For an image `a/b.jpg` in the folder that was named:
     OUT/predictions/a/b.png   class ids, in the colours of the classes
     OUT/overlays/a/b.png      the colours over the image
     OUT/confidence/a/b.png    255 times the probability of the class
+    OUT/predictions/a/b.tif   instead, of large TIFFs (geotiff.py)
     OUT/legend.png            the names of the colours
     OUT/predictions.json      what made the predictions, names and colours
 """
 
+import itertools
 import logging
 import os
 import pathlib
@@ -88,7 +90,9 @@ def _walk(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]:
     walked = walk.walk_images(folder, exclude=ours)
     for note in walked.notes(str(folder)):
         _LOGGER.warning("%s", printable(note))
-    return [pathlib.Path(folder, name) for name in walked.images]
+    legend = os.path.realpath(out / LEGEND)  # ours, too
+    paths = [pathlib.Path(folder, name) for name in walked.images]
+    return [path for path in paths if os.path.realpath(path) != legend]
 
 
 def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
@@ -130,9 +134,10 @@ def _check_names(paths, names) -> None:
 
 def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
     inputs = {os.path.realpath(item.path) for item in items}
+    endings = (".png", ".tif")
     for item in items:
-        for kind in KINDS:
-            path = output_path(out, kind, item.name)
+        for kind, ending in itertools.product(KINDS, endings):
+            path = output_path(out, kind, item.name, ending)
             if os.path.realpath(path) in inputs:
                 raise ValueError(
                     f"{path} is one of the images and would be overwritten: "
@@ -140,20 +145,26 @@ def _check_outputs(items: list[Item], out: pathlib.Path) -> None:
                 )
 
 
-def output_path(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
+def output_path(
+    out: pathlib.Path, kind: str, name: str, ending: str = ".png"
+) -> pathlib.Path:
     """The file for one kind of output of an image."""
-    return out / kind / f"{name}.png"
+    return out / kind / f"{name}{ending}"
 
 
 def find_missing(
-    items: list[Item], out: pathlib.Path, kinds: tuple[str, ...]
+    items: list[Item],
+    out: pathlib.Path,
+    kinds: tuple[str, ...],
+    ending: str = ".png",
 ) -> list[Item]:
     """The images that lack an output; outputs are whole or absent."""
     return [
         item
         for item in items
         if not all(
-            output_path(out, kind, item.name).is_file() for kind in kinds
+            output_path(out, kind, item.name, ending).is_file()
+            for kind in kinds
         )
     ]
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.experiment.run_config import load_run_config
-from ipixmatch_jax.predict import export, files
+from ipixmatch_jax.predict import export, files, large_files
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.model import Model, choose_windows, load_model
 from ipixmatch_jax.utils.atomic import require_folder, require_writable
@@ -40,6 +40,8 @@ def predict_workdir(
     kinds: tuple[str, ...] = ("predictions", "overlays"),
     averaging: Averaging = PLAIN,
     window: int | None = None,
+    overlap: int | None = None,
+    geotiff: bool = False,
 ) -> Done:
     """Predicts images with a run's network; those already done are skipped.
 
@@ -53,28 +55,41 @@ def predict_workdir(
       kinds: what to write, of files.KINDS.
       averaging: see Averaging.
       window: see model.choose_windows.
+      overlap: pixels that the windows of large TIFFs share, see
+        large_files.choose_overlap.
+      geotiff: predict every TIFF as large ones are.
 
     Raises:
-      ValueError, FileNotFoundError: one sentence, before any prediction.
+      ValueError, FileNotFoundError, RunError: one sentence, before any
+        prediction.
     """
     load_run_config(workdir)  # The quickest check comes first.
     require_folder(out, "--out")
     items = files.find_images(images, out)
+    large = large_files.find_large(items, geotiff)
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root
     )
-    files.check_settings(out, _describe(model, averaging, window))
+    cut = large_files.choose_overlap(model, window, overlap) if large else None
+    settings = _describe(model, averaging, window)
+    files.check_settings(out, settings | {"overlap": overlap})
     if model.classes.note:
         tqdm.write(model.classes.note, file=sys.stderr)
     if "overlays" in kinds:
         files.write_legend(out, model.class_names, model.palette)
-    left = files.find_missing(items, out, kinds)
+    others = [item for item in items if item not in set(large)]
+    left = files.find_missing(others, out, kinds)
     predictor = model.make_predictor(averaging, window)
     predictions = predictor.predict_files([item.path for item in left])
-    there = len(items) - len(left)
+    large = large_files.find_missing(large, out, kinds)
+    there = len(items) - len(left) - len(large)
     with tqdm(total=len(items), initial=there, unit="image") as bar:
         bad = _write_all(predictions, left, out, kinds, model.palette, bar)
-    return Done(len(left) - bad, there, bad)
+        if cut is not None:
+            bad += large_files.predict_large(
+                model, predictor, large, out, kinds, cut, bar
+            )
+    return Done(len(left) + len(large) - bad, there, bad)
 
 
 def _describe(
