@@ -20,6 +20,10 @@ from ipixmatch_jax.predict.geotiff import (
 from ipixmatch_jax.predict.model import Model, choose_windows
 from ipixmatch_jax.predict.predictor import Predictor
 
+# Side of the windows in pixels, unless crops are larger (ours). The memory of
+# a forward, and the rows that are kept, grow with it.
+WINDOW = 512
+
 _ENDINGS = (".tif", ".tiff")
 ENDING = ".tif"  # Of the outputs.
 
@@ -74,7 +78,7 @@ def choose_overlap(
         than the overlap.
     """
     multiple = model.network.side_multiple
-    windows = choose_windows(model.config, window, multiple)
+    windows = choose_windows(model.config, window, multiple, WINDOW)
     if windows is None:
         raise ValueError(
             "--window=0 cuts no image, but large TIFFs are read in windows: "

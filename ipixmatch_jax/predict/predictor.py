@@ -164,7 +164,9 @@ class Predictor:
     def predict_places(
         self, read: Callable[[Place], np.ndarray], places: Sequence[Place]
     ) -> Iterator[np.ndarray]:
-        """Predicts windows of one image, a few of them at a time.
+        """Predicts windows of one image, one on each device at a time.
+
+        A window fills a device, and more of them would only take memory.
 
         Args:
           read: the pixels of a window, uint8 [h, w, C].
@@ -175,9 +177,7 @@ class Predictor:
         """
         program = self._jit_probabilities()
         shape = places[0].height, places[0].width
-        slots = count_per_forward(
-            math.prod(shape), self._batch_size, self._mesh, self._averaging
-        )
+        slots = 1 if self._mesh is None else self._mesh.size
         for start in range(0, len(places), slots):
             some = places[start : start + slots]
             images, sizes = pad_images(

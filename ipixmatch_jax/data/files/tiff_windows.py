@@ -11,15 +11,17 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from ipixmatch_jax.data.files import decode, open_file, tiff_reader
-from ipixmatch_jax.data.files.bands import Range
+from ipixmatch_jax.data.files.bands import Bands, Range
+from ipixmatch_jax.data.files.tiff_reader import Palette
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.utils.errors import RunError
 
-# Decoded tiles that GDAL keeps, in bytes for the whole process. A strip of
-# windows across 20,000 pixels of four 16-bit bands touches 160 MB.
-CACHE = 192 * 2**20
+# Decoded tiles that GDAL keeps, in bytes for the whole process: those of a
+# window and its neighbour, of many bands.
+CACHE = 64 * 2**20
 
 
 class Place(NamedTuple):
@@ -67,7 +69,7 @@ class TiffWindows:
         self.path = path
         self._channels = channels
         self._range = value_range
-        self._page = _read_header(path)
+        self._page = read_header(path)
         self._file = open_raster(path)
         self.size: tuple[int, int] = self._file.height, self._file.width
         self.georeference = find_georeference(self._file)
@@ -88,7 +90,25 @@ class TiffWindows:
         Raises:
           BadFileError: they cannot be decoded.
         """
-        return self._to_pixels(self._read_values(place))
+        return pixels(self.read_image(place))
+
+    def read_image(self, place: Place) -> Image.Image:
+        """The image of a window, of the mode that MODES has for it.
+
+        Raises:
+          BadFileError: it cannot be decoded.
+        """
+        bands = self.read_bands(place)
+        return decode.from_bands(bands, self.path, self._channels, self._range)
+
+    def read_bands(self, place: Place) -> Bands | Palette:
+        """What the file holds in a window, not yet scaled.
+
+        Raises:
+          BadFileError: it cannot be decoded.
+        """
+        values = self._read_values(place)
+        return tiff_reader.interpret(self._page, values, self.path)
 
     def find_gaps(self, place: Place) -> np.ndarray:
         """Where the file has no data in a window, bool [h, w].
@@ -117,11 +137,6 @@ class TiffWindows:
             raise open_file.undecodable(self.path, error) from error
         return np.moveaxis(values, 0, -1)
 
-    def _to_pixels(self, values: np.ndarray) -> np.ndarray:
-        bands = tiff_reader.interpret(self._page, values, self.path)
-        image = decode.from_bands(bands, self.path, self._channels, self._range)
-        return pixels(image)
-
     def _has_mask(self) -> bool:
         """Whether GDAL's mask says where there is no data."""
         flags = {flag.name for flag in self._file.mask_flag_enums[0]}
@@ -136,8 +151,17 @@ def read_size(path: str) -> tuple[int, int]:
     Raises:
       BadFileError: the header is damaged.
     """
-    page = _read_header(path)
+    page = read_header(path)
     return page.imagelength, page.imagewidth
+
+
+def is_deep(path: str) -> bool:
+    """Whether a TIFF of any size holds more than 8 bits per band.
+
+    Raises:
+      BadFileError: the header is damaged.
+    """
+    return int(np.max(read_header(path).bitspersample)) > 8
 
 
 def find_georeference(file: Any) -> dict[str, Any]:
@@ -209,8 +233,12 @@ def _window(place: Place) -> Any:
     return Window(place.left, place.top, place.width, place.height)
 
 
-def _read_header(path: str) -> Any:
-    """The first page's header, for `tiff_reader.interpret`."""
+def read_header(path: str) -> Any:
+    """The first page's header, for `tiff_reader.interpret`.
+
+    Raises:
+      BadFileError: it is damaged or not understood.
+    """
     with (
         open_file.open_binary(path, windows=True) as file,
         tiff_reader.first_page(file, path, windows=True) as page,
