@@ -8,6 +8,7 @@ everything that is predicted, only the rows that the next windows share are
 kept: overlap x width x classes floats.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -123,21 +124,33 @@ def blend_windows(grid: Grid, predict: Predict) -> Iterator[Finished]:
     across = axis_weights(grid.columns, width, grid.size[1])
     ends = [*grid.columns[1:], grid.size[1]]
     bottoms = [*grid.rows[1:], grid.size[0]]
-    # What earlier rows of windows left, a piece for each column of windows.
-    kept: list[np.ndarray | None] = [None] * len(ends)
+    # The rows that earlier rows of windows left, made once: many pieces that
+    # come and go would leave holes in the memory of the process.
+    kept: np.ndarray | None = None
+    shared = 0
     for top, bottom, rows in zip(grid.rows, bottoms, down, strict=True):
         places = [Place(top, left, height, width) for left in grid.columns]
         edge = None
         for i, shares in enumerate(predict(places)):
             left, end = grid.columns[i], ends[i]
             part = shares * rows[:, None, None] * across[i][:, None]
+            if kept is None:
+                size = (_shared(grid), grid.size[1], part.shape[-1])
+                kept = np.zeros(size, np.float32)
             if edge is not None:
                 part[:, : edge.shape[1]] += edge
             edge = part[:, end - left :].copy()
             part = part[:, : end - left]
-            above = kept[i]
-            if above is not None:
-                part[: len(above)] += above
-            kept[i] = part[bottom - top :].copy()
+            part[:shared] += kept[:shared, left:end]
+            rest = part[bottom - top :]
+            kept[: len(rest), left:end] = rest
             done = Place(top, left, bottom - top, end - left)
             yield Finished(done, part[: bottom - top])
+        shared = top + height - bottom
+
+
+def _shared(grid: Grid) -> int:
+    """The most rows that two rows of windows share."""
+    height = grid.shape[0]
+    pairs = itertools.pairwise(grid.rows)
+    return max((a + height - b for a, b in pairs), default=0)
