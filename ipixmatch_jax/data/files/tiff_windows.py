@@ -19,9 +19,9 @@ from ipixmatch_jax.data.files.tiff_reader import Palette
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.utils.errors import RunError
 
-# Decoded tiles that GDAL keeps, in bytes for the whole process: those of a
-# window and its neighbour, of many bands.
-CACHE = 64 * 2**20
+# Decoded tiles that GDAL keeps, in MB for the whole process: those of a window
+# and its neighbour, of many bands. Its own choice is 5 % of the memory.
+CACHE = "64"
 
 
 class Place(NamedTuple):
@@ -186,6 +186,8 @@ def import_rasterio(path: str) -> types.ModuleType:
     Raises:
       RunError: it is not installed.
     """
+    # GDAL looks at it once, when the first tile is decoded.
+    os.environ.setdefault("GDAL_CACHEMAX", CACHE)
     try:
         import rasterio
     except ImportError as error:
@@ -211,7 +213,7 @@ def open_raster(path: str, mode: str = "r", **options: Any) -> Any:
     rasterio = import_rasterio(path)
     from rasterio.errors import NotGeoreferencedWarning
 
-    with rasterio.Env(GDAL_CACHEMAX=CACHE), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             return rasterio.open(
