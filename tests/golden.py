@@ -79,7 +79,7 @@ def uniform(tag, shape):
 
 def shapes(network, side=33):
     """Shapes and dtypes of a network's variables, as ShapeDtypeStructs."""
-    image = jnp.zeros((1, side, side, 3))
+    image = jnp.zeros((1, side, side, network.channels))
     return jax.eval_shape(
         lambda: network.init(jax.random.key(0), image, train=False)
     )

@@ -90,8 +90,9 @@ DATA = (
         "",
         "folder and tfds: the values that become black and white in images of "
         "more than 8 bits: dtype, the range of their type; percentile, "
-        "measured; or LOW,HIGH, which is what a run keeps; empty: measured "
-        "where there are such images.",
+        "measured over all bands; bands, measured for each; or LOW,HIGH, or "
+        "LOW,HIGH;LOW,HIGH;... with a pair per band, which is what a run "
+        "keeps; empty: percentile where there are such images.",
         left_open="",
         compiled=False,
     ),

@@ -26,7 +26,7 @@ import grain
 import numpy as np
 
 from ipixmatch_jax.data.augment import view_recipes, weak_strong
-from ipixmatch_jax.data.source import BadFileError, Sample, Source
+from ipixmatch_jax.data.source import BadFileError, Source
 
 # This many unusable images in a row mean that something else is wrong.
 TRIES = 100
@@ -186,14 +186,11 @@ class _Crops(grain.transforms.RandomMap):
 
     def _crop(self, place, rng):
         """The crop, and {"index", "bad"} as batches hold them."""
-        index, sample, bad = self._usable(place)
-        size = sample.image.size[::-1]
-        crop = weak_strong.draw_crop(rng, size, self._crop_size)
-        where = {"index": np.int32(index), "bad": np.int32(bad)}
-        return weak_strong.apply_crop(sample, crop, self._crop_size), where
+        index, crop, bad = self._usable(place, rng)
+        return crop, {"index": np.int32(index), "bad": np.int32(bad)}
 
-    def _usable(self, place: int) -> tuple[int, Sample, int]:
-        """(position, sample, position of a bad image or -1).
+    def _usable(self, place: int, rng: np.random.Generator):
+        """(position, its crop, position of a bad image or -1).
 
         Replacements come from every second place, so that the two images of
         a pair, which CutMix pastes into each other, stay different. An image
@@ -205,8 +202,8 @@ class _Crops(grain.transforms.RandomMap):
         others = (index for index in later if index != partner)
         for index in itertools.chain([first], others, [partner]):
             try:
-                sample = self.source[index]
-                return index, sample, -1 if index == first else first
+                crop = self._read_crop(index, rng)
+                return index, crop, -1 if index == first else first
             except BadFileError as error:
                 if not self._skip:
                     raise
@@ -215,6 +212,12 @@ class _Crops(grain.transforms.RandomMap):
             f"None of the images at {TRIES} places in a row can be used, "
             f"the last because: {last}"
         )
+
+    def _read_crop(self, index: int, rng: np.random.Generator):
+        sample = self.source[index]
+        size = sample.image.size[::-1]
+        crop = weak_strong.draw_crop(rng, size, self._crop_size)
+        return weak_strong.apply_crop(sample, crop, self._crop_size)
 
     def _at(self, place: int) -> int:
         length = len(self.source)

@@ -1,7 +1,7 @@
 """Samples, sources of samples, and data sets made of sources."""
 
 import abc
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,25 @@ class BadFileError(ValueError):
         super().__init__(printable(message))
 
 
+class Picture(Protocol):
+    """What images and masks of a sample can do: some of Pillow's methods.
+
+    An image of Pillow is one; of large files, parts are read as they are
+    cropped (files/windowed_image.py). NumPy makes an array of either, uint8
+    [H, W] or [H, W, C].
+    """
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+        """The part from (left, top) to (right, bottom)."""
+
+    def histogram(self) -> list[int]:
+        """Counts of the values 0 to 255, channel by channel."""
+
+
 class Sample(NamedTuple):
     """One image of a source.
 
@@ -36,11 +55,11 @@ class Sample(NamedTuple):
         where the source has no labels.
     """
 
-    image: Image.Image
-    mask: Image.Image | None
+    image: Picture
+    mask: Picture | None
 
 
-def pixels(image: Image.Image) -> np.ndarray:
+def pixels(image: Picture) -> np.ndarray:
     """The pixels of an image in one of `MODES`, uint8 [H, W, C]; read-only."""
     array = np.asarray(image)
     return array[..., None] if array.ndim == 2 else array
@@ -60,7 +79,7 @@ class Source(abc.ABC):
           BadFileError: a file of this position cannot be used.
         """
 
-    def mask(self, i: int) -> Image.Image | None:
+    def mask(self, i: int) -> Picture | None:
         """The mask of `self[i]`, read without the image where possible.
 
         Raises:

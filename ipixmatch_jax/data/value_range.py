@@ -3,11 +3,12 @@
   ""            measured where images hold more than 8 bits, else nothing
   "dtype"       the range of the file's type: 0 to 65535, 0 to 4095 of 12 bits
   "percentile"  measured: from the 0.1th to the 99.9th percentile
-  "low,high"    given
+  "bands"       measured in the same way for each band alone
+  "low,high"    given; "low,high;low,high;..." gives one pair per band
 
-Images of 8 bits stay as they are. One range serves all bands, so that their
-relation is kept. The run's config keeps a measured range as "low,high", so that
-predictions scale images as training did.
+Images of 8 bits stay as they are. Unless it is given or measured per band, one
+range serves all bands, so that their relation is kept. The run's config keeps a
+measured range as numbers, so that predictions scale images as training did.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import numpy as np
 from ipixmatch_jax.data.files.bands import Bands, Range, type_range
 from ipixmatch_jax.data.source import BadFileError
 
-TYPE, PERCENTILE = "dtype", "percentile"
+TYPE, PERCENTILE, BANDS = "dtype", "percentile", "bands"
 PERCENTILES = (0.1, 99.9)
 LOOKED_AT = 500  # images of which the depth is looked up
 MEASURED = 100  # deep images that are read
@@ -53,29 +54,40 @@ class Resolved(NamedTuple):
 
 
 def parse_range(text: str) -> Range | None:
-    """The two numbers of a field; None for a word.
+    """The numbers of a field; None for a word.
 
     Raises:
-      ValueError: it is neither one of the words nor two rising numbers.
+      ValueError: it is neither one of the words nor rising pairs of numbers.
     """
-    if text in ("", TYPE, PERCENTILE):
+    if text in ("", TYPE, PERCENTILE, BANDS):
         return None
     try:
-        low, high = map(float, text.split(","))
+        pairs = [tuple(map(float, pair.split(","))) for pair in text.split(";")]
     except ValueError:
-        low, high = 0.0, 0.0
-    if not (np.isfinite([low, high]).all() and low < high):
+        pairs = []
+    rising = [
+        len(pair) == 2 and np.isfinite(pair).all() and pair[0] < pair[1]
+        for pair in pairs
+    ]
+    if not (rising and all(rising)):
         raise ValueError(
             f"config.data.range={text!r} is not understood: it is {TYPE}, "
-            f"{PERCENTILE}, or two numbers LOW,HIGH of which the second is "
-            'larger; "" measures images of more than 8 bits.'
+            f"{PERCENTILE}, {BANDS}, or two numbers LOW,HIGH of which the "
+            "second is larger, or such a pair per band with semicolons "
+            'between them; "" measures images of more than 8 bits.'
         )
-    return low, high
+    if len(pairs) == 1:
+        return pairs[0][0], pairs[0][1]
+    return tuple(low for low, _ in pairs), tuple(high for _, high in pairs)
 
 
 def format_range(value_range: Range) -> str:
     """A range as the field of a config holds it."""
-    return ",".join(f"{value:.6g}" for value in value_range)
+    low, high = value_range
+    if not (isinstance(low, tuple) and isinstance(high, tuple)):
+        return f"{low:.6g},{high:.6g}"
+    pairs = zip(low, high, strict=True)
+    return ";".join(f"{low:.6g},{high:.6g}" for low, high in pairs)
 
 
 def resolve_range(text: str, sources: Sequence[DeepSource]) -> Resolved:
@@ -107,9 +119,9 @@ def resolve_range(text: str, sources: Sequence[DeepSource]) -> Resolved:
     bands = _read(_evenly(deep, MEASURED))
     if not bands:
         return Resolved(None, text)
-    measured = measure_range(bands)
     if text == TYPE:
-        return Resolved(None, text, _of_type(count, bands, measured))
+        return Resolved(None, text, _of_type(count, bands))
+    measured = measure_range(bands, each=text == BANDS)
     note = (
         f"{count}; the values {format_range(measured)}, their percentiles "
         f"{PERCENTILES[0]} and {PERCENTILES[1]}, become black and white: "
@@ -118,16 +130,42 @@ def resolve_range(text: str, sources: Sequence[DeepSource]) -> Resolved:
     return Resolved(measured, format_range(measured), (note,))
 
 
-def measure_range(bands: Sequence[Bands]) -> Range:
-    """The percentiles of all bands together, without missing data.
+def measure_range(bands: Sequence[Bands], *, each: bool = False) -> Range:
+    """The percentiles of the bands of some files, without missing data.
+
+    Args:
+      bands: of each file.
+      each: measure every band alone; else all of them together.
 
     Raises:
-      ValueError: there is one value only.
+      ValueError: there is one value only, or files differ in their bands.
     """
+    if not each:
+        return _measure(bands, slice(None), "")
+    counts = {_named(one) for one in bands}
+    if len(counts) > 1:
+        few, many = min(counts), max(counts)
+        raise ValueError(
+            f"config.data.range={BANDS} measures each band, and the images "
+            f"have {few} to {many} bands: give them the same bands, or measure "
+            f"all together with --config.data.range={PERCENTILE}."
+        )
+    found = [
+        _measure(bands, slice(k, k + 1), f" in band {k + 1}")
+        for k in range(counts.pop())
+    ]
+    if len(found) == 1:
+        return found[0]
+    return tuple(low for low, _ in found), tuple(high for _, high in found)
+
+
+def _measure(
+    bands: Sequence[Bands], which: slice, where: str
+) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     kept = []
     for one in bands:
-        values = one.values[..., : _named(one)].reshape(-1)
+        values = one.values[..., : _named(one)][..., which].reshape(-1)
         there = np.isfinite(values)
         if one.nodata is not None:
             there &= values != one.nodata
@@ -139,15 +177,13 @@ def measure_range(bands: Sequence[Bands]) -> Range:
     if not len(together) or together.min() == together.max():
         raise ValueError(
             f"The {len(bands)} images of more than 8 bits that were looked at "
-            "hold one value everywhere, so no range can be measured: look at "
-            "the files, or give --config.data.range=LOW,HIGH."
+            f"hold one value everywhere{where}, so no range can be measured: "
+            "look at the files, or give --config.data.range=LOW,HIGH."
         )
     low, high = np.percentile(together, PERCENTILES)
     if low == high:  # Almost all pixels are the same.
         low, high = together.min(), together.max()
-    rounded = parse_range(format_range((low, high)))
-    assert rounded is not None  # Two numbers, none of the words.
-    return rounded
+    return float(f"{low:.6g}"), float(f"{high:.6g}")
 
 
 def _named(bands: Bands) -> int:
@@ -155,9 +191,8 @@ def _named(bands: Bands) -> int:
     return bands.values.shape[-1] - bool(bands.alpha)
 
 
-def _of_type(
-    count: str, bands: Sequence[Bands], measured: Range
-) -> tuple[str, ...]:
+def _of_type(count: str, bands: Sequence[Bands]) -> tuple[str, ...]:
+    measured = _measure(bands, slice(None), "")
     of_type = type_range(bands[0])
     if of_type is None:
         return (f"{count}, as floats, which have no range of their own.",)

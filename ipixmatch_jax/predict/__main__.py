@@ -20,6 +20,7 @@ from ipixmatch_jax.predict.formats.arguments import (
     read_format_options,
 )
 from ipixmatch_jax.predict.formats.registry import FORMATS
+from ipixmatch_jax.predict.geotiff import LARGE_FILE
 from ipixmatch_jax.predict.windows import LARGE
 from ipixmatch_jax.utils.counts import count_of
 
@@ -52,6 +53,8 @@ def run() -> None:
         options=read_format_options(args),
         averaging=Averaging(args.scales or (1.0,), bool(args.flip)),
         window=args.window,
+        overlap=args.overlap,
+        geotiff=bool(args.geotiff),
         **which,
     )
     print(
@@ -71,7 +74,7 @@ def _kinds(args) -> tuple[str, ...]:
 # Options that go with --images alone; None means not given.
 _PREDICTING = (
     *("out", "format", *OPTIONS.values(), "confidence", "overlay", "flip"),
-    *("scales", "window"),
+    *("scales", "window", "overlap", "geotiff"),
 )
 
 
@@ -176,20 +179,39 @@ def _add_predicting(parser) -> None:
         f"default images above {LARGE:,} pixels are cut, or the images that "
         "the run's evaluation cuts",
     )
+    parser.add_argument(
+        "--geotiff",
+        action="store_true",
+        default=None,
+        help="write a GeoTIFF in the place of every TIFF; those above "
+        f"{LARGE_FILE:,} pixels always are, read in windows",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=whole_pixels,
+        metavar="PIXELS",
+        help="pixels that neighbouring windows of such a TIFF share and are "
+        "blended over (default: a quarter of a window)",
+    )
 
 
 def pixels(word: str) -> int:
     """A side in pixels."""
-    if not word.isdecimal():
-        raise argparse.ArgumentTypeError(
-            f"{word!r} is not a whole number of pixels"
-        )
-    side = int(word)
+    side = whole_pixels(word)
     if side < workdir.SMALLEST:
         raise argparse.ArgumentTypeError(
             f"{side} is below {workdir.SMALLEST} pixels"
         )
     return side
+
+
+def whole_pixels(word: str) -> int:
+    """A number of pixels from 0 up."""
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is not a whole number of pixels"
+        )
+    return int(word)
 
 
 def pixels_or_none(word: str) -> int:

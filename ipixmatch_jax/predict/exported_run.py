@@ -85,7 +85,7 @@ def to_8_bits(values: np.ndarray, ends: list | None, path: str) -> np.ndarray:
         )
     if ends is None:
         ends = [np.iinfo(values.dtype).min, np.iinfo(values.dtype).max]
-    low, high = ends
+    low, high = map(np.asarray, ends)  # One number, or one per channel.
     scaled = (values.astype(np.float64) - low) * (255 / (high - low))
     scaled = np.where(np.isfinite(scaled), scaled, 0)
     return (np.clip(scaled, 0, 255) + 0.5).astype(np.uint8)

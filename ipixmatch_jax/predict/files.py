@@ -2,12 +2,14 @@
 
 For an image `a/b.jpg` in the folder that was named:
 
-    OUT/overlays/a/b.png     the colours over the image
-    OUT/confidence/a/b.png   255 times the probability of the class
-    OUT/legend.png           the names of the colours
-    OUT/predictions.json     what made the predictions, names and colours
+    OUT/overlays/a/b.png      the colours over the image
+    OUT/confidence/a/b.png    255 times the probability of the class
+    OUT/predictions/a/b.tif   of large TIFFs (geotiff.py), and
+    OUT/confidence/a/b.tif
+    OUT/legend.png            the names of the colours
+    OUT/predictions.json      what made the predictions, names and colours
 
-The predictions themselves are written by the modules of formats/.
+The other predictions are written by the modules of formats/.
 """
 
 import logging
@@ -110,7 +112,9 @@ def _walk(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]:
     walked = walk.walk_images(folder, exclude=ours)
     for note in walked.notes(str(folder)):
         _LOGGER.warning("%s", printable(note))
-    return [pathlib.Path(folder, name) for name in walked.images]
+    legend = os.path.realpath(out / LEGEND)  # ours, too
+    paths = [pathlib.Path(folder, name) for name in walked.images]
+    return [path for path in paths if os.path.realpath(path) != legend]
 
 
 def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
@@ -155,7 +159,9 @@ def _check_outputs(
 ) -> None:
     inputs = {os.path.realpath(item.path) for item in items}
     for item in items:
-        for path in _outputs(out, KINDS, label_format, item.name):
+        outputs = _outputs(out, KINDS, label_format, item.name)
+        large = geotiff_paths(out, KINDS, item.name).values()
+        for path in (*outputs, *large):
             if os.path.realpath(path) in inputs:
                 raise ValueError(
                     f"{path} is one of the images and would be overwritten: "
@@ -166,6 +172,14 @@ def _check_outputs(
 def picture_path(out: pathlib.Path, kind: str, name: str) -> pathlib.Path:
     """The file for one kind of picture of an image."""
     return out / kind / f"{name}.png"
+
+
+def geotiff_paths(
+    out: pathlib.Path, kinds: tuple[str, ...], name: str
+) -> dict[str, pathlib.Path]:
+    """The files of a TIFF that is predicted in windows, by what they hold."""
+    files = ("predictions", *(kind for kind in kinds if kind != "overlays"))
+    return {kind: out / kind / f"{name}.tif" for kind in files}
 
 
 def _outputs(

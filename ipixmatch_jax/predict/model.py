@@ -236,7 +236,10 @@ def choose_network(run: restore.Trained, network: str) -> str:
 
 
 def choose_windows(
-    config: FrozenConfigDict, side: int | None, multiple: int = 1
+    config: FrozenConfigDict,
+    side: int | None,
+    multiple: int = 1,
+    usual: int = WINDOW,
 ) -> Windows | None:
     """The windows of a given side, or those that fit the run.
 
@@ -245,6 +248,7 @@ def choose_windows(
       side: in pixels, for every image; 0: no windows; None: for large images,
         or with evaluate.mode=sliding_window for every image, as it was scored.
       multiple: the network takes sides that are multiples of it.
+      usual: side of the windows of large images where crops are smaller.
 
     Raises:
       ValueError: the side is not a multiple; names the nearest that are.
@@ -264,4 +268,4 @@ def choose_windows(
         return Windows(side, 0)
     if config.evaluate.mode == "sliding_window":
         return Windows(crop_size, 0)
-    return Windows(max(nearest_multiple(WINDOW, multiple), crop_size))
+    return Windows(max(nearest_multiple(usual, multiple), crop_size))

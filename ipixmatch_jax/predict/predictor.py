@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.files.bands import Range
+from ipixmatch_jax.data.files.tiff_windows import Place
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.evaluate.image_batches import (
@@ -159,6 +160,34 @@ class Predictor:
                 ]
                 total = np.concatenate(strips)
                 yield index, total / total.sum(-1, keepdims=True)
+
+    def predict_places(
+        self, read: Callable[[Place], np.ndarray], places: Sequence[Place]
+    ) -> Iterator[np.ndarray]:
+        """Predicts windows of one image, one on each device at a time.
+
+        A window fills a device, and more of them would only take memory.
+
+        Args:
+          read: the pixels of a window, uint8 [h, w, C].
+          places: of windows of one shape.
+
+        Yields:
+          class probabilities float32 [h, w, K] of each, in order.
+        """
+        program = self._jit_probabilities()
+        shape = places[0].height, places[0].width
+        slots = 1 if self._mesh is None else self._mesh.size
+        for start in range(0, len(places), slots):
+            some = places[start : start + slots]
+            images, sizes = pad_images(
+                [read(place) for place in some],
+                shape,
+                slots,
+                self._network.channels,
+            )
+            shares = np.asarray(self._start(program, images, sizes, True))
+            yield from shares[: len(some)]
 
     def _split(
         self, sizes: dict[int, Size]

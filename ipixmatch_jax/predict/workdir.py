@@ -15,7 +15,7 @@ from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.experiment.network import build_network
 from ipixmatch_jax.experiment.resolve import change_fields
 from ipixmatch_jax.experiment.run_config import load_run_config
-from ipixmatch_jax.predict import export, files, onnx_file
+from ipixmatch_jax.predict import export, files, large_files, onnx_file
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.formats.base import (
     LabelFormat,
@@ -54,6 +54,8 @@ def predict_workdir(
     options: dict[str, Any] | None = None,
     averaging: Averaging = PLAIN,
     window: int | None = None,
+    overlap: int | None = None,
+    geotiff: bool = False,
 ) -> Done:
     """Predicts images with a run's network; those already done are skipped.
 
@@ -69,9 +71,13 @@ def predict_workdir(
       options: some of the format's own, by their names in Labelling.
       averaging: see Averaging.
       window: see model.choose_windows.
+      overlap: pixels that the windows of large TIFFs share, see
+        large_files.choose_overlap.
+      geotiff: predict every TIFF as large ones are.
 
     Raises:
-      ValueError, FileNotFoundError: one sentence, before any prediction.
+      ValueError, FileNotFoundError, RunError: one sentence, before any
+        prediction.
     """
     load_run_config(workdir)  # The quickest check comes first.
     require_folder(out, "--out")
@@ -79,27 +85,37 @@ def predict_workdir(
     writer = FORMATS[label_format]
     writer.require_packages(options.get("tolerance"))
     items = files.find_images(images, out, writer)
+    large = large_files.find_large(items, geotiff)
+    large_files.check_format(large, label_format)
     model = load_model(
         workdir, checkpoint=checkpoint, network=network, root=root
     )
+    cut = large_files.choose_overlap(model, window, overlap) if large else None
     labelling = _describe_labelling(model, options)
     writer.check([item.name for item in items], labelling)
     own = {name: getattr(labelling, name) for name in writer.options}
     of_formats = {label_format: own} if own else {}
-    files.check_settings(out, _describe(model, averaging, window), of_formats)
+    settings = _describe(model, averaging, window) | {"overlap": overlap}
+    files.check_settings(out, settings, of_formats)
     if model.classes.note:
         tqdm.write(model.classes.note, file=sys.stderr)
     if "overlays" in kinds:
         files.write_legend(out, model.class_names, model.palette)
-    left = files.find_missing(items, out, kinds, writer)
+    others = [item for item in items if item not in set(large)]
+    left = files.find_missing(others, out, kinds, writer)
     predictor = model.make_predictor(averaging, window)
     predictions = predictor.predict_files([item.path for item in left])
-    there = len(items) - len(left)
+    large = large_files.find_missing(large, out, kinds)
+    there = len(items) - len(left) - len(large)
     write = functools.partial(_write_one, out, kinds, writer, labelling)
     with tqdm(total=len(items), initial=there, unit="image") as bar:
         bad = _write_all(predictions, left, write, bar)
+        if cut is not None:
+            bad += large_files.predict_large(
+                model, predictor, large, out, kinds, cut, bar
+            )
     writer.join(out, labelling)
-    return Done(len(left) - bad, there, bad)
+    return Done(len(left) + len(large) - bad, there, bad)
 
 
 def _describe(

@@ -161,3 +161,49 @@ def test_grey_images_of_16_bits_by_pillow_are_the_same(tmp_path):
     Image.fromarray(values).save(tmp_path / "a.png")
     found = decode.read_bands(str(tmp_path / "a.png")).values[..., 0]
     np.testing.assert_array_equal(found, values)
+
+
+def test_each_band_is_scaled_over_its_own_range():
+    values = np.random.default_rng(0).integers(0, 9000, (9, 11, 4))
+    text = "0,3000;100,4000;0,9000;50.5,8000"
+    ends = value_range.parse_range(text)
+    assert value_range.format_range(ends) == text
+    image = decode.read_image("a.png", deep_png(values), 4, ends)
+    for k, pair in enumerate(text.split(";")):
+        low, high = map(float, pair.split(","))
+        scaled = np.clip((values[..., k] - low) / (high - low), 0, 1)
+        right = np.floor(255 * scaled + 0.5)
+        np.testing.assert_array_equal(source.pixels(image)[..., k], right)
+    # Alpha has no range, and is dropped.
+    three = decode.read_image(
+        "a.png", deep_png(values), 3, tuple(end[:3] for end in ends)
+    )
+    np.testing.assert_array_equal(
+        source.pixels(three), source.pixels(image)[..., :3]
+    )
+    with pytest.raises(source.BadFileError, match=r"has 4 bands, and .* of 2"):
+        decode.read_image("a.png", deep_png(values), 4, ((0, 0), (9, 9)))
+
+
+def test_the_range_of_each_band_is_measured_and_kept(tmp_path):
+    own.make(tmp_path, 0, 2)
+    (tmp_path / "images").mkdir()
+    tops = [1000, 2000, 4000, 8000]
+    for i in range(3):
+        rng = np.random.default_rng(i)
+        values = rng.uniform(0, 1, (40, 48, 4)) * tops
+        data = tiff(values.astype(np.uint16), photometric=2, extra=(0,))
+        (tmp_path / f"images/{i}.tif").write_bytes(data)
+    data = opened(tmp_path, "bands", 4)
+    low, high = value_range.parse_range(data.value_range)
+    assert max(low) < 20
+    np.testing.assert_allclose(high, tops, rtol=0.01)
+    assert opened(tmp_path, data.value_range, 4).value_range == (
+        data.value_range
+    )
+    mixed = [
+        Bands(np.arange(8.0).reshape(2, 2, 2), "grey", "", 32),
+        Bands(np.arange(12.0).reshape(2, 2, 3), "RGB", "", 32),
+    ]
+    with pytest.raises(ValueError, match="have 2 to 3 bands"):
+        value_range.measure_range(mixed, each=True)

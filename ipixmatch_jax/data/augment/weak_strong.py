@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ipixmatch_jax.data.source import IGNORE, Sample, pixels
+from ipixmatch_jax.data.source import IGNORE, Picture, Sample, pixels
 
 Array = Any  # numpy.ndarray or jax.Array.
 Planes = tuple[Array, ...]  # One [B,S,S] per channel.
@@ -104,11 +104,12 @@ def apply_crop(
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Resizes (image bilinear, mask nearest), pads right and below, crops.
 
-    Pillow's `box` computes only the part of the resized image that the crop
-    shows. Compared with resizing the whole image first, a few percent of the
-    values differ by one level and one in 10^6 by two, because Pillow rounds
-    the box to float32 and orders its two 8-bit passes by size. Masks are
-    equal.
+    Only the part that the crop shows is read, with the pixels around it that
+    the filter needs, and resized with Pillow's `box`. So images that are read
+    in windows give the values of those that are decoded whole. Compared with
+    resizing the whole image first, a few percent of the values differ by one
+    level and one in 10^6 by two, because Pillow rounds the box to float32 and
+    orders its two 8-bit passes by size. Masks are equal.
 
     Returns:
       image uint8 [S,S,C], black in the padding; mask uint8 [S,S], 255 in the
@@ -118,15 +119,7 @@ def apply_crop(
     (y, x), (new_height, new_width) = crop.offset, crop.resized
     rows = min(new_height - y, crop_size)
     columns = min(new_width - x, crop_size)
-    scale_y, scale_x = height / new_height, width / new_width
-    box = (
-        x * scale_x,
-        y * scale_y,
-        min((x + columns) * scale_x, width),
-        min((y + rows) * scale_y, height),
-    )
-    shown = sample.image.resize((columns, rows), Image.Resampling.BILINEAR, box)
-    part = pixels(shown)
+    part = pixels(_resized_part(sample.image, crop, (columns, rows)))
     image = np.zeros((crop_size, crop_size, part.shape[-1]), np.uint8)
     image[:rows, :columns] = part
     valid = np.zeros((crop_size, crop_size), bool)
@@ -135,12 +128,43 @@ def apply_crop(
     if sample.mask is not None:
         take_y = _nearest(height, new_height)[y : y + rows]
         take_x = _nearest(width, new_width)[x : x + columns]
+        left, top = int(take_x[0]), int(take_y[0])
+        box = (left, top, int(take_x[-1]) + 1, int(take_y[-1]) + 1)
+        ids = np.asarray(sample.mask.crop(box))
         mask = np.full((crop_size, crop_size), IGNORE, np.uint8)
-        mask[:rows, :columns] = np.asarray(sample.mask)[take_y][:, take_x]
+        mask[:rows, :columns] = ids[take_y - top][:, take_x - left]
     if crop.flip:
         image, valid = image[:, ::-1], valid[:, ::-1]
         mask = None if mask is None else mask[:, ::-1]
     return image, mask, valid
+
+
+def _resized_part(
+    image: Picture, crop: Crop, size: tuple[int, int]
+) -> Image.Image:
+    """The part of a resized image that a crop shows.
+
+    Args:
+      image: not yet resized.
+      crop: which part.
+      size: (width, height) of the part, which lies inside the resized image.
+    """
+    first, last, box = [], [], []
+    for axis in (0, 1):  # width, height
+        old, new = image.size[axis], crop.resized[1 - axis]
+        at, shown = crop.offset[1 - axis], size[axis]
+        scale = old / new
+        # Rounded as Pillow does it. Less a whole number they are still exact,
+        # so the weights do not depend on where the part begins.
+        start = float(np.float32(at * scale))
+        end = float(np.float32(min((at + shown) * scale, old)))
+        reach = math.ceil(max(scale, 1)) + 1  # of the filter, and rounding
+        first.append(max(math.floor(start) - reach, 0))
+        last.append(min(math.ceil(end) + reach, old))
+        box.append((start - first[-1], end - first[-1]))
+    (x0, x1), (y0, y1) = box
+    part = image.crop((first[0], first[1], last[0], last[1]))
+    return part.resize(size, Image.Resampling.BILINEAR, (x0, y0, x1, y1))
 
 
 def _nearest(size: int, new_size: int) -> np.ndarray:

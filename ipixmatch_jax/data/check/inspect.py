@@ -216,13 +216,14 @@ def _look(source: Source, i: int) -> _Seen:
     try:
         image, mask = source[i]
         size = source.size(i)
+        image.histogram()  # Decodes what is read in windows.
     except BadFileError as error:
         return _Seen(None, None, str(error))
     if size != image.size[::-1]:
         return _Seen(
             None,
             None,
-            f"{source.name(i)} is {image.width}x{image.height}, but its "
+            f"{source.name(i)} is {image.size[0]}x{image.size[1]}, but its "
             f"header says {size[1]}x{size[0]}.",
         )
     if mask is None:

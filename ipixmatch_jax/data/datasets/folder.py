@@ -9,6 +9,7 @@
 Images without a mask are unlabelled. docs/own_data.md describes all of it.
 """
 
+import functools
 import pathlib
 from collections.abc import Sequence
 
@@ -22,7 +23,7 @@ from ipixmatch_jax.data.files import (
     masks,
     stored_masks,
 )
-from ipixmatch_jax.data.files.bands import Range
+from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.mask_contents import (
     Content,
     all_contents,
@@ -31,6 +32,8 @@ from ipixmatch_jax.data.files.mask_contents import (
 from ipixmatch_jax.data.files.mask_reading import choose_reading
 from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.split_list import Entry
+from ipixmatch_jax.data.files.tiff_reader import Palette
+from ipixmatch_jax.data.files.windowed_image import WindowedMask, is_windowed
 from ipixmatch_jax.data.hold_out import HoldOut, refuse_folds
 from ipixmatch_jax.data.records import array_record, packed_sets
 from ipixmatch_jax.data.source import BadFileError, DataSet
@@ -59,10 +62,20 @@ class FolderSource(file_source.FileSource):
         )
         self._reading = reading
 
-    def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
+    def _mask(
+        self, name: str, size: tuple[int, int]
+    ) -> Image.Image | WindowedMask:
         path = self._path(name)
+        if is_windowed(path):
+            part = WindowedMask(path, functools.partial(self._to_ids, path))
+            _check_size(path, part.size, size)
+            return part
         mask = stored_masks.read_stored(path)
         _check_size(path, mask.size, size)
+        return masks.to_ids(mask, path, self._reading)
+
+    def _to_ids(self, path: str, stored: Bands | Palette) -> Image.Image:
+        mask = stored_masks.from_tiff(stored, path)
         return masks.to_ids(mask, path, self._reading)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ipixmatch_jax.data.source import BadFileError
 
-Range = tuple[float, float]  # The values that become 0 and 255.
+End = float | tuple[float, ...]  # One value, or one per band.
+Range = tuple[End, End]  # The values that become 0 and 255.
 
 
 class Bands(NamedTuple):
@@ -38,7 +39,7 @@ class Bands(NamedTuple):
         return self.values.dtype.kind == "f" or self.bits > 8
 
 
-def type_range(bands: Bands) -> Range | None:
+def type_range(bands: Bands) -> tuple[float, float] | None:
     """The least and greatest value of the file's type; None for floats."""
     if bands.values.dtype.kind == "f":
         return None
@@ -52,17 +53,18 @@ def to_8_bits(bands: Bands, value_range: Range | None, path: str) -> np.ndarray:
 
     Values of 8 bits or fewer are spread over 0 to 255 by their type. Deeper
     ones are scaled over `value_range`, or over their type without it, and
-    clipped. Pixels without data (`nodata`, NaN) become 0.
+    clipped. Pixels without data (`nodata`, NaN) become 0. Of a range per band,
+    an alpha band has none and is scaled over its type.
 
     Raises:
-      BadFileError: floats without a range.
+      BadFileError: floats without a range, or a range of other bands.
     """
     values = bands.values
     if not bands.deep and values.dtype.kind == "u":
         return values if bands.bits == 8 else _spread(values, bands.bits)
     if not bands.deep:
         value_range = None  # Signed bytes have a range of their own.
-    ends = value_range or type_range(bands)
+    ends: Range | None = value_range or type_range(bands)
     if ends is None:
         raise BadFileError(
             f"{path} holds {values.dtype} values, which have no range of "
@@ -70,13 +72,29 @@ def to_8_bits(bands: Bands, value_range: Range | None, path: str) -> np.ndarray:
             "--config.data.range=LOW,HIGH, or measure them with "
             "--config.data.range=percentile."
         )
-    low, high = ends
+    low, high = (_of_bands(end, i, bands, path) for i, end in enumerate(ends))
     scaled = (values.astype(np.float64) - low) * (255 / (high - low))
     missing = ~np.isfinite(scaled)
     if bands.nodata is not None:
         missing |= values == bands.nodata
     scaled = np.where(missing, 0, scaled)
     return (np.clip(scaled, 0, 255) + 0.5).astype(np.uint8)
+
+
+def _of_bands(end: End, which: int, bands: Bands, path: str) -> np.ndarray:
+    """One end of a range for every band; `which` is 0 for the lower end."""
+    count = bands.values.shape[-1]
+    if not isinstance(end, tuple):
+        return np.asarray(end, np.float64)
+    of_type = type_range(bands)
+    if len(end) == count - 1 and bands.alpha:
+        end = (*end, float(which) if of_type is None else of_type[which])
+    if len(end) != count:
+        raise BadFileError(
+            f"{path} has {count} bands, and config.data.range holds the values "
+            f"of {len(end)}: give as many, or one LOW,HIGH for all."
+        )
+    return np.asarray(end, np.float64)
 
 
 def _spread(values: np.ndarray, bits: int) -> np.ndarray:

@@ -121,11 +121,8 @@ def _read(
     path: str, data: bytes, channels: int, value_range: Range | None
 ) -> Image.Image:
     bands = _bands(path, data)
-    if isinstance(bands, tiff_reader.Palette):
-        colours = np.asarray(bands.colours, np.uint8)[bands.values]
-        bands = Bands(colours, "RGB", "", 8)
     if bands is not None:
-        return _from_bands(bands, path, channels, value_range)
+        return from_bands(bands, path, channels, value_range)
     image, raw_mode = pillow_reader.decode_image(data, path, IMAGE_FORMATS)
     pillow_reader.turn_upright(image)
     if channels in (2, 4):
@@ -134,9 +131,16 @@ def _read(
     return image.convert("L") if channels == 1 else image
 
 
-def _from_bands(
-    bands: Bands, path: str, channels: int, value_range: Range | None
+def from_bands(
+    bands: Bands | tiff_reader.Palette,
+    path: str,
+    channels: int,
+    value_range: Range | None,
 ) -> Image.Image:
+    """The image of decoded bands; arguments and errors as of `read_image`."""
+    if isinstance(bands, tiff_reader.Palette):
+        colours = np.asarray(bands.colours, np.uint8)[bands.values]
+        bands = Bands(colours, "RGB", "", 8)
     count = bands.values.shape[-1]
     named = {"grey": 1, "RGB": 3, "CMYK": 4}[bands.colour]
     if channels in (2, 4):

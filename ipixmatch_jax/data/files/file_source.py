@@ -8,9 +8,14 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image
 
-from ipixmatch_jax.data.files import decode, stored_masks
+from ipixmatch_jax.data.files import decode, stored_masks, tiff_windows
 from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.split_list import Entry, read_list
+from ipixmatch_jax.data.files.windowed_image import (
+    WindowedImage,
+    WindowedMask,
+    is_windowed,
+)
 from ipixmatch_jax.data.source import (
     IGNORE,
     BadFileError,
@@ -63,14 +68,18 @@ class FileSource(Source):
     def __getitem__(self, i: int) -> Sample:
         image_name, mask_name = self._entries[i]
         path = self._path(image_name)
-        image = decode.read_image(
-            path, channels=self._channels, value_range=self._range
-        )
+        image: Image.Image | WindowedImage
+        if is_windowed(path):
+            image = WindowedImage(path, self._channels, self._range)
+        else:
+            image = decode.read_image(
+                path, channels=self._channels, value_range=self._range
+            )
         if mask_name is None:
             return Sample(image, None)
         return Sample(image, self._mask(mask_name, image.size))
 
-    def mask(self, i: int) -> Image.Image | None:
+    def mask(self, i: int) -> Image.Image | WindowedMask | None:
         """See `Source.mask`; reads the header of the image alone."""
         name = self._entries[i][1]
         height, width = self.size(i)
@@ -86,20 +95,31 @@ class FileSource(Source):
 
     def size(self, i: int) -> tuple[int, int]:
         """See `Source.size`; reads the header only."""
-        return decode.read_size(self._path(self.name(i)))
+        path = self.path(i)
+        if is_windowed(path):
+            return tiff_windows.read_size(path)
+        return decode.read_size(path)
 
     def is_deep(self, i: int) -> bool:
         """Whether an image has more than 8 bits per channel."""
-        return decode.is_deep(self._path(self.name(i)))
+        path = self.path(i)
+        if is_windowed(path):
+            return tiff_windows.is_deep(path)
+        return decode.is_deep(path)
 
     def deep_bands(self, i: int) -> Bands:
         """The pixels of an image for which `is_deep` is true, as stored."""
-        return decode.read_bands(self._path(self.name(i)))
+        path = self.path(i)
+        if is_windowed(path):
+            return WindowedImage(path).measured_bands()
+        return decode.read_bands(path)
 
     def _path(self, name: str) -> str:
         return os.path.join(self._root, name)
 
-    def _mask(self, name: str, size: tuple[int, int]) -> Image.Image:
+    def _mask(
+        self, name: str, size: tuple[int, int]
+    ) -> Image.Image | WindowedMask:
         path = self._path(name)
         mask = stored_masks.read_mask(path)
         if mask.size != size:

@@ -50,8 +50,15 @@ def read_bytes(path: str) -> bytes:
             raise _unreadable(path, error) from error
 
 
-def open_binary(path: str, data: bytes | None = None) -> BinaryIO:
+def open_binary(
+    path: str, data: bytes | None = None, *, windows: bool = False
+) -> BinaryIO:
     """An open file, or its content as one.
+
+    Args:
+      path: of the file.
+      data: its content; None opens the file.
+      windows: it is not read whole, so it may be of any size.
 
     Raises:
       BadFileError: see `read_bytes`.
@@ -59,18 +66,18 @@ def open_binary(path: str, data: bytes | None = None) -> BinaryIO:
     if data is not None:
         return io.BytesIO(data)
     try:
-        _check_regular(path, os.stat(path))
+        _check_regular(path, os.stat(path), windows)
         return open(path, "rb")
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def _check_regular(path: str, status: os.stat_result) -> None:
+def _check_regular(path: str, status: os.stat_result, windows: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise BadFileError(f"{path} is not a file.")
     if status.st_size == 0:
         raise BadFileError(f"{path} is empty: it holds 0 bytes.")
-    if status.st_size > MAX_BYTES:
+    if status.st_size > MAX_BYTES and not windows:
         raise BadFileError(
             f"{path} holds {status.st_size} bytes; the limit is {MAX_BYTES}."
         )

@@ -55,9 +55,7 @@ def read_stored(path: str, data: bytes | None = None) -> StoredMask:
     try:
         if tiff_reader.is_tiff(data):
             stored = tiff_reader.read_tiff(data, path, exact=True)
-            if isinstance(stored, tiff_reader.Palette):
-                return _indexed(stored.values, stored.colours)
-            return _from_bands(stored, path)
+            return from_tiff(stored, path)
         if pillow_reader.is_deep_png(data):
             deep = pillow_reader.read_deep_png(data, path, turn=False)
             return _from_bands(deep, path)
@@ -67,6 +65,17 @@ def read_stored(path: str, data: bytes | None = None) -> StoredMask:
         raise
     except open_file.MALFORMED as error:
         raise open_file.undecodable(path, error) from error
+
+
+def from_tiff(stored: Bands | tiff_reader.Palette, path: str) -> StoredMask:
+    """The mask that a TIFF, or a part of one, holds.
+
+    Raises:
+      BadFileError: as of `read_stored`.
+    """
+    if isinstance(stored, tiff_reader.Palette):
+        return _indexed(stored.values, stored.colours)
+    return _from_bands(stored, path)
 
 
 def read_mask(path: str) -> Image.Image:

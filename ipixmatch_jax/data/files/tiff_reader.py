@@ -61,8 +61,8 @@ def read_tiff(
     Raises:
       BadFileError: the file is damaged, too large, or not understood.
     """
-    with _first_page(io.BytesIO(data), path) as page:
-        _check(page, path)
+    with first_page(io.BytesIO(data), path) as page:
+        check_page(page, path)
         codec = tifffile.COMPRESSION(page.compression).name
         if exact and codec in LOSSY:
             raise BadFileError(
@@ -72,10 +72,7 @@ def read_tiff(
         values = page.asarray(maxworkers=1)  # Callers have threads.
         # Bands that lie plane by plane come first.
         values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else values
-        values = upright(values, _orientation(page))
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-            return Palette(values.astype(np.uint8), _colours(page))
-        return _bands(page, values, path)
+        return interpret(page, upright(values, orientation(page)), path)
 
 
 def read_tiff_size(file: BinaryIO, path: str) -> tuple[int, int]:
@@ -84,9 +81,9 @@ def read_tiff_size(file: BinaryIO, path: str) -> tuple[int, int]:
     Raises:
       BadFileError: the header is damaged, or the page is too large.
     """
-    with _first_page(file, path) as page:
+    with first_page(file, path) as page:
         height, width = page.imagelength, page.imagewidth
-        return (width, height) if _orientation(page) >= 5 else (height, width)
+        return (width, height) if orientation(page) >= 5 else (height, width)
 
 
 def is_deep_tiff(file: BinaryIO, path: str) -> bool:
@@ -95,18 +92,32 @@ def is_deep_tiff(file: BinaryIO, path: str) -> bool:
     Raises:
       BadFileError: the header is damaged, or the page is too large.
     """
-    with _first_page(file, path) as page:
+    with first_page(file, path) as page:
         return int(np.max(page.bitspersample)) > 8
 
 
 @contextlib.contextmanager
-def _first_page(file: BinaryIO, path: str) -> Iterator[tifffile.TiffPage]:
+def first_page(
+    file: BinaryIO, path: str, *, windows: bool = False
+) -> Iterator[tifffile.TiffPage]:
+    """The header of the first page.
+
+    Args:
+      file: the open file.
+      path: its name, for messages.
+      windows: the pixels are read in windows, so the page may be of any size.
+
+    Raises:
+      BadFileError: the header is damaged, the page is too large, or the file
+        is a stack of pages.
+    """
     # It logs each odd tag; what matters is said by our own sentence.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         with tifffile.TiffFile(file) as tiff:
             page = tiff.pages.first
-            open_file.check_size(path, page.imagewidth, page.imagelength)
+            if not windows:
+                open_file.check_size(path, page.imagewidth, page.imagelength)
             _refuse_stack(tiff, page, path)
             yield page
     except BadFileError:
@@ -132,7 +143,14 @@ def _refuse_stack(tiff: tifffile.TiffFile, page, path: str) -> None:
             )
 
 
-def _check(page, path: str) -> None:
+def check_page(page, path: str, *, windows: bool = False) -> None:
+    """Refuses pages whose values have no plain meaning.
+
+    Arguments as of `first_page`.
+
+    Raises:
+      BadFileError: names the file and the reason.
+    """
     what = None
     bits = page.bitspersample
     if page.dtype is None or page.dtype.kind not in "buif":
@@ -143,7 +161,7 @@ def _check(page, path: str) -> None:
         what = f"{page.samplesperpixel} bands, more than {_MAX_BANDS}"
     elif _photometric(page) not in (*_COLOURS, "PALETTE", "YCBCR"):
         what = f"the colour space {_photometric(page)}"
-    elif page.nbytes > open_file.MAX_BYTES:
+    elif page.nbytes > open_file.MAX_BYTES and not windows:
         what = f"{page.nbytes:,} bytes of pixels, more than 1 GiB"
     elif _photometric(page) == "PALETTE" and max(np.ravel(bits)) > 8:
         what = "a palette of more than 256 colours"
@@ -158,7 +176,8 @@ def _photometric(page) -> str:
     return tifffile.PHOTOMETRIC(page.photometric).name
 
 
-def _orientation(page) -> int:
+def orientation(page) -> int:
+    """EXIF's orientation of a page, 1 (upright) to 8."""
     tag = page.tags.get(_ORIENTATION)
     value = 1 if tag is None else tag.value
     return value if value in range(1, 9) else 1
@@ -168,6 +187,23 @@ def _colours(page) -> tuple[tuple[int, int, int], ...]:
     # 16 bits in the file: v << 8 or v * 257, which agree in the high byte.
     colours = np.asarray(page.colormap).T >> 8
     return tuple(map(tuple, colours.tolist()))
+
+
+def interpret(page, values: np.ndarray, path: str) -> Bands | Palette:
+    """What the values of a page mean.
+
+    Args:
+      page: the header.
+      values: [H, W] or [H, W, bands] of the page, or of a part of it.
+      path: the name of the file, for messages.
+
+    Raises:
+      BadFileError: the header and the values do not go together.
+    """
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        values = values[..., 0] if values.ndim == 3 else values
+        return Palette(values.astype(np.uint8), _colours(page))
+    return _bands(page, values, path)
 
 
 def _bands(page, values: np.ndarray, path: str) -> Bands:

@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Callable
 from typing import ClassVar
 
+import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
@@ -54,10 +55,11 @@ class _Segmentation(
             name = source.name(i)
             mask = source.mask(i)
             if mask is None:
-                height, width = source.size(i)
-                mask = Image.new("L", (width, height), IGNORE)
+                ids = np.full(source.size(i), IGNORE, np.uint8)
+            else:
+                ids = np.asarray(mask)
             png = io.BytesIO()
-            mask.save(png, "PNG")
+            Image.fromarray(ids).save(png, "PNG")
             png.seek(0)
             image = io.BytesIO((root / name).read_bytes())
             yield i, {"image": image, "mask": png, "name": printable(name)}

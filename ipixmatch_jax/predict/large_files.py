@@ -1,0 +1,163 @@
+"""Which images are predicted in windows of the file, and the loop over them."""
+
+import functools
+import os
+import pathlib
+import sys
+
+from tqdm import tqdm
+
+from ipixmatch_jax.data.files import tiff_windows
+from ipixmatch_jax.data.source import BadFileError
+from ipixmatch_jax.predict import files
+from ipixmatch_jax.predict.files import Item
+from ipixmatch_jax.predict.geotiff import (
+    LARGE_FILE,
+    Outputs,
+    default_overlap,
+    predict_tiff,
+)
+from ipixmatch_jax.predict.model import Model, choose_windows
+from ipixmatch_jax.predict.predictor import Predictor
+
+# Side of the windows in pixels, unless crops are larger (ours). The memory of
+# a forward, and the rows that are kept, grow with it.
+WINDOW = 512
+
+_ENDINGS = (".tif", ".tiff")
+
+
+def find_large(items: list[Item], every: bool = False) -> list[Item]:
+    """The TIFFs that are predicted in windows of the file.
+
+    Files that cannot be read are left to the other way, which names them.
+
+    Args:
+      items: the images to predict.
+      every: take TIFFs of any size, not only those above LARGE_FILE pixels.
+
+    Raises:
+      RunError: there is one, and rasterio is not installed.
+    """
+    found = [item for item in items if _is_large(item.path, every)]
+    if found:
+        tiff_windows.import_rasterio(found[0].path)
+    return found
+
+
+def _is_large(path: str, every: bool) -> bool:
+    if not path.lower().endswith(_ENDINGS) or not os.path.isfile(path):
+        return False
+    try:
+        height, width = tiff_windows.read_size(path)
+    except BadFileError:
+        return False
+    return every or height * width > LARGE_FILE
+
+
+def find_missing(
+    items: list[Item], out: pathlib.Path, kinds: tuple[str, ...]
+) -> list[Item]:
+    """The TIFFs that lack an output; outputs are whole or absent."""
+    return [
+        item
+        for item in items
+        if not all(
+            path.is_file()
+            for path in files.geotiff_paths(out, kinds, item.name).values()
+        )
+    ]
+
+
+def check_format(large: list[Item], label_format: str) -> None:
+    """Raises ValueError where large TIFFs are to become a tool's labels."""
+    if large and label_format != "masks":
+        raise ValueError(
+            f"{large[0].path} is predicted in windows and written as a GeoTIFF "
+            f"of masks, not in the format {label_format}: leave --format out, "
+            "or cut the image into smaller ones."
+        )
+
+
+def choose_overlap(
+    model: Model, window: int | None, overlap: int | None
+) -> tuple[int, int]:
+    """The side of the windows, and the pixels that neighbours share.
+
+    Args:
+      model: that predicts them.
+      window: the side that was asked for, see model.choose_windows.
+      overlap: the pixels that were asked for; None: a quarter of the side.
+
+    Raises:
+      ValueError: the window is 0, does not fit the network, or is not larger
+        than the overlap.
+    """
+    multiple = model.network.side_multiple
+    windows = choose_windows(model.config, window, multiple, WINDOW)
+    if windows is None:
+        raise ValueError(
+            "--window=0 cuts no image, but large TIFFs are read in windows: "
+            "leave --window out, or give it a side."
+        )
+    if overlap is None:
+        overlap = default_overlap(windows.side)
+    if overlap >= windows.side:
+        raise ValueError(
+            f"--overlap={overlap} is not smaller than the windows, whose side "
+            f"is {windows.side} pixels: give fewer pixels."
+        )
+    return windows.side, overlap
+
+
+def predict_large(
+    model: Model,
+    predictor: Predictor,
+    items: list[Item],
+    out: pathlib.Path,
+    kinds: tuple[str, ...],
+    cut: tuple[int, int],
+    bar: tqdm,
+) -> int:
+    """Predicts TIFFs one after the other and names bad files.
+
+    Args:
+      model: that predicts them.
+      predictor: of the model.
+      items: the TIFFs.
+      out: the folder to write to.
+      kinds: what to write, of files.KINDS; overlays are left out.
+      cut: side and overlap of the windows.
+      bar: advances by one with each file.
+
+    Returns:
+      how many could not be read.
+    """
+    bad = 0
+    for item in items:
+        paths = files.geotiff_paths(out, kinds, item.name)
+        for path in paths.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        outputs = Outputs(paths["predictions"], paths.get("confidence"))
+        try:
+            _predict_one(model, predictor, item.path, outputs, cut)
+        except BadFileError as error:
+            bad += 1
+            tqdm.write(f"skipped: {error}", file=sys.stderr)
+        bar.update()
+    return bad
+
+
+def _predict_one(
+    model: Model,
+    predictor: Predictor,
+    path: str,
+    outputs: Outputs,
+    cut: tuple[int, int],
+) -> None:
+    channels = model.network.channels
+    with tiff_windows.TiffWindows(path, channels, model.value_range) as image:
+        run = functools.partial(predictor.predict_places, image.read)
+        predict_tiff(
+            image, outputs, run, model.palette, side=cut[0], overlap=cut[1]
+        )
