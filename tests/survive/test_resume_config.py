@@ -35,6 +35,9 @@ OTHERS = {
     "mesh.fsdp": 2,
 }
 
+# Which images are held out of the labelled ones.
+FOLDS = {"data.folds": 5, "data.fold": 1}
+
 
 def small(**changes):
     config = shapes.get_config("tiny_1_16,method=unimatch")
@@ -67,6 +70,13 @@ def test_a_field_is_refused_if_and_only_if_the_arrays_depend_on_it(
             check_resume(before, after, tmp_path)
 
 
+@pytest.mark.parametrize("field", FOLDS)
+def test_another_fold_is_refused(field, tmp_path):
+    after = small(**{field: FOLDS[field]})
+    with pytest.raises(ValueError, match=f"{field} is 0 there and "):
+        check_resume(small(), after, tmp_path)
+
+
 def _get(config, field):
     for name in field.split("."):
         config = config[name]
@@ -76,7 +86,7 @@ def _get(config, field):
 def test_every_other_field_is_harmless(tmp_path):
     changes = {}
     # data.channels is refused and tested with images of other channels.
-    left = {*OTHERS, "data.channels"}
+    left = {*OTHERS, *FOLDS, "data.channels"}
     for section, values in small().to_dict().items():
         fields = values if isinstance(values, dict) else {section: values}
         for name, value in fields.items():

@@ -124,7 +124,7 @@ def inter_pixel_loss(
             "least 1."
         )
     q, p = (
-        x[:, ::stride, ::stride].astype(jnp.float32)
+        jnp.asarray(x[:, ::stride, ::stride], jnp.float32)
         for x in (student_logits, teacher_logits)
     )
     p = jax.lax.stop_gradient(p)
