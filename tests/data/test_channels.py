@@ -10,6 +10,7 @@ from PIL import Image
 
 from ipixmatch_jax.data import pipeline, source
 from ipixmatch_jax.data.augment import augseg, weak_strong
+from ipixmatch_jax.data.augment.blur import gaussian_blur
 from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.registry import open_data
 from ipixmatch_jax.data.source import BadFileError, Sample
@@ -178,7 +179,7 @@ def test_a_channel_that_is_not_a_colour_gets_brightness_contrast_and_blur(
     planes = np.moveaxis(got, -1, 1)
     np.testing.assert_allclose(
         np.moveaxis(blurred, -1, 1),
-        weak_strong.gaussian_blur(planes, view.sigma, np),
+        gaussian_blur(planes, view.sigma, np),
         atol=1e-6,
     )
     if channels == 4:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ipixmatch_jax.data.augment import weak_strong
+from ipixmatch_jax.data.augment.blur import gaussian_blur
 from ipixmatch_jax.data.augment.view_recipes import Recipe
 
 Array = Any  # numpy.ndarray or jax.Array.
@@ -210,7 +211,7 @@ def _counts(levels: Array, xp: Any) -> Array:
 
 def _blur(planes: Array, magnitude: Array, xp: Any) -> Array:
     """Blurs; the magnitude is the Gaussian's sigma in pixels."""
-    return weak_strong.gaussian_blur(planes, magnitude, xp)
+    return gaussian_blur(planes, magnitude, xp)
 
 
 def _contrast(planes: Array, magnitude: Array, xp: Any) -> Array:
