@@ -386,17 +386,3 @@ def test_the_threshold_of_features_is_for_other_logits():
     expected = twin.per_image(q, p, confident, **given | {"threshold": 0.0})
     np.testing.assert_allclose(value, expected.mean(), rtol=1e-4)
     np.testing.assert_allclose(aux.confident_share, confident.mean(), rtol=1e-6)
-
-
-def test_an_unknown_pair_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="the pairs are") as error:
-        inter_pixel_loss(*draw(10), **settings("pixel", "correlation"))
-    for pair in READINGS:
-        assert "/".join(pair) in str(error.value)
-    assert len(READINGS) == 8
-
-
-@pytest.mark.parametrize("bad", [{"block": 0}, {"stride": -1}, {"agents": 0}])
-def test_counts_below_one_are_refused(bad):
-    with pytest.raises(ValueError, match="at least 1"):
-        inter_pixel_loss(*draw(10), **settings("affinity", "kl"), **bad)
