@@ -46,7 +46,7 @@ COMMANDS = {
     "predict": Command(
         "ipixmatch_jax.predict",
         (),
-        "predicts images, or writes a network for use without this package",
+        "predicts images and videos, or writes a network for use elsewhere",
         "--workdir runs/mine --images PATH --out predicted",
     ),
     "suggest": Command(

@@ -1,4 +1,4 @@
-"""Predicts images, or writes a network for use without this package:
+"""Predicts images and videos, or writes a network for use elsewhere:
 
 python -m ipixmatch_jax.predict --workdir DIR --images PATH --out DIR
 python -m ipixmatch_jax.predict --workdir DIR --export FILE
@@ -58,7 +58,7 @@ def run() -> None:
         **which,
     )
     print(
-        f"{args.out}: {count_of(done.predicted, 'image')} predicted, "
+        f"{args.out}: {count_of(done.predicted, 'file')} predicted, "
         f"{done.there} were there already, {done.bad} could not be read."
     )
     for file in FORMATS[label_format].joined:
@@ -81,9 +81,9 @@ _PREDICTING = (
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = arguments.parser(
         "ipixmatch_jax.predict",
-        description="Predicts images with a trained network, or writes the "
-        "network as one file that runs with JAX alone.",
-        epilog="Images whose outputs exist are skipped, so a command that was "
+        description="Predicts images and videos with a trained network, or "
+        "writes the network as one file that runs with JAX alone.",
+        epilog="Files whose outputs exist are skipped, so a command that was "
         "stopped continues. Files that cannot be read are named, and the exit "
         "code is then 1.",
     )
@@ -94,7 +94,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     what.add_argument(
         "--images",
         type=pathlib.Path,
-        help="an image, a folder, or a text file with a path per line",
+        help="an image, a video, a folder, or a text file with a path per line",
     )
     what.add_argument(
         "--export", type=pathlib.Path, metavar="FILE", help="a zip to write"

@@ -1,4 +1,4 @@
-"""Finds the images to predict and writes the pictures beside the predictions.
+"""Finds the files to predict and writes the pictures beside the predictions.
 
 For an image `a/b.jpg` in the folder that was named:
 
@@ -6,6 +6,8 @@ For an image `a/b.jpg` in the folder that was named:
     OUT/confidence/a/b.png    255 times the probability of the class
     OUT/predictions/a/b.tif   of large TIFFs (geotiff.py), and
     OUT/confidence/a/b.tif
+    OUT/overlays/a/b.mp4      of videos (video_files.py), and
+    OUT/confidence/a/b.mp4
     OUT/legend.png            the names of the colours
     OUT/predictions.json      what made the predictions, names and colours
 
@@ -15,7 +17,7 @@ The other predictions are written by the modules of formats/.
 import logging
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +28,7 @@ from ipixmatch_jax.data.files.walk import ENDINGS
 from ipixmatch_jax.predict.formats.base import LabelFormat
 from ipixmatch_jax.predict.formats.registry import FORMATS
 from ipixmatch_jax.predict.predictor import Prediction
+from ipixmatch_jax.predict.video_reader import ENDINGS as VIDEO_ENDINGS
 from ipixmatch_jax.utils import atomic, captions, pictures
 from ipixmatch_jax.utils.atomic import write_json
 from ipixmatch_jax.utils.file_names import printable
@@ -38,11 +41,12 @@ LEGEND = "legend.png"
 _LEGEND_WIDTH = 480  # pixels
 
 _SHOWN = 80  # characters of a wrong line in a message
+_READ = (*ENDINGS, *VIDEO_ENDINGS)
 _FAST = 1  # Lowest level of zlib: overlays are looked at, not kept.
 
 
 class Item(NamedTuple):
-    """One image to predict.
+    """One image or video to predict.
 
     Attributes:
       path: of the file.
@@ -58,11 +62,12 @@ def find_images(
     out: pathlib.Path,
     label_format: LabelFormat = FORMATS["masks"],
 ) -> list[Item]:
-    """Finds the images that a path names, in order.
+    """Finds the images and videos that a path names, in order.
 
     Args:
-      source: an image, a folder with sub-folders, or a text file with a path
-        per line, relative to its own folder; or the items themselves.
+      source: an image or video, a folder with sub-folders, or a text file
+        with a path per line, relative to its own folder; or the items
+        themselves.
       out: the folder of the outputs, which are skipped.
       label_format: of the predictions.
 
@@ -90,10 +95,10 @@ def _named_by(
         paths, base = _walk(source, out), source
     elif not source.is_file():  # A pipe could block for ever.
         raise FileNotFoundError(
-            f"No images at {source}: --images is an image, a folder, or a "
-            "text file with a path per line."
+            f"No images at {source}: --images is an image, a video, a folder, "
+            "or a text file with a path per line."
         )
-    elif source.suffix.lower() in ENDINGS:
+    elif source.suffix.lower() in _READ:
         paths, base = [source], source.parent
     else:
         paths, base = _listed(source)
@@ -109,7 +114,7 @@ def _named_by(
 def _walk(folder: pathlib.Path, out: pathlib.Path) -> list[pathlib.Path]:
     folders = [f for each in FORMATS.values() for f in each.picture_folders]
     ours = {os.path.realpath(out / folder) for folder in (*KINDS, *folders)}
-    walked = walk.walk_images(folder, exclude=ours)
+    walked = walk.walk_images(folder, exclude=ours, endings=_READ)
     for note in walked.notes(str(folder)):
         _LOGGER.warning("%s", printable(note))
     legend = os.path.realpath(out / LEGEND)  # ours, too
@@ -146,12 +151,14 @@ def _listed(source: pathlib.Path) -> tuple[list, pathlib.Path]:
 def _check_names(paths, names) -> None:
     seen: dict[str, pathlib.Path] = {}
     for path, name in zip(paths, names, strict=True):
-        if name in seen:
+        is_video = walk.ending(path.name) in VIDEO_ENDINGS
+        written = f"{name}.mp4" if is_video else f"{name}.png"
+        if written in seen:
             raise ValueError(
-                f"{seen[name]} and {path} differ only in their endings, and "
-                f"both would be written to {name}.png: rename one of them."
+                f"{seen[written]} and {path} differ only in their endings, "
+                f"and both would be written to {written}: rename one of them."
             )
-        seen[name] = path
+        seen[written] = path
 
 
 def _check_outputs(
@@ -159,9 +166,10 @@ def _check_outputs(
 ) -> None:
     inputs = {os.path.realpath(item.path) for item in items}
     for item in items:
-        outputs = _outputs(out, KINDS, label_format, item.name)
+        outputs = image_paths(out, KINDS, label_format, item.name)
         large = geotiff_paths(out, KINDS, item.name).values()
-        for path in (*outputs, *large):
+        videos = video_paths(out, KINDS, item.name).values()
+        for path in (*outputs, *large, *videos):
             if os.path.realpath(path) in inputs:
                 raise ValueError(
                     f"{path} is one of the images and would be overwritten: "
@@ -182,7 +190,14 @@ def geotiff_paths(
     return {kind: out / kind / f"{name}.tif" for kind in files}
 
 
-def _outputs(
+def video_paths(
+    out: pathlib.Path, kinds: tuple[str, ...], name: str
+) -> dict[str, pathlib.Path]:
+    """The files of a video, by what they hold."""
+    return {kind: out / kind / f"{name}.mp4" for kind in kinds}
+
+
+def image_paths(
     out: pathlib.Path,
     kinds: tuple[str, ...],
     label_format: LabelFormat,
@@ -194,19 +209,18 @@ def _outputs(
 
 
 def find_missing(
-    items: list[Item],
-    out: pathlib.Path,
-    kinds: tuple[str, ...],
-    label_format: LabelFormat,
+    items: list[Item], outputs: Callable[[str], Iterable[pathlib.Path]]
 ) -> list[Item]:
-    """The images that lack an output; outputs are whole or absent."""
+    """The items that lack an output; outputs are whole or absent.
+
+    Args:
+      items: to predict.
+      outputs: name of an item -> the files that are written for it.
+    """
     return [
         item
         for item in items
-        if not all(
-            path.is_file()
-            for path in _outputs(out, kinds, label_format, item.name)
-        )
+        if not all(path.is_file() for path in outputs(item.name))
     ]
 
 
@@ -289,10 +303,15 @@ def write_pictures(
     for kind in kinds:
         path = picture_path(out, kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture = _PICTURES[kind](prediction, palette)
+        picture = draw_picture(kind, prediction, palette)
         level = _FAST if kind == "overlays" else 6
         with atomic.replace_file(path) as partial:
             picture.save(partial, format="PNG", compress_level=level)
+
+
+def draw_picture(kind: str, prediction: Prediction, palette) -> Image.Image:
+    """One kind of picture, of KINDS, for an image; see `write_pictures`."""
+    return _PICTURES[kind](prediction, palette)
 
 
 def _overlay(prediction: Prediction, palette) -> Image.Image:

@@ -55,20 +55,6 @@ def _is_large(path: str, every: bool) -> bool:
     return every or height * width > LARGE_FILE
 
 
-def find_missing(
-    items: list[Item], out: pathlib.Path, kinds: tuple[str, ...]
-) -> list[Item]:
-    """The TIFFs that lack an output; outputs are whole or absent."""
-    return [
-        item
-        for item in items
-        if not all(
-            path.is_file()
-            for path in files.geotiff_paths(out, kinds, item.name).values()
-        )
-    ]
-
-
 def check_format(large: list[Item], label_format: str) -> None:
     """Raises ValueError where large TIFFs are to become a tool's labels."""
     if large and label_format != "masks":

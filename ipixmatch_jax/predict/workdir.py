@@ -15,7 +15,13 @@ from ipixmatch_jax.evaluate.resized_images import nearest_multiple
 from ipixmatch_jax.experiment.network import build_network
 from ipixmatch_jax.experiment.resolve import change_fields
 from ipixmatch_jax.experiment.run_config import load_run_config
-from ipixmatch_jax.predict import export, files, large_files, onnx_file
+from ipixmatch_jax.predict import (
+    export,
+    files,
+    large_files,
+    onnx_file,
+    video_files,
+)
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.formats.base import (
     LabelFormat,
@@ -34,7 +40,7 @@ SMALLEST = 33  # pixels along a side of a window, or of an exported image
 
 
 class Done(NamedTuple):
-    """Counts of images: predicted now, already there, and bad."""
+    """Counts of files: predicted now, already there, and bad."""
 
     predicted: int
     there: int
@@ -57,11 +63,12 @@ def predict_workdir(
     overlap: int | None = None,
     geotiff: bool = False,
 ) -> Done:
-    """Predicts images with a run's network; those already done are skipped.
+    """Predicts files with a run's network; those already done are skipped.
 
     Args:
       workdir: of the run.
-      images: an image, a folder, a list or items; see files.find_images.
+      images: an image, a video, a folder, a list or items; see
+        files.find_images.
       out: the folder to write to.
       network: "best", "student", "teacher" or "twin".
       checkpoint: "best" or "last".
@@ -84,7 +91,13 @@ def predict_workdir(
     options = options or {}
     writer = FORMATS[label_format]
     writer.require_packages(options.get("tolerance"))
-    items = files.find_images(images, out, writer)
+    named = not isinstance(images, pathlib.Path) or images.is_file()
+    videos, items = video_files.split_off(
+        files.find_images(images, out, writer),
+        kinds,
+        label_format,
+        named=named,
+    )
     large = large_files.find_large(items, geotiff)
     large_files.check_format(large, label_format)
     model = load_model(
@@ -101,21 +114,50 @@ def predict_workdir(
         tqdm.write(model.classes.note, file=sys.stderr)
     if "overlays" in kinds:
         files.write_legend(out, model.class_names, model.palette)
-    others = [item for item in items if item not in set(large)]
-    left = files.find_missing(others, out, kinds, writer)
+    every = _Work([i for i in items if i not in set(large)], large, videos)
+    left = _find_left(every, out, kinds, writer)
     predictor = model.make_predictor(averaging, window)
-    predictions = predictor.predict_files([item.path for item in left])
-    large = large_files.find_missing(large, out, kinds)
-    there = len(items) - len(left) - len(large)
+    predictions = predictor.predict_files([item.path for item in left.images])
     write = functools.partial(_write_one, out, kinds, writer, labelling)
-    with tqdm(total=len(items), initial=there, unit="image") as bar:
-        bad = _write_all(predictions, left, write, bar)
+    there = every.total - left.total
+    with tqdm(total=every.total, initial=there, unit="file") as bar:
+        bad = _write_all(predictions, left.images, write, bar)
         if cut is not None:
             bad += large_files.predict_large(
-                model, predictor, large, out, kinds, cut, bar
+                model, predictor, left.large, out, kinds, cut, bar
             )
+        bad += video_files.predict_videos(
+            model, predictor, left.videos, out, kinds, bar
+        )
     writer.join(out, labelling)
-    return Done(len(left) + len(large) - bad, there, bad)
+    return Done(left.total - bad, there, bad)
+
+
+class _Work(NamedTuple):
+    """Files to predict, by the way in which that is done."""
+
+    images: list[files.Item]
+    large: list[files.Item]
+    videos: list[files.Item]
+
+    @property
+    def total(self) -> int:
+        return len(self.images) + len(self.large) + len(self.videos)
+
+
+def _find_left(
+    work: _Work,
+    out: pathlib.Path,
+    kinds: tuple[str, ...],
+    writer: LabelFormat,
+) -> _Work:
+    """The files that lack an output."""
+    find = files.find_missing
+    return _Work(
+        find(work.images, lambda n: files.image_paths(out, kinds, writer, n)),
+        find(work.large, lambda n: files.geotiff_paths(out, kinds, n).values()),
+        find(work.videos, lambda n: files.video_paths(out, kinds, n).values()),
+    )
 
 
 def _describe(

@@ -41,8 +41,8 @@ class Walk(NamedTuple):
     """What lies below a folder; paths are relative to it, with slashes.
 
     Attributes:
-      images: files that end in one of ENDINGS; of each folder first its
-        files, then its folders, both sorted.
+      images: files that end in one of ENDINGS, or of those that were asked
+        for; of each folder first its files, then its folders, both sorted.
       tools: folders of tools, which were not entered.
       unread: files that end in one of UNREAD.
       special: pipes, sockets and devices, which were not opened.
@@ -101,7 +101,9 @@ def is_tool_folder(name: str) -> bool:
 
 
 def walk_images(
-    folder: str | os.PathLike, exclude: Collection[str] = ()
+    folder: str | os.PathLike,
+    exclude: Collection[str] = (),
+    endings: Collection[str] = ENDINGS,
 ) -> Walk:
     """Looks through a folder and the folders below it.
 
@@ -112,6 +114,7 @@ def walk_images(
     Args:
       folder: the folder.
       exclude: real paths of folders that are not entered.
+      endings: of the files that count as images, in lower case.
 
     Raises:
       ValueError: a folder cannot be read.
@@ -119,12 +122,16 @@ def walk_images(
     found: dict[str, list[str]]
     found = {"images": [], "tools": [], "unread": [], "special": []}
     entered = set(exclude) - {os.path.realpath(folder)}
-    _enter(os.fspath(folder), "", entered, found)
+    _enter(os.fspath(folder), "", entered, found, endings)
     return Walk(**{name: tuple(paths) for name, paths in found.items()})
 
 
 def _enter(
-    folder: str, below: str, entered: set[str], found: dict[str, list[str]]
+    folder: str,
+    below: str,
+    entered: set[str],
+    found: dict[str, list[str]],
+    endings: Collection[str],
 ) -> None:
     path = os.path.join(folder, below) if below else folder
     real = os.path.realpath(path)
@@ -144,19 +151,22 @@ def _enter(
         if entry.is_dir():
             folders.append((entry.name, name))
         elif not entry.name.startswith("."):
-            _add_file(entry, name, found)
+            _add_file(entry, name, found, endings)
     for base, name in folders:
         if is_tool_folder(base):
             found["tools"].append(name)
         else:
-            _enter(folder, name, entered, found)
+            _enter(folder, name, entered, found, endings)
 
 
 def _add_file(
-    entry: os.DirEntry, name: str, found: dict[str, list[str]]
+    entry: os.DirEntry,
+    name: str,
+    found: dict[str, list[str]],
+    endings: Collection[str],
 ) -> None:
     kind = ending(entry.name)
-    if kind in ENDINGS:
+    if kind in endings:
         # A broken link is named where it is opened.
         broken = entry.is_symlink() and not os.path.exists(entry.path)
         regular = entry.is_file() or broken
