@@ -63,6 +63,23 @@ def add_plugin_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --network, --checkpoint and --root, as `load_model` takes them."""
+    parser.add_argument(
+        "--network",
+        choices=("best", "student", "teacher", "twin"),
+        default="best",
+        help="which network (default: the one that scored best on val)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="which checkpoint (default: %(default)s)",
+    )
+    parser.add_argument("--root", help="the data set's folder, if it moved")
+
+
 def _import_plugin(module: str) -> str:
     try:
         load_plugins([module])

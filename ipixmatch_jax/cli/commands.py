@@ -49,6 +49,12 @@ COMMANDS = {
         "predicts images and videos, or writes a network for use elsewhere",
         "--workdir runs/mine --images PATH --out predicted",
     ),
+    "try": Command(
+        "ipixmatch_jax.viewer",
+        (),
+        "opens a local page that predicts the images that are dropped on it",
+        "--workdir runs/mine",
+    ),
     "suggest": Command(
         "ipixmatch_jax.suggest",
         (),

@@ -121,19 +121,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _add_networks(parser) -> None:
-    parser.add_argument(
-        "--network",
-        choices=("best", "student", "teacher", "twin"),
-        default="best",
-        help="which network (default: the one that scored best on val)",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        choices=("best", "last"),
-        default="best",
-        help="which checkpoint (default: %(default)s)",
-    )
-    parser.add_argument("--root", help="the data set's folder, if it moved")
+    arguments.add_network_options(parser)
     parser.add_argument(
         "--export-size",
         type=pixels,

@@ -18,7 +18,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -303,10 +303,17 @@ def write_pictures(
     for kind in kinds:
         path = picture_path(out, kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture = draw_picture(kind, prediction, palette)
-        level = _FAST if kind == "overlays" else 6
         with atomic.replace_file(path) as partial:
-            picture.save(partial, format="PNG", compress_level=level)
+            save_picture(partial, kind, prediction, palette)
+
+
+def save_picture(
+    to: pathlib.Path | BinaryIO, kind: str, prediction: Prediction, palette
+) -> None:
+    """Saves one kind of picture, of KINDS, as PNG; see `write_pictures`."""
+    level = _FAST if kind == "overlays" else 6
+    picture = draw_picture(kind, prediction, palette)
+    picture.save(to, format="PNG", compress_level=level)
 
 
 def draw_picture(kind: str, prediction: Prediction, palette) -> Image.Image:

@@ -54,6 +54,7 @@ def render_document(
         cautions=cautions,
         page_css=read_asset("page.css"),
         pictures_css=read_asset("pictures.css"),
+        pictures_js=read_asset("pictures.js"),
         page_js=read_asset("page.js"),
         plotly_js=Markup(get_plotlyjs()),
         figures=_figures_json(charts),

@@ -79,6 +79,7 @@ def render_gallery(result: ValResult) -> Markup:
         legend=legend,
         sides=sides,
         layers=["image", *layers],
+        strength=70,
         groups=groups,
     )
 

@@ -1,4 +1,7 @@
-"""The HTML of a report from jinja2 templates, which escape every value."""
+"""The HTML of a page from jinja2 templates, which escape every value.
+
+The templates, styles and scripts lie in the folder `templates` of a package.
+"""
 
 import functools
 import importlib.resources
@@ -6,11 +9,13 @@ import importlib.resources
 import jinja2
 from markupsafe import Markup
 
+_REPORT = "ipixmatch_jax.report"
+
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _environment(package: str) -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("ipixmatch_jax.report"),
+        loader=jinja2.PackageLoader(package),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -18,9 +23,9 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def render(template: str, **values: object) -> Markup:
+def render(template: str, package: str = _REPORT, **values: object) -> Markup:
     """HTML of one of the templates; values that are not HTML are escaped."""
-    text = _environment().get_template(template).render(**values)
+    text = _environment(package).get_template(template).render(**values)
     return Markup(text.rstrip("\n"))
 
 
@@ -40,8 +45,8 @@ def rgb(colour: tuple[int, int, int]) -> str:
     return f"rgb({red},{green},{blue})"
 
 
-def read_asset(name: str) -> Markup:
-    """A style sheet or script of this package, which is not escaped."""
-    place = importlib.resources.files("ipixmatch_jax.report")
+def read_asset(name: str, package: str = _REPORT) -> Markup:
+    """A style sheet or script of a package, which is not escaped."""
+    place = importlib.resources.files(package)
     text = place.joinpath("templates", name).read_text(encoding="utf-8")
     return Markup(text)

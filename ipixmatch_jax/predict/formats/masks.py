@@ -1,7 +1,9 @@
 """Masks: class ids as indexed PNGs, in the colours of the classes."""
 
 import pathlib
+from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
 from ipixmatch_jax.predict.formats.base import (
@@ -12,6 +14,20 @@ from ipixmatch_jax.predict.formats.base import (
 from ipixmatch_jax.utils.atomic import replace_file
 
 FOLDER = "predictions"
+
+
+def draw_mask(
+    ids: np.ndarray, palette: Sequence[tuple[int, int, int]]
+) -> Image.Image:
+    """Class ids as an indexed picture, which is saved as PNG.
+
+    Args:
+      ids: uint8 [H, W].
+      palette: one (red, green, blue) in 0..255 per class id.
+    """
+    picture = Image.fromarray(ids)
+    picture.putpalette([c for rgb in palette for c in rgb])
+    return picture
 
 
 class Masks(LabelFormat):
@@ -29,8 +45,7 @@ class Masks(LabelFormat):
     ) -> None:
         """Writes the PNG, whole or not at all."""
         (file,) = self.image_files(image.name)
-        picture = Image.fromarray(image.ids)
-        picture.putpalette([c for rgb in labelling.palette for c in rgb])
+        picture = draw_mask(image.ids, labelling.palette)
         path = out / file
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as partial:

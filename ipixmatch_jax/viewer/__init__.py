@@ -1,0 +1,1 @@
+"""A local page that predicts the images that are dropped on it."""
