@@ -11,14 +11,19 @@ from ipixmatch_jax.models import registry
 from tests import golden, tiny_run, two_convolutions
 
 
-def write_run(path):
-    """Writes a run of the demo's six classes after three steps."""
+def write_run(path, backbone=two_convolutions.NAME):
+    """Writes a run of the demo's six classes after three steps.
+
+    Args:
+      path: the workdir to make.
+      backbone: other processes know those of the package alone.
+    """
     path.mkdir(parents=True)
-    config = tiny_run.tiny()
+    config = tiny_run.tiny(**{"model.backbone": backbone})
     saved.save_config(config, path)
     write_classes(classes_of(open_data(config)), path)
     variables = golden.random_variables(
-        registry.build(two_convolutions.NAME, config.model.num_classes), 1
+        registry.build(backbone, config.model.num_classes), 1
     )
     variables = jax.tree.map(jnp.asarray, variables)
     trees = {"student": variables, "teacher": variables}

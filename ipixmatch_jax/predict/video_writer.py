@@ -44,6 +44,7 @@ class VideoWriter:
 
         self._av = av
         self._path = path
+        self._next = 0  # the first time that a frame may have
         try:
             self._file: Any = av.open(
                 path, "w", format="mp4", options={"movflags": "faststart"}
@@ -115,7 +116,6 @@ class VideoWriter:
             finest = Fraction(1, _FINEST)
             self._time_base = max(self._time_base, finest)
         stream.time_base = context.time_base = self._time_base
-        self._next = 0
         if clip.aspect != 1:
             context.sample_aspect_ratio = clip.aspect
         context.colorspace = context.color_primaries = _BT709

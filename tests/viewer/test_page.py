@@ -145,6 +145,8 @@ def test_a_bad_image_is_a_sentence_and_the_next_one_works(
     upload(page, predicted / "photo.jpg")
     assert page.locator("#result").is_visible()
     assert status.inner_text() == ""
+    upload(page, tmp_path / "empty.png")
+    assert not page.locator("#result").is_visible()
     odd = tmp_path / "<b>ä&#.txt"
     odd.write_text("no image")
     upload(page, odd)

@@ -58,7 +58,7 @@
     };
     const frame = result.querySelector(".frame");
     frame.style.aspectRatio = `${answer.width}/${answer.height}`;
-    frame.style.setProperty("--shape", answer.width / answer.height);
+    result.style.setProperty("--shape", answer.width / answer.height);
     frame.querySelector(".photo").src = places.image;
     for (const layer of frame.querySelectorAll(".layer")) {
       // The colours of an overlay have the strength that the form says.
@@ -97,6 +97,7 @@
     try {
       const answer = await ask(image);
       if (answer.error) {
+        result.hidden = true; // It is of the image before.
         say(answer.error, true);
       } else {
         show(answer);
