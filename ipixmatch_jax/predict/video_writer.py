@@ -7,6 +7,7 @@ the audio is copied as it is where MP4 can hold its codec.
 """
 
 import contextlib
+import pathlib
 from fractions import Fraction
 from typing import Any
 
@@ -137,5 +138,7 @@ class VideoWriter:
             raise self._refused(error) from error
 
     def _refused(self, error: Any) -> OSError:
+        # The file itself has a hidden name until it is whole.
+        folder = pathlib.Path(self._path).parent
         words = error.strerror or open_file.words(error)
-        return OSError(f"The video {self._path} cannot be written: {words}.")
+        return OSError(f"A video cannot be written to {folder}: {words}.")

@@ -230,8 +230,8 @@ def test_without_the_extra_the_way_out_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("none/b.mp4", r"none/b\.mp4 cannot be written: No such file"),
-        ("/dev/full", r"/dev/full cannot be written: No space"),
+        ("none/b.mp4", "cannot be written to .*/none: No such file"),
+        ("/dev/full", "cannot be written to /dev: No space"),
     ],
 )
 def test_what_cannot_be_written_is_one_sentence(tmp_path, place, message):
