@@ -319,7 +319,7 @@ def test_outputs_below_the_images_are_not_taken_for_images(folder):
 @pytest.mark.parametrize(
     ("names", "source", "words"),
     [
-        ([], "gone", "No images at .*gone: --images is an image, a folder"),
+        ([], "gone", "No images at .*gone: --images is an image, a video"),
         ([], "photos/empty", "holds no images: they are files that end in"),
         (
             ["a.jpg", "a.PNG"],

@@ -18,7 +18,8 @@ CLIP, PHOTO = Item("in/a.MOV", "a"), Item("in/b.png", "b")
 WORDS = (("overlays",), "masks")
 
 
-def test_a_folder_holds_both(tmp_path):
+def test_a_folder_holds_both(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_files, "is_installed", lambda: True)
     for name in (
         "a.MOV",
         "a.png",
