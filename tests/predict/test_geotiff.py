@@ -202,6 +202,8 @@ WAYS = {
     "rgb_of_four": (4, 3, {"photometric": "rgb"}),
     "planes": (4, 4, {"interleave": "band"}),
     "pixels": (4, 4, {"interleave": "pixel"}),
+    "twelve_planes": (12, 12, {"interleave": "band"}),
+    "sixteen": (16, 16, {"interleave": "pixel"}),
     "white_is_zero": (1, 1, {"photometric": "miniswhite"}),
     "strips": (4, 4, {"tiled": False, "blockxsize": None, "blockysize": 7}),
     "lzw": (4, 4, {"compress": "lzw", "predictor": 2}),
@@ -263,7 +265,7 @@ def test_files_that_windows_cannot_take_are_named(tmp_path):
     write_tiff(path, scene(bands=5))
     with (
         TiffWindows(str(path), 4) as image,
-        pytest.raises(BadFileError, match=r"a\.tif has 5 channels"),
+        pytest.raises(BadFileError, match=r"a\.tif has 5 bands"),
     ):
         image.read(Place(0, 0, 9, 9))
     path.write_bytes(path.read_bytes()[:50])

@@ -100,7 +100,7 @@ def open_set(
       split: "" for lists that lie in the folder itself.
       holdout: the share of the labelled images that val gets where there is
         neither a list nor a folder of it.
-      channels: of the images, 1 to 4; see decode.read_image.
+      channels: of the images, 1 to 16; see decode.read_image.
       range: of values, see data/value_range.py.
       folds: 0, or how many parts the labelled images are split into instead.
       fold: the part that val gets, from 0; see data/hold_out.py.

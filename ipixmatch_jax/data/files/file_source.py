@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image
 
+from ipixmatch_jax.data.band_image import BandImage
 from ipixmatch_jax.data.files import decode, stored_masks, tiff_windows
 from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.split_list import Entry, read_list
@@ -68,7 +69,7 @@ class FileSource(Source):
     def __getitem__(self, i: int) -> Sample:
         image_name, mask_name = self._entries[i]
         path = self._path(image_name)
-        image: Image.Image | WindowedImage
+        image: Image.Image | BandImage | WindowedImage
         if is_windowed(path):
             image = WindowedImage(path, self._channels, self._range)
         else:

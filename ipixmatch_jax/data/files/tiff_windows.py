@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ipixmatch_jax.data.band_image import BandImage
 from ipixmatch_jax.data.files import decode, open_file, tiff_reader
 from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.tiff_reader import Palette
@@ -92,8 +93,8 @@ class TiffWindows:
         """
         return pixels(self.read_image(place))
 
-    def read_image(self, place: Place) -> Image.Image:
-        """The image of a window, of the mode that MODES has for it.
+    def read_image(self, place: Place) -> Image.Image | BandImage:
+        """The image of a window, as band_image.make_image gives it.
 
         Raises:
           BadFileError: it cannot be decoded.

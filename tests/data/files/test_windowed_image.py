@@ -44,7 +44,7 @@ def write(path, array, tile=(64, 48), **options):
     return str(path)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 12])
 @pytest.mark.parametrize("size", [SIZE, (660, 90), (90, 660)])
 def test_crops_are_those_of_the_whole_image(channels, size, tmp_path):
     array = values(channels, size=size)
