@@ -166,7 +166,7 @@ def check_page(page, path: str, *, windows: bool = False) -> None:
         raise BadFileError(
             f"{path} holds {page.nbytes:,} bytes of pixels, and files of more "
             "than 1 GiB are read in windows only: save it in tiles "
-            "(`gdal_translate -co TILED=YES`), or predict it with --geotiff."
+            "(docs/satellites.md says how), or predict it with --geotiff."
         )
     elif _photometric(page) == "PALETTE" and max(np.ravel(bits)) > 8:
         what = "a palette of more than 256 colours"
