@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.files.tiff_windows import Place, TiffWindows
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.models import registry
-from ipixmatch_jax.predict import blended_windows, files, large_files, model
+from ipixmatch_jax.predict import (
+    blended_windows,
+    files,
+    large_files,
+    model,
+    scene_progress,
+)
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.utils.errors import RunError
 from tests import golden, two_convolutions
@@ -258,6 +265,31 @@ def test_alpha_masks_and_nan_are_no_data(tmp_path):
     write_tiff(path, floats)
     with TiffWindows(path, 3, (0.0, 255.0)) as image:
         np.testing.assert_array_equal(image.find_gaps(everything), gap)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "times"),
+    [(True, [0, 0.1, 0.6, 0.7]), (False, [0, 29, 31, 32])],
+)
+def test_the_bar_says_how_far_a_scene_is(terminal, times, monkeypatch):
+    class Bar:
+        said: ClassVar = []
+
+        def set_postfix_str(self, text, refresh=True):
+            self.said.append((text, refresh))
+
+    Bar.said.clear()
+    clock = iter(times)
+    monkeypatch.setattr(scene_progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    progress = scene_progress.SceneProgress(Bar(), "a", 3000)
+    assert list(progress.count("xy")) == ["x", "y"]
+    progress.clear()
+    assert Bar.said == [
+        ("a: 0 of 3,000 windows", True),
+        ("a: 2 of 3,000 windows", True),
+        ("", False),
+    ]
 
 
 def test_files_that_windows_cannot_take_are_named(tmp_path):
