@@ -31,9 +31,6 @@ from ipixmatch_jax.predict.blended_windows import (
 )
 from ipixmatch_jax.utils import atomic
 
-# TIFFs of more pixels are predicted in this way (ours). Decoded whole, such a
-# one of four 16-bit bands takes 134 MB, and its conversion three times that.
-LARGE_FILE = 4096 * 4096
 BLOCK = 512  # Side of a block of the output in pixels.
 _OVERLAP = 4  # Neighbours share this part of a window, unless told otherwise.
 

@@ -15,7 +15,6 @@ from ipixmatch_jax.predict import files
 from ipixmatch_jax.predict.blended_windows import make_grid
 from ipixmatch_jax.predict.files import Item
 from ipixmatch_jax.predict.geotiff import (
-    LARGE_FILE,
     Outputs,
     default_overlap,
     predict_tiff,
@@ -38,7 +37,7 @@ def find_large(items: list[Item], every: bool = False) -> list[Item]:
 
     Args:
       items: the images to predict.
-      every: take TIFFs of any size, not only those above LARGE_FILE pixels.
+      every: take TIFFs of any size, not only those above LARGE_SCENE pixels.
 
     Raises:
       RunError: there is one, and rasterio is not installed.
@@ -56,7 +55,7 @@ def _is_large(path: str, every: bool) -> bool:
         height, width = tiff_windows.read_size(path)
     except BadFileError:
         return False
-    return every or height * width > LARGE_FILE
+    return every or height * width > tiff_windows.LARGE_SCENE
 
 
 def find_missing(

@@ -312,7 +312,7 @@ def test_large_tiffs_alone_need_rasterio(tmp_path, monkeypatch):
     assert [i.name for i in large_files.find_large(items, True)] == ["a"]
     monkeypatch.setitem(sys.modules, "rasterio", None)
     assert large_files.find_large(items) == []
-    monkeypatch.setattr(large_files, "LARGE_FILE", 30_000)
+    monkeypatch.setattr(large_files.tiff_windows, "LARGE_SCENE", 30_000)
     with pytest.raises(RunError, match=r"a\.tif .*`pip install '\.\[geo\]'`"):
         large_files.find_large(items)
 

@@ -101,6 +101,11 @@ class FileSource(Source):
             return tiff_windows.read_size(path)
         return decode.read_size(path)
 
+    def is_windowed(self, i: int) -> bool:
+        """Whether the image and its mask, if any, are read in windows."""
+        names = (name for name in self._entries[i] if name is not None)
+        return all(is_windowed(self._path(name)) for name in names)
+
     def is_deep(self, i: int) -> bool:
         """Whether an image has more than 8 bits per channel."""
         path = self.path(i)

@@ -94,7 +94,8 @@ def too_large(path: str, size: tuple[int, int] | None = None) -> BadFileError:
     is_large = "is larger" if size is None else f"is {size[0]}x{size[1]}: more"
     return BadFileError(
         f"{path} {is_large} than {MAX_PIXELS:,} pixels or {MAX_SIDE:,} along a "
-        "side; cut it into tiles or make it smaller."
+        "side; save it as a tiled TIFF (docs/satellites.md), cut it into tiles "
+        "or make it smaller."
     )
 
 

@@ -24,6 +24,12 @@ from ipixmatch_jax.utils.errors import RunError
 # and its neighbour, of many bands. Its own choice is 5 % of the memory.
 CACHE = "64"
 
+# Tags that tiff_reader.interpret looks at: colours, extra samples, nodata.
+_NEEDED = (320, 338, 42113)
+# Scenes of more pixels are predicted and scored in parts (ours). Decoded whole,
+# such a one of four 16-bit bands takes 134 MB, and its conversion more.
+LARGE_SCENE = 4096 * 4096
+
 
 class Place(NamedTuple):
     """A rectangle of pixels.
@@ -253,4 +259,7 @@ def read_header(path: str) -> Any:
                 f"{path} has the orientation {turned}, and files that are "
                 "read in windows must be upright: save it turned."
             )
+        for tag in page.tags:
+            if tag.code in _NEEDED:
+                _ = tag.value  # Read while the file is open, and kept.
         return page

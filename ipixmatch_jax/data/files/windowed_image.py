@@ -171,6 +171,17 @@ def is_windowed(path: str) -> bool:
     return importlib.util.find_spec("rasterio") is not None
 
 
+def read_blocks(path: str) -> Iterator[Bands | tiff_reader.Palette]:
+    """What a file that is read in windows holds, part by part.
+
+    Raises:
+      BadFileError: a part cannot be decoded.
+    """
+    height, width = tiff_windows.read_size(path)
+    for box in _blocks((width, height)):
+        yield _open(path, 1, None).read_bands(_place(box))
+
+
 def _blocks(size: tuple[int, int]) -> Iterator[Box]:
     width, height = size
     for top in range(0, height, _BLOCK):
