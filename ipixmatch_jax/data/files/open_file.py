@@ -79,7 +79,8 @@ def _check_regular(path: str, status: os.stat_result, windows: bool) -> None:
         raise BadFileError(f"{path} is empty: it holds 0 bytes.")
     if status.st_size > MAX_BYTES and not windows:
         raise BadFileError(
-            f"{path} holds {status.st_size} bytes; the limit is {MAX_BYTES}."
+            f"{path} holds {status.st_size} bytes; the limit is {MAX_BYTES}: "
+            "save it as a tiled TIFF (docs/satellites.md) or cut it into tiles."
         )
 
 
