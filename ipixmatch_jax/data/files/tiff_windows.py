@@ -6,6 +6,7 @@ a window touches. rasterio is in the extra `geo`.
 """
 
 import os
+import threading
 import types
 import warnings
 from typing import Any, NamedTuple
@@ -29,6 +30,9 @@ _NEEDED = (320, 338, 42113)
 # Scenes of more pixels are predicted and scored in parts (ours). Decoded whole,
 # such a one of four 16-bit bands takes 134 MB, and its conversion more.
 LARGE_SCENE = 4096 * 4096
+
+# All threads share the filters of warnings, so one at a time changes them.
+_WARNINGS = threading.Lock()
 
 
 class Place(NamedTuple):
@@ -220,7 +224,7 @@ def open_raster(path: str, mode: str = "r", **options: Any) -> Any:
     rasterio = import_rasterio(path)
     from rasterio.errors import NotGeoreferencedWarning
 
-    with warnings.catch_warnings():
+    with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             return rasterio.open(
