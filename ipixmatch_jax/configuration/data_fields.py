@@ -81,9 +81,12 @@ DATA = (
         "data.channels",
         3,
         "Channels of the images: 1 grey, 2 grey and another, 3 RGB, 4 RGB and "
-        "another such as near infrared. Only folder and tfds take other "
-        "numbers than 3.",
-        choices=(1, 2, 3, 4),
+        "another such as near infrared, 5 to 16 the bands of TIFFs, of which "
+        "pictures show the first three as red, green and blue. Only folder and "
+        "tfds take other numbers than 3.",
+        least=1,
+        most=16,
+        unit="channels",
     ),
     Field(
         "data.range",

@@ -20,7 +20,7 @@ import numpy as np
 from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import average_probabilities
-from ipixmatch_jax.predict.export import CHANNELS, describe_values
+from ipixmatch_jax.predict.export import describe_channels, describe_values
 from ipixmatch_jax.utils import atomic
 
 PACKAGES = ("jax2onnx", "onnx", "onnxruntime")
@@ -114,9 +114,10 @@ def describe_images(
     """The metadata `preprocessing`; arguments as of `write_onnx`."""
     shape = f"[batch, {size[0]}, {size[1]}"
     channels = network.channels
+    what = describe_channels(channels)
     return {
-        INPUT: f"uint8 {shape}, {channels}], {CHANNELS[channels]}, resized or "
-        "cut to this size, turned upright as EXIF says",
+        INPUT: f"uint8 {shape}, {channels}], {what}, resized or cut to this "
+        "size, turned upright as EXIF says",
         OUTPUT: f"float32 {shape}, {network.num_classes}], of each class at "
         "each pixel",
         **describe_values(network, size, value_range),
