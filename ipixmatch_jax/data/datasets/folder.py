@@ -24,6 +24,7 @@ from ipixmatch_jax.data.files import (
     stored_masks,
 )
 from ipixmatch_jax.data.files.bands import Bands, Range
+from ipixmatch_jax.data.files.foreign_layouts import answer_export
 from ipixmatch_jax.data.files.mask_contents import (
     Content,
     all_contents,
@@ -147,9 +148,14 @@ def _check_root(root: str) -> pathlib.Path:
             "Say where your images are: --config.data.root=DIR, a folder with "
             "images/ and masks/ (docs/own_data.md)."
         )
+    export = answer_export(path) if path.is_file() else ""
+    if export:
+        raise ValueError(export)
     if not path.is_dir():
+        what = f"There is no folder {root}"
+        what = f"{root} is not a folder" if path.exists() else what
         raise FileNotFoundError(
-            f"There is no folder {root}. Give --config.data.root the folder "
+            f"{what}. Give --config.data.root the folder "
             "that holds images/ and masks/ (docs/own_data.md)."
         )
     return path

@@ -63,10 +63,14 @@ def make_class_ids(export: Export, rules: Rules, where: str) -> ClassIds:
     if BACKGROUND in order or rules.uncovered == "background":
         kept = [BACKGROUND, *kept]
     if not 2 <= len(kept) < MOST:
+        way_out = "label more, or leave out --uncovered void"
+        if len(kept) >= MOST:
+            way_out = "give several of them one name in the label tool"
+        more = ", ..." if len(kept) > 5 else ""
         raise ValueError(
             f"{where} has {count_of(len(kept), 'label')} to train on "
-            f"({', '.join(kept[:5])}), and 2 to {MOST - 1} are needed, the "
-            "background among them: label more, or leave out --uncovered void."
+            f"({', '.join(kept[:5])}{more}), and 2 to {MOST - 1} are needed, "
+            f"the background among them: {way_out}."
         )
     if VOID in order or rules.uncovered == "void":
         kept = [*kept, VOID]

@@ -19,7 +19,11 @@ import numpy as np
 from ipixmatch_jax.data.files.class_list import Colour
 from ipixmatch_jax.data.files.stored_masks import read_stored
 from ipixmatch_jax.data.label_formats.labelmap import parse_labelmap
-from ipixmatch_jax.data.prepare.label_tools.export import Export, Picture
+from ipixmatch_jax.data.prepare.label_tools.export import (
+    Export,
+    Layer,
+    Picture,
+)
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
 from ipixmatch_jax.data.prepare.label_tools.photographs import (
     Photograph,
@@ -133,7 +137,7 @@ def _draw(
     of_colour: Mapping[Colour, str],
     height: int,
     width: int,
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[Layer]:
     """The pixels of each colour of a mask."""
     mask = read_stored(files.where(name), files.read(name))
     if mask.size != (width, height):
@@ -152,7 +156,7 @@ def _draw(
                 f"{files.where(name)} holds the colour {colour}, which "
                 "labelmap.txt does not list: export it again."
             )
-        yield of_colour[colour], codes == code
+        yield Layer(of_colour[colour], codes == code, files.where(name))
 
 
 def _colours(values: np.ndarray, palette: tuple[Colour, ...]) -> np.ndarray:

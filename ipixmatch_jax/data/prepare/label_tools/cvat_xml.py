@@ -171,7 +171,10 @@ def _ring(element: ET.Element, where: str) -> list[paint.Point]:
     left, top, right, bottom, degrees = _numbers(
         element, where, "xtl", "ytl", "xbr", "ybr", "rotation"
     )
-    corners = paint.box_corners(left, top, right, bottom)
+    try:
+        corners = paint.box_corners(left, top, right, bottom)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}.") from error
     centre = ((left + right) / 2, (top + bottom) / 2)
     return paint.turn(corners, degrees, centre)
 

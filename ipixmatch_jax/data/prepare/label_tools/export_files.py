@@ -3,16 +3,18 @@
 import json
 import os
 import pathlib
+import struct
 import zipfile
 import zlib
 from typing import Any
 
 from ipixmatch_jax.data.files import open_file, walk
 
-# What zipfile raises for damaged files; RuntimeError for a password.
+# What zipfile raises for damaged files: RuntimeError for a password, OSError
+# for a place before the file's beginning, ValueError for a name.
 _DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError),
-    *(RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError),
+    *(RuntimeError, NotImplementedError, OSError, OverflowError),
 )
 
 
@@ -29,6 +31,11 @@ class ExportFiles:
     Args:
       source: the folder, the zip or the file.
 
+    Attributes:
+      source: as given.
+      names: the paths of the files, sorted.
+      is_alone: whether `source` is a JSON or XML file.
+
     Raises:
       FileNotFoundError: there is nothing at `source`.
       ValueError: it is none of these.
@@ -36,12 +43,14 @@ class ExportFiles:
 
     def __init__(self, source: pathlib.Path):
         self.source = source
+        self.is_alone = False
         self._folder = source
         self._zip: zipfile.ZipFile | None = None
         if source.is_dir():
             names = list(_walk(source))
         elif source.is_file() and walk.ending(source.name) in _ALONE:
             self._folder, names = source.parent, [source.name]
+            self.is_alone = True
         elif source.is_file():
             names = self._open_zip()
         else:
@@ -109,9 +118,11 @@ class ExportFiles:
         Raises:
           ValueError: it is not JSON.
         """
+        text = self.read_text(name)
         try:
-            return json.loads(self.read_text(name))
-        except (json.JSONDecodeError, RecursionError) as error:
+            return json.loads(text)
+        # ValueError also of a number with thousands of digits.
+        except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"{self.where(name)} is not whole ({error}): export it again."
             ) from error

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+_LONGEST = 200  # Characters of a value that a message quotes.
+
 
 def take(record: Any, field: str, kind: type | tuple, where: str) -> Any:
     """A field of a type.
@@ -27,6 +29,12 @@ def take(record: Any, field: str, kind: type | tuple, where: str) -> Any:
     return value
 
 
+def quote(value: Any) -> str:
+    """A value of a file for messages: its repr, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def whole_number(text: Any, where: str) -> int:
     """A whole number that is given as text or as a number.
 
@@ -35,7 +43,7 @@ def whole_number(text: Any, where: str) -> int:
     """
     value = number(text, where)
     if value != int(value):
-        raise ValueError(f"{where} is {text!r}, not a whole number.")
+        raise ValueError(f"{where} is {quote(text)}, not a whole number.")
     return int(value)
 
 
@@ -46,11 +54,13 @@ def number(text: Any, where: str) -> float:
       ValueError: it is not one.
     """
     try:
-        value = float(text)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where} is {text!r}, not a number.") from error
+        # JSON's true and false are no numbers, although float() takes them,
+        # and its whole numbers can be too large for a float.
+        value = math.nan if isinstance(text, bool) else float(text)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{where} is {quote(text)}, not a number.") from error
     if not math.isfinite(value):
-        raise ValueError(f"{where} is {text!r}, not a number.")
+        raise ValueError(f"{where} is {quote(text)}, not a number.")
     return value
 
 
@@ -65,7 +75,9 @@ def points(pairs: Any, where: str) -> list[tuple[float, float]]:
     found = []
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise ValueError(f"{where}: the point {pair!r} is not x and y.")
+            raise ValueError(
+                f"{where}: the point {quote(pair)} is not x and y."
+            )
         x, y = (number(c, f"{where}: a coordinate") for c in pair)
         found.append((x, y))
     return found

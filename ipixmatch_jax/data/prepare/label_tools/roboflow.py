@@ -20,6 +20,7 @@ from ipixmatch_jax.data.prepare.label_tools import fields
 from ipixmatch_jax.data.prepare.label_tools.coco_instances import read_coco
 from ipixmatch_jax.data.prepare.label_tools.export import (
     Export,
+    Layer,
     NotAnExportError,
     Picture,
     Rules,
@@ -115,7 +116,7 @@ def _draw(
     labels: Mapping[int, str],
     height: int,
     width: int,
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[Layer]:
     """The pixels of each id of a mask."""
     where = files.where(name)
     mask = read_stored(where, files.read(name))
@@ -132,4 +133,4 @@ def _draw(
                 f"{where} holds the value {value}, which {_CLASSES} does not "
                 "list: export the version again."
             )
-        yield labels[value], mask.values == value
+        yield Layer(labels[value], mask.values == value, where)
