@@ -29,6 +29,7 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import (
     Photograph,
     Photographs,
 )
+from ipixmatch_jax.utils.quoting import quote
 
 _CLASSES, _OBJECTS = "SegmentationClass", "SegmentationObject"
 _IMAGES = "JPEGImages"
@@ -124,8 +125,8 @@ def _photograph(
     found = photographs.look_up_stem(name, said_by, near)
     if found is None:
         raise ValueError(
-            f"{said_by} is of the image {name!r}, which is not there: export "
-            'with "Save images", or name the folder of the images with '
+            f"{said_by} is of the image {quote(name)}, which is not there: "
+            'export with "Save images", or name the folder of the images with '
             "--images."
         )
     return found

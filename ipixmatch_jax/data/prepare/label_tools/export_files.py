@@ -9,6 +9,7 @@ import zlib
 from typing import Any
 
 from ipixmatch_jax.data.files import open_file, walk
+from ipixmatch_jax.utils.quoting import shorten
 
 # What zipfile raises for damaged files: RuntimeError for a password, OSError
 # for a place before the file's beginning, ValueError for a name.
@@ -66,7 +67,7 @@ class ExportFiles:
         except _DAMAGE as error:
             raise ValueError(
                 f"{self.source} is neither a folder, a zip nor a JSON or XML "
-                f"file ({error}): name what the label tool exported."
+                f"file ({shorten(error)}): name what the label tool exported."
             ) from error
         return [i.filename for i in self._zip.infolist() if not i.is_dir()]
 
@@ -95,8 +96,8 @@ class ExportFiles:
             return self._zip.read(info)
         except _DAMAGE as error:
             raise ValueError(
-                f"{self.where(name)} cannot be unpacked ({error}): export it "
-                "again, without a password."
+                f"{self.where(name)} cannot be unpacked ({shorten(error)}): "
+                "export it again, without a password."
             ) from error
 
     def read_text(self, name: str) -> str:
@@ -124,7 +125,8 @@ class ExportFiles:
         # ValueError also of a number with thousands of digits.
         except (ValueError, RecursionError) as error:
             raise ValueError(
-                f"{self.where(name)} is not whole ({error}): export it again."
+                f"{self.where(name)} is not whole ({shorten(error)}): export "
+                "it again."
             ) from error
 
     def with_ending(self, *endings: str) -> list[str]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-_LONGEST = 200  # Characters of a value that a message quotes.
+from ipixmatch_jax.utils.quoting import quote
 
 
 def take(record: Any, field: str, kind: type | tuple, where: str) -> Any:
@@ -27,12 +27,6 @@ def take(record: Any, field: str, kind: type | tuple, where: str) -> Any:
             "again."
         )
     return value
-
-
-def quote(value: Any) -> str:
-    """A value of a file for messages: its repr, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def whole_number(text: Any, where: str) -> int:

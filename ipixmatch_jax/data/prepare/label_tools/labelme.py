@@ -40,6 +40,7 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import (
     path_parts,
 )
 from ipixmatch_jax.utils.counts import count_of
+from ipixmatch_jax.utils.quoting import quote
 
 LABELS = "labels.txt"
 _OURS = {"shapes", "imagePath"}
@@ -190,7 +191,8 @@ def _region(
         return functools.partial(_draw_bitmap, text, points)
     if kind not in ("polygon", *_POINTS):
         raise ValueError(
-            f"{where} is a {kind!r}, which is not read: draw it as a polygon."
+            f"{where} is a {quote(kind)}, which is not read: draw it as a "
+            "polygon."
         )
     if len(points) != _POINTS.get(kind, len(points)) or len(points) < 2:
         raise ValueError(f"{where}, a {kind}, has {len(points)} points.")

@@ -37,6 +37,7 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import (
     Photographs,
     path_parts,
 )
+from ipixmatch_jax.utils.quoting import quote
 
 _LABELS = (
     *("polygonlabels", "rectanglelabels", "ellipselabels"),
@@ -128,7 +129,7 @@ def _size(result: Mapping[str, Any], where: str) -> tuple[int, int]:
     if result.get("image_rotation"):
         raise ValueError(
             f"{where} was labelled on an image that was turned by "
-            f"{fields.quote(result['image_rotation'])} degrees in Label "
+            f"{quote(result['image_rotation'])} degrees in Label "
             "Studio: turn it back there and check the labels."
         )
     height, width = (
@@ -226,13 +227,13 @@ def _shape(
         raise NoAreaError(where, kind)
     if not kind:
         raise ValueError(
-            f"{where} is a {result.get('type')!r}, which is not read: draw it "
-            "as a polygon or with the brush."
+            f"{where} is a {quote(result.get('type'))}, which is not read: "
+            "draw it as a polygon or with the brush."
         )
     one = isinstance(labels, list) and len(labels) == 1
     if not one or not isinstance(labels[0], str):
         raise ValueError(
-            f"{where} has the labels {fields.quote(labels)}, and a pixel has "
+            f"{where} has the labels {quote(labels)}, and a pixel has "
             "one class: give the region one label."
         )
     region = functools.partial(draw_region, kind, value, where)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ipixmatch_jax.data.files import walk
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
-from ipixmatch_jax.data.prepare.label_tools.fields import quote
+from ipixmatch_jax.utils.quoting import quote
 
 
 class Photograph(NamedTuple):
