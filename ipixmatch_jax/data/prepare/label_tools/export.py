@@ -112,7 +112,7 @@ def draw_shapes(shapes: Sequence[Shape], rules: Rules) -> Draw | None:
             try:
                 pixels = shape.region(height, width)
             except ValueError as error:
-                words = str(error).rstrip(".")
+                words = str(error).removesuffix(".")
                 raise ValueError(f"{shape.where}: {words}.") from error
             yield Layer(shape.label, pixels, shape.where)
 

@@ -65,6 +65,11 @@ class ExportFiles:
         try:
             self._zip = zipfile.ZipFile(self.source)
         except _DAMAGE as error:
+            if walk.ending(self.source.name) == ".zip":
+                raise ValueError(
+                    f"{self.source} is not a whole zip ({shorten(error)}): "
+                    "download or export it again."
+                ) from error
             raise ValueError(
                 f"{self.source} is neither a folder, a zip nor a JSON or XML "
                 f"file ({shorten(error)}): name what the label tool exported."

@@ -72,7 +72,13 @@ def _read_classes(files: ExportFiles, name: str) -> dict[int, str]:
     """id -> label of a `Pixel Value, Class` table, by id."""
     where = files.where(name)
     found: dict[int, str] = {}
-    for row in list(csv.reader(files.read_text(name).splitlines()))[1:]:
+    try:
+        rows = list(csv.reader(files.read_text(name).splitlines()))
+    except csv.Error as error:
+        raise ValueError(
+            f"{where} is not a table ({error}): export the version again."
+        ) from error
+    for row in rows[1:]:
         if not row:
             continue
         if len(row) < 2:

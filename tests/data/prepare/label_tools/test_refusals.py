@@ -89,7 +89,7 @@ COCO = {
     "packed": (runs("~~"), "packed run lengths hold '~'"),
     "packed sum": (runs("0000"), "add up to"),
     "cut": (runs("h"), "end early"),
-    "odd": (annotation([FLAT[:-1]]), "not a list of x, y"),
+    "odd": (annotation([FLAT[:-1]]), r"a list of x, y, x, y, \.\.\.$"),
     "digits": (annotation([[10**400, *FLAT[1:]]]), "lies far outside"),
     "nan": (annotation([[float("nan"), *FLAT[1:]]]), "not a list of x, y"),
     "four": (annotation([FLAT[:4]]), "fewer than three points"),
@@ -243,7 +243,12 @@ def test_files_that_are_not_whole(tmp_path):
     exports.write(root / "a.xml", '<!DOCTYPE a [<!ENTITY b "">]><annotations/>')
     refused("cvat", root, out, "a.xml declares entities")
     exports.write(tmp_path / "a.zip", b"PK\x03\x04 cut")
-    refused("cvat", tmp_path / "a.zip", out, "neither a folder, a zip nor")
+    refused("cvat", tmp_path / "a.zip", out, "a.zip is not a whole zip")
+    exports.write(tmp_path / "a.rar", b"Rar!")
+    refused("cvat", tmp_path / "a.rar", out, "neither a folder, a zip nor")
+    exports.write(tmp_path / "r/a_mask.png", exports.png(RGB))
+    exports.write(tmp_path / "r/_classes.csv", "a\n0, " + 200_000 * "x")
+    refused("roboflow", tmp_path / "r", out, "_classes.csv is not a table")
     with pytest.raises(FileNotFoundError, match=r"nothing at .*gone"):
         golden.prepared("cvat", tmp_path / "gone", out)
 
