@@ -29,8 +29,9 @@ DATA = (
         "data.folds",
         0,
         "folder and tfds without a val of their own: splits the labelled "
-        "images into so many parts, of which val gets one (data.fold); 0: val "
-        "gets the share data.holdout.",
+        "images into so many parts, of which val gets one (data.fold); those "
+        "of a folder are balanced by class; 0: val gets the share "
+        "data.holdout.",
         unit="folds",
         least=0,
         most=1000,

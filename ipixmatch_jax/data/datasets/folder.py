@@ -12,6 +12,7 @@ Images without a mask are unlabelled. docs/own_data.md describes all of it.
 import functools
 import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -24,8 +25,9 @@ from ipixmatch_jax.data.files import (
     stored_masks,
 )
 from ipixmatch_jax.data.files.bands import Bands, Range
+from ipixmatch_jax.data.files.foreign_layouts import answer_export
 from ipixmatch_jax.data.files.large_masks import read_content
-from ipixmatch_jax.data.files.mask_contents import all_contents
+from ipixmatch_jax.data.files.mask_contents import Content, all_contents
 from ipixmatch_jax.data.files.mask_reading import choose_reading
 from ipixmatch_jax.data.files.reading import Reading
 from ipixmatch_jax.data.files.scene_tiles import cut_scenes
@@ -132,8 +134,12 @@ def _open_whole(
     if array_record.is_set(path):
         refuse_folds(rule, str(path))
         return packed_sets.open_parts(path, channels, value_range)
-    parts = folder_parts.find_parts(path, splits_dir, split, rule)
-    reading = _reading(path, parts.with_masks())
+    # Asked twice for the same masks where folds are balanced by class.
+    look = functools.cache(functools.partial(_look, path))
+    parts = folder_parts.find_parts(
+        path, splits_dir, split, rule, lambda some: look(_masks(some)).classes
+    )
+    reading = look(_masks(parts.with_masks())).reading
     training = [*parts.labelled, *parts.unlabelled]
     scale = resolve_range(value_range, [FolderSource(path, training, reading)])
 
@@ -163,16 +169,39 @@ def _check_root(root: str) -> pathlib.Path:
             "Say where your images are: --config.data.root=DIR, a folder with "
             "images/ and masks/ (docs/own_data.md)."
         )
+    export = answer_export(path) if path.is_file() else ""
+    if export:
+        raise ValueError(export)
     if not path.is_dir():
+        what = f"There is no folder {root}"
+        what = f"{root} is not a folder" if path.exists() else what
         raise FileNotFoundError(
-            f"There is no folder {root}. Give --config.data.root the folder "
+            f"{what}. Give --config.data.root the folder "
             "that holds images/ and masks/ (docs/own_data.md)."
         )
     return path
 
 
-def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:
-    paths = sorted(str(root / mask) for _, mask in entries if mask)
+class _Masks(NamedTuple):
+    """All masks of a folder.
+
+    Attributes:
+      reading: how they are read.
+      classes: the ids of the classes that each shows, by its name; none of a
+        mask that cannot be used.
+    """
+
+    reading: Reading
+    classes: dict[str, frozenset[int]]
+
+
+def _masks(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The names of their masks."""
+    return tuple(sorted({mask for _, mask in entries if mask}))
+
+
+def _look(root: pathlib.Path, names: tuple[str, ...]) -> _Masks:
+    paths = [str(root / name) for name in names]
 
     contents = all_contents(lambda i: read_content(paths[i]), len(paths))
     found = class_list.find_class_list(root)
@@ -180,7 +209,22 @@ def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:
         classes = masks.classes_of_ids(contents, root)
     else:
         classes = class_list.read_class_list(found)
-    return choose_reading(contents, classes)
+    reading = choose_reading(contents, classes)
+    shown = {c.path: _classes_in(c, reading) for c in contents}
+    return _Masks(
+        reading,
+        {
+            name: shown.get(path, frozenset())
+            for name, path in zip(names, paths, strict=True)
+        },
+    )
+
+
+def _classes_in(content: Content, reading: Reading) -> frozenset[int]:
+    """The ids of the classes that a mask shows."""
+    to_id = reading.lookup(content.kind)
+    ids = {to_id(value, colour) for value, colour in content.pixels}
+    return frozenset(ids & set(range(len(reading.classes.names))))
 
 
 def _check_size(path: str, mask: tuple[int, int], image: tuple[int, int]):
