@@ -138,7 +138,7 @@ def _shapes(
         if not segmentation:
             if rules.lines == "skip":
                 continue
-            raise NoAreaError(said, "box or a point without a segmentation")
+            raise NoAreaError(said, "box or point without a segmentation")
         region = functools.partial(read_region, segmentation)
         shape = Shape(classes[category], region, said)
         area = fields.number(note.get("area", 0), f"{said}: area")

@@ -83,7 +83,7 @@ CVAT = {
     "nan": (element(points="1,1;2,2;nan,1"), "'nan', not a number"),
 }
 COCO = {
-    "box": (annotation([]), "annotation 0 is a box or a point without"),
+    "box": (annotation([]), r"annotation 0 \(box or point without"),
     "size": (runs([120], (12, 10)), r"\[12, 10\] .* of \[10, 12\]"),
     "sum": (runs([60]), "add up to the 12x10 = 120 pixels"),
     "packed": (runs("~~"), "packed run lengths hold '~'"),
