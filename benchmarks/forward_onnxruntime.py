@@ -1,19 +1,21 @@
 """The same forward pass in onnxruntime, for benchmarks/peers.py.
 
-jax2onnx converts our network; the extra `onnx` has both packages.
+jax2onnx converts our network as `ipixmatch export` does, with folded batch
+norms and dense products as MatMul. The extra `onnx` has both packages.
 """
 
 from collections.abc import Callable
 
 import jax
 import jax2onnx
-import numpy as np
 import onnxruntime
 
 from benchmarks import deeplab_ours
 from benchmarks.deeplab_ours import count_parameters as count_parameters
 from benchmarks.forward_ours import draw_images
 from benchmarks.peers import Setting
+from ipixmatch_jax.models.layers.folding import fold_batch_norms
+from ipixmatch_jax.predict.onnx_file import replace_einsums
 
 
 def build_step(setting: Setting) -> Callable[[], float]:
@@ -23,8 +25,7 @@ def build_step(setting: Setting) -> Callable[[], float]:
       setting: with the number of onnxruntime's threads; of a CPU.
     """
     network = deeplab_ours.build_network(setting)
-    variables = deeplab_ours.draw_variables(network)
-    variables = jax.tree.map(np.asarray, variables)
+    variables = fold_batch_norms(deeplab_ours.draw_variables(network))
     images = draw_images(setting)
     model = jax2onnx.to_onnx(
         lambda x: network.apply(variables, x, False),
@@ -33,6 +34,7 @@ def build_step(setting: Setting) -> Callable[[], float]:
         input_names=["images"],
         output_names=["logits"],
     )
+    replace_einsums(model.graph)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = setting.threads
     session = onnxruntime.InferenceSession(

@@ -50,8 +50,9 @@ def build_step(setting: Setting) -> Callable[[], float]:
         ema_rampup=True,
     )
     compiled = jax.jit(run, donate_argnums=0)
-    variables = deeplab_ours.draw_variables(network)
-    state = step.create_state(variables, tx, with_teacher=False)
+    # Jitted, each array of the state has a buffer of its own to give away.
+    start = functools.partial(step.create_state, tx=tx, with_teacher=False)
+    state = jax.jit(start)(deeplab_ours.draw_variables(network))
     views = draw_views(setting.side, setting.batch)
 
     def once():
