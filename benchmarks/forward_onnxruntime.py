@@ -15,6 +15,7 @@ from benchmarks.deeplab_ours import count_parameters as count_parameters
 from benchmarks.forward_ours import draw_images
 from benchmarks.peers import Setting
 from ipixmatch_jax.models.layers.folding import fold_batch_norms
+from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.onnx_file import replace_einsums
 
 
@@ -26,6 +27,13 @@ def build_step(setting: Setting) -> Callable[[], float]:
     """
     network = deeplab_ours.build_network(setting)
     variables = fold_batch_norms(deeplab_ours.draw_variables(network))
+    return build_pass(network, variables, setting)
+
+
+def build_pass(
+    network: Segmenter, variables: dict, setting: Setting
+) -> Callable[[], float]:
+    """`build_step` of given variables, which are NumPy arrays."""
     images = draw_images(setting)
     model = jax2onnx.to_onnx(
         lambda x: network.apply(variables, x, False),
