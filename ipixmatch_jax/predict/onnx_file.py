@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.data.files.bands import Range
+from ipixmatch_jax.models.layers.folding import fold_batch_norms
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import average_probabilities
 from ipixmatch_jax.predict.export import describe_channels, describe_values
@@ -131,6 +132,8 @@ def _convert(
     metadata: Mapping[str, Any],
 ) -> bytes:
     """The content of the file."""
+    # onnxruntime would compute a Sub, a Mul and an Add for each of them.
+    variables = fold_batch_norms(variables)
     with _without_words_of("jax2onnx", "onnx_ir"):
         import jax2onnx
         import onnx
@@ -152,14 +155,14 @@ def _convert(
                 f"jax2onnx {importlib.metadata.version('jax2onnx')} cannot "
                 f"convert this network ({error})."
             ) from error
-    _replace_einsums(model.graph)
+    replace_einsums(model.graph)
     texts = {name: json.dumps(value) for name, value in metadata.items()}
     onnx.helper.set_model_props(model, texts)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
 
-def _replace_einsums(graph) -> None:
+def replace_einsums(graph) -> None:
     """Writes the products of dense layers as MatMul.
 
     jax2onnx writes them as Einsum, which onnxruntime computes more slowly.
