@@ -28,7 +28,8 @@ class Layout(NamedTuple):
     """An image, cut and laid out for a pass over its pixels.
 
     Attributes:
-      classes: the axis of the classes in a block; None where it has none.
+      classes: the axis of the classes in a block; that of the lanes in
+        `flat` blocks, which nothing sums over.
       sum: sums an array of a block over its pixels, to [C].
       max: the same for the maximum.
       spread: turns a tree of arrays [C], or of scalars, into ones that a
@@ -38,7 +39,7 @@ class Layout(NamedTuple):
         slope is that of the image, however the blocks lie.
     """
 
-    classes: int | None
+    classes: int
     sum: Callable[[Array], Array]
     max: Callable[[Array], Array]
     spread: Callable[[Any], Any]
@@ -90,7 +91,7 @@ def flat(image: Image, size: int | None) -> Layout:
         return sums, slope.reshape(image.q.shape)
 
     return Layout(
-        None, fold(jnp.sum), fold(jnp.max), spread, sum_over, slope_over
+        -1, fold(jnp.sum), fold(jnp.max), spread, sum_over, slope_over
     )
 
 
