@@ -11,9 +11,15 @@ machine that others use, too, the processors' seconds are the ones to compare.
 Where torch is not installed, ours alone is timed. `--device gpu` times one
 GPU; there, bf16 is automatic mixed precision on torch's side.
 
-The step of `unimatch_v2` is DINOv2-S with a DPT head, 21 classes, on ready
-views of noise. benchmarks/unimatch_v2_torch.py is written for this benchmark;
-it is not UniMatch V2's own file.
+A row's name says what is timed, on ready noise with 21 classes:
+
+    unimatch_v2  a training step of DINOv2-S with a DPT head
+    unimatch     a training step of ResNet-50 with DeepLabV3+
+    forward      a forward pass of the latter; `--batch` counts its images, and
+                 onnxruntime takes part where the extra `onnx` is installed
+
+The files of the torch sides are written for this benchmark; they are not the
+files of UniMatch or of UniMatch V2.
 """
 
 import argparse
@@ -29,13 +35,28 @@ import sys
 import time
 from typing import NamedTuple
 
-# By the name of the step: the modules with count_parameters, build_step and
-# peak_device_bytes.
+# By the name of the row and the side: the module with count_parameters,
+# build_step and, where it runs on GPUs, peak_device_bytes.
 STEPS = {
     "unimatch_v2": {
         "ours": "benchmarks.unimatch_v2_ours",
         "torch": "benchmarks.unimatch_v2_torch",
-    }
+    },
+    "unimatch": {
+        "ours": "benchmarks.unimatch_ours",
+        "torch": "benchmarks.unimatch_torch",
+    },
+    "forward": {
+        "ours": "benchmarks.forward_ours",
+        "torch": "benchmarks.forward_torch",
+        "onnxruntime": "benchmarks.forward_onnxruntime",
+    },
+}
+# What a side needs beyond this package.
+NEEDS = {
+    "ours": (),
+    "torch": ("torch",),
+    "onnxruntime": ("jax2onnx", "onnxruntime"),
 }
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -45,7 +66,8 @@ class Setting(NamedTuple):
 
     Attributes:
       side: of the square images in pixels.
-      batch: labelled images, and as many unlabelled ones.
+      batch: images of a forward pass; of a step the labelled ones, and there
+        are as many unlabelled ones.
       threads: processors to use.
       device: "cpu" or "gpu".
       precision: "f32" or "bf16".
@@ -148,9 +170,11 @@ def measure(name: str, setting: Setting, rounds: int, steps: int) -> dict:
       rounds: how often each side has its turn.
       steps: in a turn.
     """
-    modules = dict(STEPS[name])
-    if importlib.util.find_spec("torch") is None:
-        modules.pop("torch", None)
+    modules = {
+        who: module
+        for who, module in STEPS[name].items()
+        if can_run(who, setting)
+    }
     workers = {who: Worker(module, setting) for who, module in modules.items()}
     rows = {who: {"seconds": [], "cpu_seconds": []} for who in workers}
     memory = dict.fromkeys(workers, 0)
@@ -172,37 +196,60 @@ def measure(name: str, setting: Setting, rounds: int, steps: int) -> dict:
             "peak_bytes": memory[who] or None,
         }
         worker.close()
-    if "torch" in result:
-        for kind in ("seconds", "cpu_seconds"):
-            ours, torch = (result[who][f"median_{kind}"] for who in modules)
-            result[f"ours_over_torch_{kind}"] = ours / torch
+    for who in workers.keys() - {"ours"}:
+        result |= _ratios(result, who)
     return result
 
 
+def can_run(who: str, setting: Setting) -> bool:
+    """Whether a side's packages are here and it knows the setting."""
+    if who == "onnxruntime" and setting[3:] != ("cpu", "f32"):
+        return False
+    return all(map(importlib.util.find_spec, NEEDS[who]))
+
+
+def _ratios(result: dict, who: str) -> dict:
+    """Ours over a peer: of the medians, and of the memory where it is known."""
+    ours, peer = result["ours"], result[who]
+    ratios = {
+        f"ours_over_{who}_{kind}": ours[f"median_{kind}"]
+        / peer[f"median_{kind}"]
+        for kind in ("seconds", "cpu_seconds")
+    }
+    if ours["peak_bytes"] and peer["peak_bytes"]:
+        memory = ours["peak_bytes"] / peer["peak_bytes"]
+        ratios[f"ours_over_{who}_peak_bytes"] = memory
+    return ratios
+
+
 def table(results: list[dict]) -> str:
-    """Formats the results as a Markdown table."""
+    """Formats the results as a Markdown table: a line for each peer."""
     lines = [
-        "| step | side | batch | ours | torch | ours / torch | of processors' "
-        "seconds | memory, ours | memory, torch |",
+        "| step | side | batch | ours | peer | ours / peer | of processors' "
+        "seconds | memory, ours | memory, peer |",
         "|---" * 9 + "|",
     ]
     for row in results:
-        cells = [row["step"], row["side"], f"{row['batch']} + {row['batch']}"]
-        for who in ("ours", "torch"):
-            cells.append(_seconds(row.get(who)))
-        for kind in ("seconds", "cpu_seconds"):
-            ratio = row.get(f"ours_over_torch_{kind}")
-            cells.append(f"{ratio:.2f}" if ratio else "-")
-        for who in ("ours", "torch"):
-            size = row.get(who, {}).get("peak_bytes")
-            cells.append(f"{size / 2**30:.2f} GiB" if size else "-")
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        peers = [who for who in NEEDS if who != "ours" and who in row]
+        lines += [_line(row, peer) for peer in peers or [None]]
     return "\n".join(lines)
 
 
+def _line(row: dict, peer: str | None) -> str:
+    both = row["step"] != "forward"
+    count = f"{row['batch']} + {row['batch']}" if both else row["batch"]
+    cells = [row["step"], row["side"], count, _seconds(row["ours"])]
+    cells.append(f"{peer}: {_seconds(row[peer])}" if peer else "-")
+    for kind in ("seconds", "cpu_seconds"):
+        ratio = row.get(f"ours_over_{peer}_{kind}")
+        cells.append(f"{ratio:.2f}" if ratio else "-")
+    for who in ("ours", peer):
+        size = row.get(who, {}).get("peak_bytes")
+        cells.append(f"{size / 2**30:.2f} GiB" if size else "-")
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
 def _seconds(found):
-    if found is None:
-        return "-"
     low, high = min(found["seconds"]), max(found["seconds"])
     wall, cpu = found["median_seconds"], found["median_cpu_seconds"]
     return f"{wall:.3g} s ({low:.3g} to {high:.3g}), {cpu:.3g} of processors"
@@ -216,7 +263,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument(
-        "--names", default=",".join(STEPS), help="which steps, by commas"
+        "--names",
+        default="unimatch_v2",
+        help=f"of {', '.join(STEPS)}, by commas",
     )
     parser.add_argument(
         "--sides", default="70,266", help="sides of the images, by commas"
@@ -225,7 +274,8 @@ def arguments() -> argparse.Namespace:
         "--batch",
         type=int,
         default=2,
-        help="labelled images, and as many unlabelled ones (2)",
+        help="images of a forward pass; of a step, labelled images and as "
+        "many unlabelled ones (2)",
     )
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count(), help="processors to use"

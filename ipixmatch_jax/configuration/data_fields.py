@@ -29,8 +29,9 @@ DATA = (
         "data.folds",
         0,
         "folder and tfds without a val of their own: splits the labelled "
-        "images into so many parts, of which val gets one (data.fold); 0: val "
-        "gets the share data.holdout.",
+        "images into so many parts, of which val gets one (data.fold); those "
+        "of a folder are balanced by class; 0: val gets the share "
+        "data.holdout.",
         unit="folds",
         least=0,
         most=1000,
@@ -81,9 +82,12 @@ DATA = (
         "data.channels",
         3,
         "Channels of the images: 1 grey, 2 grey and another, 3 RGB, 4 RGB and "
-        "another such as near infrared. Only folder and tfds take other "
-        "numbers than 3.",
-        choices=(1, 2, 3, 4),
+        "another such as near infrared, 5 to 16 the bands of TIFFs, of which "
+        "pictures show the first three as red, green and blue. Only folder and "
+        "tfds take other numbers than 3.",
+        least=1,
+        most=16,
+        unit="channels",
     ),
     Field(
         "data.range",

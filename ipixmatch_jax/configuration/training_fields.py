@@ -239,7 +239,7 @@ INTER_PIXEL = (
         512,
         "affinity/kl: pixels along a side of a tile. agents/kl takes as many "
         "pixels at once. The other readings take "
-        "eight times as many pixels at once on a CPU. There 256 and 1024 took "
+        "four times as many pixels at once on a CPU. There 256 and 1024 took "
         "1.1 to 1.5 times as long for affinity/kl, and no longer for the "
         "others; not tried on a GPU.",
         unit="pixels",

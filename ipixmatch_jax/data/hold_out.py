@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
+from ipixmatch_jax.data.balanced_folds import balance_folds
 from ipixmatch_jax.utils.file_names import name_bytes
 
 Entry = TypeVar("Entry", bound=tuple)
@@ -86,18 +87,23 @@ def hold_out(
     rule: HoldOut,
     where: str,
     name: Callable[[Entry], str] = lambda entry: entry[0],
+    classes: Callable[[], Callable[[Entry], frozenset[int]]] | None = None,
 ) -> tuple[list[Entry], list[Entry]]:
     """Splits entries: the rest in the given order, and those held out, sorted.
 
-    The `ranked` images are cut into folds, the first of which hold one image
-    more where the number does not divide; or else the first of them are held
-    out, `share_count` of them, and at least one image stays for training.
+    Folds are balanced by class, see balanced_folds.py, or where the classes
+    are not known the `ranked` images are cut into them, and the first folds
+    hold one image more where the number does not divide. Without folds the
+    first of the `ranked` are held out, `share_count` of them, and at least one
+    image stays for training.
 
     Args:
       labelled: the entries of labelled images.
       rule: how many of them are held out, and which.
       where: the folder or list that they come from, for messages.
       name: what the order is computed from; by default the image's path.
+      classes: gives a function from an entry to the ids of the classes that
+        the image shows; called where there are folds.
 
     Raises:
       ValueError: fewer than two labelled images, or fewer than folds; or a
@@ -120,7 +126,16 @@ def hold_out(
             f"config.data.folds={rule.folds}, but {where} has only "
             f"{len(labelled)} labelled images: set it to at most that."
         )
-    held = set(ranked(labelled, name)[_held_places(len(labelled), rule)])
+    order = ranked(labelled, name)
+    if rule.folds and classes is not None:
+        folds = balance_folds(list(map(classes(), order)), rule.folds)
+        held = {
+            entry
+            for entry, fold in zip(order, folds, strict=True)
+            if fold == rule.fold
+        }
+    else:
+        held = set(order[_held_places(len(order), rule)])
     return [entry for entry in labelled if entry not in held], sorted(held)
 
 

@@ -106,8 +106,8 @@ def _moments(counts: np.ndarray, images: int) -> Measured:
         if std[channel] == 0:
             raise ValueError(
                 f"Channel {channel + 1} of the images is {level:g} everywhere "
-                f"({images} were looked at), so it tells nothing: set "
-                "--config.data.channels to what the files hold."
+                f"({images} were looked at), so it tells nothing: take it out "
+                "of the files, or set --config.data.channels to what they hold."
             )
     return Measured(_rounded(mean / 255), _rounded(std / 255), images)
 

@@ -4,14 +4,13 @@ import abc
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from PIL import Image
 
 from ipixmatch_jax.utils.file_names import printable
 from ipixmatch_jax.utils.labels import IGNORE as IGNORE
 
-# Pillow's mode by the number of channels. In "LA" and "RGBA" Pillow would
-# multiply the colours by the last channel before it resizes; these modes do
-# not.
+# Pillow's mode by the number of channels; images of 5 to 16 are BandImages
+# (band_image.py). In "LA" and "RGBA" Pillow would multiply the colours by the
+# last channel before it resizes; these modes do not.
 MODES = {1: "L", 2: "La", 3: "RGB", 4: "RGBX"}
 
 
@@ -29,28 +28,40 @@ class BadFileError(ValueError):
 class Picture(Protocol):
     """What images and masks of a sample can do: some of Pillow's methods.
 
-    An image of Pillow is one; of large files, parts are read as they are
-    cropped (files/windowed_image.py). NumPy makes an array of either, uint8
-    [H, W] or [H, W, C].
+    An image of Pillow is one, and so is a BandImage; of large files, parts
+    are read as they are cropped (files/windowed_image.py). NumPy makes an
+    array of any of them, uint8 [H, W] or [H, W, C].
     """
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
 
-    def crop(self, box: tuple[int, int, int, int]) -> Image.Image:
+    def crop(self, box: tuple[int, int, int, int]) -> "DecodedPicture":
         """The part from (left, top) to (right, bottom)."""
 
     def histogram(self) -> list[int]:
         """Counts of the values 0 to 255, channel by channel."""
 
 
+class DecodedPicture(Picture, Protocol):
+    """A picture whose pixels are in memory."""
+
+    def resize(
+        self,
+        size: tuple[int, int],
+        resample: int | None = None,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> "DecodedPicture":
+        """As Pillow's: (width, height), the filter, and the part to resize."""
+
+
 class Sample(NamedTuple):
     """One image of a source.
 
     Attributes:
-      image: of a mode in `MODES`; "RGB" unless the source was asked for
-        another number of channels.
+      image: of the mode in `MODES`, or a BandImage where there is no mode for
+        its channels; "RGB" unless the source was asked for another number.
       mask: mode "L", class ids with 255 = ignore, the image's size; None
         where the source has no labels.
     """
@@ -60,7 +71,7 @@ class Sample(NamedTuple):
 
 
 def pixels(image: Picture) -> np.ndarray:
-    """The pixels of an image in one of `MODES`, uint8 [H, W, C]; read-only."""
+    """The pixels of an image of a sample, uint8 [H, W, C]; read-only."""
     array = np.asarray(image)
     return array[..., None] if array.ndim == 2 else array
 

@@ -165,7 +165,7 @@ def _measure(
     rng = np.random.default_rng(0)
     kept = []
     for one in bands:
-        values = one.values[..., : _named(one)][..., which].reshape(-1)
+        values = _without_alpha(one)[..., which].reshape(-1)
         there = np.isfinite(values)
         if one.nodata is not None:
             there &= values != one.nodata
@@ -189,6 +189,12 @@ def _measure(
 def _named(bands: Bands) -> int:
     """How many bands count: alpha says nothing about the colours."""
     return bands.values.shape[-1] - bool(bands.alpha)
+
+
+def _without_alpha(bands: Bands) -> np.ndarray:
+    if not bands.alpha:
+        return bands.values
+    return np.delete(bands.values, bands.alpha_at, -1)
 
 
 def _of_type(count: str, bands: Sequence[Bands]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ from ipixmatch_jax.data.source import Source
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.distributed import processes
 from ipixmatch_jax.evaluate import metrics
+from ipixmatch_jax.evaluate.batch_loop import run_batches
 from ipixmatch_jax.evaluate.image_batches import (
     Batch,
     BatchPlan,
@@ -26,7 +26,6 @@ from ipixmatch_jax.evaluate.image_batches import (
     plan_batches,
     read_item,
     read_sizes,
-    run_batches,
 )
 from ipixmatch_jax.evaluate.resized_images import nearest_size, resized_logits
 from ipixmatch_jax.evaluate.shifted_windows import summed_probabilities
@@ -233,20 +232,13 @@ def _evaluate(
     should_stop: Callable[[], bool] | None = None,
 ) -> dict[str, np.ndarray] | None:
     """Scores a source; see `make_evaluator`."""
-    plans = plan(source)
-    if should_stop is not None:
-        plans = itertools.takewhile(lambda _: not should_stop(), plans)
-    read = functools.partial(_read_labelled, source, crop)
-    process = jax.process_index(), jax.process_count()
-    # Several processes may only ask together, between batches.
-    ask = should_stop if should_stop and process[1] == 1 else lambda: False
     batches = run_batches(
-        plans,
-        read,
+        plan(source),
+        functools.partial(_read_labelled, source, crop),
         functools.partial(_score_batch, score, mesh, variables),
         channels=network.channels,
-        process=process,
-        should_stop=ask,
+        process=(jax.process_index(), jax.process_count()),
+        should_stop=should_stop or (lambda: False),
     )
     totals: dict[str, Any] = dict.fromkeys(variables, 0)
     done = 0
@@ -267,9 +259,11 @@ def _score_batch(
     batch: Batch,
 ) -> dict[str, jax.Array]:
     """The confusion matrices of a batch by network."""
-    images, labels, sizes = batch.images, batch.labels, batch.sizes
-    if mesh is not None:
-        arrays = images, labels, sizes
+    arrays = batch.images, batch.labels, batch.sizes
+    # Sent once, for all networks.
+    if mesh is None:
+        images, labels, sizes = jax.device_put(arrays)
+    else:
         images, labels, sizes = sharding.put_batch(arrays, mesh)
     # Without sizes the network masks nothing and is faster.
     inside = None if batch.plan.exact else sizes

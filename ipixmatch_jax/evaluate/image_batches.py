@@ -1,27 +1,22 @@
-"""The one loop that runs a network over whole images in padded batches.
+"""Whole images in padded batches: their sizes, their plan, and what is read.
 
-Scoring, prediction, the report and the suggestions all go through it: plan the
-batches, read each one's images with a few threads, run a compiled program on
-the batch, and hand out the results while the device works on the next batch.
+batch_loop.py runs a network over them.
 """
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from ipixmatch_jax.data.source import IGNORE, BadFileError, Source, pixels
+from ipixmatch_jax.data.source import BadFileError, Source, pixels
 from ipixmatch_jax.evaluate.padded_shapes import (
     bucket_shapes,
     group_by_shape,
-    pad_images,
     shapes_of_multiples,
 )
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.utils.threads import READERS
-from ipixmatch_jax.utils.waiting import wait_for_data
 
 Size = tuple[int, int]  # height and width in pixels
 Key = TypeVar("Key")
@@ -97,15 +92,17 @@ def read_sizes(
       (height, width) by position, and the errors of the other images.
     """
     sizes, errors = {}, []
-    for index in range(len(source)):
-        try:
-            height, width = source.size(index)
-        except BadFileError as error:
-            errors.append(error)
-            continue
-        if crop is not None:
-            height, width = min(height, crop), min(width, crop)
-        sizes[index] = height, width
+    # Headers come slowly from network disks.
+    with ThreadPoolExecutor(READERS) as pool:
+        found = list(pool.map(return_errors(source.size), range(len(source))))
+    for index, size in enumerate(found):
+        if isinstance(size, BadFileError):
+            errors.append(size)
+        else:
+            height, width = size
+            if crop is not None:
+                height, width = min(height, crop), min(width, crop)
+            sizes[index] = height, width
     return sizes, errors
 
 
@@ -188,84 +185,3 @@ def plan_batches(
         for start in range(0, len(indices), slots):
             members = indices[start : start + slots]
             yield BatchPlan(shape, members, slots, exact)
-
-
-def run_batches(
-    plans: Iterable[BatchPlan],
-    read: Callable[[int], Item | BadFileError],
-    run: Callable[[Batch], Value],
-    *,
-    channels: int,
-    process: tuple[int, int] = (0, 1),
-    should_stop: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Batch, Value]]:
-    """Reads planned batches and runs a program on each.
-
-    Results come one batch late: the device works on a batch while the next
-    one is read and while the caller uses the one before.
-
-    Args:
-      plans: of `plan_batches`.
-      read: position -> the image; see `return_errors`.
-      run: starts the program on a batch and returns what it computes.
-      channels: C of the images.
-      process: index of this process and their number; each reads its part of
-        the slots.
-      should_stop: () -> whether to give up waiting for images.
-
-    Yields:
-      each batch with what `run` returned for it.
-
-    Raises:
-      StoppedWaitingError: `should_stop` said so before an image was read.
-    """
-    pending = None
-    with contextlib.ExitStack() as stack:
-        pool = ThreadPoolExecutor(READERS)
-        # A thread that hangs must not keep a signal waiting.
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        for plan in plans:
-            items = _read_items(plan, read, pool, process, should_stop)
-            batch = _make_batch(plan, items, channels, process)
-            result = run(batch)
-            if pending is not None:
-                yield pending
-            pending = batch, result
-    if pending is not None:
-        yield pending
-
-
-def _own_part(plan: BatchPlan, process: tuple[int, int]) -> list[int]:
-    """The positions that this process reads."""
-    index, processes = process
-    slots = plan.slots // processes
-    return plan.indices[slots * index : slots * (index + 1)]
-
-
-def _read_items(
-    plan: BatchPlan,
-    read: Callable[[int], Item | BadFileError],
-    pool: ThreadPoolExecutor,
-    process: tuple[int, int],
-    should_stop: Callable[[], bool],
-) -> list[Item | BadFileError]:
-    reads = [pool.submit(read, i) for i in _own_part(plan, process)]
-    wait_for_data(reads, should_stop, "an image to score")
-    return [one.result() for one in reads]
-
-
-def _make_batch(
-    plan: BatchPlan,
-    items: list[Item | BadFileError],
-    channels: int,
-    process: tuple[int, int],
-) -> Batch:
-    indices, slots = _own_part(plan, process), plan.slots // process[1]
-    images = [None if isinstance(i, BadFileError) else i.image for i in items]
-    batch, sizes = pad_images(images, plan.shape, slots, channels)
-    labels = np.full((slots, *plan.shape), IGNORE, np.uint8)
-    for slot, item in enumerate(items):
-        if not isinstance(item, BadFileError) and item.labels is not None:
-            height, width = item.labels.shape
-            labels[slot, :height, :width] = item.labels
-    return Batch(plan, indices, items, batch, labels, sizes)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ipixmatch_jax.cli import arguments, compilation_cache
 from ipixmatch_jax.cli.report_errors import report_errors
+from ipixmatch_jax.data.files.tiff_windows import LARGE_SCENE
 from ipixmatch_jax.predict import workdir
 from ipixmatch_jax.predict.averaging import Averaging
 from ipixmatch_jax.predict.formats.arguments import (
@@ -20,7 +21,6 @@ from ipixmatch_jax.predict.formats.arguments import (
     read_format_options,
 )
 from ipixmatch_jax.predict.formats.registry import FORMATS
-from ipixmatch_jax.predict.geotiff import LARGE_FILE
 from ipixmatch_jax.predict.windows import LARGE
 from ipixmatch_jax.utils.counts import count_of
 
@@ -172,7 +172,7 @@ def _add_predicting(parser) -> None:
         action="store_true",
         default=None,
         help="write a GeoTIFF in the place of every TIFF; those above "
-        f"{LARGE_FILE:,} pixels always are, read in windows",
+        f"{LARGE_SCENE:,} pixels always are, read in windows",
     )
     parser.add_argument(
         "--overlap",

@@ -29,7 +29,7 @@ from ipixmatch_jax.utils import atomic
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
-CHANNELS = {
+_CHANNELS = {
     1: "grey",
     2: "grey and one more channel",
     3: "RGB",
@@ -78,16 +78,22 @@ def describe_preprocessing(
     """The contents of preprocessing.json; arguments as of `write_export`."""
     height, width = size
     channels = network.channels
+    what = describe_channels(channels)
     return {
-        "images": f"uint8 [B, {height}, {width}, {channels}], "
-        f"{CHANNELS[channels]}, each image in the upper left corner at its "
-        "own size, turned upright as EXIF says; the rest is ignored",
+        "images": f"uint8 [B, {height}, {width}, {channels}], {what}, each "
+        "image in the upper left corner at its own size, turned upright as "
+        "EXIF says; the rest is ignored",
         "sizes": "int32 [B, 2], height and width of each image",
         "returns": f"class ids uint8 and their probabilities float32, both "
         f"[B, {height}, {width}], without meaning beyond the sizes",
         **describe_values(network, size, value_range),
         "platforms": list(PLATFORMS),
     }
+
+
+def describe_channels(channels: int) -> str:
+    """What the channels of an image are, in words."""
+    return _CHANNELS.get(channels, f"{channels} bands in the images' order")
 
 
 def describe_values(

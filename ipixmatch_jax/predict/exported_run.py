@@ -55,10 +55,11 @@ def read_image(path: str, about: dict) -> np.ndarray:
             f"{path} holds 16 bits per channel, of which Pillow drops half: "
             "give its values as a .npy file."
         )
-    if channels in MODES and image.mode != MODES[channels]:
+    if channels not in (1, 3) and image.mode != MODES.get(channels):
+        mode = f"mode {MODES[channels]} or " if channels in MODES else ""
         sys.exit(
             f"{path} has mode {image.mode}, and the network takes images of "
-            f"{channels} channels: mode {MODES[channels]} or a .npy file."
+            f"{channels} channels: {mode}a .npy file."
         )
     if channels in (1, 3):
         image = image.convert("RGB")

@@ -25,15 +25,12 @@ from ipixmatch_jax.data.files.tiff_windows import (
 from ipixmatch_jax.data.source import IGNORE
 from ipixmatch_jax.predict.blended_windows import (
     Finished,
+    Grid,
     Predict,
     blend_windows,
-    make_grid,
 )
 from ipixmatch_jax.utils import atomic
 
-# TIFFs of more pixels are predicted in this way (ours). Decoded whole, such a
-# one of four 16-bit bands takes 134 MB, and its conversion three times that.
-LARGE_FILE = 4096 * 4096
 BLOCK = 512  # Side of a block of the output in pixels.
 _OVERLAP = 4  # Neighbours share this part of a window, unless told otherwise.
 
@@ -60,9 +57,7 @@ def predict_tiff(
     outputs: Outputs,
     run: Predict,
     palette: Sequence[tuple[int, int, int]],
-    *,
-    side: int,
-    overlap: int,
+    grid: Grid,
 ) -> None:
     """Predicts an open TIFF; the outputs are written whole or not at all.
 
@@ -71,13 +66,11 @@ def predict_tiff(
       outputs: what to write; the folders exist.
       run: places of windows of one shape -> their probabilities.
       palette: one (red, green, blue) in 0..255 per class id.
-      side: of a window in pixels.
-      overlap: the least pixels that neighbours share.
+      grid: of the windows.
 
     Raises:
       BadFileError: the image cannot be decoded.
     """
-    grid = make_grid(image.size, side, overlap)
     colours = {k: (*colour, 255) for k, colour in enumerate(palette)}
     with contextlib.ExitStack() as stack:
         classes = stack.enter_context(_create(outputs.classes, image, IGNORE))

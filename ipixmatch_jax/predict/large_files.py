@@ -1,24 +1,27 @@
 """Which images are predicted in windows of the file, and the loop over them."""
 
-import functools
 import os
 import pathlib
 import sys
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 from tqdm import tqdm
 
 from ipixmatch_jax.data.files import tiff_windows
+from ipixmatch_jax.data.files.tiff_windows import Place
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.predict import files
+from ipixmatch_jax.predict.blended_windows import make_grid
 from ipixmatch_jax.predict.files import Item
 from ipixmatch_jax.predict.geotiff import (
-    LARGE_FILE,
     Outputs,
     default_overlap,
     predict_tiff,
 )
 from ipixmatch_jax.predict.model import Model, choose_windows
 from ipixmatch_jax.predict.predictor import Predictor
+from ipixmatch_jax.predict.scene_progress import SceneProgress
 
 # Side of the windows in pixels, unless crops are larger (ours). The memory of
 # a forward, and the rows that are kept, grow with it.
@@ -34,7 +37,7 @@ def find_large(items: list[Item], every: bool = False) -> list[Item]:
 
     Args:
       items: the images to predict.
-      every: take TIFFs of any size, not only those above LARGE_FILE pixels.
+      every: take TIFFs of any size, not only those above LARGE_SCENE pixels.
 
     Raises:
       RunError: there is one, and rasterio is not installed.
@@ -52,7 +55,7 @@ def _is_large(path: str, every: bool) -> bool:
         height, width = tiff_windows.read_size(path)
     except BadFileError:
         return False
-    return every or height * width > LARGE_FILE
+    return every or height * width > tiff_windows.LARGE_SCENE
 
 
 def check_format(large: list[Item], label_format: str) -> None:
@@ -114,7 +117,8 @@ def predict_large(
       out: the folder to write to.
       kinds: what to write, of files.KINDS; overlays are left out.
       cut: side and overlap of the windows.
-      bar: advances by one with each file.
+      bar: advances by one with each file, and shows the windows of the file
+        that are done.
 
     Returns:
       how many could not be read.
@@ -126,7 +130,7 @@ def predict_large(
             path.parent.mkdir(parents=True, exist_ok=True)
         outputs = Outputs(paths["predictions"], paths.get("confidence"))
         try:
-            _predict_one(model, predictor, item.path, outputs, cut)
+            _predict_one(model, predictor, item, outputs, cut, bar)
         except BadFileError as error:
             bad += 1
             tqdm.write(f"skipped: {error}", file=sys.stderr)
@@ -137,13 +141,22 @@ def predict_large(
 def _predict_one(
     model: Model,
     predictor: Predictor,
-    path: str,
+    item: Item,
     outputs: Outputs,
     cut: tuple[int, int],
+    bar: tqdm,
 ) -> None:
-    channels = model.network.channels
-    with tiff_windows.TiffWindows(path, channels, model.value_range) as image:
-        run = functools.partial(predictor.predict_places, image.read)
-        predict_tiff(
-            image, outputs, run, model.palette, side=cut[0], overlap=cut[1]
-        )
+    side, overlap = cut
+    channels, ends = model.network.channels, model.value_range
+    with tiff_windows.TiffWindows(item.path, channels, ends) as image:
+        grid = make_grid(image.size, side, overlap)
+        windows = len(grid.rows) * len(grid.columns)
+        progress = SceneProgress(bar, item.name, windows)
+
+        def run(places: Sequence[Place]) -> Iterator[np.ndarray]:
+            return progress.count(predictor.predict_places(image.read, places))
+
+        try:
+            predict_tiff(image, outputs, run, model.palette, grid)
+        finally:
+            progress.clear()

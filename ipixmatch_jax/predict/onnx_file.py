@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.data.files.bands import Range
+from ipixmatch_jax.models.layers.folding import fold_batch_norms
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.predict.averaging import average_probabilities
-from ipixmatch_jax.predict.export import CHANNELS, describe_values
+from ipixmatch_jax.predict.export import describe_channels, describe_values
 from ipixmatch_jax.utils import atomic
 
 PACKAGES = ("jax2onnx", "onnx", "onnxruntime")
@@ -114,9 +115,10 @@ def describe_images(
     """The metadata `preprocessing`; arguments as of `write_onnx`."""
     shape = f"[batch, {size[0]}, {size[1]}"
     channels = network.channels
+    what = describe_channels(channels)
     return {
-        INPUT: f"uint8 {shape}, {channels}], {CHANNELS[channels]}, resized or "
-        "cut to this size, turned upright as EXIF says",
+        INPUT: f"uint8 {shape}, {channels}], {what}, resized or cut to this "
+        "size, turned upright as EXIF says",
         OUTPUT: f"float32 {shape}, {network.num_classes}], of each class at "
         "each pixel",
         **describe_values(network, size, value_range),
@@ -130,6 +132,8 @@ def _convert(
     metadata: Mapping[str, Any],
 ) -> bytes:
     """The content of the file."""
+    # onnxruntime would compute a Sub, a Mul and an Add for each of them.
+    variables = fold_batch_norms(variables)
     with _without_words_of("jax2onnx", "onnx_ir"):
         import jax2onnx
         import onnx
@@ -151,14 +155,14 @@ def _convert(
                 f"jax2onnx {importlib.metadata.version('jax2onnx')} cannot "
                 f"convert this network ({error})."
             ) from error
-    _replace_einsums(model.graph)
+    replace_einsums(model.graph)
     texts = {name: json.dumps(value) for name, value in metadata.items()}
     onnx.helper.set_model_props(model, texts)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
 
-def _replace_einsums(graph) -> None:
+def replace_einsums(graph) -> None:
     """Writes the products of dense layers as MatMul.
 
     jax2onnx writes them as Einsum, which onnxruntime computes more slowly.

@@ -14,6 +14,7 @@ from ipixmatch_jax.data.files.bands import Range
 from ipixmatch_jax.data.files.tiff_windows import Place
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.evaluate.batch_loop import run_batches
 from ipixmatch_jax.evaluate.image_batches import (
     Batch,
     Item,
@@ -21,7 +22,6 @@ from ipixmatch_jax.evaluate.image_batches import (
     choose_shapes,
     plan_batches,
     return_errors,
-    run_batches,
 )
 from ipixmatch_jax.evaluate.padded_shapes import pad_images
 from ipixmatch_jax.models.segmenter import Segmenter

@@ -11,6 +11,7 @@ import numpy as np
 from ipixmatch_jax.data.source import BadFileError, DataSet
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.evaluate import evaluator, metrics
+from ipixmatch_jax.evaluate.batch_loop import run_batches
 from ipixmatch_jax.evaluate.image_batches import (
     Batch,
     choose_shapes,
@@ -18,7 +19,6 @@ from ipixmatch_jax.evaluate.image_batches import (
     read_item,
     read_sizes,
     return_errors,
-    run_batches,
 )
 from ipixmatch_jax.experiment import restore
 

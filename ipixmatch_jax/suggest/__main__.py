@@ -24,6 +24,7 @@ from ipixmatch_jax.suggest.suggestions import (
     suggest_images,
     write_suggestions,
 )
+from ipixmatch_jax.suggest.tool_names import names_in_tool
 from ipixmatch_jax.utils.atomic import require_folder
 
 
@@ -66,9 +67,10 @@ def _write_labels(
             f"The images of {args.workdir} are not files of their own, which "
             "--format needs; the other files are written."
         )
+    names = names_in_tool([name for _, name in suggestions.files])
     items = [
         Item(path, str(pathlib.PurePosixPath(name).with_suffix("")))
-        for path, name in suggestions.files
+        for (path, _), name in zip(suggestions.files, names, strict=True)
     ]
     predict_workdir(
         args.workdir,

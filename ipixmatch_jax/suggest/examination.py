@@ -7,8 +7,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from ipixmatch_jax.data.files.open_file import MAX_PIXELS
 from ipixmatch_jax.data.source import BadFileError, Source
 from ipixmatch_jax.distributed import mesh
+from ipixmatch_jax.evaluate.batch_loop import run_batches
 from ipixmatch_jax.evaluate.image_batches import (
     Batch,
     Size,
@@ -17,7 +19,6 @@ from ipixmatch_jax.evaluate.image_batches import (
     read_item,
     read_sizes,
     return_errors,
-    run_batches,
 )
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.models.segmenter import Segmenter
@@ -137,10 +138,21 @@ def count_fitting(shape: tuple[int, int]) -> int:
 
 
 def make_plan(source: Source, network: Segmenter) -> Plan:
-    """Reads the size of every image of a source that a network will see."""
+    """Reads the size of every image of a source that a network will see.
+
+    Scenes that are too large to be decoded whole count as bad.
+    """
     sizes, errors = read_sizes(source)
-    shapes = choose_shapes(network, list(sizes.values()))
-    return Plan(source, sizes, shapes, [str(error) for error in errors])
+    bad = [str(error) for error in errors]
+    for index, (height, width) in list(sizes.items()):
+        if height * width > MAX_PIXELS:
+            del sizes[index]
+            bad.append(
+                f"{source.name(index)} has {width}x{height} pixels, and images "
+                f"of more than {MAX_PIXELS:,} are not examined: cut it into "
+                "smaller ones."
+            )
+    return Plan(source, sizes, choose_shapes(network, [*sizes.values()]), bad)
 
 
 def _split_batch(batch: Batch, examined, bad: list[str]) -> list[ExaminedImage]:

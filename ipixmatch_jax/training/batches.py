@@ -10,8 +10,9 @@ from PIL import Image
 
 from ipixmatch_jax.data import pipeline
 from ipixmatch_jax.data.augment import view_recipes
+from ipixmatch_jax.data.band_image import make_image
 from ipixmatch_jax.data.registry import DataSet
-from ipixmatch_jax.data.source import MODES, Sample, Source
+from ipixmatch_jax.data.source import Sample, Source
 from ipixmatch_jax.methods.registry import METHODS
 
 
@@ -46,7 +47,7 @@ def make_batches(
 
 def blank_batch(config: FrozenConfigDict) -> dict[str, Any]:
     """A batch of two black images, with the shapes of the config's own."""
-    blank = _Blank(config.data.crop_size, MODES[config.data.channels])
+    blank = _Blank(config.data.crop_size, config.data.channels)
     method = METHODS[config.method]
     return pipeline.train_batches(
         blank,
@@ -71,15 +72,15 @@ def count_batch_bytes(
 class _Blank(Source):
     """Two black images, for the shapes alone."""
 
-    def __init__(self, side: int, mode: str):
-        self._size, self._mode = (side, side), mode
+    def __init__(self, side: int, channels: int):
+        self._size, self._channels = (side, side), channels
 
     def __len__(self) -> int:
         return 2
 
     def __getitem__(self, i: int) -> Sample:
-        image = Image.new(self._mode, self._size)
-        return Sample(image, Image.new("L", self._size))
+        black = np.zeros((*self._size, self._channels), np.uint8)
+        return Sample(make_image(black), Image.new("L", self._size))
 
     def name(self, i: int) -> str:
         """See `Source.name`; there is no such file."""

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import peers, unimatch_v2_ours
+from benchmarks import deeplab_ours, peers, unimatch_v2_ours
 
 PARAMETERS = 24_795_637  # of UniMatch V2's DINOv2-S with 21 classes
+R50_PARAMETERS = 40_475_957  # of UniMatch v1's network with 21 classes
 
 
 def test_our_side_has_the_reference_networks_parameters():
@@ -55,7 +56,25 @@ def test_the_table_has_both_sides_or_ours_alone():
         "| unimatch_v2 | 70 | 2 + 2 | 0.5 s (0.4 to 0.75), 0.9 of processors "
         "| - | - | - | 2.00 GiB | - |"
     )
+    assert "| torch: 1 s (0.4 to 0.75), 0.9 of processors |" in second
     assert "| 0.50 | 0.70 | 2.00 GiB | - |" in second
+
+
+def test_every_peer_of_a_row_has_a_line():
+    side = {
+        "median_seconds": 1.0,
+        "median_cpu_seconds": 1.0,
+        "seconds": [1.0],
+        "peak_bytes": 2**30,
+    }
+    row = {"step": "forward", "side": 65, "batch": 1, "ours": side}
+    row |= {"torch": side, "onnxruntime": side}
+    row["ours_over_onnxruntime_cpu_seconds"] = 1.25
+    _, _, first, second = peers.table([row]).splitlines()
+    assert first.startswith("| forward | 65 | 1 |")
+    assert "| torch: 1 s" in first
+    assert "| onnxruntime: 1 s" in second
+    assert "| - | 1.25 | 1.00 GiB | 1.00 GiB |" in second
 
 
 def test_a_worker_takes_its_turns(monkeypatch, tmp_path):
@@ -74,3 +93,16 @@ def test_a_worker_takes_its_turns(monkeypatch, tmp_path):
     assert found["ours"]["parameters"] == 3
     assert "torch" not in found
     json.dumps(found)
+
+
+def test_the_networks_of_deeplab_have_the_reference_parameters():
+    assert deeplab_ours.count_parameters() == R50_PARAMETERS
+
+
+def test_the_peer_of_deeplab_has_them_too_and_steps():
+    pytest.importorskip("torch")
+    from benchmarks import deeplab_torch, unimatch_torch
+
+    assert deeplab_torch.count_parameters() == R50_PARAMETERS
+    step = unimatch_torch.build_step(peers.Setting(33, 2, 1))
+    assert 0 < step() < 2 * np.log(21)

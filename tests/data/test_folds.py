@@ -63,6 +63,20 @@ def test_a_fold_is_not_learned_from_without_its_labels(tmp_path):
         assert len(data.labelled) == 4
 
 
+def test_folds_of_a_folder_are_balanced_by_class(tmp_path):
+    """Colours, one rare class on two masks of six, and void."""
+    listed = own.CLASSES | {"void": [255, 255, 255]}
+    root = own.make(tmp_path, images=8, masks=6, draw=own.rgb, classes=listed)
+    for i in range(6):
+        mask = own.ids(i, 2)
+        mask[1, :5] = 2 if i in (3, 5) else 3
+        own.save(root / f"masks/{i}.png", own.rgb(mask, listed))
+    held = [names(opened(root, 2, fold).val) for fold in range(2)]
+    assert sorted(map(len, held)) == [3, 3]
+    for some in held:
+        assert len({"images/3.jpg", "images/5.jpg"} & set(some)) == 1
+
+
 def test_a_list_of_labelled_images_is_split_too(tmp_path):
     root = own.make(tmp_path)
     lists(root, LINES)

@@ -34,7 +34,9 @@ def run_blocks(blocks, work, programs):
     script.chmod(0o755)
     environment = {
         **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(
+            [str(programs), os.path.dirname(sys.executable), os.environ["PATH"]]
+        ),
         "PYTHONPATH": str(ROOT),
         "XLA_FLAGS": xla_flags.QUICK,
     }

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from ipixmatch_jax.predict import exported_run
+from ipixmatch_jax.predict.export import describe_channels
 from ipixmatch_jax.predict.images import read_image
 from tests.data.own_folder import photograph
 
@@ -38,6 +39,19 @@ def test_channels_beyond_the_colours(channels, mode, tmp_path):
     same(tmp_path / "a.png", channels)
     photograph(1).save(tmp_path / "b.png")
     refused(tmp_path / "b.png", "mode RGB", channels)
+
+
+def test_twelve_bands_come_as_an_array(tmp_path):
+    photograph(1).save(tmp_path / "a.png")
+    refused(tmp_path / "a.png", "of 12 channels: a .npy file", 12)
+    assert describe_channels(12) == "12 bands in the images' order"
+    values = np.random.default_rng(0).integers(0, 4000, (9, 8, 12))
+    np.save(tmp_path / "a.npy", values.astype(np.uint16))
+    low, high = np.arange(12) * 10, 3000 + np.arange(12) * 50
+    ends = [low.tolist(), high.tolist()]
+    found = exported_run.read_image(str(tmp_path / "a.npy"), about(12, ends))
+    shares = np.clip((values - low) / (high - low), 0, 1)
+    np.testing.assert_array_equal(found, np.floor(255 * shares + 0.5))
 
 
 @pytest.mark.parametrize("ends", [None, RANGE])

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.files.tiff_windows import Place, TiffWindows
 from ipixmatch_jax.data.source import BadFileError, pixels
 from ipixmatch_jax.models import registry
-from ipixmatch_jax.predict import blended_windows, files, large_files, model
+from ipixmatch_jax.predict import (
+    blended_windows,
+    files,
+    large_files,
+    model,
+    scene_progress,
+)
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.utils.errors import RunError
 from tests import golden, two_convolutions
@@ -202,6 +209,8 @@ WAYS = {
     "rgb_of_four": (4, 3, {"photometric": "rgb"}),
     "planes": (4, 4, {"interleave": "band"}),
     "pixels": (4, 4, {"interleave": "pixel"}),
+    "twelve_planes": (12, 12, {"interleave": "band"}),
+    "sixteen": (16, 16, {"interleave": "pixel"}),
     "white_is_zero": (1, 1, {"photometric": "miniswhite"}),
     "strips": (4, 4, {"tiled": False, "blockxsize": None, "blockysize": 7}),
     "lzw": (4, 4, {"compress": "lzw", "predictor": 2}),
@@ -258,12 +267,37 @@ def test_alpha_masks_and_nan_are_no_data(tmp_path):
         np.testing.assert_array_equal(image.find_gaps(everything), gap)
 
 
+@pytest.mark.parametrize(
+    ("terminal", "times"),
+    [(True, [0, 0.1, 0.6, 0.7]), (False, [0, 29, 31, 32])],
+)
+def test_the_bar_says_how_far_a_scene_is(terminal, times, monkeypatch):
+    class Bar:
+        said: ClassVar = []
+
+        def set_postfix_str(self, text, refresh=True):
+            self.said.append((text, refresh))
+
+    Bar.said.clear()
+    clock = iter(times)
+    monkeypatch.setattr(scene_progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    progress = scene_progress.SceneProgress(Bar(), "a", 3000)
+    assert list(progress.count("xy")) == ["x", "y"]
+    progress.clear()
+    assert Bar.said == [
+        ("a: 0 of 3,000 windows", True),
+        ("a: 2 of 3,000 windows", True),
+        ("", False),
+    ]
+
+
 def test_files_that_windows_cannot_take_are_named(tmp_path):
     path = tmp_path / "a.tif"
     write_tiff(path, scene(bands=5))
     with (
         TiffWindows(str(path), 4) as image,
-        pytest.raises(BadFileError, match=r"a\.tif has 5 channels"),
+        pytest.raises(BadFileError, match=r"a\.tif has 5 bands"),
     ):
         image.read(Place(0, 0, 9, 9))
     path.write_bytes(path.read_bytes()[:50])
@@ -278,7 +312,7 @@ def test_large_tiffs_alone_need_rasterio(tmp_path, monkeypatch):
     assert [i.name for i in large_files.find_large(items, True)] == ["a"]
     monkeypatch.setitem(sys.modules, "rasterio", None)
     assert large_files.find_large(items) == []
-    monkeypatch.setattr(large_files, "LARGE_FILE", 30_000)
+    monkeypatch.setattr(large_files.tiff_windows, "LARGE_SCENE", 30_000)
     with pytest.raises(RunError, match=r"a\.tif .*`pip install '\.\[geo\]'`"):
         large_files.find_large(items)
 

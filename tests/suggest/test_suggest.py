@@ -146,6 +146,16 @@ def test_an_image_gives_the_same_in_a_batch_as_alone(names):
         )
 
 
+def test_scenes_that_cannot_be_decoded_whole_are_named(monkeypatch):
+    monkeypatch.setattr(examination, "MAX_PIXELS", 40 * 50)
+    network = model_registry.build("tiny", 6)
+    plan = examination.make_plan(_Pictures(), network)
+    large = {i for i, (h, w) in enumerate(SIZES) if h * w > 2000}
+    assert large and set(plan.sizes) == set(range(len(SIZES))) - large
+    assert len(plan.bad) == 1 + len(large)
+    assert "pixels, and images of more than 2,000 are not" in plan.bad[1]
+
+
 def test_batches_of_large_images_are_smaller():
     assert examination.count_fitting((500, 500)) == 33
     assert examination.count_fitting((1024, 2048)) == 4

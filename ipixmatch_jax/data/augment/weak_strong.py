@@ -9,8 +9,8 @@ operation, so torchvision's results on PIL images differ from these by up to 3
 levels of 255. A hue shift makes the difference up to 16 levels, below 2 on
 average, because Pillow stores the hue in 256 steps.
 
-Images have C channels. Of 3 or 4, the first three are red, green and blue. The
-remaining channels (both of 2, the fourth of 4, or a single one) take
+Images have C channels. Of 3 or more, the first three are red, green and blue.
+The remaining channels (those from the fourth, both of 2, or a single one) take
 brightness, contrast about their own mean, and blur, but not saturation, hue
 and grey (ours).
 """
@@ -22,7 +22,13 @@ import numpy as np
 from PIL import Image
 
 from ipixmatch_jax.data.augment.blur import gaussian_blur
-from ipixmatch_jax.data.source import IGNORE, Picture, Sample, pixels
+from ipixmatch_jax.data.source import (
+    IGNORE,
+    DecodedPicture,
+    Picture,
+    Sample,
+    pixels,
+)
 
 Array = Any  # numpy.ndarray or jax.Array.
 Planes = tuple[Array, ...]  # One [B,S,S] per channel.
@@ -142,7 +148,7 @@ def apply_crop(
 
 def _resized_part(
     image: Picture, crop: Crop, size: tuple[int, int]
-) -> Image.Image:
+) -> DecodedPicture:
     """The part of a resized image that a crop shows.
 
     Args:

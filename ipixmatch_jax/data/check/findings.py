@@ -108,7 +108,8 @@ def _large(parts: dict[str, Part]) -> list[Finding]:
         if name in ("labelled", "unlabelled"):
             text += (
                 "They can be used, but each is decoded whole for every crop "
-                "of it: tiles train faster, and are seen more evenly."
+                "of it: tiled TIFFs (docs/satellites.md) or smaller images "
+                "train faster."
             )
         else:
             text += (

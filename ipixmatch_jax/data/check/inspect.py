@@ -14,6 +14,7 @@ from ipixmatch_jax.data import class_counts
 from ipixmatch_jax.data.check import findings
 from ipixmatch_jax.data.check.findings import Finding, Part
 from ipixmatch_jax.data.files.same_images import find_copies
+from ipixmatch_jax.data.files.windowed_image import Windowed
 from ipixmatch_jax.data.source import BadFileError, DataSet, Source
 from ipixmatch_jax.utils.file_names import printable
 from ipixmatch_jax.utils.threads import READERS
@@ -43,12 +44,21 @@ class Report(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """One image: (height, width), pixels per id, or why it is bad; its name."""
+    """What was seen of one image.
+
+    Attributes:
+      size: (height, width); None if the image is bad.
+      counts: pixels per id, int64 [256]; None without a mask.
+      bad: why it is bad.
+      name: in the data set.
+      windowed: whether crops of it are read without the rest.
+    """
 
     size: tuple[int, int] | None
     counts: np.ndarray | None
     bad: str | None
     name: str = ""
+    windowed: bool = False
 
 
 def check_data(
@@ -226,10 +236,11 @@ def _look(source: Source, i: int) -> _Seen:
             f"{source.name(i)} is {image.size[0]}x{image.size[1]}, but its "
             f"header says {size[1]}x{size[0]}.",
         )
+    windowed = isinstance(image, Windowed)
     if mask is None:
-        return _Seen(size, None, None)
-    ids = np.asarray(mask).ravel()
-    return _Seen(size, np.bincount(ids, minlength=256), None)
+        return _Seen(size, None, None, windowed=windowed)
+    counts = np.asarray(mask.histogram(), np.int64)
+    return _Seen(size, counts, None, windowed=windowed)
 
 
 def _part(source: Source, seen: list[_Seen]) -> Part:
@@ -244,6 +255,6 @@ def _part(source: Source, seen: list[_Seen]) -> Part:
         large=tuple(
             f"{one.name} with {one.size[1]}x{one.size[0]} pixels"
             for one in seen
-            if one.size and max(one.size) > findings.LARGE
+            if one.size and max(one.size) > findings.LARGE and not one.windowed
         ),
     )

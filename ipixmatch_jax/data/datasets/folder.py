@@ -12,6 +12,7 @@ Images without a mask are unlabelled. docs/own_data.md describes all of it.
 import functools
 import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -24,13 +25,12 @@ from ipixmatch_jax.data.files import (
     stored_masks,
 )
 from ipixmatch_jax.data.files.bands import Bands, Range
-from ipixmatch_jax.data.files.mask_contents import (
-    Content,
-    all_contents,
-    mask_content,
-)
+from ipixmatch_jax.data.files.foreign_layouts import answer_export
+from ipixmatch_jax.data.files.large_masks import read_content
+from ipixmatch_jax.data.files.mask_contents import Content, all_contents
 from ipixmatch_jax.data.files.mask_reading import choose_reading
 from ipixmatch_jax.data.files.reading import Reading
+from ipixmatch_jax.data.files.scene_tiles import cut_scenes
 from ipixmatch_jax.data.files.split_list import Entry
 from ipixmatch_jax.data.files.tiff_reader import Palette
 from ipixmatch_jax.data.files.windowed_image import WindowedMask, is_windowed
@@ -100,7 +100,7 @@ def open_set(
       split: "" for lists that lie in the folder itself.
       holdout: the share of the labelled images that val gets where there is
         neither a list nor a folder of it.
-      channels: of the images, 1 to 4; see decode.read_image.
+      channels: of the images, 1 to 16; see decode.read_image.
       range: of values, see data/value_range.py.
       folds: 0, or how many parts the labelled images are split into instead.
       fold: the part that val gets, from 0; see data/hold_out.py.
@@ -111,15 +111,37 @@ def open_set(
       ValueError: names and masks do not fit, or a mask holds an id or a colour
         that is not listed; the sentence names the file.
     """
-    path = _check_root(root)
     rule = HoldOut(holdout, folds, fold)
+    data = _open_whole(root, splits_dir, split, rule, channels, range)
+    val, notes = cut_scenes(data.val, "val")
+    test = data.test
+    if test is not None:
+        test, more = cut_scenes(test, "test")
+        notes += more
+    return data._replace(val=val, test=test, notes=data.notes + notes)
+
+
+def _open_whole(
+    root: str,
+    splits_dir: str,
+    split: str,
+    rule: HoldOut,
+    channels: int = 3,
+    value_range: str = "",
+) -> DataSet:
+    """Opens a folder with all scenes whole; see `open_set`."""
+    path = _check_root(root)
     if array_record.is_set(path):
         refuse_folds(rule, str(path))
-        return packed_sets.open_parts(path, channels, range)
-    parts = folder_parts.find_parts(path, splits_dir, split, rule)
-    reading = _reading(path, parts.with_masks())
+        return packed_sets.open_parts(path, channels, value_range)
+    # Asked twice for the same masks where folds are balanced by class.
+    look = functools.cache(functools.partial(_look, path))
+    parts = folder_parts.find_parts(
+        path, splits_dir, split, rule, lambda some: look(_masks(some)).classes
+    )
+    reading = look(_masks(parts.with_masks())).reading
     training = [*parts.labelled, *parts.unlabelled]
-    scale = resolve_range(range, [FolderSource(path, training, reading)])
+    scale = resolve_range(value_range, [FolderSource(path, training, reading)])
 
     notes = (reading.said, *scale.notes, *parts.notes)
 
@@ -147,27 +169,62 @@ def _check_root(root: str) -> pathlib.Path:
             "Say where your images are: --config.data.root=DIR, a folder with "
             "images/ and masks/ (docs/own_data.md)."
         )
+    export = answer_export(path) if path.is_file() else ""
+    if export:
+        raise ValueError(export)
     if not path.is_dir():
+        what = f"There is no folder {root}"
+        what = f"{root} is not a folder" if path.exists() else what
         raise FileNotFoundError(
-            f"There is no folder {root}. Give --config.data.root the folder "
+            f"{what}. Give --config.data.root the folder "
             "that holds images/ and masks/ (docs/own_data.md)."
         )
     return path
 
 
-def _reading(root: pathlib.Path, entries: list[Entry]) -> Reading:
-    paths = sorted(str(root / mask) for _, mask in entries if mask)
+class _Masks(NamedTuple):
+    """All masks of a folder.
 
-    def content(i: int) -> Content:
-        return mask_content(stored_masks.read_stored(paths[i]), paths[i])
+    Attributes:
+      reading: how they are read.
+      classes: the ids of the classes that each shows, by its name; none of a
+        mask that cannot be used.
+    """
 
-    contents = all_contents(content, len(paths))
+    reading: Reading
+    classes: dict[str, frozenset[int]]
+
+
+def _masks(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The names of their masks."""
+    return tuple(sorted({mask for _, mask in entries if mask}))
+
+
+def _look(root: pathlib.Path, names: tuple[str, ...]) -> _Masks:
+    paths = [str(root / name) for name in names]
+
+    contents = all_contents(lambda i: read_content(paths[i]), len(paths))
     found = class_list.find_class_list(root)
     if found is None:
         classes = masks.classes_of_ids(contents, root)
     else:
         classes = class_list.read_class_list(found)
-    return choose_reading(contents, classes)
+    reading = choose_reading(contents, classes)
+    shown = {c.path: _classes_in(c, reading) for c in contents}
+    return _Masks(
+        reading,
+        {
+            name: shown.get(path, frozenset())
+            for name, path in zip(names, paths, strict=True)
+        },
+    )
+
+
+def _classes_in(content: Content, reading: Reading) -> frozenset[int]:
+    """The ids of the classes that a mask shows."""
+    to_id = reading.lookup(content.kind)
+    ids = {to_id(value, colour) for value, colour in content.pixels}
+    return frozenset(ids & set(range(len(reading.classes.names))))
 
 
 def _check_size(path: str, mask: tuple[int, int], image: tuple[int, int]):
@@ -181,7 +238,7 @@ def _check_size(path: str, mask: tuple[int, int], image: tuple[int, int]):
 
 def open_contents(source: pathlib.Path) -> Contents:
     """Every part of a folder, with its hold-out as val, to be packed."""
-    data = open_set(str(source), "", "")
+    data = _open_whole(str(source), "", "", HoldOut())
     parts = {
         "train": data.labelled,
         "unlabelled": data.unlabelled,

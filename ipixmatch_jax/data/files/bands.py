@@ -21,10 +21,11 @@ class Bands(NamedTuple):
     Attributes:
       values: [H, W, B], of the file's own type.
       colour: "grey", "RGB" or "CMYK": what the first bands are.
-      alpha: what the band after the colours is: "" (not said, or there is
+      alpha: what a band after the colours is: "" (not said, or there is
         none), "alpha", or "multiplied" (the colours were multiplied by it).
       bits: of an integer value, such as 12 in an array of uint16.
       nodata: the value of pixels without data; None if there is none.
+      alpha_at: the position of that band, where there is one.
     """
 
     values: np.ndarray
@@ -32,6 +33,7 @@ class Bands(NamedTuple):
     alpha: str
     bits: int
     nodata: float | None = None
+    alpha_at: int = -1
 
     @property
     def deep(self) -> bool:
@@ -73,10 +75,20 @@ def to_8_bits(bands: Bands, value_range: Range | None, path: str) -> np.ndarray:
             "--config.data.range=percentile."
         )
     low, high = (_of_bands(end, i, bands, path) for i, end in enumerate(ends))
-    scaled = (values.astype(np.float64) - low) * (255 / (high - low))
+    scaled = np.empty(values.shape, np.uint8)
+    for k in range(values.shape[-1]):  # All at once would take much memory.
+        scaled[..., k] = _scale(values[..., k], low[k], high[k], bands.nodata)
+    return scaled
+
+
+def _scale(
+    band: np.ndarray, low: float, high: float, nodata: float | None
+) -> np.ndarray:
+    """One band as uint8; `low` becomes 0, `high` 255."""
+    scaled = (band.astype(np.float64) - low) * (255 / (high - low))
     missing = ~np.isfinite(scaled)
-    if bands.nodata is not None:
-        missing |= values == bands.nodata
+    if nodata is not None:
+        missing |= band == nodata
     scaled = np.where(missing, 0, scaled)
     return (np.clip(scaled, 0, 255) + 0.5).astype(np.uint8)
 
@@ -85,10 +97,12 @@ def _of_bands(end: End, which: int, bands: Bands, path: str) -> np.ndarray:
     """One end of a range for every band; `which` is 0 for the lower end."""
     count = bands.values.shape[-1]
     if not isinstance(end, tuple):
-        return np.asarray(end, np.float64)
+        return np.full(count, end, np.float64)
     of_type = type_range(bands)
     if len(end) == count - 1 and bands.alpha:
-        end = (*end, float(which) if of_type is None else of_type[which])
+        at = bands.alpha_at % count
+        own = float(which) if of_type is None else of_type[which]
+        end = (*end[:at], own, *end[at:])
     if len(end) != count:
         raise BadFileError(
             f"{path} has {count} bands, and config.data.range holds the values "

@@ -2,8 +2,8 @@
 
 Images become RGB: grey and palettes are spread, CMYK is converted, and alpha
 is dropped (the colours below it stay). As one channel they become the luma of
-that, which leaves grey as it is. Two and four channels are those of the file,
-grey or RGB and one more. Values of more than 8 bits are scaled over the value
+that, which leaves grey as it is. Two channels and four or more are those of
+the file as they are. Values of more than 8 bits are scaled over the value
 range of the data set (files/bands.py).
 An EXIF rotation of an image is applied, as every viewer and labelling tool
 does.
@@ -12,13 +12,14 @@ does.
 import numpy as np
 from PIL import Image
 
+from ipixmatch_jax.data.band_image import BandImage, make_image
 from ipixmatch_jax.data.files import open_file, pillow_reader, tiff_reader
 from ipixmatch_jax.data.files.bands import Bands, Range, to_8_bits
 from ipixmatch_jax.data.files.pillow_reader import IMAGE_FORMATS
-from ipixmatch_jax.data.source import MODES, BadFileError
+from ipixmatch_jax.data.source import BadFileError
 
 _PREMULTIPLIED = (
-    "says that its colours are multiplied by its fourth channel, so they "
+    "says that its colours are multiplied by its alpha channel, so they "
     "cannot be had as they were; save it with an extra channel that is not "
     "alpha."
 )
@@ -29,13 +30,13 @@ def read_image(
     data: bytes | None = None,
     channels: int = 3,
     value_range: Range | None = None,
-) -> Image.Image:
-    """The image of a file, upright, of the mode that MODES has for it.
+) -> Image.Image | BandImage:
+    """The image of a file, upright, as band_image.make_image gives it.
 
     Args:
       path: of the file; where the bytes are given, a name for messages.
       data: what the file holds; None reads it.
-      channels: 1 to 4; 2 and 4 take files of just so many.
+      channels: 1 to 16; other than 1 and 3 take files of just so many.
       value_range: the values that become 0 and 255 where a file has more
         than 8 bits; None: the range of its type.
 
@@ -49,7 +50,8 @@ def read_image(
         raise
     except open_file.MALFORMED as error:
         raise open_file.undecodable(path, error) from error
-    image.info = {}  # So that nobody turns or colour-corrects it again.
+    if isinstance(image, Image.Image):
+        image.info = {}  # So that nobody turns or colour-corrects it again.
     return image
 
 
@@ -119,13 +121,13 @@ def _bands(path: str, data: bytes) -> Bands | tiff_reader.Palette | None:
 
 def _read(
     path: str, data: bytes, channels: int, value_range: Range | None
-) -> Image.Image:
+) -> Image.Image | BandImage:
     bands = _bands(path, data)
     if bands is not None:
         return from_bands(bands, path, channels, value_range)
     image, raw_mode = pillow_reader.decode_image(data, path, IMAGE_FORMATS)
     pillow_reader.turn_upright(image)
-    if channels in (2, 4):
+    if channels not in (1, 3):
         return _all_bands(image, raw_mode, path, channels)
     image = _rgb(image, path)
     return image.convert("L") if channels == 1 else image
@@ -136,14 +138,14 @@ def from_bands(
     path: str,
     channels: int,
     value_range: Range | None,
-) -> Image.Image:
+) -> Image.Image | BandImage:
     """The image of decoded bands; arguments and errors as of `read_image`."""
     if isinstance(bands, tiff_reader.Palette):
         colours = np.asarray(bands.colours, np.uint8)[bands.values]
         bands = Bands(colours, "RGB", "", 8)
     count = bands.values.shape[-1]
     named = {"grey": 1, "RGB": 3, "CMYK": 4}[bands.colour]
-    if channels in (2, 4):
+    if channels not in (1, 3):
         if count != channels or bands.colour == "CMYK":
             raise _other_channels(path, count, bands.colour, channels)
         if bands.alpha == "multiplied":
@@ -151,12 +153,13 @@ def from_bands(
     elif count > named + 1:
         raise BadFileError(
             f"{path} has {count} bands, and config.data.channels={channels} "
-            f"takes files of {named} and one more at most: write the bands "
-            "that are meant into a file of 1 to 4."
+            f"takes files of {named} and one more at most: read all with "
+            f"--config.data.channels={count}, or write the bands that are "
+            "meant into a file of fewer."
         )
     values = to_8_bits(bands, value_range, path)
-    if channels in (2, 4):
-        return _image(values, MODES[channels])
+    if channels not in (1, 3):
+        return make_image(values)
     if bands.alpha == "multiplied" and named == 3:
         return _image(values, "RGBa").convert("RGBA").convert("RGB")
     mode = {1: "L", 3: "RGB", 4: "CMYK"}[named]
@@ -182,21 +185,29 @@ def _rgb(image: Image.Image, path: str) -> Image.Image:
 
 def _all_bands(
     image: Image.Image, raw_mode: str, path: str, channels: int
-) -> Image.Image:
+) -> Image.Image | BandImage:
     """All of two or four channels, none of them taken for alpha."""
-    if image.mode != {2: "LA", 4: "RGBA"}[channels]:
+    if image.mode != {2: "LA", 4: "RGBA"}.get(channels):
         count, mode = len(image.getbands()), f"mode {image.mode}"
         raise _other_channels(path, count, mode, channels)
     if raw_mode.startswith("RGBa"):
         raise BadFileError(f"{path} {_PREMULTIPLIED}")
-    return Image.frombytes(MODES[channels], image.size, image.tobytes())
+    return make_image(np.asarray(image))
 
 
 def _other_channels(
     path: str, count: int, mode: str, channels: int
 ) -> BadFileError:
+    what = f"{count} channels ({mode})"
+    if count == channels:
+        way = "bands that are not inks"
+    elif max(count, channels) > 4:
+        what = f"{count} bands"
+        way = f"read all with --config.data.channels={count}, or write the "
+        way += f"{channels} bands that are meant into a TIFF"
+    else:
+        way = f"{'grey' if channels == 2 else 'RGB'} and one more"
     return BadFileError(
-        f"{path} has {count} channels ({mode}), and "
-        f"config.data.channels={channels} takes files of {channels}: "
-        f"{'grey' if channels == 2 else 'RGB'} and one more."
+        f"{path} has {what}, and config.data.channels={channels} takes files "
+        f"of {channels}: {way}."
     )

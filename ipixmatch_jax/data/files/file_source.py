@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from PIL import Image
 
+from ipixmatch_jax.data.band_image import BandImage
 from ipixmatch_jax.data.files import decode, stored_masks, tiff_windows
 from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.split_list import Entry, read_list
@@ -68,7 +69,7 @@ class FileSource(Source):
     def __getitem__(self, i: int) -> Sample:
         image_name, mask_name = self._entries[i]
         path = self._path(image_name)
-        image: Image.Image | WindowedImage
+        image: Image.Image | BandImage | WindowedImage
         if is_windowed(path):
             image = WindowedImage(path, self._channels, self._range)
         else:
@@ -99,6 +100,11 @@ class FileSource(Source):
         if is_windowed(path):
             return tiff_windows.read_size(path)
         return decode.read_size(path)
+
+    def is_windowed(self, i: int) -> bool:
+        """Whether the image and its mask, if any, are read in windows."""
+        names = (name for name in self._entries[i] if name is not None)
+        return all(is_windowed(self._path(name)) for name in names)
 
     def is_deep(self, i: int) -> bool:
         """Whether an image has more than 8 bits per channel."""

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ipixmatch_jax.cli.commands import call_of
@@ -20,6 +20,10 @@ LISTS = {
     "val": ("val.txt", "valid.txt", "validation.txt"),
     "test": ("test.txt",),
 }
+
+
+# Entries -> the ids of the classes that each mask shows, by the mask's name.
+ClassesIn = Callable[[Sequence[Entry]], Mapping[str, frozenset[int]]]
 
 
 class Parts(NamedTuple):
@@ -100,7 +104,11 @@ def _renamed(images: pathlib.Path, parts: dict[str, Pairs]) -> list[str]:
 
 
 def find_parts(
-    root: pathlib.Path, splits_dir: str, split: str, rule: HoldOut
+    root: pathlib.Path,
+    splits_dir: str,
+    split: str,
+    rule: HoldOut,
+    classes_in: ClassesIn,
 ) -> Parts:
     """The parts as the lists say, or as the folders do.
 
@@ -111,6 +119,7 @@ def find_parts(
       split: "" for lists that lie in the folder itself.
       rule: what val gets of the labelled images where there is neither a list
         nor a folder of it.
+      classes_in: looks at masks; asked where folds are balanced by class.
 
     Raises:
       FileNotFoundError: images or masks are absent, or a list names absent
@@ -125,7 +134,7 @@ def find_parts(
     else:
         parts = _from_folders(folder)
     parts = parts._replace(notes=tuple(folder.notes))
-    return _without_copies(root, parts, rule)
+    return _without_copies(root, parts, rule, classes_in)
 
 
 def _find_lists(
@@ -245,7 +254,9 @@ def _scored(folder: _Folder, part: str) -> list[Entry]:
     return pairs.labelled()
 
 
-def _without_copies(root: pathlib.Path, parts: Parts, rule: HoldOut) -> Parts:
+def _without_copies(
+    root: pathlib.Path, parts: Parts, rule: HoldOut, classes_in: ClassesIn
+) -> Parts:
     """Holds val out where there is none, and keeps it out of training.
 
     Raises:
@@ -253,8 +264,7 @@ def _without_copies(root: pathlib.Path, parts: Parts, rule: HoldOut) -> Parts:
     """
     held_out = not parts.val
     if held_out:
-        some, val = hold_out(parts.labelled, rule, str(root))
-        parts = parts._replace(labelled=some, val=val, held_out=True)
+        parts = _hold_out(root, parts, rule, classes_in)
     else:
         refuse_folds(rule, str(root))
     every = [
@@ -285,6 +295,19 @@ def _without_copies(root: pathlib.Path, parts: Parts, rule: HoldOut) -> Parts:
         unlabelled=[e for e in parts.unlabelled if e not in dropped],
         notes=(*parts.notes, *notes),
     )
+
+
+def _hold_out(
+    root: pathlib.Path, parts: Parts, rule: HoldOut, classes_in: ClassesIn
+) -> Parts:
+    """Takes val from the labelled images."""
+
+    def classes() -> Callable[[Entry], frozenset[int]]:
+        found = classes_in(parts.with_masks())
+        return lambda entry: found[entry[1] or ""]
+
+    some, val = hold_out(parts.labelled, rule, str(root), classes=classes)
+    return parts._replace(labelled=some, val=val, held_out=True)
 
 
 def _leak(scored: tuple[str, Entry], trained: tuple[str, Entry]) -> str:

@@ -6,11 +6,12 @@ file, and which command or which change makes the folder that is needed.
 
 import os
 import pathlib
+import zipfile
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ipixmatch_jax.cli.commands import call_of
-from ipixmatch_jax.data.files import walk
+from ipixmatch_jax.data.files import open_file, walk
 
 _ENOUGH = 200  # Files of a folder that are looked at.
 _TASTE = 65_536  # Bytes of a JSON file that are looked at, at either end.
@@ -51,13 +52,9 @@ def answer(root: pathlib.Path, images: str | None) -> str:
       root: the folder.
       images: the folder of images below it, if it has one.
     """
-    export = find_export(root)
-    if export is not None:
-        return (
-            f"{export.file} looks like {export.what}: "
-            f"`{call_of('prepare')} {export.tool} --source {root} --out DIR` "
-            f"makes a folder of it that can be trained on. That is {MUST_HOLD}."
-        )
+    export = answer_export(root)
+    if export:
+        return export
     for recognise in _UNREAD:
         sentence = recognise(root)
         if sentence:
@@ -75,8 +72,22 @@ def answer(root: pathlib.Path, images: str | None) -> str:
     )
 
 
+def answer_export(root: pathlib.Path) -> str:
+    """What to say of an export of a label tool; "" if it is none."""
+    export = find_export(root)
+    if export is None:
+        return ""
+    return (
+        f"{export.file} looks like {export.what}: "
+        f"`{call_of('prepare')} {export.tool} --source {root} --out DIR` "
+        f"makes a folder of it that can be trained on. That is {MUST_HOLD}."
+    )
+
+
 def find_export(root: pathlib.Path) -> FoundExport | None:
-    """The label tool whose export a folder is; None if it is none."""
+    """The label tool whose export a folder, zip or file is, or None."""
+    if root.is_file():
+        return _find_in_file(root)
     for folder in (root, *_folders(root)):
         labels = folder / "labelmap.txt"
         if labels.is_file() and (folder / "SegmentationClass").is_dir():
@@ -87,19 +98,48 @@ def find_export(root: pathlib.Path) -> FoundExport | None:
             return FoundExport("roboflow", path, "masks of Roboflow")
         for name in _files(folder, ".json", ".xml"):
             path = folder / name
-            tool, what = _tool_of(path)
+            tool, what = _tool_of(path, _taste(path))
             if tool:
                 return FoundExport(tool, path, what)
     return None
+
+
+def _find_in_file(path: pathlib.Path) -> FoundExport | None:
+    """`find_export` of a zip, or of a JSON or XML file alone."""
+    if walk.ending(path.name) in (".json", ".xml"):
+        tool, what = _tool_of(path, _taste(path))
+        return FoundExport(tool, path, what) if tool else None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            tool, what = _tool_of_zip(archive)
+    except (*open_file.MALFORMED, zipfile.BadZipFile):
+        return None
+    return FoundExport(tool, path, what) if tool else None
+
+
+def _tool_of_zip(archive: zipfile.ZipFile) -> tuple[str, str]:
+    names = [pathlib.PurePosixPath(name) for name in archive.namelist()]
+    bases = {name.name for name in names}
+    if "labelmap.txt" in bases:
+        return "cvat", 'a "Segmentation mask" export of CVAT'
+    if "_classes.csv" in bases:
+        return "roboflow", "masks of Roboflow"
+    texts = [n for n in names if walk.ending(n.name) in (".json", ".xml")]
+    for name in texts[:_ENOUGH]:
+        with archive.open(str(name)) as file:
+            taste = file.read(_TASTE).decode("utf-8", "replace")
+        tool, what = _tool_of(name, taste)
+        if tool:
+            return tool, what
+    return "", ""
 
 
 def _has_masks(folder: pathlib.Path) -> bool:
     return any(name.endswith("_mask.png") for name in _files(folder, ".png"))
 
 
-def _tool_of(path: pathlib.Path) -> tuple[str, str]:
+def _tool_of(path: pathlib.PurePath, taste: str) -> tuple[str, str]:
     """The tool that wrote a file, and what the file is; "" if none did."""
-    taste = _taste(path)
     if walk.ending(path.name) == ".xml":
         found = "<annotations" in taste and "<meta>" in taste
         what = 'a "CVAT for images" export'

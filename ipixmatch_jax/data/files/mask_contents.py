@@ -1,7 +1,8 @@
 """Counts values and colours in masks, before their meaning is decided."""
 
+import collections
 import concurrent.futures
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -99,14 +100,38 @@ def _colours(mask: StoredMask, path: str) -> Content:
         Image.fromarray(mask.values).getcolors(MOST_COLOURS),
     )
     if counts is None:
-        raise BadFileError(
-            f"The mask {path} has more than {MOST_COLOURS} colours, as a "
-            "photograph or a JPEG saved as PNG has; export it as PNG without "
-            "smoothing where it was drawn."
-        )
+        raise _too_many_colours(path)
     if all(r == g == b for _, (r, g, b) in counts):
         return Content(path, "grey RGB", {(c[0], c): n for n, c in counts})
     return Content(path, "RGB", {(None, c): n for n, c in counts})
+
+
+def _too_many_colours(path: str) -> BadFileError:
+    return BadFileError(
+        f"The mask {path} has more than {MOST_COLOURS} colours, as a "
+        "photograph or a JPEG saved as PNG has; export it as PNG without "
+        "smoothing where it was drawn."
+    )
+
+
+def join_contents(parts: Iterable[Content]) -> Content:
+    """What a mask holds, of which each part was looked at alone.
+
+    Raises:
+      BadFileError: the parts have thousands of colours together.
+    """
+    found = list(parts)
+    if any(part.kind == "RGB" for part in found):
+        found = [_as_colours(part) for part in found]
+    pixels: collections.Counter[tuple[int | None, Colour]]
+    pixels = collections.Counter()
+    for part in found:
+        pixels.update(part.pixels)
+    first = found[0]
+    if len(pixels) > MOST_COLOURS:
+        raise _too_many_colours(first.path)
+    repeated = frozenset().union(*(part.repeated for part in found))
+    return Content(first.path, first.kind, dict(pixels), repeated)
 
 
 def all_contents(one: Callable[[int], Content], count: int) -> list[Content]:

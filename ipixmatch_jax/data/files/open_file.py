@@ -79,7 +79,8 @@ def _check_regular(path: str, status: os.stat_result, windows: bool) -> None:
         raise BadFileError(f"{path} is empty: it holds 0 bytes.")
     if status.st_size > MAX_BYTES and not windows:
         raise BadFileError(
-            f"{path} holds {status.st_size} bytes; the limit is {MAX_BYTES}."
+            f"{path} holds {status.st_size} bytes; the limit is {MAX_BYTES}: "
+            "save it as a tiled TIFF (docs/satellites.md) or cut it into tiles."
         )
 
 
@@ -94,7 +95,8 @@ def too_large(path: str, size: tuple[int, int] | None = None) -> BadFileError:
     is_large = "is larger" if size is None else f"is {size[0]}x{size[1]}: more"
     return BadFileError(
         f"{path} {is_large} than {MAX_PIXELS:,} pixels or {MAX_SIDE:,} along a "
-        "side; cut it into tiles or make it smaller."
+        "side; save it as a tiled TIFF (docs/satellites.md), cut it into tiles "
+        "or make it smaller."
     )
 
 

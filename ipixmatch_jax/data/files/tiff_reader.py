@@ -16,17 +16,18 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from ipixmatch_jax.data import band_image
 from ipixmatch_jax.data.files import open_file
 from ipixmatch_jax.data.files.bands import Bands, upright
 from ipixmatch_jax.data.source import BadFileError
 
 _HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF
-_MAX_BANDS = 16
 _ORIENTATION = 274  # Tags of a page.
 _NODATA = 42113  # GDAL's
 _REDUCED, _MASK = 1, 4  # Bits of NewSubfileType for overviews and masks.
 _FIRST_PAGES = 8  # that are looked at to tell a stack
 _COLOURS = {"MINISBLACK": 1, "MINISWHITE": 1, "RGB": 3, "SEPARATED": 4}
+_ALPHA = {1: "multiplied", 2: "alpha"}  # Kinds of extra samples.
 # Codecs that change values.
 LOSSY = ("OJPEG", "JPEG", "JPEG_LOSSY", "JPEGXR", "WEBP")
 
@@ -157,18 +158,22 @@ def check_page(page, path: str, *, windows: bool = False) -> None:
         what = f"values of {bits} bits in a format other than whole or float"
     elif page.axes not in ("YX", "YXS", "SYX"):
         what = f"the axes {page.axes}, not those of one picture"
-    elif page.samplesperpixel > _MAX_BANDS:
-        what = f"{page.samplesperpixel} bands, more than {_MAX_BANDS}"
+    elif page.samplesperpixel > band_image.MOST:
+        what = f"{page.samplesperpixel} bands, more than {band_image.MOST}"
     elif _photometric(page) not in (*_COLOURS, "PALETTE", "YCBCR"):
         what = f"the colour space {_photometric(page)}"
     elif page.nbytes > open_file.MAX_BYTES and not windows:
-        what = f"{page.nbytes:,} bytes of pixels, more than 1 GiB"
+        raise BadFileError(
+            f"{path} holds {page.nbytes:,} bytes of pixels, and files of more "
+            "than 1 GiB are read in windows only: save it in tiles "
+            "(docs/satellites.md says how), or predict it with --geotiff."
+        )
     elif _photometric(page) == "PALETTE" and max(np.ravel(bits)) > 8:
         what = "a palette of more than 256 colours"
     if what:
         raise BadFileError(
             f"{path} is a TIFF with {what}, which is not understood: save it "
-            "as grey or RGB bands of 8 or 16 bits."
+            f"as 1 to {band_image.MOST} bands of 8 or 16 bits or floats."
         )
 
 
@@ -226,13 +231,14 @@ def _bands(page, values: np.ndarray, path: str) -> Bands:
         )
     # GDAL writes bands without a meaning as grey and extra ones.
     named = 3 if declared == 1 and count >= 3 else declared
-    extra = page.extrasamples[named - declared :]
-    alpha = (
-        {1: "multiplied", 2: "alpha"}.get(int(extra[0]), "") if extra else ""
-    )
+    kinds = [_ALPHA.get(int(x), "") for x in page.extrasamples]
+    kinds = kinds[named - declared :]
+    at = next((i for i, kind in enumerate(kinds) if kind), None)
+    alpha = "" if at is None else kinds[at]
     colour = {1: "grey", 3: "RGB", 4: "CMYK"}[named]
     nodata = page.nodata if _NODATA in page.tags else None
-    return Bands(values, colour, alpha, bits, nodata)
+    place = -1 if at is None else named + at
+    return Bands(values, colour, alpha, bits, nodata, place)
 
 
 def _inverted(values: np.ndarray, bits: int) -> np.ndarray:

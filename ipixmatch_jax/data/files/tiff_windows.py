@@ -6,6 +6,7 @@ a window touches. rasterio is in the extra `geo`.
 """
 
 import os
+import threading
 import types
 import warnings
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ipixmatch_jax.data.band_image import BandImage
 from ipixmatch_jax.data.files import decode, open_file, tiff_reader
 from ipixmatch_jax.data.files.bands import Bands, Range
 from ipixmatch_jax.data.files.tiff_reader import Palette
@@ -22,6 +24,15 @@ from ipixmatch_jax.utils.errors import RunError
 # Decoded tiles that GDAL keeps, in MB for the whole process: those of a window
 # and its neighbour, of many bands. Its own choice is 5 % of the memory.
 CACHE = "64"
+
+# Tags that tiff_reader.interpret looks at: colours, extra samples, nodata.
+_NEEDED = (320, 338, 42113)
+# Scenes of more pixels are predicted and scored in parts (ours). Decoded whole,
+# such a one of four 16-bit bands takes 134 MB, and its conversion more.
+LARGE_SCENE = 4096 * 4096
+
+# All threads share the filters of warnings, so one at a time changes them.
+_WARNINGS = threading.Lock()
 
 
 class Place(NamedTuple):
@@ -92,8 +103,8 @@ class TiffWindows:
         """
         return pixels(self.read_image(place))
 
-    def read_image(self, place: Place) -> Image.Image:
-        """The image of a window, of the mode that MODES has for it.
+    def read_image(self, place: Place) -> Image.Image | BandImage:
+        """The image of a window, as band_image.make_image gives it.
 
         Raises:
           BadFileError: it cannot be decoded.
@@ -213,7 +224,7 @@ def open_raster(path: str, mode: str = "r", **options: Any) -> Any:
     rasterio = import_rasterio(path)
     from rasterio.errors import NotGeoreferencedWarning
 
-    with warnings.catch_warnings():
+    with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             return rasterio.open(
@@ -252,4 +263,7 @@ def read_header(path: str) -> Any:
                 f"{path} has the orientation {turned}, and files that are "
                 "read in windows must be upright: save it turned."
             )
+        for tag in page.tags:
+            if tag.code in _NEEDED:
+                _ = tag.value  # Read while the file is open, and kept.
         return page

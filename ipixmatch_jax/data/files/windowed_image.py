@@ -18,6 +18,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from ipixmatch_jax.data.band_image import BandImage
 from ipixmatch_jax.data.files import (
     decode,
     open_file,
@@ -55,7 +56,7 @@ class Windowed(abc.ABC):
         self.size = (width, height)
 
     @abc.abstractmethod
-    def crop(self, box: Box) -> Image.Image:
+    def crop(self, box: Box) -> Image.Image | BandImage:
         """A part of it.
 
         Raises:
@@ -82,8 +83,8 @@ class WindowedImage(Windowed):
         super().__init__(path)
         self._key = (path, channels, value_range)
 
-    def crop(self, box: Box) -> Image.Image:
-        """A part of the image, of the mode that MODES has for it.
+    def crop(self, box: Box) -> Image.Image | BandImage:
+        """A part of the image, as band_image.make_image gives it.
 
         Raises:
           BadFileError: it cannot be decoded.
@@ -168,6 +169,17 @@ def is_windowed(path: str) -> bool:
     if pixels > open_file.MAX_PIXELS:
         tiff_windows.import_rasterio(path)
     return importlib.util.find_spec("rasterio") is not None
+
+
+def read_blocks(path: str) -> Iterator[Bands | tiff_reader.Palette]:
+    """What a file that is read in windows holds, part by part.
+
+    Raises:
+      BadFileError: a part cannot be decoded.
+    """
+    height, width = tiff_windows.read_size(path)
+    for box in _blocks((width, height)):
+        yield _open(path, 1, None).read_bands(_place(box))
 
 
 def _blocks(size: tuple[int, int]) -> Iterator[Box]:

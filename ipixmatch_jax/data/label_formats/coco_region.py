@@ -69,8 +69,10 @@ def fill_polygons(polygons: list, height: int, width: int) -> np.ndarray:
 
 
 def _check_polygon(polygon: Any) -> None:
+    # A whole number can be too large for isfinite().
     numbers = isinstance(polygon, list) and all(
-        type(c) in (int, float) and math.isfinite(c) for c in polygon
+        type(c) is int or (type(c) is float and math.isfinite(c))
+        for c in polygon
     )
     if not numbers or len(polygon) % 2:
         raise ValueError("its polygon is not a list of x, y, x, y, ...")

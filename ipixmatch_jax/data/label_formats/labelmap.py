@@ -12,6 +12,7 @@ import pathlib
 from collections.abc import Sequence
 
 from ipixmatch_jax.data.files.class_list import Colour
+from ipixmatch_jax.utils.quoting import quote
 
 FILE = "labelmap.txt"
 _HEAD = "# label:color_rgb:parts:actions"
@@ -41,8 +42,8 @@ def parse_labelmap(text: str, where: str) -> list[tuple[str, Colour]]:
         colour = _colour(rest.partition(":")[0])
         if not name or colour is None:
             raise ValueError(
-                f"Line {number} of {where} is {line.strip()!r}; a class reads "
-                '"name:red,green,blue::", with numbers from 0 to 255.'
+                f"Line {number} of {where} is {quote(line.strip())}; a class "
+                'reads "name:red,green,blue::", with numbers from 0 to 255.'
             )
         classes.append((name, colour))
     if not classes:

@@ -108,7 +108,7 @@ class RecordSource(Source):
         if mask.size != image.size:
             raise BadFileError(
                 f"The mask of {self._where(i)} is {mask.width}x{mask.height} "
-                f"but its image is {image.width}x{image.height}."
+                f"but its image is {image.size[0]}x{image.size[1]}."
             )
         return Sample(image, mask)
 

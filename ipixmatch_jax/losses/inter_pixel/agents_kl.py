@@ -20,6 +20,7 @@ from ipixmatch_jax.losses.inter_pixel.blocks import Image, slope_over_blocks
 from ipixmatch_jax.losses.inter_pixel.features import dot
 from ipixmatch_jax.losses.inter_pixel.kl_sums import (
     NEVER,
+    along_axis,
     divergence,
     fit_sums,
     slope_by_logits,
@@ -64,6 +65,7 @@ def agents_kl(
     place, chosen = choose_agents(image.p, image.keep, agents)
     agent_q, agent_p = (_unit(x[place]) for x in (image.q, image.p))
     agent_d = agent_q - agent_p
+    along = along_axis(-1)
 
     def make(sums, q, p, keep, fresh):
         total, by_agent = sums
@@ -75,8 +77,8 @@ def agents_kl(
         s, t = (
             jnp.where(chosen, x, NEVER) for x in (teacher + change, teacher)
         )
-        fit = fit_sums(sum_exponentials(s, t, rate, -1), rate)
-        fit = with_gaps(fit, *sum_gaps(fit, s, t, rate, -1))
+        fit = fit_sums(sum_exponentials(s, t, rate, along), rate)
+        fit = with_gaps(fit, sum_gaps(fit, s, t, rate, along))
         counts = keep & fresh
         total += jnp.sum(jnp.where(counts, divergence(fit), 0.0))
         weights = slope_by_logits(fit, s, t, rate) * (temperature / n)

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
+# A block is a multiple of this many pixels, where it has as many.
+LANES = 16
+
 
 class Image(NamedTuple):
     """What a reading compares.
@@ -89,13 +92,31 @@ def pixel_axes(x: Array) -> tuple[int, ...]:
     return tuple(range(x.ndim - 1))
 
 
+def even_size(pixels: int, size: int) -> int:
+    """The pixels of a block, at most about `size`, for blocks of equal size.
+
+    The last block overlaps the one before by as few pixels as possible.
+    """
+    if min(pixels, size) <= LANES:
+        return min(pixels, size)
+    count = -(-pixels // size)
+    if count == 1 and pixels % LANES:
+        count = 2
+    even = -(-pixels // count)
+    return -(-even // LANES) * LANES
+
+
 def _block(image: Image, size: int, index: Array) -> tuple:
-    """start, q, p [size, C], keep and fresh [size, 1] of one block."""
+    """start, q, p [size, C], keep and fresh [size, 1] of one block.
+
+    Of an image without an axis of classes, all are [size].
+    """
     size = min(size, len(image.keep))
     start = jnp.minimum(index * size, len(image.keep) - size)
     q, p, keep = (lax.dynamic_slice_in_dim(x, start, size) for x in image)
     fresh = start + jnp.arange(size) >= index * size
-    return start, q, p, keep[:, None], fresh[:, None]
+    keep, fresh = (x.reshape(-1, *[1] * (q.ndim - 1)) for x in (keep, fresh))
+    return start, q, p, keep, fresh
 
 
 def _loop(step: Callable, carry: Any, image: Image, size: int) -> Any:

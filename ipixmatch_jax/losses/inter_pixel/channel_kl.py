@@ -3,14 +3,12 @@
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.inter_pixel.blocks import (
-    Image,
-    pixel_axes,
-    slope_over_blocks,
-    sum_over_blocks,
-)
+from ipixmatch_jax.losses.inter_pixel.blocks import Image
 from ipixmatch_jax.losses.inter_pixel.kl_sums import (
     NEVER,
+    Along,
+    Fit,
+    Gaps,
     Sums,
     divergence,
     fit_sums,
@@ -20,12 +18,13 @@ from ipixmatch_jax.losses.inter_pixel.kl_sums import (
     sum_gaps,
     with_gaps,
 )
+from ipixmatch_jax.losses.inter_pixel.layouts import flat
 from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
 
 def channel_kl(
     image: Image, temperature: Array, size: int | None
-) -> tuple[Array, Array]:
+) -> tuple[Array, Fit]:
     """T^2 mean over classes of KL over the pixels (Shu et al., 2021).
 
     O(N C) time.
@@ -36,35 +35,47 @@ def channel_kl(
       size: pixels of a block, see blocks.py.
 
     Returns:
-      float32 scalar, and its slope by the student's logits, float32 [..., C].
+      float32 scalar, and what `channel_kl_slope` needs, float32 [C].
     """
-    classes = image.q.shape[-1]
-    axes = pixel_axes(image.q)
-    zero = jnp.zeros((1, classes))
-    start = Sums(zero + NEVER, zero, zero + NEVER, zero, zero)
+    zero = jnp.zeros(image.q.shape[-1])
+    layout = flat(image, size)
+    along = Along(layout.sum, layout.max, layout.spread)
     rate = 1 / temperature
 
     def add(sums, q, p, keep):
-        return join_sums(
-            sums, sum_exponentials(*_kept(q, p, keep), rate, axes), rate
-        )
+        more = sum_exponentials(*_kept(q, p, keep), rate, along)
+        return join_sums(sums, more, rate)
 
-    rough = fit_sums(sum_over_blocks(add, start, image, size), rate)
+    start = Sums(zero + NEVER, zero, zero + NEVER, zero)
+    fit = fit_sums(layout.sum_over(add, start), rate)
+    spread = layout.spread(fit)
 
-    def add_gaps(gaps, q, p, keep):
-        more = sum_gaps(rough, *_kept(q, p, keep), rate, axes)
-        return tuple(x + y for x, y in zip(gaps, more, strict=True))
+    def add_gaps(sums, q, p, keep):
+        more = sum_gaps(spread, *_kept(q, p, keep), rate, along)
+        return Gaps(*map(jnp.add, sums, more))
 
-    fit = with_gaps(
-        rough, *sum_over_blocks(add_gaps, (zero, zero), image, size)
-    )
+    fit = with_gaps(fit, layout.sum_over(add_gaps, Gaps(zero, zero, zero)))
+    return temperature**2 * divergence(fit).mean(), fit
+
+
+def channel_kl_slope(
+    image: Image,
+    temperature: Array,
+    size: int | None,
+    fit: Fit,
+    cotangent: Array,
+) -> Array:
+    """The slope of `channel_kl` times the cotangent, float32 [..., C]."""
+    layout = flat(image, size)
+    spread = layout.spread(fit)
+    scale = cotangent * temperature / image.q.shape[-1]
 
     def make(nothing, q, p, keep, fresh):
-        slope = slope_by_logits(fit, *_kept(q, p, keep), rate)
-        return nothing, slope * (temperature / classes)
+        del fresh
+        q, p = _kept(q, p, keep)
+        return nothing, slope_by_logits(spread, q, p, 1 / temperature) * scale
 
-    _, slope = slope_over_blocks(make, None, image, size)
-    return temperature**2 * divergence(fit).mean(), slope
+    return layout.slope_over(make, None)[1]
 
 
 def _kept(q: Array, p: Array, keep: Array) -> tuple[Array, Array]:
@@ -76,4 +87,4 @@ def _kept(q: Array, p: Array, keep: Array) -> tuple[Array, Array]:
     return jnp.where(keep, q, NEVER), jnp.where(keep, p, NEVER)
 
 
-READING = Reading(channel_kl)
+READING = Reading(channel_kl, channel_kl_slope)

@@ -14,16 +14,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.inter_pixel.blocks import (
-    Image,
-    slope_over_blocks,
-    sum_over_blocks,
-)
+from ipixmatch_jax.losses.inter_pixel.blocks import Image
 from ipixmatch_jax.losses.inter_pixel.channel_correlation import (
+    channel_slope,
     compare_channels,
     from_zero,
     slope_through_softmax,
 )
+from ipixmatch_jax.losses.inter_pixel.layouts import turned
 from ipixmatch_jax.losses.inter_pixel.pearson import (
     MIN_VARIANCE,
     compare_vectors,
@@ -37,7 +35,7 @@ class _Pixels(NamedTuple):
     """Class distributions of pixels, minus their means over the classes.
 
     Attributes:
-      y: float32 [..., C], the student's distribution itself.
+      y: float32, the student's distribution itself.
       u: float32 [..., C], the student's.
       v: float32 [..., C], the teacher's.
       w: float32 [..., C], u - v.
@@ -66,50 +64,62 @@ def dist_correlation(
       float32 scalar, and its slope by the student's logits, float32 [..., C].
     """
     del temperature
-    within_classes, class_slope = compare_channels(image, size)
+    layout = turned(image, size)
+    axis = layout.classes
+    within_classes, maps = compare_channels(image, layout)
+    class_slope = channel_slope(maps, layout)
 
     def count(number, q, p, keep):
-        return number + jnp.sum(keep & _varies(_centre(jax.nn.softmax(p))))
+        del q
+        v = _centre(jax.nn.softmax(p, axis), axis)
+        return number + jnp.sum(keep & _varies(v, axis))
 
-    number = sum_over_blocks(count, jnp.int32(0), image, size)
-    number = jnp.maximum(number, 1)
+    number = jnp.maximum(layout.sum_over(count, jnp.int32(0)), 1)
 
     def make(total, q, p, keep, fresh):
-        x = _compare_pixels(q, p)
+        x = _compare_pixels(q, p, axis)
         pair = compare_vectors(
-            *map(_dot, (x.u, x.v, x.u, x.w, x.w), (x.u, x.v, x.v, x.w, x.v))
+            *(
+                _dot(*two, axis)
+                for two in zip(
+                    (x.u, x.v, x.u, x.w, x.w),
+                    (x.u, x.v, x.v, x.w, x.v),
+                    strict=True,
+                )
+            )
         )
-        counts = keep & _varies(x.v)
+        counts = keep & _varies(x.v, axis)
         total += jnp.sum(jnp.where(counts & fresh, distance(pair), 0.0))
         slope = distance_slope(pair, x.u, x.v, x.w) / number
-        slope = slope_through_softmax(x.y, jnp.where(counts, slope, 0.0))
+        slope = jnp.where(counts, slope, 0.0)
+        slope = slope_through_softmax(x.y, slope, axis)
         return total, slope + class_slope(q, p, keep)
 
-    total, slope = slope_over_blocks(make, jnp.zeros(()), image, size)
+    total, slope = layout.slope_over(make, jnp.zeros(()))
     return total / number + within_classes, slope
 
 
-def _compare_pixels(q: Array, p: Array) -> _Pixels:
-    student, teacher = jax.nn.softmax(q), jax.nn.softmax(p)
+def _compare_pixels(q: Array, p: Array, axis: int) -> _Pixels:
+    student, teacher = (jax.nn.softmax(x, axis) for x in (q, p))
     # Of two sure pixels, 1 - y is compared without rounding it.
     sure = (student > 0.5) & (teacher > 0.5)
-    w = from_zero(student, sure) - from_zero(teacher, sure)
-    return _Pixels(student, *map(_centre, (student, teacher, w)))
+    w = from_zero(student, sure, axis) - from_zero(teacher, sure, axis)
+    return _Pixels(student, *(_centre(x, axis) for x in (student, teacher, w)))
 
 
-def _centre(x: Array) -> Array:
+def _centre(x: Array, axis: int) -> Array:
     """x minus its mean over the classes; exactly 0 where all are equal."""
-    x = x - x[..., :1]
-    return x - x.mean(-1, keepdims=True)
+    x = x - jax.lax.index_in_dim(x, 0, axis)
+    return x - x.mean(axis, keepdims=True)
 
 
-def _varies(v: Array) -> Array:
-    return _dot(v, v) >= MIN_VARIANCE * v.shape[-1]
+def _varies(v: Array, axis: int) -> Array:
+    return _dot(v, v, axis) >= MIN_VARIANCE * v.shape[axis]
 
 
-def _dot(x: Array, y: Array) -> Array:
-    """The product of each pixel's two vectors, [..., 1]."""
-    return jnp.sum(x * y, -1, keepdims=True)
+def _dot(x: Array, y: Array, axis: int) -> Array:
+    """The product of each pixel's two vectors; the axis stays, of size 1."""
+    return jnp.sum(x * y, axis, keepdims=True)
 
 
 READING = Reading(dist_correlation)

@@ -9,7 +9,7 @@ the paper; see docs/inter_pixel_loss.md.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from ipixmatch_jax.losses.inter_pixel.registry import READINGS
 
 # On a CPU a reading that is not tiled takes this many blocks of pixels at a
 # time: with two images of 21 classes they fit its caches.
-_BLOCKS = 8
+_BLOCKS = 4
 
 
 class Aux(NamedTuple):
@@ -103,7 +103,7 @@ def inter_pixel_loss(
         distances. No gradient flows into it.
       threshold: least teacher probability, at temperature 1.
       block: pixels along a side of the tiles of affinity, kl; its memory
-        grows with the square. On a CPU the other readings process eight times
+        grows with the square. On a CPU the other readings process four times
         as many pixels at a time, elsewhere all of them at once.
       stride: 1 compares every pixel; s every s-th row and column, which is an
         approximation.
@@ -161,47 +161,59 @@ class _How(NamedTuple):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _image_loss(how, q, p, keep, temperature) -> Array:
-    """The loss of one image; its slope by q is computed with it."""
+    """The loss of one image."""
     return _forward(how, q, p, keep, temperature)[0]
 
 
-def _forward(how, q, p, keep, temperature) -> tuple[Array, Array]:
-    return _compare(how)(Image(q, p, keep), temperature)
+def _forward(how, q, p, keep, temperature) -> tuple[Array, tuple]:
+    reading, image = READINGS[how.relation, how.distance], Image(q, p, keep)
+    compare = reading.compare
+    if reading.of_features:
+        compare = functools.partial(compare, agents=how.agents)
+    value, saved = _run(compare, how, image, temperature)
+    if reading.slope is None:
+        return value, (saved,)
+    return value, (saved, image, temperature)
 
 
-def _backward(how, slope, cotangent):
+def _backward(how, saved, cotangent):
+    reading = READINGS[how.relation, how.distance]
+    if reading.slope is None:
+        slope = cotangent * saved[0]
+    else:
+        saved, image, temperature = saved
+        slope = _run(reading.slope, how, image, temperature, saved, cotangent)
     # No gradient for the teacher, the mask and the temperature.
-    return cotangent * slope, None, None, None
+    return slope, None, None, None
 
 
 _image_loss.defvjp(_forward, _backward)
 
 
-def _compare(how: _How) -> Callable:
-    """The function (image, temperature) -> value, slope of a reading."""
-    reading, block = READINGS[how.relation, how.distance], how.block
-    compare = reading.compare
-    if reading.of_features:
-        compare = functools.partial(compare, agents=how.agents)
+def _run(function: Callable, how: _How, image: Image, *given: Any) -> Any:
+    """function(image, given[0], size, *given[1:]) in blocks or at once."""
 
-    def in_blocks(image, temperature, size):
-        flat = Image(*(x.reshape(-1, *x.shape[2:]) for x in image))
-        value, slope = compare(flat, temperature, size)
-        return value, slope.reshape(image.q.shape)
+    def at_once(image, temperature, *more):
+        return function(image, temperature, None, *more)
 
-    if reading.tiled:
-        return functools.partial(in_blocks, size=block)
+    def unflatten(x, image):
+        # Of what a reading returns, only a slope is [N, C].
+        return x.reshape(image.q.shape) if x.ndim == 2 else x
 
-    def choose_by_platform(image, temperature):
-        # Other devices have no such cache: all pixels at once cost least.
-        return jax.lax.platform_dependent(
-            image,
-            temperature,
-            cpu=functools.partial(in_blocks, size=_BLOCKS * block),
-            default=lambda x, t: compare(x, t, None),
-        )
+    def in_blocks(count):
+        def run(image, temperature, *more):
+            flat = Image(*(x.reshape(-1, *x.shape[2:]) for x in image))
+            found = function(flat, temperature, count * how.block, *more)
+            return jax.tree.map(lambda x: unflatten(x, image), found)
 
-    return choose_by_platform
+        return run
+
+    if READINGS[how.relation, how.distance].tiled:
+        return in_blocks(1)(image, *given)
+    # Other devices have no such cache: all pixels at once cost least.
+    return jax.lax.platform_dependent(
+        image, *given, cpu=in_blocks(_BLOCKS), default=at_once
+    )
 
 
 def check_reading(relation: str, distance: str) -> None:

@@ -3,8 +3,9 @@
 import jax.numpy as jnp
 from jax import Array
 
-from ipixmatch_jax.losses.inter_pixel.blocks import Image, slope_over_blocks
+from ipixmatch_jax.losses.inter_pixel.blocks import Image
 from ipixmatch_jax.losses.inter_pixel.kl_sums import (
+    along_axis,
     divergence,
     fit_sums,
     slope_by_logits,
@@ -12,6 +13,7 @@ from ipixmatch_jax.losses.inter_pixel.kl_sums import (
     sum_gaps,
     with_gaps,
 )
+from ipixmatch_jax.losses.inter_pixel.layouts import turned
 from ipixmatch_jax.losses.inter_pixel.reading import Reading
 
 
@@ -32,15 +34,17 @@ def pixel_kl(
     """
     n = image.count_kept()
     rate = 1 / temperature
+    layout = turned(image, size)
+    along = along_axis(layout.classes)
 
     def make(total, q, p, keep, fresh):
-        fit = fit_sums(sum_exponentials(q, p, rate, -1), rate)
-        fit = with_gaps(fit, *sum_gaps(fit, q, p, rate, -1))
+        fit = fit_sums(sum_exponentials(q, p, rate, along), rate)
+        fit = with_gaps(fit, sum_gaps(fit, q, p, rate, along))
         total += jnp.sum(jnp.where(keep & fresh, divergence(fit), 0.0))
         slope = jnp.where(keep, slope_by_logits(fit, q, p, rate), 0.0)
         return total, slope * (temperature / n)
 
-    total, slope = slope_over_blocks(make, jnp.zeros(()), image, size)
+    total, slope = layout.slope_over(make, jnp.zeros(()))
     return temperature**2 * total / n, slope
 
 

@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+EPSILON = 1e-5
+
 
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last.
@@ -18,7 +20,8 @@ class BatchNorm(nn.Module):
     Attributes:
       dtype: dtype of the output.
 
-    Variables: params `scale`, `bias` [C]; batch_stats `mean`, `var` [C].
+    Variables: params `scale`, `bias` [C]; batch_stats `mean`, `var` [C]. Where
+    the convolution before it holds the rest (folding.py), `bias` alone.
     """
 
     dtype: jnp.dtype = jnp.float32
@@ -31,6 +34,9 @@ class BatchNorm(nn.Module):
         updated: the collection `batch_stats` must then be mutable.
         """
         shape = x.shape[-1:]
+        if not train and self._is_folded():
+            folded: jax.Array = self.get_variable("params", "bias")
+            return (x.astype(jnp.float32) + folded).astype(self.dtype)
         scale = self.param("scale", nn.initializers.ones, shape)
         bias = self.param("bias", nn.initializers.zeros, shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
@@ -46,8 +52,12 @@ class BatchNorm(nn.Module):
             if not self.is_initializing():
                 running_mean.value = _blend(running_mean.value, mean)
                 running_var.value = _blend(running_var.value, unbiased)
-        factor = scale * lax.rsqrt(var + 1e-5)
+        factor = scale * lax.rsqrt(var + EPSILON)
         return ((x - mean) * factor + bias).astype(self.dtype)
+
+    def _is_folded(self) -> bool:
+        has = self.has_variable
+        return has("params", "bias") and not has("params", "scale")
 
 
 def _moments(x):

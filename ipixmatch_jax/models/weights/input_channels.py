@@ -22,7 +22,7 @@ def adapt_kernel(kernel: np.ndarray, channels: int) -> np.ndarray:
 
     Args:
       kernel: float [out, 3, k, k].
-      channels: 1, 2 or 4.
+      channels: other than 3.
 
     Returns:
       float32 [out, channels, k, k].

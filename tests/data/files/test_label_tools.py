@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 
 import pytest
@@ -133,3 +134,30 @@ def test_other_layouts_are_answered_with_what_to_do(change, words, tmp_path):
     own.make(tmp_path)
     change(tmp_path)
     refused(tmp_path, "images/", "masks/", *words)
+
+
+@pytest.mark.parametrize(
+    ("change", "tool", "file"),
+    [
+        (labelme, "labelme", "images/0.json"),
+        (cvat, "cvat", None),
+        (cvat_xml, "cvat", "annotations.xml"),
+        (roboflow, "roboflow", None),
+        (roboflow_coco, "roboflow", "train/_annotations.coco.json"),
+        (labelstudio, "labelstudio", "project.json"),
+    ],
+)
+def test_a_zip_or_a_file_in_place_of_the_folder(change, tool, file, tmp_path):
+    root = tmp_path / "root"
+    own.make(root)
+    change(root)
+    path = pathlib.Path(shutil.make_archive(tmp_path / "it", "zip", root))
+    for source in [path, *([root / file] if file else [])]:
+        command = f"prepare {tool} --source {source} --out DIR`"
+        refused(source, f"{source} looks like", command)
+
+
+def test_another_file_in_place_of_the_folder(tmp_path):
+    for name, content in (("a.zip", b"PK\x03\x04 cut"), ("a.txt", b"a")):
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name, f"{name} is not a folder. Give")

@@ -10,6 +10,7 @@ from PIL import Image
 from ipixmatch_jax.data import source
 from ipixmatch_jax.data.files import decode, stored_masks
 from ipixmatch_jax.data.source import BadFileError
+from ipixmatch_jax.data.value_range import measure_range
 from tests.data.tiff_files import tiff
 
 RNG = np.random.default_rng(0)
@@ -64,6 +65,77 @@ def test_more_bands_than_are_taken_are_refused(planar, bands, channels):
     data = tiff(NARROW[..., :bands], 2, planar=planar, extra=(0,) * (bands - 3))
     with pytest.raises(BadFileError, match=rf"a\.tif has {bands} "):
         read(data, channels)
+
+
+def slow_8_bits(values, low, high):
+    """What a value becomes, one by one and in Python's numbers."""
+    shares = [(v - low) / (high - low) for v in values.ravel().tolist()]
+    shares = [
+        min(max(share, 0), 1) if share == share else 0 for share in shares
+    ]
+    found = [int(255 * share + 0.5) for share in shares]
+    return np.uint8(found).reshape(values.shape)
+
+
+@pytest.mark.parametrize("planar", [1, 2])
+@pytest.mark.parametrize("photometric", [1, 2])
+@pytest.mark.parametrize("bands", [5, 12, 16])
+def test_files_of_more_than_four_bands(planar, photometric, bands):
+    extra = (0,) * (bands - (3 if photometric == 2 else 1))
+    how = {"photometric": photometric, "planar": planar, "extra": extra}
+    narrow, wide = NARROW[:20, :19, :bands], WIDE[:20, :19, :bands]
+    np.testing.assert_array_equal(read(tiff(narrow, **how), bands), narrow)
+    np.testing.assert_array_equal(read(tiff(wide, **how), bands), by_type(wide))
+    floats = (wide / 65536 - 0.25).astype(np.float32)
+    floats[3, 4, bands - 1] = np.nan
+    ends = [(k / 40, 0.5 + k / 40) for k in range(bands)]
+    found = read(
+        tiff(floats, sample_format=3, **how),
+        bands,
+        tuple(zip(*ends, strict=True)),
+    )
+    for k, (low, high) in enumerate(ends):
+        expected = slow_8_bits(floats[..., k], low, high)
+        np.testing.assert_array_equal(found[..., k], expected)
+
+
+@pytest.mark.parametrize(("bands", "at"), [(5, 3), (13, 12), (6, 4)])
+def test_alpha_among_many_bands_is_not_measured(bands, at):
+    values = WIDE[..., :bands] // 8
+    values[..., at] = 65535
+    extra = [0] * (bands - 1)
+    extra[at - 1] = 2
+    data = tiff(values, extra=extra)
+    bands_read = decode.read_bands("a.tif", data)
+    low, high = measure_range([bands_read], each=True)
+    assert len(low) == bands - 1 and max(high) < 8192
+    found = read(data, bands, (low, high))
+    assert (found[..., at] == 255).all()
+    others = np.delete(found, at, -1)
+    for k, band in enumerate(np.moveaxis(np.delete(values, at, -1), -1, 0)):
+        expected = slow_8_bits(band, low[k], high[k])
+        np.testing.assert_array_equal(others[..., k], expected)
+    extra[at - 1] = 1
+    with pytest.raises(BadFileError, match="multiplied by its alpha"):
+        read(tiff(values, extra=extra), bands)
+
+
+def test_other_numbers_of_bands_are_named_with_the_way_out():
+    data = tiff(NARROW[..., :13], extra=(0,) * 12)
+    words = (
+        r"a\.tif has 13 bands, and config\.data\.channels=12 takes "
+        r"files of 12: read all with --config\.data\.channels=13, or write"
+    )
+    with pytest.raises(BadFileError, match=words):
+        read(data, 12)
+    with pytest.raises(BadFileError, match=r"read all with .*channels=13"):
+        read(data, 3)
+    inks = tiff(NARROW[..., :5], 5, extra=(0,))
+    with pytest.raises(BadFileError, match="of 5: bands that are not inks"):
+        read(inks, 5)
+    many = np.concatenate([NARROW, NARROW[..., :1]], -1)
+    with pytest.raises(BadFileError, match="17 bands, more than 16"):
+        read(tiff(many, extra=(0,) * 16), 16)
 
 
 CODECS = {

@@ -1,6 +1,7 @@
 """Crops read in windows against crops of the image decoded whole."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from PIL import Image
 from ipixmatch_jax.data import value_range
 from ipixmatch_jax.data.augment import weak_strong
 from ipixmatch_jax.data.datasets import folder
-from ipixmatch_jax.data.files import decode, open_file, windowed_image
+from ipixmatch_jax.data.files import (
+    decode,
+    open_file,
+    tiff_windows,
+    windowed_image,
+)
 from ipixmatch_jax.data.files.file_source import FileSource
 from ipixmatch_jax.data.files.windowed_image import WindowedImage
 from ipixmatch_jax.data.source import BadFileError, Sample, pixels
@@ -44,7 +50,7 @@ def write(path, array, tile=(64, 48), **options):
     return str(path)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 12])
 @pytest.mark.parametrize("size", [SIZE, (660, 90), (90, 660)])
 def test_crops_are_those_of_the_whole_image(channels, size, tmp_path):
     array = values(channels, size=size)
@@ -159,6 +165,19 @@ def test_a_file_above_the_limit_of_decoding(tmp_path, monkeypatch):
 
 def _not_installed(path):
     raise RunError(f"{path} needs rasterio")
+
+
+def test_files_without_a_georeference_open_in_threads_without_a_warning(
+    tmp_path,
+):
+    path = write(tmp_path / "a.tif", values(1).squeeze())
+
+    def open_often(_):
+        for _ in range(20):
+            tiff_windows.open_raster(path).close()
+
+    with ThreadPoolExecutor(8) as pool:  # Warnings are errors here.
+        list(pool.map(open_often, range(8)))
 
 
 def test_a_damaged_tile_is_a_bad_file(tmp_path):

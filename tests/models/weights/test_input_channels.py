@@ -19,6 +19,7 @@ def test_adapted_kernels_calculated_by_hand():
         1: [[7], [56]],
         2: [[1.5, 3], [12, 24]],
         4: [[0.75, 1.5, 3, 0.75], [6, 12, 24, 6]],
+        12: [[0.25, 0.5, 1] * 4, [2, 4, 8] * 4],
     }
     for channels, values in expected.items():
         found = input_channels.adapt_kernel(kernel, channels)

@@ -18,6 +18,7 @@ from ipixmatch_jax.data.files.class_list import (
 from ipixmatch_jax.data.prepare.label_tools.export import Export, Rules
 from ipixmatch_jax.utils.counts import count_of
 from ipixmatch_jax.utils.file_names import printable
+from ipixmatch_jax.utils.quoting import quote
 
 BACKGROUND, VOID = "background", "void"
 _BACKGROUNDS = ("background", "_background_")
@@ -63,10 +64,14 @@ def make_class_ids(export: Export, rules: Rules, where: str) -> ClassIds:
     if BACKGROUND in order or rules.uncovered == "background":
         kept = [BACKGROUND, *kept]
     if not 2 <= len(kept) < MOST:
+        way_out = "label more, or leave out --uncovered void"
+        if len(kept) >= MOST:
+            way_out = "give several of them one name in the label tool"
+        more = ", ..." if len(kept) > 5 else ""
         raise ValueError(
             f"{where} has {count_of(len(kept), 'label')} to train on "
-            f"({', '.join(kept[:5])}), and 2 to {MOST - 1} are needed, the "
-            "background among them: label more, or leave out --uncovered void."
+            f"({', '.join(kept[:5])}{more}), and 2 to {MOST - 1} are needed, "
+            f"the background among them: {way_out}."
         )
     if VOID in order or rules.uncovered == "void":
         kept = [*kept, VOID]
@@ -100,12 +105,12 @@ def _chosen(
     order = [_class_of(name) for name in classes]
     twice = [name for name in order if order.count(name) > 1]
     if twice:
-        raise ValueError(f"--classes names {twice[0]!r} twice.")
+        raise ValueError(f"--classes names {quote(twice[0])} twice.")
     lacking = [n for n in found if n not in (*order, BACKGROUND, VOID)]
     if lacking:
         raise ValueError(
-            f"{where} has the label {lacking[0]!r}, which --classes does not "
-            "name: add it there, or rename it in the label tool."
+            f"{where} has the label {quote(lacking[0])}, which --classes does "
+            "not name: add it there, or rename it in the label tool."
         )
     return [*order, *(n for n in found if n not in order)]
 

@@ -33,6 +33,7 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import (
     is_safe,
     path_parts,
 )
+from ipixmatch_jax.utils.quoting import quote
 
 
 def read_coco(
@@ -87,7 +88,7 @@ def _categories(record: Mapping[str, Any], where: str) -> dict[int, str]:
     rows = []
     for category in record["categories"]:
         name = fields.take(category, "name", str, f"{where}: a category")
-        said = f"{where}: the category {name!r}"
+        said = f"{where}: the category {quote(name)}"
         rows.append((fields.take(category, "id", int, said), name))
     found = dict(sorted(rows))
     if len(found) < len(rows):
@@ -137,7 +138,7 @@ def _shapes(
         if not segmentation:
             if rules.lines == "skip":
                 continue
-            raise NoAreaError(said, "box or a point without a segmentation")
+            raise NoAreaError(said, "box or point without a segmentation")
         region = functools.partial(read_region, segmentation)
         shape = Shape(classes[category], region, said)
         area = fields.number(note.get("area", 0), f"{said}: area")
@@ -158,7 +159,7 @@ def _picture(
     rules: Rules,
 ) -> Picture:
     path = fields.take(image, "file_name", str, f"{where}: an image")
-    said = f"{where}: the image {path!r}"
+    said = f"{where}: the image {quote(path)}"
     number = fields.take(image, "id", int, said)
     # CVAT's lists lie in annotations/, and their images in images/SUBSET/.
     near = (posixpath.dirname(name), f"images/{part}", "images")

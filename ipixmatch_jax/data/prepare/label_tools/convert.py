@@ -5,12 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from ipixmatch_jax.cli.commands import call_of
-from ipixmatch_jax.data.files import decode
 from ipixmatch_jax.data.files.foreign_layouts import find_export
 from ipixmatch_jax.data.prepare.label_tools.class_ids import (
     ClassIds,
@@ -23,6 +21,11 @@ from ipixmatch_jax.data.prepare.label_tools.export import (
     Rules,
 )
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
+from ipixmatch_jax.data.prepare.label_tools.masks import (
+    UnseenShapes,
+    notes_on,
+    paint_mask,
+)
 from ipixmatch_jax.data.prepare.label_tools.photographs import (
     Photograph,
     Photographs,
@@ -86,9 +89,9 @@ def convert_labels(
     rest = [_unlabelled(one) for one in photographs.left_over()]
     placed, notes = place_pictures([*export.pictures, *rest])
     with make_folder(out) as folder:
-        _write(folder, placed, classes)
-    notes = [*classes.notes, *notes, *photographs.notes()]
-    return [*_summary(placed, classes), *notes]
+        unseen = _write(folder, placed, classes)
+    notes = [*classes.notes, *export.notes, *notes, *notes_on(unseen)]
+    return [*_summary(placed, classes), *notes, *photographs.notes()]
 
 
 def _read(
@@ -98,8 +101,7 @@ def _read(
     try:
         return LABEL_TOOLS[tool].read(files, photographs, rules)
     except NotAnExportError as error:
-        folder = files.source.is_dir()
-        found = find_export(files.source) if folder else None
+        found = find_export(files.source)
         if found is None or found.tool == tool:
             raise
         raise ValueError(
@@ -116,68 +118,33 @@ def _unlabelled(photograph: Photograph) -> Picture:
 
 def _write(
     folder: pathlib.Path, placed: Sequence[Place], classes: ClassIds
-) -> None:
+) -> list[UnseenShapes]:
+    """Writes all files."""
     masks = [place.mask for place in placed if place.picture.draw]
     for name in (*masks, *(place.image for place in placed)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     palette = [c for _, colour in classes.listed for c in colour]
 
-    def write(place: Place) -> None:
+    def write(place: Place) -> UnseenShapes | None:
         content = place.picture.photograph.read()
         (folder / place.image).write_bytes(content)
-        if place.picture.draw is not None:
-            mask = Image.fromarray(paint_mask(place.picture, content, classes))
-            mask.putpalette(palette)
-            mask.save(folder / place.mask, "PNG")
+        if place.picture.draw is None:
+            return None
+        ids, unseen = paint_mask(place.picture, content, classes)
+        mask = Image.fromarray(ids)
+        mask.putpalette(palette)
+        mask.save(folder / place.mask, "PNG")
+        return unseen
 
     pool = ThreadPoolExecutor(READERS)
     try:
         done = pool.map(write, placed)
-        for _ in tqdm(done, total=len(placed), unit="image", desc="writing"):
-            pass
+        bar = tqdm(done, total=len(placed), unit="image", desc="writing")
+        found = [unseen for unseen in bar if unseen is not None]
     finally:  # Ctrl-C waits for the images at hand alone.
         pool.shutdown(cancel_futures=True)
     write_json(folder / "classes.json", dict(classes.listed))
-
-
-def paint_mask(
-    picture: Picture, content: bytes, classes: ClassIds
-) -> np.ndarray:
-    """The class ids of a labelled image, uint8 [height, width].
-
-    Args:
-      picture: with `draw`.
-      content: the bytes of the image.
-      classes: of the export.
-
-    Raises:
-      ValueError: a shape cannot be drawn, or the image is not of the size
-        that the export gives.
-    """
-    assert picture.draw is not None
-    where = picture.photograph.where
-    height, width = decode.read_size(where, content)
-    if picture.size not in (None, (height, width)):
-        raise ValueError(_other_size(picture, height, width))
-    ids = np.full((height, width), classes.uncovered, np.uint8)
-    for label, pixels in picture.draw(height, width):
-        ids[pixels] = classes.ids[label]
-    return ids
-
-
-def _other_size(picture: Picture, height: int, width: int) -> str:
-    assert picture.size is not None
-    drawn, where = picture.size, picture.photograph.where
-    sentence = (
-        f"{picture.listed_in} has labels of {drawn[1]}x{drawn[0]} pixels, and "
-        f"{where} is {width}x{height}"
-    )
-    if drawn == (width, height):
-        return (
-            f"{sentence} when it is turned upright as its EXIF says: export "
-            "again with images that are turned upright."
-        )
-    return f"{sentence}: put the image there that was labelled."
+    return found
 
 
 def _summary(placed: Sequence[Place], classes: ClassIds) -> Iterator[str]:

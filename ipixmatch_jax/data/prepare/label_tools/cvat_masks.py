@@ -19,12 +19,17 @@ import numpy as np
 from ipixmatch_jax.data.files.class_list import Colour
 from ipixmatch_jax.data.files.stored_masks import read_stored
 from ipixmatch_jax.data.label_formats.labelmap import parse_labelmap
-from ipixmatch_jax.data.prepare.label_tools.export import Export, Picture
+from ipixmatch_jax.data.prepare.label_tools.export import (
+    Export,
+    Layer,
+    Picture,
+)
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
 from ipixmatch_jax.data.prepare.label_tools.photographs import (
     Photograph,
     Photographs,
 )
+from ipixmatch_jax.utils.quoting import quote
 
 _CLASSES, _OBJECTS = "SegmentationClass", "SegmentationObject"
 _IMAGES = "JPEGImages"
@@ -120,8 +125,8 @@ def _photograph(
     found = photographs.look_up_stem(name, said_by, near)
     if found is None:
         raise ValueError(
-            f"{said_by} is of the image {name!r}, which is not there: export "
-            'with "Save images", or name the folder of the images with '
+            f"{said_by} is of the image {quote(name)}, which is not there: "
+            'export with "Save images", or name the folder of the images with '
             "--images."
         )
     return found
@@ -133,7 +138,7 @@ def _draw(
     of_colour: Mapping[Colour, str],
     height: int,
     width: int,
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[Layer]:
     """The pixels of each colour of a mask."""
     mask = read_stored(files.where(name), files.read(name))
     if mask.size != (width, height):
@@ -152,7 +157,7 @@ def _draw(
                 f"{files.where(name)} holds the colour {colour}, which "
                 "labelmap.txt does not list: export it again."
             )
-        yield of_colour[colour], codes == code
+        yield Layer(of_colour[colour], codes == code, files.where(name))
 
 
 def _colours(values: np.ndarray, palette: tuple[Colour, ...]) -> np.ndarray:

@@ -29,6 +29,7 @@ from ipixmatch_jax.data.prepare.label_tools.export import (
 )
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
 from ipixmatch_jax.data.prepare.label_tools.photographs import Photographs
+from ipixmatch_jax.utils.quoting import quote
 
 _NO_AREA = ("polyline", "points", "cuboid", "skeleton")
 _AREA = ("polygon", "box", "ellipse", "mask")
@@ -109,7 +110,7 @@ def _picture(
     rules: Rules,
 ) -> Picture:
     name, subset = image.get("name", ""), image.get("subset", "")
-    said = f"{where}: the image {name!r}"
+    said = f"{where}: the image {quote(name)}"
     near = (f"images/{subset}", "images")
     photograph = photographs.find(
         name, where, near, ways=', or export with "Save images"'
@@ -121,8 +122,8 @@ def _picture(
             continue
         if shape.label not in labels:
             raise ValueError(
-                f"{shape.where} has the label {shape.label!r}, which the head "
-                "of the file does not list: export it again."
+                f"{shape.where} has the label {quote(shape.label)}, which the "
+                "head of the file does not list: export it again."
             )
         at = f"{shape.where}: z_order"
         found.append((fields.number(element.get("z_order", 0), at), shape))
@@ -146,7 +147,8 @@ def _shape(element: ET.Element, where: str, rules: Rules) -> Shape | None:
         raise NoAreaError(where, kind)
     if kind not in _AREA:
         raise ValueError(
-            f"{where} is a {kind!r}, which is not read: draw it as a polygon."
+            f"{where} is a {quote(kind)}, which is not read: draw it as a "
+            "polygon."
         )
     region = _mask(element, where) if kind == "mask" else None
     if kind == "ellipse":
@@ -171,7 +173,10 @@ def _ring(element: ET.Element, where: str) -> list[paint.Point]:
     left, top, right, bottom, degrees = _numbers(
         element, where, "xtl", "ytl", "xbr", "ybr", "rotation"
     )
-    corners = paint.box_corners(left, top, right, bottom)
+    try:
+        corners = paint.box_corners(left, top, right, bottom)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}.") from error
     centre = ((left + right) / 2, (top + bottom) / 2)
     return paint.turn(corners, degrees, centre)
 

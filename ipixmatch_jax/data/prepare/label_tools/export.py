@@ -11,8 +11,24 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import Photograph
 # (height, width) -> bool [height, width], the pixels of one shape. Raises
 # ValueError where the shape cannot be drawn, in words that follow its name.
 Region = Callable[[int, int], np.ndarray]
-# (height, width) -> (label, bool [height, width]) from the bottom up.
-Draw = Callable[[int, int], Iterable[tuple[str, np.ndarray]]]
+
+
+class Layer(NamedTuple):
+    """What one shape, or one colour of a mask, covers.
+
+    Attributes:
+      label: the name of its class.
+      pixels: bool [height, width].
+      where: names it in messages.
+    """
+
+    label: str
+    pixels: np.ndarray
+    where: str
+
+
+# (height, width) -> layers from the bottom up.
+Draw = Callable[[int, int], Iterable[Layer]]
 
 
 class Rules(NamedTuple):
@@ -77,11 +93,13 @@ class Export(NamedTuple):
       labels: every label and its colour, or None, in the order of the ids.
       fills_background: whether the tool fills masks with the label of the
         background where no shape is, as tools do that export masks.
+      notes: sentences for the user.
     """
 
     pictures: Sequence[Picture]
     labels: Sequence[tuple[str, Colour | None]]
     fills_background: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def draw_shapes(shapes: Sequence[Shape], rules: Rules) -> Draw | None:
@@ -89,13 +107,14 @@ def draw_shapes(shapes: Sequence[Shape], rules: Rules) -> Draw | None:
     if not shapes and rules.empty == "unlabelled":
         return None
 
-    def draw(height: int, width: int) -> Iterator[tuple[str, np.ndarray]]:
+    def draw(height: int, width: int) -> Iterator[Layer]:
         for shape in shapes:
             try:
-                yield shape.label, shape.region(height, width)
+                pixels = shape.region(height, width)
             except ValueError as error:
-                words = str(error).rstrip(".")
+                words = str(error).removesuffix(".")
                 raise ValueError(f"{shape.where}: {words}.") from error
+            yield Layer(shape.label, pixels, shape.where)
 
     return draw
 
@@ -109,6 +128,6 @@ class NoAreaError(ValueError):
 
     def __init__(self, where: str, kind: str):
         super().__init__(
-            f"{where} is a {kind}, which has no area: draw a polygon in its "
+            f"{where} ({kind}) has no area: draw a polygon in its "
             "place, or leave such shapes out with --lines skip."
         )

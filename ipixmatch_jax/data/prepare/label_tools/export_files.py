@@ -3,16 +3,19 @@
 import json
 import os
 import pathlib
+import struct
 import zipfile
 import zlib
 from typing import Any
 
 from ipixmatch_jax.data.files import open_file, walk
+from ipixmatch_jax.utils.quoting import shorten
 
-# What zipfile raises for damaged files; RuntimeError for a password.
+# What zipfile raises for damaged files: RuntimeError for a password, OSError
+# for a place before the file's beginning, ValueError for a name.
 _DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError),
-    *(RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError),
+    *(RuntimeError, NotImplementedError, OSError, OverflowError),
 )
 
 
@@ -29,6 +32,11 @@ class ExportFiles:
     Args:
       source: the folder, the zip or the file.
 
+    Attributes:
+      source: as given.
+      names: the paths of the files, sorted.
+      is_alone: whether `source` is a JSON or XML file.
+
     Raises:
       FileNotFoundError: there is nothing at `source`.
       ValueError: it is none of these.
@@ -36,12 +44,14 @@ class ExportFiles:
 
     def __init__(self, source: pathlib.Path):
         self.source = source
+        self.is_alone = False
         self._folder = source
         self._zip: zipfile.ZipFile | None = None
         if source.is_dir():
             names = list(_walk(source))
         elif source.is_file() and walk.ending(source.name) in _ALONE:
             self._folder, names = source.parent, [source.name]
+            self.is_alone = True
         elif source.is_file():
             names = self._open_zip()
         else:
@@ -55,9 +65,14 @@ class ExportFiles:
         try:
             self._zip = zipfile.ZipFile(self.source)
         except _DAMAGE as error:
+            if walk.ending(self.source.name) == ".zip":
+                raise ValueError(
+                    f"{self.source} is not a whole zip ({shorten(error)}): "
+                    "download or export it again."
+                ) from error
             raise ValueError(
                 f"{self.source} is neither a folder, a zip nor a JSON or XML "
-                f"file ({error}): name what the label tool exported."
+                f"file ({shorten(error)}): name what the label tool exported."
             ) from error
         return [i.filename for i in self._zip.infolist() if not i.is_dir()]
 
@@ -86,8 +101,8 @@ class ExportFiles:
             return self._zip.read(info)
         except _DAMAGE as error:
             raise ValueError(
-                f"{self.where(name)} cannot be unpacked ({error}): export it "
-                "again, without a password."
+                f"{self.where(name)} cannot be unpacked ({shorten(error)}): "
+                "export it again, without a password."
             ) from error
 
     def read_text(self, name: str) -> str:
@@ -109,11 +124,14 @@ class ExportFiles:
         Raises:
           ValueError: it is not JSON.
         """
+        text = self.read_text(name)
         try:
-            return json.loads(self.read_text(name))
-        except (json.JSONDecodeError, RecursionError) as error:
+            return json.loads(text)
+        # ValueError also of a number with thousands of digits.
+        except (ValueError, RecursionError) as error:
             raise ValueError(
-                f"{self.where(name)} is not whole ({error}): export it again."
+                f"{self.where(name)} is not whole ({shorten(error)}): export "
+                "it again."
             ) from error
 
     def with_ending(self, *endings: str) -> list[str]:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ipixmatch_jax.utils.quoting import quote
+
 
 def take(record: Any, field: str, kind: type | tuple, where: str) -> Any:
     """A field of a type.
@@ -35,7 +37,7 @@ def whole_number(text: Any, where: str) -> int:
     """
     value = number(text, where)
     if value != int(value):
-        raise ValueError(f"{where} is {text!r}, not a whole number.")
+        raise ValueError(f"{where} is {quote(text)}, not a whole number.")
     return int(value)
 
 
@@ -46,11 +48,13 @@ def number(text: Any, where: str) -> float:
       ValueError: it is not one.
     """
     try:
-        value = float(text)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where} is {text!r}, not a number.") from error
+        # JSON's true and false are no numbers, although float() takes them,
+        # and its whole numbers can be too large for a float.
+        value = math.nan if isinstance(text, bool) else float(text)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{where} is {quote(text)}, not a number.") from error
     if not math.isfinite(value):
-        raise ValueError(f"{where} is {text!r}, not a number.")
+        raise ValueError(f"{where} is {quote(text)}, not a number.")
     return value
 
 
@@ -65,7 +69,9 @@ def points(pairs: Any, where: str) -> list[tuple[float, float]]:
     found = []
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise ValueError(f"{where}: the point {pair!r} is not x and y.")
+            raise ValueError(
+                f"{where}: the point {quote(pair)} is not x and y."
+            )
         x, y = (number(c, f"{where}: a coordinate") for c in pair)
         found.append((x, y))
     return found

@@ -15,7 +15,7 @@ import binascii
 import functools
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,11 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import (
     is_safe,
     path_parts,
 )
+from ipixmatch_jax.utils.counts import count_of
+from ipixmatch_jax.utils.quoting import quote
 
 LABELS = "labels.txt"
+_OURS = {"shapes", "imagePath"}
 _NO_AREA = ("line", "linestrip", "point", "points")
 _POINTS = {"rectangle": 2, "circle": 2, "oriented_rectangle": 4}
 # What labelme_export_json makes of a JSON file.
@@ -56,23 +59,35 @@ def read_labelme(
     Raises:
       ValueError: there is none, or one cannot be used; names the file.
     """
-    pictures, found = [], set()
+    pictures, found, others = [], set(), []
     for name in files.with_ending(".png"):
         if _DRAWN.search(name):
             photographs.exclude(files, name)
     for name in files.with_ending(".json"):
         record = files.read_json(name)
-        if not isinstance(record, dict) or "shapes" not in record:
+        if not isinstance(record, dict) or not _OURS & record.keys():
+            others.append(files.where(name))
             continue
-        picture, labels = _picture(record, name, files, photographs, rules)
+        picture, seen = _picture(record, name, files, photographs, rules)
         pictures.append(picture)
-        found |= labels
+        found |= seen
     if not pictures:
         raise NotAnExportError(
             f"{files.source} holds no file of LabelMe: that is a JSON file "
             "with the fields shapes and imagePath, beside each image."
         )
-    return Export(pictures, [(n, None) for n in _ordered(files, found)])
+    labels = [(n, None) for n in _ordered(files, found)]
+    return Export(pictures, labels, notes=_passed_over(others))
+
+
+def _passed_over(others: Sequence[str]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    be = "is" if len(others) == 1 else "are"
+    return (
+        f"{count_of(len(others), 'JSON file')} {be} not of LabelMe and "
+        f"{be} not read, the first {others[0]}.",
+    )
 
 
 def _ordered(files: ExportFiles, found: set[str]) -> list[str]:
@@ -104,8 +119,10 @@ def _picture(
     photograph = _photograph(record, path, name, files, photographs)
     size = None
     if record.get("imageHeight") and record.get("imageWidth"):
-        pair = (record["imageHeight"], record["imageWidth"])
-        height, width = (fields.whole_number(n, where) for n in pair)
+        height, width = (
+            fields.whole_number(record[side], f"{where}: {side}")
+            for side in ("imageHeight", "imageWidth")
+        )
         size = (height, width)
     draw = draw_shapes(shapes, rules)
     picture = Picture(photograph.name, "", photograph, where, size, draw)
@@ -174,7 +191,8 @@ def _region(
         return functools.partial(_draw_bitmap, text, points)
     if kind not in ("polygon", *_POINTS):
         raise ValueError(
-            f"{where} is a {kind!r}, which is not read: draw it as a polygon."
+            f"{where} is a {quote(kind)}, which is not read: draw it as a "
+            "polygon."
         )
     if len(points) != _POINTS.get(kind, len(points)) or len(points) < 2:
         raise ValueError(f"{where}, a {kind}, has {len(points)} points.")

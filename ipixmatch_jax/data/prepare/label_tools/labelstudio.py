@@ -37,6 +37,7 @@ from ipixmatch_jax.data.prepare.label_tools.photographs import (
     Photographs,
     path_parts,
 )
+from ipixmatch_jax.utils.quoting import quote
 
 _LABELS = (
     *("polygonlabels", "rectanglelabels", "ellipselabels"),
@@ -128,24 +129,27 @@ def _size(result: Mapping[str, Any], where: str) -> tuple[int, int]:
     if result.get("image_rotation"):
         raise ValueError(
             f"{where} was labelled on an image that was turned by "
-            f"{result['image_rotation']} degrees in Label Studio: turn it back "
-            "there and check the labels."
+            f"{quote(result['image_rotation'])} degrees in Label "
+            "Studio: turn it back there and check the labels."
         )
-    return (
-        fields.whole_number(result.get("original_height"), where),
-        fields.whole_number(result.get("original_width"), where),
+    height, width = (
+        fields.whole_number(result.get(side), f"{where}: {side}")
+        for side in ("original_height", "original_width")
     )
+    return height, width
 
 
 def _annotation(
     task: Mapping[str, Any], where: str
 ) -> Mapping[str, Any] | None:
     """The annotation that counts; see the head of the file."""
-    found = [
-        a
-        for a in fields.take(task, "annotations", list, where)
-        if isinstance(a, dict) and not a.get("was_cancelled")
-    ]
+    every = fields.take(task, "annotations", list, where)
+    if not all(isinstance(a, dict) for a in every):
+        raise ValueError(
+            f"{where} lists its annotations without their regions: export the "
+            'project as "JSON".'
+        )
+    found = [a for a in every if not a.get("was_cancelled")]
     if not found:
         return None
     truths = [a for a in found if a.get("ground_truth")]
@@ -223,13 +227,14 @@ def _shape(
         raise NoAreaError(where, kind)
     if not kind:
         raise ValueError(
-            f"{where} is a {result.get('type')!r}, which is not read: draw it "
-            "as a polygon or with the brush."
+            f"{where} is a {quote(result.get('type'))}, which is not read: "
+            "draw it as a polygon or with the brush."
         )
-    if not isinstance(labels, list) or len(labels) != 1:
+    one = isinstance(labels, list) and len(labels) == 1
+    if not one or not isinstance(labels[0], str):
         raise ValueError(
-            f"{where} has the labels {labels}, and a pixel has one class: "
-            "give the region one label."
+            f"{where} has the labels {quote(labels)}, and a pixel has "
+            "one class: give the region one label."
         )
     region = functools.partial(draw_region, kind, value, where)
-    return Shape(str(labels[0]), region, where)
+    return Shape(labels[0], region, where)

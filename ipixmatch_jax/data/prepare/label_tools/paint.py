@@ -27,7 +27,14 @@ Point = tuple[float, float]
 def box_corners(
     left: float, top: float, right: float, bottom: float
 ) -> list[Point]:
-    """The corners of an upright box, clockwise from its top left one."""
+    """The corners of an upright box, clockwise from its top left one.
+
+    Raises:
+      ValueError: its right side is left of its left one, or the bottom above
+        the top; in words that follow a name.
+    """
+    if right < left or bottom < top:
+        raise ValueError("its width or height is below 0")
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ipixmatch_jax.data.files import walk
 from ipixmatch_jax.data.prepare.label_tools.export_files import ExportFiles
+from ipixmatch_jax.utils.quoting import quote
 
 
 class Photograph(NamedTuple):
@@ -30,10 +31,10 @@ class Photograph(NamedTuple):
         """Its name for messages."""
         return self.files.where(self.name)
 
-    def last_parts(self, count: int) -> list[str]:
-        """The last parts of its whole path."""
+    def last_parts(self, count: int) -> str:
+        """The last parts of its whole path, joined by slashes."""
         parts = [*self.files.source.absolute().parts, *self.name.split("/")]
-        return [_nfc(part) for part in parts[-count:]]
+        return "/".join(parts[-count:])
 
     def read(self) -> bytes:
         """The bytes of the file; see `ExportFiles.read`."""
@@ -68,7 +69,7 @@ class Photographs:
 
     def _add(self, photograph: Photograph) -> None:
         base = _base(photograph.name)
-        self._by_name[base].append(photograph)
+        self._by_name[_folded(base)].append(photograph)
         self._by_stem[base[: -len(walk.ending(base))]].add(base)
 
     def find(
@@ -81,8 +82,10 @@ class Photographs:
     ) -> Photograph:
         """The photograph that an export names, which then counts as used.
 
-        A file at the very path wins, first below `near`. Else it is the one
-        whose whole path ends in the most of the wanted path's folders.
+        A file at the path wins, first below `near`. Else it is the one whose
+        whole path ends in the most of the wanted path's folders. Upper and
+        lower case do not count where they leave no choice, since Windows and
+        macOS do not look at them.
 
         Args:
           wanted: a path or address, in which backslashes count as slashes.
@@ -95,18 +98,30 @@ class Photographs:
         """
         found = self.look_up(wanted, said_by, near)
         if found is None:
-            looked = " and ".join(str(files.source) for files in self.places)
             raise ValueError(
-                f"{said_by} names the image {wanted!r}, which is not in "
-                f"{looked}: put it there, or name the folder of the images "
-                f"with --images{ways}."
+                f"{said_by} names the image {quote(wanted)}, which is not "
+                f"{self._looked()}name the folder of the images with "
+                f"--images{ways}."
             )
         return found
 
+    def _looked(self) -> str:
+        """Where images were looked for, and the first way out."""
+        folders = [str(f.source) for f in self.places if not f.is_alone]
+        if not folders:
+            return "in the file itself: "
+        return f"in {' and '.join(folders)}: put it there, or "
+
     def at(self, path: str) -> Photograph | None:
-        """The photograph at the very path, if there is one."""
-        fitting = self._by_name[_base(path)]
-        found = [p for p in fitting if _nfc(p.name) == _nfc(path)]
+        """The photograph at a path, if there is one.
+
+        Upper and lower case do not count where they leave no choice.
+        """
+        group = self._by_name[_folded(_base(path))]
+        found = [p for p in group if _nfc(p.name) == _nfc(path)]
+        if not found:
+            found = [p for p in group if _folded(p.name) == _folded(path)]
+            found = found if len(found) == 1 else []
         return self.take(found[0]) if found else None
 
     def look_up(
@@ -120,22 +135,27 @@ class Photographs:
         parts = path_parts(wanted)
         if not parts:
             return None
-        fitting = self._by_name[_nfc(parts[-1])]
         for folder in dict.fromkeys((*near, "")):
             exact = self.at("/".join([*path_parts(folder), *parts]))
             if exact:
                 return exact
+        group = self._by_name[_folded(parts[-1])]
+        fitting = [p for p in group if _base(p.name) == _nfc(parts[-1])]
+        fitting, alike = (fitting, _nfc) if fitting else (group, _folded)
         best: list[Photograph] = []
         for count in range(len(parts), 0, -1):
-            tail = [_nfc(part) for part in parts[-count:]]
-            best = [p for p in fitting if p.last_parts(count) == tail]
+            tail = "/".join(parts[-count:])
+            best = [
+                p for p in fitting if alike(p.last_parts(count)) == alike(tail)
+            ]
             if best:
                 break
         if len({(p.files.source, p.name) for p in best}) > 1:
             names = ", ".join(p.where for p in best[:3])
             raise ValueError(
-                f"{said_by} names the image {wanted!r}, and {names} could each "
-                "be it: keep one, or export with the folders of the images."
+                f"{said_by} names the image {quote(wanted)}, and {names} could "
+                "each be it: keep one, or export with the folders of the "
+                "images."
             )
         return self.take(best[0]) if best else None
 
@@ -157,14 +177,16 @@ class Photographs:
         found = exact or found
         if len(found) > 1:
             raise ValueError(
-                f"{said_by} is of the image {wanted!r}, and {found[0].where} "
-                f"and {found[1].where} could each be it: keep one."
+                f"{said_by} is of the image {quote(wanted)}, and "
+                f"{found[0].where} and {found[1].where} could each be it: keep "
+                "one."
             )
         return found[0] if found else None
 
     def exclude(self, files: ExportFiles, name: str) -> None:
         """Takes a file that is a mask out of the photographs."""
-        self._by_name[_base(name)].remove(Photograph(files, name))
+        group = self._by_name[_folded(_base(name))]
+        group.remove(Photograph(files, name))
 
     def take(self, photograph: Photograph) -> Photograph:
         """Notes that a file is spoken for, so that it is not left over."""
@@ -202,6 +224,10 @@ def is_safe(path: str) -> bool:
 
 def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
+
+
+def _folded(text: str) -> str:
+    return _nfc(text).casefold()
 
 
 def _base(name: str) -> str:

@@ -47,6 +47,9 @@ class Place(NamedTuple):
 def place_pictures(pictures: Sequence[Picture]) -> tuple[list[Place], list]:
     """Gives each image its part and its name; notes are sentences.
 
+    Of an image that is listed with labels and again without any, as after an
+    import of predictions as new tasks, the labelled entry counts.
+
     The part is the tool's split, or the one that a folder of the image is
     called; any other split counts as train. An image of val without a mask
     cannot be scored, and goes to train.
@@ -56,13 +59,13 @@ def place_pictures(pictures: Sequence[Picture]) -> tuple[list[Place], list]:
         folder has a name that data sets pass over.
     """
     places, moved = [], 0
+    pictures, notes = _without_doubles(pictures)
     for picture in pictures:
         part, name = _split(picture)
         if part == "val" and picture.draw is None:
             part, moved = "train", moved + 1
         places.append(Place(picture, part, name))
     _check_names(places)
-    notes = []
     if moved:
         be = "is" if moved == 1 else "are"
         notes.append(
@@ -93,14 +96,35 @@ def _split(picture: Picture) -> tuple[str, str]:
     return part or "train", "/".join([*folders, base])
 
 
+def _without_doubles(
+    pictures: Sequence[Picture],
+) -> tuple[list[Picture], list[str]]:
+    """Leaves out entries without labels of images that are labelled too."""
+    labelled = {_file(p) for p in pictures if p.draw is not None}
+    doubles = [p for p in pictures if p.draw is None and _file(p) in labelled]
+    out = set(map(id, doubles))
+    kept = [p for p in pictures if id(p) not in out]
+    if not doubles:
+        return kept, []
+    be = "is" if len(doubles) == 1 else "are"
+    return kept, [
+        f"{count_of(len(doubles), 'image')} {be} listed twice, once without "
+        f"labels, which does not count: the first in {doubles[0].listed_in}."
+    ]
+
+
+def _file(picture: Picture) -> tuple[pathlib.Path, str]:
+    """The file of the photograph."""
+    return picture.photograph.files.source, picture.photograph.name
+
+
 def _check_names(places: Sequence[Place]) -> None:
     seen: dict[tuple[str, str], Picture] = {}
     files: dict[tuple[pathlib.Path, str], Picture] = {}
     for place in places:
         picture = place.picture
         photograph = picture.photograph
-        file = (photograph.files.source, photograph.name)
-        other = files.setdefault(file, picture)
+        other = files.setdefault(_file(picture), picture)
         if other is not picture:
             raise ValueError(
                 f"{picture.listed_in} and {other.listed_in} both list the "

@@ -20,6 +20,7 @@ from ipixmatch_jax.data.prepare.label_tools import fields
 from ipixmatch_jax.data.prepare.label_tools.coco_instances import read_coco
 from ipixmatch_jax.data.prepare.label_tools.export import (
     Export,
+    Layer,
     NotAnExportError,
     Picture,
     Rules,
@@ -71,7 +72,13 @@ def _read_classes(files: ExportFiles, name: str) -> dict[int, str]:
     """id -> label of a `Pixel Value, Class` table, by id."""
     where = files.where(name)
     found: dict[int, str] = {}
-    for row in list(csv.reader(files.read_text(name).splitlines()))[1:]:
+    try:
+        rows = list(csv.reader(files.read_text(name).splitlines()))
+    except csv.Error as error:
+        raise ValueError(
+            f"{where} is not a table ({error}): export the version again."
+        ) from error
+    for row in rows[1:]:
         if not row:
             continue
         if len(row) < 2:
@@ -115,7 +122,7 @@ def _draw(
     labels: Mapping[int, str],
     height: int,
     width: int,
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[Layer]:
     """The pixels of each id of a mask."""
     where = files.where(name)
     mask = read_stored(where, files.read(name))
@@ -132,4 +139,4 @@ def _draw(
                 f"{where} holds the value {value}, which {_CLASSES} does not "
                 "list: export the version again."
             )
-        yield labels[value], mask.values == value
+        yield Layer(labels[value], mask.values == value, where)

@@ -22,7 +22,8 @@ def refused(capsys, *words):
 
 def test_a_label_tool(tmp_path, capsys):
     source, out = tmp_path / "in", tmp_path / "deep/out"
-    exports.labelme(source, shape("b"), shape("a"), shape(kind="line"))
+    small = shape("a", points=[[3, 4], [5, 4], [5, 6]])
+    exports.labelme(source, shape("b"), small, shape(kind="line"))
     options = ("--uncovered", "void", "--lines", "skip", "--classes", "b", "a")
     called("labelme", "--source", source, "--out", out, *options)
     assert capsys.readouterr().out.splitlines() == [

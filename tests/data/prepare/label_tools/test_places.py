@@ -210,3 +210,46 @@ def test_preparing_twice_gives_the_same_files(tmp_path):
     for name in golden.files(tmp_path / "a"):
         one, other = (tmp_path / out / name for out in ("a", "b"))
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_upper_and_lower_case_where_they_leave_no_choice(tmp_path):
+    root = exports.labelme(tmp_path / "in", imagePath="A.JPG")
+    golden.prepared("labelme", root, tmp_path / "out")
+    assert golden.files(tmp_path / "out")[1:] == ["images/a.jpg", "masks/a.png"]
+    exports.photograph(root / "one/B.jpg", seed=1)
+    exports.photograph(root / "two/b.jpg", seed=2)
+    exports.labelme(root, name="c", imagePath="b.JPG")
+    (root / "c.jpg").unlink()
+    with pytest.raises(ValueError, match=r"one/B.jpg, .*two/b.jpg could each"):
+        golden.prepared("labelme", root, tmp_path / "again")
+
+
+def test_an_image_that_is_listed_again_without_labels(tmp_path):
+    """As of tasks that were imported beside those that are there."""
+    labelled = task(region("polygon", "a", PERCENT))
+    for k, tasks in enumerate([(labelled, task()), (task(), labelled)]):
+        root = exports.labelstudio(tmp_path / f"in{k}", *tasks)
+        said = golden.prepared("labelstudio", root, tmp_path / f"out{k}")
+        assert "1 labelled image, 0 without labels" in said[0]
+        assert said[-1].startswith("1 image is listed twice, once without")
+        golden.equal(tmp_path / f"out{k}/masks/a.png", RECTANGLE)
+
+
+def test_images_are_not_looked_for_in_a_list(tmp_path):
+    exports.coco(tmp_path / "list.json", annotation([FLAT]))
+    words = "which is not in the file itself: name the folder of the images"
+    with pytest.raises(ValueError, match=words):
+        golden.prepared("coco", tmp_path / "list.json", tmp_path / "out")
+
+
+def test_json_files_of_other_programs_are_named(tmp_path):
+    root = exports.labelme(tmp_path / "in")
+    exports.write(root / "camera.json", {"lens": 35})
+    said = golden.prepared("labelme", root, tmp_path / "out")
+    assert said[-1] == (
+        f"1 JSON file is not of LabelMe and is not read, the first "
+        f"{root / 'camera.json'}."
+    )
+    exports.write(root / "a.json", {"imagePath": "a.jpg"})
+    with pytest.raises(ValueError, match=r"a.json has no 'shapes'"):
+        golden.prepared("labelme", root, tmp_path / "again")

@@ -2,6 +2,7 @@
 
 import base64
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ TWO_LABELS["value"]["polygonlabels"] = ["crack", "leaf"]
 
 LABELME = {
     "kind": (shape(kind="blob"), "a.json: the shape 0 is a 'blob'"),
-    "line": (shape(kind="linestrip"), "is a linestrip, .*--lines skip"),
+    "line": (shape(kind="linestrip"), "linestrip.* has no area.*--lines skip"),
     "two points": (shape(points=[[1, 1], [2, 2]]), "fewer than three"),
     "circle": (shape(kind="circle"), "a circle, has 4 points"),
     "far": (
@@ -45,6 +46,12 @@ LABELME = {
         "shape 0: its points lie far outside the image",
     ),
     "no number": (shape(points=[[1, "x"]] * 3), "'x', not a number"),
+    "bool": (shape(points=[[1, True]] * 3), "True, not a number"),
+    "digits": (shape(points=[[1, 10**400]] * 3), r"10+\.\.\., not a number"),
+    "outside": (
+        shape(points=[[90, 90], [99, 90], [90, 99]]),
+        "shape 0 covers no pixel of .*a.jpg, and neither does any other",
+    ),
     "no points": (shape(points=None), "no list of points"),
     "no label": ({"points": [], "shape_type": "polygon"}, "no 'label'"),
     "mask size": (mask_shape((3, 3)), "3x3 pixels, and its points span 4x3"),
@@ -56,10 +63,14 @@ LABELME = {
 CVAT = {
     "label": (element(label="root"), "label 'root', which the head"),
     "kind": (element("blob"), "is a 'blob'"),
-    "line": (element("polyline", points="1,1;2,2"), "polyline, .*no area"),
+    "line": (element("polyline", points="1,1;2,2"), "polyline.* has no area"),
     "points": (element(points="1,1;2"), "not x and y"),
     "few": (element(points="1,1;2,2"), "the polygon 0: .*fewer than three"),
     "box": (element("box", xtl=1, ytl=1, xbr=2), "ybr is None, not a num"),
+    "flipped": (
+        element("box", xtl=5, ytl=1, xbr=2, ybr=9),
+        "the box 0: its width or height is below 0",
+    ),
     "mask size": (
         element("mask", rle="9", left=0, top=0, width=10**6, height=10**6),
         "the mask 0 has no size that an image can have",
@@ -72,13 +83,15 @@ CVAT = {
     "nan": (element(points="1,1;2,2;nan,1"), "'nan', not a number"),
 }
 COCO = {
-    "box": (annotation([]), "annotation 0 is a box or a point without"),
+    "box": (annotation([]), r"annotation 0 \(box or point without"),
     "size": (runs([120], (12, 10)), r"\[12, 10\] .* of \[10, 12\]"),
     "sum": (runs([60]), "add up to the 12x10 = 120 pixels"),
     "packed": (runs("~~"), "packed run lengths hold '~'"),
     "packed sum": (runs("0000"), "add up to"),
     "cut": (runs("h"), "end early"),
-    "odd": (annotation([FLAT[:-1]]), "not a list of x, y"),
+    "odd": (annotation([FLAT[:-1]]), r"a list of x, y, x, y, \.\.\.$"),
+    "digits": (annotation([[10**400, *FLAT[1:]]]), "lies far outside"),
+    "nan": (annotation([[float("nan"), *FLAT[1:]]]), "not a list of x, y"),
     "four": (annotation([FLAT[:4]]), "fewer than three points"),
     "category": (annotation([FLAT], category=7), "the category 7 and the"),
     "image": (annotation([FLAT], image=7), "the category 1 and the image 7"),
@@ -97,6 +110,15 @@ STUDIO = {
     "two": (
         TWO_LABELS,
         "a pixel has one class",
+    ),
+    "null": (region("polygon", None, PERCENT), r"has the labels \[None\]"),
+    "flipped": (
+        region(
+            "rectangle",
+            "crack",
+            {"x": 50, "y": 50, "width": -20, "height": 10, "rotation": 0},
+        ),
+        "region 0: its width or height is below 0",
     ),
     "bitmask": (
         region("bitmask", "crack", {"imageDataURL": "data:image/png,"}),
@@ -180,6 +202,12 @@ def test_an_export_of_another_tool_is_named(tmp_path):
     exports.labelme(tmp_path / "in")
     words = "a.json looks like a file of LabelMe: `.*prepare labelme` reads it"
     refused("cvat", tmp_path / "in", tmp_path / "out", words)
+    path = tmp_path / "in/a.json"
+    refused("cvat", path, tmp_path / "out", words)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "deep/a.json")
+    words = words.replace("a.json", "a.zip")
+    refused("cvat", tmp_path / "a.zip", tmp_path / "out", words)
 
 
 def test_an_image_that_is_missing(tmp_path):
@@ -206,6 +234,8 @@ def test_files_that_are_not_whole(tmp_path):
     exports.write(root / "a.json", text[:-5])
     out = tmp_path / "out"
     refused("labelme", root, out, "a.json is not whole .*export it again")
+    exports.write(root / "a.json", '{"shapes": ' + "1" * 5000 + "}")
+    refused("labelme", root, out, "a.json is not whole .*export it again")
     exports.write(root / "a.json", b"\xff\xfe{}")
     refused("labelme", root, out, "a.json is not text in UTF-8")
     exports.write(root / "a.xml", "<annotations><meta></annotations>")
@@ -213,7 +243,12 @@ def test_files_that_are_not_whole(tmp_path):
     exports.write(root / "a.xml", '<!DOCTYPE a [<!ENTITY b "">]><annotations/>')
     refused("cvat", root, out, "a.xml declares entities")
     exports.write(tmp_path / "a.zip", b"PK\x03\x04 cut")
-    refused("cvat", tmp_path / "a.zip", out, "neither a folder, a zip nor")
+    refused("cvat", tmp_path / "a.zip", out, "a.zip is not a whole zip")
+    exports.write(tmp_path / "a.rar", b"Rar!")
+    refused("cvat", tmp_path / "a.rar", out, "neither a folder, a zip nor")
+    exports.write(tmp_path / "r/a_mask.png", exports.png(RGB))
+    exports.write(tmp_path / "r/_classes.csv", "a\n0, " + 200_000 * "x")
+    refused("roboflow", tmp_path / "r", out, "_classes.csv is not a table")
     with pytest.raises(FileNotFoundError, match=r"nothing at .*gone"):
         golden.prepared("cvat", tmp_path / "gone", out)
 
@@ -226,6 +261,9 @@ def test_lists_of_label_studio_without_annotations(tmp_path):
     tasks = [{"data": {"image": "a.jpg"}, "predictions": []}]
     exports.write(root / "project.json", tasks)
     refused("labelstudio", root, out, "holds predictions alone: import it")
+    tasks = [{"id": 1, "data": {"image": "a.jpg"}, "annotations": [7]}]
+    exports.write(root / "project.json", tasks)
+    refused("labelstudio", root, out, "the task 1 lists its annotations with")
 
 
 def test_masks_of_cvat_that_do_not_fit(tmp_path):
@@ -306,6 +344,13 @@ def test_an_export_without_labels(tmp_path):
     root = exports.labelme(tmp_path / "one")
     words = r"has 1 label to train on \(crack\), and 2 to 253 are needed"
     refused("labelme", root, tmp_path / "out", words, uncovered="void")
+
+
+def test_more_labels_than_there_are_ids(tmp_path):
+    shapes = [shape(f"label {k:03}") for k in range(253)]
+    root = exports.labelme(tmp_path / "in", *shapes)
+    words = r"has 254 labels .*label 003, \.\.\.\), .*: give several of them"
+    refused("labelme", root, tmp_path / "out", words)
 
 
 def test_labels_without_a_name(tmp_path):

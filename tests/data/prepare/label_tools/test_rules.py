@@ -300,3 +300,25 @@ def test_labels_of_the_image_as_it_is_stored_are_refused(tmp_path):
     words = r"12x10 pixels, and .*a.jpg is 10x12 when it is turned .*EXIF"
     with pytest.raises(ValueError, match=words):
         golden.prepared("labelme", root, tmp_path / "out")
+
+
+def test_shapes_that_the_masks_do_not_show_are_named(tmp_path):
+    """One outside, one below another class, and one below its own class."""
+    small = [[3, 4], [5, 4], [5, 6]]
+    far = [[90, 90], [99, 90], [90, 99]]
+    root = exports.labelme(
+        tmp_path / "in",
+        shape("leaf", points=small),
+        shape("crack"),
+        shape("crack", points=small),
+        shape("leaf", points=far),
+    )
+    said = golden.prepared("labelme", root, tmp_path / "out")
+    where = root / "a.json"
+    assert said[-2:] == [
+        f"1 shape lies outside the image or between its pixels, the first "
+        f"{where}: the shape 3.",
+        f"1 shape lies wholly below shapes of another class, the first "
+        f"{where}: the shape 0: if it belongs on top, change the order in the "
+        "label tool.",
+    ]
