@@ -30,7 +30,7 @@ def test_what_does_not_go_together_is_one_sentence():
     refused(r"goes with the relation agents", inter_pixel__on="features")
     term |= {"inter_pixel__on": "features", "inter_pixel__labelled": True}
     refused(r"the truth has no features", **term)
-    refused(r"data.channels=5 is unknown; .* 1, 2, 3, 4", data__channels=5)
+    refused(r"data.channels=17 is too large; it is 1 to 16", data__channels=17)
     refused(r"add --config.data.normalisation=data", data__channels=4)
     refused(r"nor with config.data.mean", data__mean="0.4,0.4,0.4")
     data = {"data__normalisation": "data"}

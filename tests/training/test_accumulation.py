@@ -30,7 +30,7 @@ def frozen(variables, images, train, perturb=None):
     return output, stats
 
 
-def make(count, forward=frozen, mesh=None):
+def make(count, forward=frozen, mesh=None, weight=0.3):
     schedule = poly_schedule(0.1, 10)
     tx = sgd(schedule, groups=faster_head(2.0), weight_decay=1e-3)
     state = step.create_state(pixel_network.variables(0), tx, with_teacher=True)
@@ -46,7 +46,7 @@ def make(count, forward=frozen, mesh=None):
         ),
         tx=tx,
         schedule=schedule,
-        inter_pixel=step.InterPixel("channel", "kl", 0.3, 1.0, 0.5, 0),
+        inter_pixel=step.InterPixel("channel", "kl", weight, 1.0, 0.5, 0),
         ema_decay=0.9,
         ema_rampup=False,
         accumulate=count,
@@ -197,6 +197,7 @@ def test_memory_is_that_of_a_micro_batch():
 
 
 def test_one_micro_batch_compiles_to_no_loop():
-    state, run = make(1)
+    # Without the term, which has a loop of its own on a CPU.
+    state, run = make(1, weight=0.0)
     views = jax.tree.map(jnp.asarray, draw(6))
     assert "while" not in run.lower(state, views).as_text()
