@@ -55,12 +55,13 @@ def read_images(workdir: pathlib.Path) -> ImageLists | None:
     if not path.exists():
         return None
     record = read_json_object(path, _WAY_OUT)
-    lists = [record.get(part) for part in ImageLists._fields]
-    if not all(isinstance(names, list) for names in lists):
+    found = [record.get(part) for part in ImageLists._fields]
+    lists = [tuple(map(str, x)) for x in found if isinstance(x, list)]
+    if len(lists) < len(found):
         raise ValueError(
             f"{path} does not hold the lists that the run wrote: {_WAY_OUT}."
         )
-    return ImageLists(*(tuple(map(str, names)) for names in lists))
+    return ImageLists(*lists)
 
 
 def check_same_images(
