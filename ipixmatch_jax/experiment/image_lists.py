@@ -73,7 +73,7 @@ def check_same_images(
     """Checks that a run goes on with the images that it began with.
 
     A run that recorded none is warned about. With folds it is refused, since
-    versions that recorded none put other images into them.
+    versions that recorded none put other images into the folds of a folder.
 
     Args:
       recorded: of the run; None: it recorded none.
@@ -115,9 +115,9 @@ def warn_of_other_val(data: DataSet, workdir: pathlib.Path) -> None:
 def _accept_unrecorded(config: FrozenConfigDict, workdir: pathlib.Path) -> None:
     if config.data.folds:
         raise ValueError(
-            f"{workdir} holds a run of an older version on "
-            f"config.data.folds={config.data.folds}, whose folds held other "
-            "images: train a new run in another --workdir."
+            f"{workdir} has no {FILE}, being of an older version, and its run "
+            f"is on config.data.folds={config.data.folds}, whose folds may "
+            "have held other images: train a new run in another --workdir."
         )
     _LOGGER.warning(
         "%s records no lists of images, being of an older version: whether "

@@ -42,7 +42,7 @@ def _fold(params: Mapping, stats: Mapping) -> tuple[dict, dict]:
 
 
 def _is_conv_norm(params: Mapping, stats: Mapping) -> bool:
-    # A convolution with a bias is of some other module.
+    # ConvNorm has no bias beside the kernel; a module that has is another.
     return (
         "bn" in stats
         and set(params) == {"conv", "bn"}
