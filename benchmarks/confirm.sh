@@ -5,10 +5,11 @@
 #   benchmarks/confirm.sh ANIMALS CAMVID RESNET50.safetensors OUT
 #
 # PROCESSES (8) processes share the runs out, so that short steps fill a GPU; its
-# multi-process service (nvidia-cuda-mps-control -d) lets them run at once. After
-# SIGTERM or SIGINT the same command continues. At the end, or when it is
-# stopped, `python -m benchmarks.study_rows confirm OUT benchmarks/confirm.sh`
-# prints rows for docs/ablation/confirm.csv. SEEDS and STEPS change the plan, for a trial.
+# multi-process service (nvidia-cuda-mps-control -d) lets them run at once. SIGTERM
+# and SIGINT stop them all; the same command continues. At the end, or when it is
+# stopped, rows for docs/ablation/confirm.csv are printed, as `python -m
+# benchmarks.study_rows confirm OUT benchmarks/confirm.sh` does. The exit code is 1
+# if a process failed or was stopped. SEEDS and STEPS change the plan, for a trial.
 set -euo pipefail
 if [[ $# -ne 4 ]]; then
   echo "usage: $0 ANIMALS CAMVID RESNET50.safetensors OUT" >&2
@@ -26,7 +27,7 @@ cd "$(dirname "$0")/.."
 export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$out/compiled}
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
 
-sweep() { # sweep DATA ARM FIELD=VALUE...: its free runs, one after another
+sweep() { # sweep DATA ARM FIELD=VALUE...: becomes the sweep of an arm
   local data=$1 arm=$2 given=()
   shift 2
   if [[ $data == camvid_23 ]]; then
@@ -38,7 +39,7 @@ sweep() { # sweep DATA ARM FIELD=VALUE...: its free runs, one after another
       --config.data.splits_dir="$animals/splits/1_32")
   fi
   for field in "$@"; do given+=("--config.$field"); done
-  "$python" -m ipixmatch_jax.sweep "${given[@]}" \
+  exec "$python" -m ipixmatch_jax.sweep "${given[@]}" \
     --config.model.pretrained="$weights" \
     --config.train.learning_rate=0.004 \
     --config.train.head_multiplier=5.0 \
@@ -64,11 +65,38 @@ arm() { # arm NUMBER: one of the six combinations of data set and arm
   esac
 }
 
-for ((process = 0; process < ${PROCESSES:-8}; process++)); do
+take_part() { # take_part PROCESS: all arms, one after another
+  local turn child=
+  trap 'kill "$child" && wait "$child" || true; exit 143' TERM
   # Each begins elsewhere, so that no two compile the same program at first.
   for ((turn = 0; turn < 6; turn++)); do
-    arm $(((process + turn) % 6))
-  done >"$out/process_$process.log" 2>&1 &
+    arm $((($1 + turn) % 6)) &
+    child=$!
+    wait "$child"
+  done
+}
+
+wait_for() { # wait_for PID: its exit code, even if a signal ends a wait
+  local code=0
+  wait "$1" || code=$?
+  while kill -0 "$1" 2>/dev/null; do
+    code=0
+    wait "$1" || code=$?
+  done
+  return $code
+}
+
+pids=()
+trap 'kill "${pids[@]}" 2>/dev/null || true' TERM INT
+for ((process = 0; process < ${PROCESSES:-8}; process++)); do
+  take_part $process >"$out/process_$process.log" 2>&1 &
+  pids+=("$!")
 done
-wait
+failed=0
+for process in "${!pids[@]}"; do
+  wait_for "${pids[process]}" && continue
+  echo "Process $process did not end well: $out/process_$process.log" >&2
+  failed=1
+done
 "$python" -m benchmarks.study_rows confirm "$out" benchmarks/confirm.sh
+exit $failed

@@ -4,7 +4,8 @@ python -m benchmarks.study_rows confirm OUT benchmarks/confirm.sh
 
 OUT holds folders DATA_LABELS/ARM, each the workdir of a sweep over seeds, as in
 OUT/camvid_23/cell_6. The last argument says where the settings are written.
-Runs that have not finished are left out and counted on stderr.
+Runs that have not finished are left out and counted on stderr. The commit is
+the one that is checked out now: print the rows where the runs were trained.
 """
 
 import argparse

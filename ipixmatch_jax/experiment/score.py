@@ -12,6 +12,7 @@ from ipixmatch_jax.evaluate.scores import score_networks
 from ipixmatch_jax.experiment import restore
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.evaluator import build_evaluator
+from ipixmatch_jax.experiment.image_lists import warn_of_other_val
 from ipixmatch_jax.experiment.network import build_network, find_weights_loader
 from ipixmatch_jax.experiment.resolve import change_fields, resolve_config
 from ipixmatch_jax.experiment.validate import check_config
@@ -33,6 +34,7 @@ def evaluate_workdir(
     """
     run = restore.restore_networks(workdir, which, root)
     data, classes = restore.open_run_data(workdir, run.config)
+    warn_of_other_val(data, workdir)
     evaluate = build_evaluator(run.config, run.network, run.mesh)
     columns: dict[str, Any] = {}
     for name, variables in run.variables.items():

@@ -23,6 +23,7 @@ from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
 from ipixmatch_jax.experiment.continue_from import write_origin
+from ipixmatch_jax.experiment.image_lists import images_of, write_images
 from ipixmatch_jax.loggers import registry as loggers
 from ipixmatch_jax.loggers.base import Logged, Logger
 from ipixmatch_jax.methods.networks import join_networks
@@ -90,9 +91,10 @@ def train(
 
     Args:
       config: see docs/config_reference.md; it is not written to.
-      workdir: gets config.json, classes.json, continued_from.json (of a run
-        that starts from another), checkpoints/, metrics.jsonl, what the
-        loggers write, and at the end results.json and pictures.png.
+      workdir: gets config.json, classes.json, images.json,
+        continued_from.json (of a run that starts from another), checkpoints/,
+        metrics.jsonl, what the loggers write, and at the end results.json and
+        pictures.png.
       open_data: opens the data set, see prepare.prepare_run.
       build: makes the parts, see prepare.prepare_run.
       continue_from: RUN[:best|last], the run whose networks a new run starts
@@ -160,6 +162,7 @@ def _record(prepared: Prepared, workdir: pathlib.Path) -> None:
     if jax.process_index() == 0 and not prepared.trained:
         save_config(prepared.config, workdir)
         write_classes(prepared.classes, workdir)
+        write_images(images_of(prepared.parts.data), workdir)
         if prepared.start is not None:
             write_origin(prepared.start.origin, workdir)
 

@@ -33,6 +33,7 @@ from ipixmatch_jax.experiment.continue_from import (
     read_origin,
 )
 from ipixmatch_jax.experiment.data import keep_range
+from ipixmatch_jax.experiment.image_lists import check_same_images, read_images
 from ipixmatch_jax.experiment.published import refuse_training
 from ipixmatch_jax.experiment.resolve import resolve_config, set_batch_size
 from ipixmatch_jax.experiment.run_config import find_run_config
@@ -118,6 +119,8 @@ def prepare_run(
         changed = resume.check_resume(earlier, resolved, workdir)
         if changed:
             _LOGGER.info("Changed since it began: %s", "; ".join(changed))
+    if folders.newest_step(workdir):
+        check_same_images(read_images(workdir), data, resolved, workdir)
     _check_data(resolved, data)
     least_memory.check_memory(resolved, parts)
     if resolved.train.batch_size == 0:

@@ -126,7 +126,7 @@ def test_evaluate_repeats_the_results_of_a_finished_run(whole, capsys):
     assert {"val_miou_student", "val_miou_teacher"} <= set(lines[1])
 
 
-RECORD = ("config.json", "classes.json", "metrics.jsonl")
+RECORD = ("config.json", "classes.json", "images.json", "metrics.jsonl")
 
 
 def test_repeating_a_finished_run_trains_nothing(whole, caplog):

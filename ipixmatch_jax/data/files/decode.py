@@ -186,7 +186,7 @@ def _rgb(image: Image.Image, path: str) -> Image.Image:
 def _all_bands(
     image: Image.Image, raw_mode: str, path: str, channels: int
 ) -> Image.Image | BandImage:
-    """All of two or four channels, none of them taken for alpha."""
+    """All channels of a file as they are, none of them taken for alpha."""
     if image.mode != {2: "LA", 4: "RGBA"}.get(channels):
         count, mode = len(image.getbands()), f"mode {image.mode}"
         raise _other_channels(path, count, mode, channels)

@@ -106,10 +106,12 @@ def cut_scenes(source: Source, part: str) -> tuple[Source, tuple[str, ...]]:
 def _tiles_of(source: FileSource, i: int) -> list[Box] | list[None]:
     """The tiles of a large scene, row by row; [None] of any other image."""
     try:
+        if not source.is_windowed(i):  # Told of most files by their names.
+            return [None]
         height, width = source.size(i)
     except BadFileError:  # The check of the data names it.
         return [None]
-    if height * width <= LARGE_SCENE or not source.is_windowed(i):
+    if height * width <= LARGE_SCENE:
         return [None]
     rows, columns = _edges(height), _edges(width)
     return [

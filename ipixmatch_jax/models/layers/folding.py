@@ -42,7 +42,12 @@ def _fold(params: Mapping, stats: Mapping) -> tuple[dict, dict]:
 
 
 def _is_conv_norm(params: Mapping, stats: Mapping) -> bool:
-    return "bn" in stats and set(params) == {"conv", "bn"}
+    # ConvNorm has no bias beside the kernel; a module that has is another.
+    return (
+        "bn" in stats
+        and set(params) == {"conv", "bn"}
+        and set(params["conv"]) == {"kernel"}
+    )
 
 
 def _fold_unit(conv: Mapping, bn: Mapping, stats: Mapping) -> tuple[dict, dict]:

@@ -68,19 +68,23 @@ def test_a_folded_unit_is_the_unit():
 def test_other_modules_keep_their_variables():
     rng = np.random.default_rng(1)
     unit = draw_unit(rng)
-    alone = {"bn": unit["params"]["bn"], "dense": {"kernel": np.ones(2)}}
+    bn, stats = unit["params"]["bn"], {"bn": {"mean": 3}}
+    alone = {"bn": bn, "dense": {"kernel": np.ones(2)}}
+    biased = {"bn": bn, "conv": {"kernel": np.ones(2), "bias": np.ones(2)}}
     folded = fold_batch_norms(
         {
-            "params": {"a": {"b": unit["params"]}, "c": alone},
+            "params": {"a": {"b": unit["params"]}, "c": alone, "d": biased},
             "batch_stats": {
                 "a": {"b": unit["batch_stats"]},
-                "c": {"bn": {"mean": 3}},
+                "c": stats,
+                "d": stats,
             },
         }
     )
     assert set(folded["params"]["a"]["b"]["bn"]) == {"bias"}
     assert folded["params"]["c"] == alone
-    assert folded["batch_stats"] == {"a": {"b": {}}, "c": {"bn": {"mean": 3}}}
+    assert folded["params"]["d"] == biased
+    assert folded["batch_stats"] == {"a": {"b": {}}, "c": stats, "d": stats}
 
 
 @pytest.mark.slow
