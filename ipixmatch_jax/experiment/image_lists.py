@@ -115,13 +115,13 @@ def warn_of_other_val(data: DataSet, workdir: pathlib.Path) -> None:
 def _accept_unrecorded(config: FrozenConfigDict, workdir: pathlib.Path) -> None:
     if config.data.folds:
         raise ValueError(
-            f"{workdir} has no {FILE}, being of an older version, and its run "
-            f"is on config.data.folds={config.data.folds}, whose folds may "
-            "have held other images: train a new run in another --workdir."
+            f"An older version wrote {workdir} without {FILE}, and its run is "
+            f"on config.data.folds={config.data.folds}, whose folds may have "
+            "held other images: train a new run in another --workdir."
         )
     _LOGGER.warning(
-        "%s records no lists of images, being of an older version: whether "
-        "they are still the same is not checked.",
+        "An older version wrote %s without lists of images: whether they are "
+        "still the same is not checked.",
         workdir,
     )
 
