@@ -133,7 +133,7 @@ def find_fault(folder: pathlib.Path, inside: str = "") -> str | None:
         # As where a run was killed while it removed an old checkpoint.
         return f"{checksums.FILE} is missing"
     _LOGGER.warning(
-        "%s has no checksums, being of an older version: it is used unchecked.",
+        "An older version wrote %s without checksums: it is used unchecked.",
         folder,
     )
     return None

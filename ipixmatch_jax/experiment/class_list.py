@@ -133,8 +133,8 @@ def check_same_classes(
     there = classes_of(data)
     if recorded is None:
         _LOGGER.warning(
-            "%s records no class list, being of an older version: the data "
-            "set's is taken (%s).",
+            "An older version wrote %s without a class list: the data set's "
+            "is taken (%s).",
             workdir,
             ", ".join(there.names),
         )

@@ -70,7 +70,7 @@ def write_repository(
     classes = read_classes(workdir)
     if classes is None:
         raise ValueError(
-            f"{workdir} has no classes.json, being of an older version: start "
+            f"An older version wrote {workdir} without classes.json: start "
             "the command that trained it once more, which writes it."
         )
     run = read_named(workdir, checkpoint, network)

@@ -106,7 +106,7 @@ def test_an_older_run_takes_the_datas_and_says_so(config, workdir, caplog):
     (workdir / class_list.FILE).unlink()
     _, classes = open_run_data(workdir, config)
     assert classes.names == ("sky", "tree")
-    assert f"{workdir} records no class list" in caplog.text
+    assert f"wrote {workdir} without a class list" in caplog.text
 
 
 def one_class(colour="[1, 2, 3]", id="0"):

@@ -83,7 +83,7 @@ def test_another_val_is_refused_and_evaluation_warns(root, workdir, caplog):
 def test_an_older_run_is_warned_about_and_refused_with_folds(tmp_path, caplog):
     root = own.make(tmp_path / "root")
     check(root, tmp_path)
-    assert f"{tmp_path} records no lists of images" in caplog.text
+    assert f"wrote {tmp_path} without lists of images" in caplog.text
     with pytest.raises(ValueError, match=r"data\.folds=2, whose folds may"):
         check(root, tmp_path, **{"data.folds": 2})
 

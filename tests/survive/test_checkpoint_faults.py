@@ -242,7 +242,7 @@ def test_a_checkpoint_without_checksums_is_tried_with_a_warning(
         restored = saved.restore(6, LIKE)["student"]["w"]
         np.testing.assert_array_equal(restored, tree(6)["w"])
     (line,) = caplog.messages
-    assert "checkpoints/6 has no checksums" in line
+    assert "checkpoints/6 without checksums" in line
 
 
 def test_only_writers_remove_the_remains_of_a_killed_save(workdir):
