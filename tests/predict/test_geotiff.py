@@ -313,7 +313,8 @@ def test_large_tiffs_alone_need_rasterio(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rasterio", None)
     assert large_files.find_large(items) == []
     monkeypatch.setattr(large_files.tiff_windows, "LARGE_SCENE", 30_000)
-    with pytest.raises(RunError, match=r"a\.tif .*`pip install '\.\[geo\]'`"):
+    brings = r"a\.tif .*`pip install 'ipixmatch_jax\[geo\]'` brings it"
+    with pytest.raises(RunError, match=brings):
         large_files.find_large(items)
 
 

@@ -204,7 +204,7 @@ def import_rasterio(path: str) -> types.ModuleType:
     except ImportError as error:
         raise RunError(
             f"{path} is read in windows, which needs rasterio: "
-            "`pip install '.[geo]'` brings it."
+            "`pip install 'ipixmatch_jax[geo]'` brings it."
         ) from error
     return rasterio
 
