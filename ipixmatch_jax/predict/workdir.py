@@ -99,6 +99,8 @@ def predict_workdir(
         label_format,
         named=named,
     )
+    if geotiff:
+        large_files.check_geotiff(items)
     large = large_files.find_large(items, geotiff)
     large_files.check_format(large, label_format)
     model = load_model(

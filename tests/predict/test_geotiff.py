@@ -318,6 +318,12 @@ def test_large_tiffs_alone_need_rasterio(tmp_path, monkeypatch):
         large_files.find_large(items)
 
 
+def test_geotiffs_of_no_tiff_are_refused():
+    with pytest.raises(ValueError, match=r"^--geotiff .*: leave it out\.$"):
+        large_files.check_geotiff([files.Item("a.png", "a")])
+    large_files.check_geotiff([files.Item("a.TIF", "a")])
+
+
 def test_a_large_tiff_does_not_become_a_label_tools_file():
     scene = files.Item("scene.tif", "scene")
     large_files.check_format([scene], "masks")
