@@ -6,7 +6,12 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from ipixmatch_jax.cli.commands import COMMANDS, call_of, called
+from ipixmatch_jax.cli.commands import (
+    COMMANDS,
+    call_of,
+    called,
+    called_with_word,
+)
 from ipixmatch_jax.configuration.plugins import load_plugins
 from ipixmatch_jax.utils.file_names import printable
 
@@ -142,7 +147,8 @@ def end_with(module: str, sentence: str, code: int) -> NoReturn:
       sentence: what is wrong, and the way out.
       code: the exit code.
     """
-    print(f"{called(module)}: {printable(sentence)}", file=sys.stderr)
+    call = called_with_word(module)
+    print(f"{call}: {printable(sentence)}", file=sys.stderr)
     sys.exit(code)
 
 

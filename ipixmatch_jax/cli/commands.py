@@ -1,6 +1,7 @@
 """`ipixmatch COMMAND ...`: every command of the package by its name."""
 
 import difflib
+import importlib.metadata
 import runpy
 import sys
 from typing import NamedTuple
@@ -146,12 +147,23 @@ def called(module: str) -> str:
     return sys.argv[0] if _by_name() else f"python -m {module}"
 
 
+def called_with_word(module: str) -> str:
+    """As `called`, with the command's name where several share the module."""
+    word = next(iter(sys.argv[1:]), "")
+    if sys.argv[0] == NAME and word in COMMANDS:
+        return f"{NAME} {word}"
+    return called(module)
+
+
 def main() -> None:
     """Runs the command that the first word names; its exit code is ours."""
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         sys.exit(0 if words else 2)
+    if words == ["--version"]:
+        print(f"{NAME} {_version()}")
+        sys.exit(0)
     name, *rest = words
     if name not in COMMANDS:
         print(f"{NAME}: {_describe_unknown(name, rest)}", file=sys.stderr)
@@ -166,6 +178,14 @@ def main() -> None:
     except KeyboardInterrupt:  # before the command itself listens for it
         print(f"{NAME} {name}: stopped by Ctrl-C.", file=sys.stderr)
         sys.exit(130)
+
+
+def _version() -> str:
+    """The installed version; a checkout that was not installed has none."""
+    try:
+        return importlib.metadata.version("ipixmatch_jax")
+    except importlib.metadata.PackageNotFoundError:
+        return "from a checkout that is not installed"
 
 
 def _describe_unknown(name: str, rest: list[str]) -> str:
@@ -195,6 +215,7 @@ def _help() -> str:
             "",
             *rows,
             "",
-            f"{NAME} COMMAND --help says how each is used.",
+            f"{NAME} COMMAND --help says how each is used; {NAME} --version "
+            "prints the version.",
         ]
     )

@@ -42,9 +42,13 @@ def load_config(
     """
     path = workdir / FILE
     if not path.exists():
+        runs = sorted(workdir.glob(f"*/{FILE}"))
+        way_out = "start one with `ipixmatch train`."
+        if runs:
+            way_out = f"it holds runs, such as {runs[0].parent}."
         raise FileNotFoundError(
             f"{path} is missing: {workdir} is not the --workdir of a run; "
-            "start one with `ipixmatch train`."
+            f"{way_out}"
         )
     fields = read_json_object(path, _WAY_OUT)
     try:

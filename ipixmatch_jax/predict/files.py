@@ -31,12 +31,14 @@ from ipixmatch_jax.predict.predictor import Prediction
 from ipixmatch_jax.predict.video_reader import ENDINGS as VIDEO_ENDINGS
 from ipixmatch_jax.utils import atomic, captions, pictures
 from ipixmatch_jax.utils.atomic import write_json
+from ipixmatch_jax.utils.counts import count_of
 from ipixmatch_jax.utils.file_names import printable
 from ipixmatch_jax.utils.json_files import read_json_object
 
 _LOGGER = logging.getLogger(__name__)
 KINDS = ("overlays", "confidence")
 SETTINGS = "predictions.json"
+IMAGES = "images"  # in SETTINGS: the folders that the images lie in
 LEGEND = "legend.png"
 _LEGEND_WIDTH = 480  # pixels
 
@@ -250,8 +252,46 @@ def check_settings(
         for name in formats.keys() & known.keys():
             _refuse_changes(out, known[name], formats[name])
         formats = known | formats
+        settings = settings | {k: there[k] for k in [IMAGES] if k in there}
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, settings | ({"formats": formats} if formats else {}))
+
+
+def note_folders(out: pathlib.Path, items: list[Item], kept: int) -> str:
+    """Writes down where the images lie, beside their predictions.
+
+    Args:
+      out: the folder of the outputs, after `check_settings`.
+      items: all images of the command.
+      kept: how many of them had their outputs already.
+
+    Returns:
+      a warning where those outputs may show other images of the same names;
+      nothing is written down then. Otherwise "".
+    """
+    path = out / SETTINGS
+    settings = read_json_object(path, "choose another --out, or delete it")
+    known = settings.get(IMAGES, [])
+    here = sorted({_folder(item) for item in items})
+    new = [folder for folder in here if folder not in known]
+    if kept and known and new:
+        return (
+            f"{out} holds outputs of the same names for images in "
+            f"{', '.join(known)}. Those in {new[0]} have not been predicted "
+            f"before: {count_of(kept, 'file')} skipped. If the images differ, "
+            "choose another --out."
+        )
+    write_json(path, settings | {IMAGES: sorted({*known, *here})})
+    return ""
+
+
+def _folder(item: Item) -> str:
+    """The folder that the name of an image is relative to."""
+    path = pathlib.Path(os.path.abspath(item.path))
+    stem = path.with_suffix("").as_posix()
+    if stem.endswith(f"/{item.name}"):
+        return stem.removesuffix(item.name).rstrip("/") or "/"
+    return str(path.parent)
 
 
 def _refuse_changes(out: pathlib.Path, there: dict, here: dict) -> None:

@@ -48,6 +48,19 @@ def find_large(items: list[Item], every: bool = False) -> list[Item]:
     return found
 
 
+def check_geotiff(items: list[Item]) -> None:
+    """Refuses --geotiff where it would change nothing.
+
+    Raises:
+      ValueError: none of the images is a TIFF.
+    """
+    if not any(item.path.lower().endswith(_ENDINGS) for item in items):
+        raise ValueError(
+            "--geotiff writes a GeoTIFF for each TIFF, and none of the images "
+            "ends in .tif or .tiff: leave it out."
+        )
+
+
 def _is_large(path: str, every: bool) -> bool:
     if not path.lower().endswith(_ENDINGS) or not os.path.isfile(path):
         return False

@@ -32,6 +32,7 @@ from ipixmatch_jax.predict.formats.registry import FORMATS
 from ipixmatch_jax.predict.model import Model, choose_windows, load_model
 from ipixmatch_jax.predict.predictor import Prediction
 from ipixmatch_jax.utils.atomic import require_folder, require_writable
+from ipixmatch_jax.utils.file_names import printable
 from ipixmatch_jax.utils.threads import WRITERS
 
 _WAITING = 4  # predictions that wait for them, of up to 700 MB
@@ -98,6 +99,8 @@ def predict_workdir(
         label_format,
         named=named,
     )
+    if geotiff:
+        large_files.check_geotiff(items)
     large = large_files.find_large(items, geotiff)
     large_files.check_format(large, label_format)
     model = load_model(
@@ -120,6 +123,9 @@ def predict_workdir(
     predictions = predictor.predict_files([item.path for item in left.images])
     write = functools.partial(_write_one, out, kinds, writer, labelling)
     there = every.total - left.total
+    warning = files.note_folders(out, [*items, *videos], there)
+    if warning:
+        tqdm.write(printable(warning), file=sys.stderr)
     with tqdm(total=every.total, initial=there, unit="file") as bar:
         bad = _write_all(predictions, left.images, write, bar)
         if cut is not None:

@@ -1,6 +1,7 @@
 """Builds the page of one run, or the comparison of several."""
 
 import pathlib
+import sys
 
 from tqdm import tqdm
 
@@ -57,6 +58,7 @@ def build_page(
         data = restore.reopen_data(config)
     except (ValueError, FileNotFoundError) as error:
         notes.append(f"{_WITHOUT} {error} If the data set moved, give --root.")
+        tqdm.write(printable(notes[-1]), file=sys.stderr)
     else:
         recorded = read_classes(run.workdir)
         classes = check_same_classes(recorded, data, run.workdir)
@@ -139,6 +141,7 @@ def _evaluate(
         trained = _restore(workdir, root)
     except (ValueError, FileNotFoundError) as error:
         notes.append(f"{_WITHOUT} {error}")
+        tqdm.write(printable(notes[-1]), file=sys.stderr)
         return None
     with tqdm(total=len(data.val), unit="image", desc="scoring val") as bar:
         result = evaluate_val(trained, data, images, bar.update)

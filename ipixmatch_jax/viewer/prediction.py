@@ -55,7 +55,7 @@ class Viewer:
         Raises:
           BadFileError: the file cannot be used; one sentence.
         """
-        size = _check(name, data)
+        size = _check(name, data, self.model.workdir)
         network = self.model.network
 
         def read(index: int) -> Item:
@@ -119,12 +119,12 @@ def count_classes(found: Prediction, model: Model) -> list[dict[str, Any]]:
     ]
 
 
-def _check(name: str, data: bytes) -> tuple[int, int]:
+def _check(name: str, data: bytes, workdir: pathlib.Path) -> tuple[int, int]:
     """Height and width of an image that the page takes."""
     if ending(name) in VIDEO_ENDINGS:
         raise BadFileError(
-            f"{name} is a video: `ipixmatch predict --images {name}` writes "
-            "one with the colours over it."
+            f"{name} is a video: `ipixmatch predict --workdir {workdir} "
+            f"--images {name} --out DIR` writes one with the colours over it."
         )
     if not data:
         raise BadFileError(f"{name} is empty: it holds 0 bytes.")

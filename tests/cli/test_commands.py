@@ -11,6 +11,7 @@ import tomllib
 
 import pytest
 
+from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.arguments import COMMANDS
 from ipixmatch_jax.configuration import files
 from tests import command_helps, xla_flags
@@ -133,12 +134,30 @@ def test_a_missing_and_an_unknown_command_are_refused(site, tmp_path):
     assert line.startswith("ipixmatch: there is no command 'trian'; ")
     assert all(name in line for name in COMMANDS)
     assert line.endswith(" Did you mean train?")
+    done = run(site, tmp_path, "--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("ipixmatch ")
     done = run(site, tmp_path, "--debug", "train")
     assert done.returncode == 2
     assert done.stderr == (
         "ipixmatch: --debug comes after the command's name, as in `ipixmatch "
         "train --debug`.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "call"),
+    [
+        (["ipixmatch", "export", "runs/a"], "ipixmatch export"),
+        (["ipixmatch predict", "--workdir=export"], "ipixmatch predict"),
+        (["pretrained.py", "export"], "python -m ipixmatch_jax.hub"),
+    ],
+)
+def test_an_error_names_the_command(words, call, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        arguments.end_with("ipixmatch_jax.hub", "No.", 1)
+    assert capsys.readouterr().err == f"{call}: No.\n"
 
 
 def test_packaged_configs_train_from_an_empty_folder(site, tmp_path):

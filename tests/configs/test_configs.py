@@ -1,5 +1,7 @@
 """Every recipe: its argument, its numbers and its fields."""
 
+import re
+
 import pytest
 from ml_collections import FrozenConfigDict
 
@@ -98,6 +100,12 @@ def test_a_config_that_lacks_a_field_is_named():
 
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"not the --workdir of a run"):
+        saved.load_config(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    saved.save_config(shapes.get_config(), run)
+    words = rf"a run; it holds runs, such as {re.escape(str(run))}\."
+    with pytest.raises(FileNotFoundError, match=words):
         saved.load_config(tmp_path)
 
 

@@ -78,7 +78,7 @@ def test_one_channel_is_grey_or_the_luma_of_colours():
         (1, 4, "has 1 channels .mode L"),
         (4, 2, "has 4 channels .*takes files of 2: grey and one more"),
         (3, 2, "has 3 channels"),
-        (4, 6, "has 4 bands, .*channels=6 takes files of 6: read all with "),
+        (4, 6, "has 4 bands, .*channels=6 takes files of 6: train with "),
     ],
 )
 def test_a_file_with_other_channels_is_refused_by_name(there, asked, words):

@@ -114,6 +114,25 @@ def test_a_missing_package_is_named_before_the_run_is_read(
     assert not (tmp_path / "out").exists()
 
 
+def test_outputs_of_other_images_with_the_same_names_are_warned_of(tmp_path):
+    out = tmp_path / "out"
+
+    def note(folder, kept):
+        files.check_settings(out, {"step": 3})
+        items = [files.Item(str(tmp_path / folder / "a/b.jpg"), "a/b")]
+        return files.note_folders(out, items, kept)
+
+    assert note("first", 0) == ""
+    assert note("first", 1) == ""  # repeated to continue
+    for _ in range(2):
+        words = note("second", 1)
+        assert f"images in {tmp_path}/first. Those in" in words
+        assert f"{tmp_path}/second have not been predicted" in words
+        assert "1 file skipped" in words
+    assert note("second", 0) == ""  # no name in common
+    assert note("second", 1) == ""
+
+
 def test_a_folder_holds_several_formats_with_one_setting_each(tmp_path):
     check = files.check_settings
     check(tmp_path, {"step": 3})

@@ -313,8 +313,15 @@ def test_large_tiffs_alone_need_rasterio(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rasterio", None)
     assert large_files.find_large(items) == []
     monkeypatch.setattr(large_files.tiff_windows, "LARGE_SCENE", 30_000)
-    with pytest.raises(RunError, match=r"a\.tif .*`pip install '\.\[geo\]'`"):
+    brings = r"a\.tif .*`pip install 'ipixmatch_jax\[geo\]'` brings it"
+    with pytest.raises(RunError, match=brings):
         large_files.find_large(items)
+
+
+def test_geotiffs_of_no_tiff_are_refused():
+    with pytest.raises(ValueError, match=r"^--geotiff .*: leave it out\.$"):
+        large_files.check_geotiff([files.Item("a.png", "a")])
+    large_files.check_geotiff([files.Item("a.TIF", "a")])
 
 
 def test_a_large_tiff_does_not_become_a_label_tools_file():

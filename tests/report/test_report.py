@@ -178,7 +178,7 @@ def test_names_given_by_a_user_stay_text(tmp_path):
     assert "<b>one" in " ".join(usual.text)
 
 
-def test_a_run_without_data_or_results_says_so(tmp_path):
+def test_a_run_without_data_or_results_says_so(tmp_path, capsys):
     path = report_cases.write_run(tmp_path / "run", finished=False)
     text = " ".join(_Tags(build.build_page([path])).text)
     assert "logged 30 of 40 steps" in text
@@ -189,6 +189,7 @@ def test_a_run_without_data_or_results_says_so(tmp_path):
     assert "No confusion matrix and no images: " in text
     assert str(tmp_path / "gone") in text
     assert "then give --root=DIR, unless DIR is" in text
+    assert "No confusion matrix and no images: " in capsys.readouterr().err
     assert "36.5" not in text
     assert "41.5 %" in text  # (40 + 41 + 42 + 43) / 4
 

@@ -172,6 +172,6 @@ def test_the_check_names_files_of_other_bands(run):
     assert report.fails
     assert report.bad["labelled"][0].endswith(
         f".tif has {bands} bands, and config.data.channels=7 takes files of "
-        f"7: read all with --config.data.channels={bands}, or write the 7 "
-        "bands that are meant into a TIFF."
+        f"7: train with --config.data.channels={bands} to read all, or "
+        "write the 7 bands that are meant into a TIFF."
     )

@@ -184,3 +184,24 @@ def test_dropping_shows_the_first_of_several(visit, predicted):
     page.locator("#result").wait_for(state="visible")
     assert page.locator("#status").inner_text() == "Only photo.jpg is shown."
     assert page.locator("figcaption .name").inner_text().startswith("photo, 90")
+
+
+def test_an_image_dropped_during_a_prediction_is_predicted_next(
+    visit, predicted
+):
+    page = visit()
+    data = (predicted / "photo.jpg").read_bytes()
+    said = page.evaluate(
+        """(bytes) => {
+          for (const name of ["a.jpg", "b.jpg", "c.jpg"]) {
+            const moved = new DataTransfer();
+            moved.items.add(new File([new Uint8Array(bytes)], name));
+            document.dispatchEvent(
+              new DragEvent("drop", { dataTransfer: moved }));
+          }
+          return document.getElementById("status").textContent;
+        }""",
+        list(data),
+    )
+    assert said == "c.jpg is predicted next."
+    page.locator("figcaption .name", has_text="c, 90").wait_for()

@@ -104,7 +104,7 @@ def six_bands():
             six_bands(),
             r"^a\.tif has 6 bands",
         ),
-        ("a.mp4", b"x", r"^a\.mp4 is a video: `ipixmatch predict "),
+        ("a.mp4", b"x", r"^a\.mp4 is a video: `ipixmatch predict --workdir "),
         (
             "a.png",
             png(np.zeros((1, 2**25), bool)),
@@ -197,7 +197,8 @@ def test_a_taken_port_is_refused_and_the_next_free_one_found(monkeypatch):
         assert first.address == f"http://127.0.0.1:{taken}/"
 
 
-def test_a_bad_file_is_known_by_its_header():
+def test_a_bad_file_is_known_by_its_header(run):
     with pytest.raises(BadFileError, match="is empty"):
-        prediction._check("a.png", b"")
-    assert prediction._check("a.png", png(np.zeros((3, 5), bool))) == (3, 5)
+        prediction._check("a.png", b"", run)
+    size = prediction._check("a.png", png(np.zeros((3, 5), bool)), run)
+    assert size == (3, 5)

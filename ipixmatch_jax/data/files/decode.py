@@ -153,9 +153,9 @@ def from_bands(
     elif count > named + 1:
         raise BadFileError(
             f"{path} has {count} bands, and config.data.channels={channels} "
-            f"takes files of {named} and one more at most: read all with "
-            f"--config.data.channels={count}, or write the bands that are "
-            "meant into a file of fewer."
+            f"takes files of {named} and one more at most: train with "
+            f"--config.data.channels={count} to read all, or write the bands "
+            "that are meant into a file of fewer."
         )
     values = to_8_bits(bands, value_range, path)
     if channels not in (1, 3):
@@ -203,8 +203,8 @@ def _other_channels(
         way = "bands that are not inks"
     elif max(count, channels) > 4:
         what = f"{count} bands"
-        way = f"read all with --config.data.channels={count}, or write the "
-        way += f"{channels} bands that are meant into a TIFF"
+        way = f"train with --config.data.channels={count} to read all, or "
+        way += f"write the {channels} bands that are meant into a TIFF"
     else:
         way = f"{'grey' if channels == 2 else 'RGB'} and one more"
     return BadFileError(

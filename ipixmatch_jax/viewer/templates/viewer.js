@@ -8,6 +8,7 @@
   const form = document.getElementById("layers");
   const megabytes = (bytes) => `${Math.round(bytes / 2 ** 20)} MiB`;
   let urls = [];
+  let next = []; // What was dropped last while an image is predicted.
 
   function say(words, bad = false) {
     status.textContent = words;
@@ -84,8 +85,13 @@
   }
 
   async function predict(images) {
-    if (!images.length || file.disabled) return;
+    if (!images.length) return;
     const [image] = images;
+    if (file.disabled) {
+      next = images;
+      say(`${image.name} is predicted next.`);
+      return;
+    }
     const most = Number(file.dataset.most);
     if (image.size > most) {
       const sizes = `${megabytes(image.size)}; the limit is ${megabytes(most)}`;
@@ -110,6 +116,9 @@
       busy(false);
       file.value = "";
     }
+    const waiting = next;
+    next = [];
+    await predict(waiting);
   }
 
   function watchDropping() {
