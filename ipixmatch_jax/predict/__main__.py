@@ -59,7 +59,7 @@ def run() -> None:
     )
     print(
         f"{args.out}: {count_of(done.predicted, 'file')} predicted, "
-        f"{done.there} were there already, {done.bad} could not be read."
+        f"{done.there} already there, {done.bad} unreadable."
     )
     for file in FORMATS[label_format].joined:
         print(args.out / file)

@@ -364,7 +364,7 @@ def test_the_command_skips_a_bad_file_and_says_so(folder, workdir, tmp_path):
         check=False,
     )
     assert result.returncode == 1, result.stderr
-    assert "1 file predicted, 0 were there already, 2" in result.stdout
+    assert "1 file predicted, 0 already there, 2" in result.stdout
     assert f"skipped: {folder}/broken.png is empty" in result.stderr
     assert f"skipped: {folder}/gone.png cannot be read" in result.stderr
     made = [p for p in (tmp_path / "out").rglob("*.png")]
