@@ -8,10 +8,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ipixmatch_jax.models.layers.conv_on_cpu import (
-    convolve_3x3,
-    has_slow_gradient,
-)
 from ipixmatch_jax.models.layers.norm import BatchNorm
 
 # Kaiming-normal fan-out (ResNet) and torch's default for a convolution,
@@ -47,9 +43,6 @@ class Conv(nn.Module):
             return _store_gradient(x @ kernel[0, 0])
         if self.stride == 1 and _mostly_padding(x.shape, self.dilation):
             return _by_taps(x, kernel, self.dilation)
-        undilated = (self.kernel, self.stride, self.dilation) == (3, 1, 1)
-        if undilated and has_slow_gradient(x.shape, self.features):
-            return convolve_3x3(x, kernel)
         pad = self.dilation * (self.kernel // 2)
         return lax.conv_general_dilated(
             x,
