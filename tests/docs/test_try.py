@@ -65,6 +65,6 @@ def test_a_video(work, tmp_path):
     clips.write_clip(work / "clip.mp4", range(5))
     page_commands.run_blocks([VIDEO], work, tmp_path)
     (said,) = (work / "said").iterdir()
-    assert "predicted: 1 file predicted, 0 were there" in said.read_text()
+    assert "predicted: 1 file predicted, 0 already there" in said.read_text()
     written = clips.read_clip(work / "predicted/overlays/clip.mp4")
     assert written.pictures.shape == (5, 64, 96, 3)

@@ -166,7 +166,7 @@ def test_names_given_by_a_user_stay_text(tmp_path):
     plain = report_cases.val_result()
     page = build_run_page(found[0], verdict, [f"note {hostile}"])
     both = build_comparison_page(found)
-    for made, scripts in ((page, 3), (both, 3)):
+    for made, scripts in ((page, 4), (both, 4)):
         tags = _Tags(made)
         assert tags.tags.count("script") == scripts
         assert tags.tags.count("style") == 2
