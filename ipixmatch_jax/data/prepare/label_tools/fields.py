@@ -48,7 +48,7 @@ def number(text: Any, where: str) -> float:
       ValueError: it is not one.
     """
     try:
-        # JSON's true and false are no numbers, although float() takes them,
+        # float() takes JSON's true and false too, which are not numbers,
         # and its whole numbers can be too large for a float.
         value = math.nan if isinstance(text, bool) else float(text)
     except (TypeError, ValueError, OverflowError) as error:
