@@ -13,7 +13,7 @@ Share = float | fractions.Fraction
 
 
 class HoldOut(NamedTuple):
-    """What val gets of the labelled images where there is no other val.
+    """How many labelled images go to val if the data set has no val.
 
     Attributes:
       share: of them, between 0 and 1; unused with folds.

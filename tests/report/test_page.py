@@ -1,43 +1,26 @@
 """Reports in a headless Chromium: no errors, layout, sorting, sliders."""
 
 import io
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright import sync_api
 
 from ipixmatch_jax.report.comparison_page import build_comparison_page
 from ipixmatch_jax.report.run_files import read_runs
 from ipixmatch_jax.report.run_page import build_run_page
+from tests.browser import DESKTOP, MARKS, PHONE, open_browser
 from tests.report import report_cases
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
-]
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
-PHONE, DESKTOP = 390, 1280
+pytestmark = MARKS
 # The first curve on the page, from plotly's own data.
 COLOUR = "document.querySelector('.plot').data[0].line.color"
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+    with open_browser() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,36 +1,20 @@
 """The page in a headless Chromium: upload, look, slide, save."""
 
 import io
-import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright import sync_api
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed"),
-]
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
-PHONE, DESKTOP = 390, 1280
+from tests.browser import DESKTOP, MARKS, PHONE, open_browser
+
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+    with open_browser() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture

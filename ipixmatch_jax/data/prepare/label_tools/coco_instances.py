@@ -5,9 +5,9 @@ painted as those of the official COCO are here (downloads/coco_masks.py): the
 smaller lies on top, and what is marked `iscrowd` below all others. It keeps its
 class, since CVAT marks every shape that was drawn with its brush so.
 
-Classes are the categories in the order of their ids. A category without an
-annotation that only names the group of others, as Roboflow's category 0, is
-left out. Coordinates are taken to be of the upright image.
+Classes are the categories in the order of their ids. A category is left
+out if it has no annotations and only names a group of other categories, like
+Roboflow's category 0. Coordinates are taken to be of the upright image.
 """
 
 import functools

@@ -127,7 +127,7 @@ class Photographs:
     def look_up(
         self, wanted: str, said_by: str, near: Sequence[str] = ()
     ) -> Photograph | None:
-        """As `find`, and None where there is no such file.
+        """Looks a file up like `find`; returns None if it does not exist.
 
         Raises:
           ValueError: several fit as well.

@@ -76,7 +76,7 @@ def place_pictures(pictures: Sequence[Picture]) -> tuple[list[Place], list]:
 
 
 def part_of(split: str) -> str:
-    """The part that a split of a tool is: "val" of "valid"; "" of others."""
+    """The part that a tool's split means: "val" for "valid"; "" if unknown."""
     plain = split.strip().lower()
     return next((part for part, names in PARTS.items() if plain in names), "")
 
