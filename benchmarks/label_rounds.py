@@ -7,6 +7,7 @@ python -m benchmarks.label_rounds --config configs/folder.py:r50c4 \
 Every seed trains once on the first labels. Each arm then chooses more images,
 round by round, with the networks of its own last run, gets their masks, and
 trains again. DIR holds images/, masks/ of all images, val/ and perhaps test/.
+--pool 400 plays with a random draw of that many images, the same for all seeds.
 The CSV gets a row after every run. A run that has a row is not trained again,
 so the same command goes on where it was stopped.
 benchmarks/label_rounds_figure.py draws the CSV.
@@ -14,6 +15,7 @@ benchmarks/label_rounds_figure.py draws the CSV.
 
 import argparse
 import csv
+import functools
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -27,7 +29,7 @@ from ipixmatch_jax.configuration.files import change_fields
 from ipixmatch_jax.data.files.image_mask_pairs import find_pairs
 from ipixmatch_jax.data.files.split_list import Entry, read_list, write_list
 from ipixmatch_jax.evaluate.results_table import read_results
-from ipixmatch_jax.suggest.suggestions import suggest_images
+from ipixmatch_jax.suggest.suggestions import Suggestions, suggest_images
 from ipixmatch_jax.sweep.programs import Programs
 from ipixmatch_jax.training import loop
 from ipixmatch_jax.utils import atomic
@@ -105,16 +107,22 @@ class Plan(NamedTuple):
 Choose = Callable[[pathlib.Path, list[str], int, Sequence[int]], list[str]]
 
 
+# Two arms look at the networks of one run after the first labels.
+@functools.cache
+def _suggest(workdir: pathlib.Path, count: int) -> Suggestions:
+    return suggest_images(workdir, count)
+
+
 def choose_suggested(workdir, images, count, seed) -> list[str]:
     """What the command `suggest` chooses."""
     del images, seed
-    return suggest_images(workdir, count).names
+    return _suggest(workdir, count).names
 
 
 def choose_by_entropy(workdir, images, count, seed) -> list[str]:
     """The images with the highest mean entropy, as `suggest` measures it."""
     del images, seed
-    rows = suggest_images(workdir, count).rows
+    rows = _suggest(workdir, count).rows
     ordered = sorted(rows, key=lambda row: -row.entropy)
     return [row.name for row in ordered[:count]]
 
@@ -140,8 +148,18 @@ def make_plan(
     each: int,
     rounds: int,
     workdir: pathlib.Path,
+    size: int | None = None,
 ) -> Plan:
     """Reads what there is to label.
+
+    Args:
+      config: of every run, but for seed, root and lists.
+      root: of the data set.
+      first: the list of the images that are labelled from the start.
+      each: how many images a round adds.
+      rounds: after the runs on the first labels.
+      workdir: gets the runs and their lists.
+      size: of the pool, the first images included; None for all images.
 
     Raises:
       FileNotFoundError, ValueError: images or masks are absent, or too few.
@@ -155,14 +173,26 @@ def make_plan(
             f"{first} names {foreign[0]}, which is not an image of {root} "
             "with a mask."
         )
+    if size is not None:
+        pool = _draw_pool(pool, set(names), size)
     needed = len(names) + each * rounds
     if needed > len(pool):
         raise ValueError(
             f"{rounds} rounds of {each} images need {needed} with masks, and "
-            f"{root} has {len(pool)}: ask for fewer."
+            f"{'--pool keeps' if size else f'{root} has'} {len(pool)}: ask for "
+            "fewer."
         )
     entries = [by_image[name] for name in names]
     return Plan(config, root, pool, entries, each, workdir, Programs())
+
+
+def _draw_pool(pool: list[Entry], first: set[str], size: int) -> list[Entry]:
+    """The first images and a draw of others, in their order."""
+    others = [entry[0] for entry in pool if entry[0] not in first]
+    count = min(max(size - len(first), 0), len(others))
+    drawn = np.random.default_rng(0).choice(others, count, replace=False)
+    kept = first | set(drawn.tolist())
+    return [entry for entry in pool if entry[0] in kept]
 
 
 def list_runs(
@@ -302,6 +332,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     parser.add_argument("--config", required=True)
     parser.add_argument("--each", type=int, default=25)
+    parser.add_argument("--pool", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
@@ -316,7 +347,13 @@ def main() -> None:
     config_flag.configure_logging()
     try:
         plan = make_plan(
-            config, args.root, args.first, args.each, args.rounds, args.workdir
+            config,
+            args.root,
+            args.first,
+            args.each,
+            args.rounds,
+            args.workdir,
+            args.pool,
         )
         runs = list_runs(args.arms, args.seeds, args.rounds, args.start)
         sys.exit(run_rounds(plan, runs, args.csv))

@@ -135,6 +135,23 @@ def test_a_stopped_run_goes_on_to_the_same_scores(
     assert again | {"start": ""} == first | {"start": ""}
 
 
+def test_a_smaller_pool_keeps_the_first_images(root, tmp_path):
+    config = plan(root, tmp_path).config
+    pools = [
+        label_rounds.make_plan(
+            config, root / "data", root / "first.txt", 3, 1, tmp_path, size
+        ).pool
+        for size in (6, 6, None)
+    ]
+    assert len(pools[0]) == 6 and pools[0] == pools[1]
+    assert set(read_list(root / "first.txt")) <= set(pools[0])
+    assert pools[0] == [entry for entry in pools[2] if entry in pools[0]]
+    with pytest.raises(ValueError, match="need 8 with masks, and --pool keeps"):
+        label_rounds.make_plan(
+            config, root / "data", root / "first.txt", 3, 2, tmp_path, 6
+        )
+
+
 def test_too_many_rounds_are_refused(root, tmp_path):
     with pytest.raises(ValueError, match=r"need 11 with masks, and .* has 10"):
         plan(root, tmp_path, rounds=3)
