@@ -1,6 +1,5 @@
 """Convolution with torch's symmetric padding, and its unit with batch norm."""
 
-import itertools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -8,6 +7,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ipixmatch_jax.models.layers.conv_on_cpu import (
+    convolve_3x3,
+    has_faster_form,
+    store_gradient,
+)
+from ipixmatch_jax.models.layers.convolve import convolve
 from ipixmatch_jax.models.layers.norm import BatchNorm
 
 # Kaiming-normal fan-out (ResNet) and torch's default for a convolution,
@@ -40,66 +45,12 @@ class Conv(nn.Module):
             # A matrix product: as a convolution, the gradient of the kernel
             # takes XLA:CPU five times as long.
             x = x[:, :: self.stride, :: self.stride]
-            return _store_gradient(x @ kernel[0, 0])
-        if self.stride == 1 and _mostly_padding(x.shape, self.dilation):
-            return _by_taps(x, kernel, self.dilation)
-        pad = self.dilation * (self.kernel // 2)
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            window_strides=(self.stride, self.stride),
-            padding=((pad, pad), (pad, pad)),
-            rhs_dilation=(self.dilation, self.dilation),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-
-
-@jax.custom_vjp
-def _store_gradient(x):
-    """Returns x; XLA computes its gradient once, not inside a transpose."""
-    return x
-
-
-_store_gradient.defvjp(
-    lambda x: (x, None), lambda _, g: (lax.optimization_barrier(g),)
-)
-
-
-def _mostly_padding(shape, dilation):
-    """Whether a dilated 3x3 kernel reads more zeros than values."""
-    _, h, w, _ = shape
-    read = (h + 2 * max(h - dilation, 0)) * (w + 2 * max(w - dilation, 0))
-    return 2 * read < 9 * h * w
-
-
-def _by_taps(x, kernel, dilation):
-    """A dilated 3x3 convolution as one matrix product per tap of the kernel.
-
-    Each product covers only the part of x that its tap reads. With a dilation
-    of 18 on 13x13 features that is the centre tap alone, and a convolution
-    would multiply eight times as many zeros.
-    """
-    _, h, w, _ = x.shape
-    total = x @ kernel[1, 1]
-    for row, col in itertools.product(range(3), range(3)):
-        dy, dx = (row - 1) * dilation, (col - 1) * dilation
-        if (row, col) == (1, 1) or abs(dy) >= h or abs(dx) >= w:
-            continue
-        part = _shifted(_shifted(x, dy, 1), dx, 2) @ kernel[row, col]
-        pads = ((0, 0), _pads(dy), _pads(dx), (0, 0))
-        total = total + jnp.pad(part, pads)
-    return total
-
-
-def _shifted(x, offset, axis):
-    """The part of x that is read at an offset along an axis."""
-    size = x.shape[axis]
-    low, high = max(offset, 0), size + min(offset, 0)
-    return lax.slice_in_dim(x, low, high, axis=axis)
-
-
-def _pads(offset):
-    return max(-offset, 0), max(offset, 0)
+            return store_gradient(x @ kernel[0, 0])
+        if (self.kernel, self.stride) == (3, 1) and has_faster_form(
+            x.shape, self.features, self.dilation
+        ):
+            return convolve_3x3(x, kernel, self.dilation)
+        return convolve(x, kernel, self.stride, self.dilation)
 
 
 def max_pool(x: jax.Array) -> jax.Array:

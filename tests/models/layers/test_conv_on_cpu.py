@@ -1,0 +1,134 @@
+"""The forms for CPUs against float64 sums and the plain convolution."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ipixmatch_jax.models.layers import conv, conv_on_cpu
+from ipixmatch_jax.models.layers.convolve import convolve
+
+
+def kernel_gradient(x, g):
+    """float64 gradient [3, 3, in, out] of a 3x3 kernel, a tap at a time."""
+    _, h, w, _ = x.shape
+    x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    result = np.empty((3, 3, x.shape[-1], g.shape[-1]))
+    for a, b in itertools.product(range(3), range(3)):
+        tap = x[:, a : a + h, b : b + w]
+        result[a, b] = np.einsum("bhwi,bhwo->io", tap, g, optimize=True)
+    return result
+
+
+def run_layer(x, kernel, slope, dilation):
+    """The value and both gradients of a layer, and of the plain one."""
+    layer = conv.Conv(kernel.shape[-1], 3, 1, dilation, dtype=x.dtype)
+
+    def apply(x, kernel):
+        return layer.apply({"params": {"kernel": kernel}}, x)
+
+    def outcome(function):
+        @jax.jit
+        def run(x, kernel, slope):
+            value, pull = jax.vjp(function, x, kernel)
+            return value, *pull(slope)
+
+        return run(x, kernel, slope)
+
+    plain = functools.partial(convolve, dilation=dilation)
+    return outcome(apply), outcome(plain)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_the_gradient_of_a_large_kernel(monkeypatch, dtype):
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    rng = np.random.default_rng(0)
+    x, slope, kernel = (
+        jnp.asarray(rng.standard_normal(shape), dtype)
+        for shape in ((2, 25, 26, 5), (2, 25, 26, 128), (3, 3, 5, 128))
+    )
+    assert conv_on_cpu.has_faster_form(x.shape, 128, 1)
+    (value, to_x, to_kernel), plain = run_layer(x, kernel, slope, 1)
+    np.testing.assert_array_equal(value, plain[0])
+    np.testing.assert_array_equal(to_x, plain[1])
+    expected = kernel_gradient(np.float64(x), np.float64(slope))
+    rounding = float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        np.float64(to_kernel), expected, rtol=rounding, atol=1e-4
+    )
+
+
+def test_a_dilated_convolution_by_taps():
+    rng = np.random.default_rng(0)
+    x, slope, kernel = (
+        jnp.float32(rng.standard_normal(shape))
+        for shape in ((2, 21, 20, 5), (2, 21, 20, 7), (3, 3, 5, 7))
+    )
+    assert conv_on_cpu.has_faster_form(x.shape, 7, 6)
+    found, plain = run_layer(x, kernel, slope, 6)
+    for one, expected in zip(found, plain, strict=True):
+        np.testing.assert_allclose(one, expected, rtol=1e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "features", "dilation", "faster"),
+    [
+        ((8, 81, 81, 304), 256, 1, True),  # the decoder at crop 321
+        ((4, 161, 161, 64), 128, 1, True),  # the deep stem there
+        ((4, 161, 161, 64), 64, 1, False),
+        ((4, 21, 21, 512), 512, 1, False),
+        ((8, 21, 21, 2048), 256, 6, True),  # ASPP there
+        ((2, 33, 33, 2048), 256, 6, False),  # and at crop 513
+        ((4, 21, 21, 512), 512, 2, False),
+    ],
+)
+def test_which_convolutions_have_a_faster_form(
+    shape, features, dilation, faster
+):
+    found = conv_on_cpu.has_faster_form(shape, features, dilation)
+    assert found is faster
+
+
+@pytest.mark.parametrize(
+    ("devices", "dilation", "products"),
+    [
+        (1, 1, {"cpu": 9, "cuda": 0, "tpu": 0}),
+        # Devices that share the images out keep the convolution.
+        (8, 1, {"cpu": 0, "cuda": 0, "tpu": 0}),
+        # The value, and two gradients of each tap's product.
+        (8, 16, {"cpu": 27, "cuda": 0, "tpu": 0}),
+    ],
+)
+def test_only_cpus_take_the_other_forms(
+    monkeypatch, devices, dilation, products
+):
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    x, slope = jnp.zeros((1, 40, 40, 2)), jnp.zeros((1, 40, 40, 128))
+    kernel = jnp.zeros((3, 3, 2, 128))
+
+    def run(x, kernel, slope):
+        function = functools.partial(
+            conv_on_cpu.convolve_3x3, dilation=dilation
+        )
+        value, pull = jax.vjp(function, x, kernel)
+        return value, pull(slope)
+
+    traced = jax.jit(run).trace(x, kernel, slope)
+    for platform, count in products.items():
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("stablehlo.dot_general") == count
+
+
+def test_only_cpus_store_the_gradient():
+    def gradient(x):
+        return jax.grad(lambda x: conv_on_cpu.store_gradient(x).sum())(x)
+
+    x = jnp.arange(4.0)
+    np.testing.assert_array_equal(jax.jit(gradient)(x), np.ones(4))
+    traced = jax.jit(gradient).trace(x)
+    for platform, count in {"cpu": 1, "cuda": 0, "tpu": 0}.items():
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("optimization_barrier") == count
