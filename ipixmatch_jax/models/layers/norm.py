@@ -45,7 +45,7 @@ class BatchNorm(nn.Module):
         if not train:
             mean, var = running_mean.value, running_var.value
         else:
-            mean, var = _moments(x)
+            mean, var = _moments(x, running_mean.value)
             count = x.size // x.shape[-1]
             # The variance of a single value stays 0 instead of 0 / 0.
             unbiased = var * (count / max(count - 1, 1))
@@ -60,11 +60,18 @@ class BatchNorm(nn.Module):
         return has("params", "bias") and not has("params", "scale")
 
 
-def _moments(x):
-    # In two passes, since E[x^2] - E[x]^2 loses digits if the mean is large.
+def _moments(x, about):
+    """The mean and the biased variance of x, over all axes but the last.
+
+    Both sums are taken in one pass, so that x is read once and devices exchange
+    once. Their difference keeps its digits where the mean is near `about`, the
+    running one; E[x^2] - E[x]^2 would lose them.
+    """
     axes = tuple(range(x.ndim - 1))
-    mean = x.mean(axes)
-    return mean, jnp.square(x - mean).mean(axes)
+    deviation = x - lax.stop_gradient(about)
+    mean = deviation.mean(axes)
+    var = jnp.square(deviation).mean(axes) - jnp.square(mean)
+    return about + mean, jnp.maximum(var, 0.0)
 
 
 def _blend(old, new):

@@ -60,17 +60,41 @@ def test_eval_uses_the_running_statistics():
     )
 
 
-def test_a_large_mean_keeps_its_variance():
-    x = np.random.default_rng(2).normal(100, 0.01, (4, 8, 8, 1))
+@pytest.mark.parametrize(
+    ("running", "mean", "std", "rtol"),
+    [
+        # The running mean is near: however far both are from zero.
+        (100.0, 100.0, 0.01, 1e-3),
+        (1e4, 1e4, 1.0, 1e-3),
+        # It is 30 deviations away, as it may be in the first step: of the
+        # mean's square, 900 times the variance, float32 keeps seven digits.
+        (0.0, 30.0, 1.0, 1e-3),
+    ],
+)
+def test_a_large_mean_keeps_its_variance(running, mean, std, rtol):
+    x = np.random.default_rng(2).normal(mean, std, (4, 8, 8, 1))
     x = x.astype(np.float32)
-    variables = BatchNorm().init(jax.random.key(0), x, train=False)
+    variables = {
+        "params": {"scale": np.ones(1), "bias": np.zeros(1)},
+        "batch_stats": {"mean": np.full(1, running), "var": np.zeros(1)},
+    }
+    variables = jax.tree.map(np.float32, variables)
     _, updates = BatchNorm().apply(
         variables, x, train=True, mutable=["batch_stats"]
     )
-    var = updates["batch_stats"]["var"] - 0.9
     expected = 0.1 * x.astype(np.float64).var(ddof=1)
-    # 0.9 + 1e-5 in float32 resolves 6e-8.
-    np.testing.assert_allclose(var, expected, atol=1.2e-7)
+    var = updates["batch_stats"]["var"]
+    np.testing.assert_allclose(var, [expected], rtol=rtol)
+
+
+def test_equal_values_have_a_variance_of_zero():
+    x = np.full((2, 3, 3, 1), 0.1, np.float32)
+    variables = BatchNorm().init(jax.random.key(0), x, train=False)
+    y, updates = BatchNorm().apply(
+        variables, x, train=True, mutable=["batch_stats"]
+    )
+    assert 0 <= updates["batch_stats"]["var"] - 0.9 < 1e-6
+    np.testing.assert_allclose(y, np.zeros_like(x), atol=1e-4)
 
 
 def test_bfloat16_output_from_float32_statistics():
