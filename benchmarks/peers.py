@@ -35,6 +35,8 @@ import sys
 import time
 from typing import NamedTuple
 
+from ipixmatch_jax.cli.freed_memory import keep_freed_memory
+
 # By the name of the row and the side: the module with count_parameters,
 # build_step and, where it runs on GPUs, peak_device_bytes.
 STEPS = {
@@ -122,9 +124,11 @@ def work(module: str, setting: Setting) -> None:
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))[: setting.threads]
         os.sched_setaffinity(0, allowed)
+    on_cpu = setting.device == "cpu"
+    if module.endswith("_ours") and on_cpu:
+        keep_freed_memory()  # As every command does.
     found = importlib.import_module(module)
     step = found.build_step(setting)
-    on_cpu = setting.device == "cpu"
     print(json.dumps({"parameters": found.count_parameters()}), flush=True)
     for line in sys.stdin:
         forget_peak()

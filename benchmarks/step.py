@@ -20,6 +20,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 from PIL import Image
 
+from ipixmatch_jax.cli.freed_memory import keep_freed_memory
 from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
@@ -227,6 +228,7 @@ def main(argv: list[str]) -> None:
     """Measures the step, prints the numbers and writes the JSON file."""
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
+    keep_freed_memory()  # As training does.
     # A program read from the cache would not be compiled.
     jax.config.update("jax_enable_compilation_cache", False)
     absl_logging.set_verbosity(absl_logging.WARNING)

@@ -9,7 +9,7 @@ import pathlib
 from absl import app, flags
 
 from ipixmatch_jax.cli import arguments, config_flag
-from ipixmatch_jax.cli.compilation_cache import keep_compiled_programs
+from ipixmatch_jax.cli.prepare_jax import prepare_jax
 from ipixmatch_jax.cli.report_errors import report_errors
 
 _COORDINATOR = flags.DEFINE_string(
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         words = f"not understood: {' '.join(argv[1:])}"
         arguments.end_with("ipixmatch_jax.main", words, 2)
-    keep_compiled_programs(config_flag.CACHE.value)
+    prepare_jax(config_flag.CACHE.value)
     from ipixmatch_jax import api
     from ipixmatch_jax.distributed import processes
     from ipixmatch_jax.distributed.hear_signals import exit_stopped

@@ -9,6 +9,7 @@ import pathlib
 from ml_collections import ConfigDict
 
 from ipixmatch_jax.cli import arguments, compilation_cache, config_flag
+from ipixmatch_jax.cli.prepare_jax import prepare_jax
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.experiment.score import evaluate_weights, evaluate_workdir
 from ipixmatch_jax.models.weights import files
@@ -18,7 +19,7 @@ from ipixmatch_jax.models.weights import files
 def run() -> None:
     """Prints the table that the command line asks for."""
     args, rest = _arguments()
-    compilation_cache.keep_compiled_programs(args.compilation_cache)
+    prepare_jax(args.compilation_cache)
     if args.workdir is not None:
         table = evaluate_workdir(args.workdir, args.checkpoint, args.root)
     else:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from ipixmatch_jax.cli import arguments, compilation_cache
+from ipixmatch_jax.cli.prepare_jax import prepare_jax
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.data.files.tiff_windows import LARGE_SCENE
 from ipixmatch_jax.predict import workdir
@@ -29,7 +30,7 @@ from ipixmatch_jax.utils.counts import count_of
 def run() -> None:
     """Does what the command line asks for; exits with 1 if a file is bad."""
     args = _arguments(sys.argv[1:])
-    compilation_cache.keep_compiled_programs(args.compilation_cache)
+    prepare_jax(args.compilation_cache)
     which = {
         "network": args.network,
         "checkpoint": args.checkpoint,

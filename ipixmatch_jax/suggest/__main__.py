@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 from ipixmatch_jax.cli import arguments, compilation_cache
+from ipixmatch_jax.cli.prepare_jax import prepare_jax
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.predict.files import SETTINGS, Item
@@ -32,7 +33,7 @@ from ipixmatch_jax.utils.atomic import require_folder
 def run() -> None:
     """Writes the suggestions that the command line asks for."""
     args = _arguments()
-    compilation_cache.keep_compiled_programs(args.compilation_cache)
+    prepare_jax(args.compilation_cache)
     out = args.out or args.workdir / "suggestions"
     load_run_config(args.workdir)  # says first that there is no such run
     require_folder(out, "--out")

@@ -59,6 +59,29 @@ def find_unsupported(
     return None
 
 
+def computes_on_cpu(
+    environment: Mapping[str, str] = os.environ,
+    root: pathlib.Path = pathlib.Path("/"),
+    installed: Callable[[str], object] = importlib.util.find_spec,
+) -> bool:
+    """Whether jax will compute on the CPU, as far as can be told without it.
+
+    Args:
+      environment: JAX_PLATFORMS decides if it is set.
+      root: of the file system.
+      installed: whether a module can be imported.
+    """
+    asked = environment.get("JAX_PLATFORMS", "")
+    if asked:
+        return asked.split(",")[0] == "cpu"
+    for platform, pattern in _DEVICES.values():
+        has = any(installed(plugin) for plugin in _PLUGINS[platform])
+        # Not all TPUs have a device file of that name.
+        if has and (platform == "tpu" or any(root.glob(pattern))):
+            return False
+    return True
+
+
 def check_platforms(
     environment: Mapping[str, str] = os.environ,
     installed: Callable[[str], object] = importlib.util.find_spec,

@@ -10,6 +10,7 @@ import sys
 import webbrowser
 
 from ipixmatch_jax.cli import arguments, compilation_cache
+from ipixmatch_jax.cli.prepare_jax import prepare_jax
 from ipixmatch_jax.cli.report_errors import report_errors
 from ipixmatch_jax.experiment.run_config import load_run_config
 from ipixmatch_jax.predict.model import load_model
@@ -23,7 +24,7 @@ _MODULE = "ipixmatch_jax.viewer"
 def run() -> None:
     """Serves the page until Ctrl-C."""
     args = _arguments()
-    compilation_cache.keep_compiled_programs(args.compilation_cache)
+    prepare_jax(args.compilation_cache)
     load_run_config(args.workdir)  # says first that there is no such run
     with server.open_server(args.port) as page:
         model = load_model(
