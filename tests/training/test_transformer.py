@@ -16,6 +16,7 @@ from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import convert_weights, score
 from ipixmatch_jax.predict.model import load_model
 from ipixmatch_jax.predict.workdir import export_workdir
+from ipixmatch_jax.sweep.programs import Programs
 from ipixmatch_jax.training import loop
 from ipixmatch_jax.training.state_trees import checkpoint_trees
 from tests.tiny_run import build, few_scenes, tiny
@@ -60,6 +61,21 @@ def _few_scenes(monkeypatch):
 
 
 @functools.cache
+def programs():
+    """Compiled once for all runs of this file."""
+    return Programs()
+
+
+def train(workdir):
+    return loop.train(
+        config(),
+        workdir,
+        open_data=programs().open_data,
+        build=programs().build,
+    )
+
+
+@functools.cache
 def like():
     return build(config()).like
 
@@ -77,7 +93,7 @@ def workdir(tmp_path_factory):
     path = tmp_path_factory.mktemp("transformer")
     with pytest.MonkeyPatch.context() as patch:
         few_scenes(patch)
-        assert loop.train(config(), path) == 0
+        assert train(path) == 0
     return path
 
 
@@ -88,8 +104,8 @@ def test_a_step_and_another_one_equal_two(workdir, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "asked", asked)
-        assert loop.train(config(), tmp_path) == 143
-    assert loop.train(config(), tmp_path) == 0
+        assert train(tmp_path) == 143
+    assert train(tmp_path) == 0
     jax.tree.map(
         np.testing.assert_array_equal, read(workdir, 2), read(tmp_path, 2)
     )
