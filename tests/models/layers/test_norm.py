@@ -87,6 +87,42 @@ def test_a_large_mean_keeps_its_variance(running, mean, std, rtol):
     np.testing.assert_allclose(var, [expected], rtol=rtol)
 
 
+def test_gradients_equal_float64_differences():
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((3, 2, 2, 2)) * 2 + 1
+    slope = rng.standard_normal(x.shape)
+    variables = _variables(rng, 2)
+
+    def apply(x, params):
+        stats = variables["batch_stats"]
+        return BatchNorm().apply(
+            {"params": params, "batch_stats": stats},
+            *(x, True),
+            mutable=["batch_stats"],
+        )[0]
+
+    def expected(x, scale, bias):
+        mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+        params = {"scale": scale, "bias": bias}
+        return np.vdot(slope, _expected(x, mean, var, params))
+
+    params = variables["params"]
+    _, pull = jax.vjp(apply, jnp.float32(x), params)
+    to_x, to_params = pull(jnp.float32(slope))
+    values = [x, *(np.float64(params[name]) for name in ("scale", "bias"))]
+    found = [to_x, to_params["scale"], to_params["bias"]]
+    for at, gradient in enumerate(found):
+        for index in np.ndindex(gradient.shape):
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = [value.copy() for value in values]
+                moved[at][index] += step
+                ends.append(expected(*moved))
+            np.testing.assert_allclose(
+                gradient[index], (ends[0] - ends[1]) / 2e-5, atol=2e-5
+            )
+
+
 def test_equal_values_have_a_variance_of_zero():
     x = np.full((2, 3, 3, 1), 0.1, np.float32)
     variables = BatchNorm().init(jax.random.key(0), x, train=False)
