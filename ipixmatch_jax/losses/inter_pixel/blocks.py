@@ -34,6 +34,19 @@ class Image(NamedTuple):
         """Number of pixels in Omega, float32; at least 1, to divide by."""
         return jnp.maximum(self.keep.sum(), 1).astype(jnp.float32)
 
+    def first_kept(self) -> tuple[Array, Array]:
+        """q and p of the first pixel in Omega, [C]; of pixel 0 without any."""
+        at = jnp.argmax(self.keep)
+        if self.keep.ndim == 1:
+            return self.q[at], self.p[at]
+        # To read one pixel, a TPU would copy the image, its few classes padded
+        # to 128. In a sum of zeros and one value nothing is rounded.
+        places = jnp.arange(self.keep.size).reshape(self.keep.shape)
+        chosen = (places == at)[..., None]
+        axes = tuple(range(self.keep.ndim))
+        q, p = (jnp.where(chosen, x, 0.0).sum(axes) for x in self[:2])
+        return q, p
+
 
 def sum_over_blocks(
     add: Callable, sums: Any, image: Image, size: int | None

@@ -120,8 +120,7 @@ def compare_channels(image: Image, layout: Layout) -> tuple[Array, Maps]:
     """
     n, axis = image.count_kept(), layout.classes
     # Minus one of its own pixels, a constant map is 0 without any rounding.
-    first = jnp.unravel_index(jnp.argmax(image.keep), image.keep.shape)
-    from_q, from_p = (_origin(x[first]) for x in (image.q, image.p))
+    from_q, from_p = (_origin(x) for x in image.first_kept())
     minus_q, minus_p = layout.spread((from_q, from_p))
     zero = jnp.zeros(image.q.shape[-1])
 
