@@ -8,7 +8,8 @@ the step and reads FLOPs, memory and collectives from the compiled program. The
 counts hold for real devices as far as their compilers do the same. The seconds
 (--repeats) say nothing about real devices, since virtual ones share the cores.
 With --topology the programs are compiled for TPUs; this needs libtpu but no
-TPU. --config, --json and the images of noise are those of benchmarks/step.py.
+TPU, and adds what benchmarks/main_memory.py counts. --config, --json and the
+images of noise are those of benchmarks/step.py.
 """
 
 import collections
@@ -27,6 +28,7 @@ from ml_collections import ConfigDict, config_flags
 
 from benchmarks import step, topology
 from benchmarks.collectives import KINDS, collectives
+from benchmarks.main_memory import main_memory_bytes
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.training import batch_size as batch_fit
@@ -132,14 +134,16 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
     mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp, slice_)
     built = setup.build(config, step.synthetic(config), mesh)
     compiled = batch_fit.compiled_step(config, built)
-    cost = compiled.cost_analysis() or {}
+    cost, text = compiled.cost_analysis() or {}, compiled.as_text()
     row = {
         "devices": devices,
         "batch_size": batch_size,
         "flops": cost.get("flops"),
         "planned_bytes": device_memory.planned_memory(compiled),
         "accessed_bytes": cost.get("bytes accessed"),
-        **moved(compiled.as_text(), devices),
+        # Only a TPU's layouts tell main memory from the chip's own.
+        "main_memory_bytes": main_memory_bytes(text) if slice_ else None,
+        **moved(text, devices),
     }
     if _REPEATS.value:
         row["seconds"] = _seconds(config, built, compiled)
@@ -189,22 +193,28 @@ def table(rows: list[dict]) -> str:
     """Markdown table; bytes and FLOPs are per device and step."""
     lines = [
         "| scaling | devices | images | GFLOPs | planned MB | accessed MB | "
-        "operations | arrays | small arrays | sent MB | seconds |",
-        "|" + "---|" * 11,
+        "main memory MB | operations | arrays | small arrays | sent MB | "
+        "seconds |",
+        "|" + "---|" * 12,
     ]
     for row in rows:
         arrays = ", ".join(f"{n} {kind}" for kind, n in row["arrays"].items())
-        seconds, accessed = row.get("seconds"), row["accessed_bytes"]
+        seconds = row.get("seconds")
         lines.append(
             f"| {row['scaling']} | {row['devices']} | {row['batch_size']} | "
             f"{row['flops'] / 1e9:.4g} | {row['planned_bytes'] / 1e6:.4g} | "
-            f"{'-' if accessed is None else f'{accessed / 1e6:.4g}'} | "
+            f"{_megabytes(row['accessed_bytes'])} | "
+            f"{_megabytes(row['main_memory_bytes'])} | "
             f"{row['operations']} | {arrays or 'none'} | "
             f"{row['small_arrays']} | "
             f"{row['sent_bytes'] / 1e6:.4g} | "
             f"{'-' if seconds is None else f'{seconds:.3g}'} |"
         )
     return "\n".join(lines)
+
+
+def _megabytes(count: float | None) -> str:
+    return "-" if count is None else f"{count / 1e6:.4g}"
 
 
 def _measure_all() -> None:
