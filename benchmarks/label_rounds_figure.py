@@ -2,8 +2,9 @@
 
 python -m benchmarks.label_rounds_figure ROUNDS.csv --out ROUNDS.svg
 
-Prints the mean over seeds at each number of labels, and draws the difference
-of every arm to the random one, paired over seeds, with its 95 % interval.
+Prints the mean over seeds at each number of labels and over all rounds, and
+draws the difference of every arm to the random one, paired over seeds, with its
+95 % interval.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from ipixmatch_jax.utils.atomic import write_file
 
 SCORE = "val_last"
 BASE = "random"
+
+ROUNDS = 0  # In place of a number of labels: the mean over all rounds.
 
 # (start, arm, labels) -> seed -> mIoU in percent.
 Scores = dict[tuple[str, str, int], dict[int, float]]
@@ -42,6 +45,26 @@ def read_scores(path: pathlib.Path, column: str = SCORE) -> Scores:
     return scores
 
 
+def add_means(scores: Scores) -> Scores:
+    """Adds each arm's mean over the rounds, of the seeds that have them all."""
+    means: Scores = {}
+    for start, arm in {key[:2] for key in scores if key[1] != FIRST}:
+        rounds = [
+            found for key, found in scores.items() if key[:2] == (start, arm)
+        ]
+        seeds = set.intersection(*(set(found) for found in rounds))
+        if seeds:
+            means[start, arm, ROUNDS] = {
+                seed: statistics.fmean(found[seed] for found in rounds)
+                for seed in sorted(seeds)
+            }
+    return scores | means
+
+
+def _name(labels: int) -> str:
+    return "all rounds" if labels == ROUNDS else f"{labels} labels"
+
+
 def format_table(scores: Scores) -> str:
     """A line per start, arm and number of labels."""
     lines = ["| start | arm | labels | seeds | mIoU |", "|---|---|---|---|---|"]
@@ -50,7 +73,8 @@ def format_table(scores: Scores) -> str:
         cell = f"{statistics.fmean(values):.2f}"
         if len(values) > 1:
             cell += f" ± {statistics.stdev(values):.2f}"
-        lines.append(f"| {start} | {arm} | {labels} | {len(values)} | {cell} |")
+        shown = _name(labels).removesuffix(" labels")
+        lines.append(f"| {start} | {arm} | {shown} | {len(values)} | {cell} |")
     return "\n".join(lines)
 
 
@@ -73,7 +97,7 @@ def differences(scores: Scores) -> list[Bar]:
             continue
         paired = compare_pairs(found)
         if paired.low is not None and paired.high is not None:
-            name = f"{arm}, {labels} labels, {start}"
+            name = f"{arm}, {_name(labels)}, {start}"
             bars.append(Bar(name, paired.mean, paired.low, paired.high))
     return bars
 
@@ -88,7 +112,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--score", default=SCORE)
     args = parser.parse_args(words)
     try:
-        scores = read_scores(args.csv, args.score)
+        scores = add_means(read_scores(args.csv, args.score))
     except ValueError as error:
         sys.exit(f"benchmarks.label_rounds_figure: {error}")
     print(format_table(scores))

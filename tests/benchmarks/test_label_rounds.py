@@ -184,6 +184,16 @@ def test_the_figure_shows_paired_differences(tmp_path, capsys):
     assert (bar.name, bar.mean) == ("suggest, 50 labels, scratch", 2)
     assert bar.high == pytest.approx(2 + 12.706, abs=1e-3)
     ElementTree.parse(out)
+
+    # A second round of two seeds, and a third seed that has not come so far.
+    more = [row("random", 0, 46), row("random", 1, 44), row("random", 2, 9)]
+    later = [one | {"round": "2", "labels": "75"} for one in more[:2]]
+    label_rounds.write_rows(path, [*rows, *later, more[2]])
+    means = label_rounds_figure.add_means(label_rounds_figure.read_scores(path))
+    all_rounds = label_rounds_figure.ROUNDS
+    assert means["scratch", "random", all_rounds] == {0: 43, 1: 44}
+    assert means["scratch", "suggest", all_rounds] == {0: 41, 1: 47}
+
     with pytest.raises(SystemExit, match="no arm has two seeds"):
         label_rounds.write_rows(path, rows[:1])
         label_rounds_figure.main([str(path), "--out", str(out)])
