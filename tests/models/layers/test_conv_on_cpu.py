@@ -83,6 +83,7 @@ def test_a_dilated_convolution_by_taps():
         ((8, 21, 21, 2048), 256, 6, True),  # ASPP there
         ((2, 33, 33, 2048), 256, 6, False),  # and at crop 513
         ((4, 21, 21, 512), 512, 2, False),
+        ((4, 3, 3, 512), 512, 1, False),  # however small
     ],
 )
 def test_which_convolutions_have_a_faster_form(
