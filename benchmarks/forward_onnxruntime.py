@@ -37,7 +37,8 @@ def build_pass(
     images = draw_images(setting)
     model = jax2onnx.to_onnx(
         lambda x: network.apply(variables, x, False),
-        [jax.ShapeDtypeStruct(images.shape, images.dtype)],
+        # A free batch, as in the files that the product writes.
+        [jax.ShapeDtypeStruct(("batch", *images.shape[1:]), images.dtype)],
         opset=20,
         input_names=["images"],
         output_names=["logits"],
