@@ -5,6 +5,7 @@ The figures are processor seconds of one core, jax 0.10.2.
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -75,13 +76,12 @@ def _backward(dilation, saved, slope):
 
     plain = functools.partial(convolve, dilation=dilation)
     default = functools.partial(pull, plain)
+    cpu: Callable = default
     if _takes_taps(saved[0].shape, dilation):
         taps = functools.partial(convolve_by_taps, dilation=dilation)
         cpu = functools.partial(pull, taps)
-    elif jax.device_count() > 1:
-        # Devices share the images out, and a loop over these would gather them.
-        cpu = default
-    else:
+    elif jax.device_count() == 1:
+        # Several share the images out, and a loop over these would gather them.
         cpu = _pull_by_image
     return lax.platform_dependent(*saved, slope, cpu=cpu, default=default)
 
