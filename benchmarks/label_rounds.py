@@ -187,7 +187,7 @@ def make_plan(
 
 
 def _draw_pool(pool: list[Entry], first: set[str], size: int) -> list[Entry]:
-    """The first images and a draw of others, in their order."""
+    """Keeps the first images and draws others; the order stays."""
     others = [entry[0] for entry in pool if entry[0] not in first]
     count = min(max(size - len(first), 0), len(others))
     drawn = np.random.default_rng(0).choice(others, count, replace=False)
