@@ -22,6 +22,7 @@ import jax
 import pytest
 from absl import flags
 
+from ipixmatch_jax.cli import prepare_jax
 from ipixmatch_jax.utils.file_names import printable
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
@@ -43,6 +44,14 @@ def pytest_runtest_makereport():
     report = yield
     report.sections = [(n, printable(text)) for n, text in report.sections]
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _give_memory_back():
+    """A command called here would keep a worker's memory for good."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare_jax, "keep_freed_memory", lambda: False)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
