@@ -1,5 +1,6 @@
 """Eight virtual CPU devices, parsed flags, one compilation cache."""
 
+import gc
 import os
 import pathlib
 import signal
@@ -29,6 +30,8 @@ SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_configure(config):
+    # Tracing makes many objects, and the collector walks all of them each time.
+    gc.set_threshold(100_000, 50, 100)
     # Under nohup and in the background of a script the suite, and every
     # process that it starts, would ignore them.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
