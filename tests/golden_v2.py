@@ -19,7 +19,7 @@ from ipixmatch_jax.models.weights import unimatch_v2_names
 jit_exact = functools.partial(
     jax.jit,
     compiler_options={
-        "xla_backend_optimization_level": 3,
+        "xla_backend_optimization_level": 1,
         "xla_cpu_use_fusion_emitters": True,
     },
 )
