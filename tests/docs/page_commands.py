@@ -10,12 +10,27 @@ import sys
 from tests import xla_flags
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# What a settings file of a page says, and the fewer steps of the tests.
+SHORTER = {
+    "c.train.steps = 40": "c.train.steps = 8",
+    "c.train.eval_every = 20": "c.train.eval_every = 4",
+    "c.train.log_every = 10": "c.train.log_every = 2",
+    "c.inter_pixel.warmup_steps = 20": "c.inter_pixel.warmup_steps = 4",
+}
 
 
 def read_blocks(page):
     """The blocks of a page that are marked as bash."""
     text = (ROOT / "docs" / page).read_text("utf-8")
     return re.findall(r"^```bash\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def shorten(settings):
+    """The block that writes a settings file, with a shorter training."""
+    for old, new in SHORTER.items():
+        assert old in settings, old
+        settings = settings.replace(old, new)
+    return settings
 
 
 def run_blocks(blocks, work, programs):
