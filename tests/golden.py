@@ -79,6 +79,11 @@ def uniform(tag, shape):
 
 def shapes(network, side=33):
     """Shapes and dtypes of a network's variables, as ShapeDtypeStructs."""
+    return jax.tree.map(lambda x: x, _shapes(network, side))
+
+
+@functools.cache
+def _shapes(network, side):
     image = jnp.zeros((1, side, side, network.channels))
     return jax.eval_shape(
         lambda: network.init(jax.random.key(0), image, train=False)

@@ -96,49 +96,56 @@ def test_train_logits_and_running_statistics(numbers):
         )
 
 
+@functools.cache
+def shapes_of(name, num_classes, output_stride, size):
+    """Shapes of a network's features and of its logits for one image."""
+    network = model_registry.build(
+        name, num_classes, output_stride=output_stride
+    )
+    image = jnp.zeros((1, *size, 3))
+
+    def run(module):
+        features = module.encode(image, train=False)
+        return features, module.decode(features, size, False)
+
+    # The weights are the same for either stride.
+    like = golden.shapes(model_registry.build(name, num_classes))
+    features, logits = jax.eval_shape(
+        lambda variables: network.apply(variables, method=run), like
+    )
+    return [f.shape for f in features], logits.shape
+
+
 @pytest.mark.parametrize("size", [(65, 65), (321, 321), (513, 513), (61, 92)])
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_shapes(size, output_stride):
-    network = model_registry.build("r50", 21, output_stride=output_stride)
-    like = golden.shapes(network)
-    image = jnp.zeros((1, *size, 3))
-
-    def forward(variables):
-        features = network.apply(variables, image, train=False, method="encode")
-        return features, network.apply(variables, image, train=False)
-
-    features, logits = jax.eval_shape(forward, like)
+    features, logits = shapes_of("r50", 21, output_stride, size)
 
     def at(stride):
         return tuple(-(-n // stride) for n in size)
 
-    assert [f.shape for f in features] == [
+    assert features == [
         (1, *at(4), 256),
         (1, *at(8), 512),
         (1, *at(output_stride), 1024),
         (1, *at(output_stride), 2048),
     ]
-    assert logits.shape == (1, *size, 21)
+    assert logits == (1, *size, 21)
 
 
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_r50c4_is_r50_without_layer4(output_stride):
-    small = model_registry.build("r50c4", 7, output_stride=output_stride)
-    like = golden.shapes(small)
-    image = jnp.zeros((1, 61, 92, 3))
-
-    def forward(variables):
-        features = small.apply(variables, image, train=False, method="encode")
-        return features, small.apply(variables, image, train=False)
-
-    features, logits = jax.eval_shape(forward, like)
+    features, logits = shapes_of("r50c4", 7, output_stride, (61, 92))
     deep = (-(-61 // output_stride), -(-92 // output_stride), 1024)
-    assert [f.shape[1:] for f in features] == [
+    assert [shape[1:] for shape in features] == [
         (16, 23, 256),
         (8, 12, 512),
         deep,
     ]
-    assert logits.shape == (1, 61, 92, 7)
+    assert logits == (1, 61, 92, 7)
+    like = golden.shapes(
+        model_registry.build("r50c4", 7, output_stride=output_stride)
+    )
     whole = golden.shapes(model_registry.build("r50", 7))
     for kind in ("params", "batch_stats"):
         expected = {
@@ -152,19 +159,13 @@ def test_r50c4_is_r50_without_layer4(output_stride):
 
 
 def test_published_feature_sizes():
-    network = model_registry.build("r50", 21)
-    like = golden.shapes(network)
     for size, expected in {
         65: (17, 9, 5, 5),
         321: (81, 41, 21, 21),
         513: (129, 65, 33, 33),
     }.items():
-        features = jax.eval_shape(
-            lambda v, x: network.apply(v, x, False, method="encode"),
-            like,
-            jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32),
-        )
-        assert tuple(f.shape[1] for f in features) == expected
+        features, _ = shapes_of("r50", 21, 16, (size, size))
+        assert tuple(shape[1] for shape in features) == expected
 
 
 def segmenter(encoder):
