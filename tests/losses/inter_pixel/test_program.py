@@ -47,17 +47,22 @@ def test_memory_is_linear_in_the_pixels_at_full_resolution(relation, distance):
     assert logits.size <= largest < 1.1 * logits.size
 
 
+@functools.cache
+def traced_loss(relation, distance):
+    logits = jax.ShapeDtypeStruct((2, 81, 81, 21), jnp.float32)
+    valid = jax.ShapeDtypeStruct((2, 81, 81), bool)
+    return jax.jit(value_and_grad(relation, distance)).trace(
+        logits, logits, valid
+    )
+
+
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 @pytest.mark.parametrize(
     ("relation", "distance"),
     [pair for pair, reading in READINGS.items() if not reading.tiled],
 )
 def test_only_a_cpu_cuts_an_image_into_blocks(relation, distance, platform):
-    logits = jax.ShapeDtypeStruct((2, 81, 81, 21), jnp.float32)
-    valid = jax.ShapeDtypeStruct((2, 81, 81), bool)
-    traced = jax.jit(value_and_grad(relation, distance)).trace(
-        logits, logits, valid
-    )
+    traced = traced_loss(relation, distance)
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     assert ("stablehlo.while" in text) == (platform == "cpu")
 
