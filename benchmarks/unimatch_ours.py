@@ -49,7 +49,8 @@ def build_step(setting: Setting) -> Callable[[], float]:
         ema_decay=0.996,
         ema_rampup=True,
     )
-    compiled = jax.jit(run, donate_argnums=0)
+    options = setup.compiler_options(setting.device)
+    compiled = jax.jit(run, donate_argnums=0, compiler_options=options)
     # Jitted, each array of the state has a buffer of its own to give away.
     start = functools.partial(step.create_state, tx=tx, with_teacher=False)
     state = jax.jit(start)(deeplab_ours.draw_variables(network))

@@ -68,7 +68,8 @@ def build_step(setting: Setting) -> Callable[[], float]:
         ema_decay=0.996,
         ema_rampup=True,
     )
-    compiled = jax.jit(run, donate_argnums=0)
+    options = setup.compiler_options(setting.device)
+    compiled = jax.jit(run, donate_argnums=0, compiler_options=options)
 
     @jax.jit
     def start(key):

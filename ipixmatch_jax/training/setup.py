@@ -281,12 +281,13 @@ def _bind_train_step(config: FrozenConfigDict, network, mesh: Mesh):
     return run_step, tx
 
 
-def _compiler_options(
-    config: FrozenConfigDict, mesh: Mesh
-) -> dict[str, str] | None:
-    # XLA:CPU drops the barriers that keep a value and its recomputation apart.
-    # It would then compute the value once and keep it in memory.
-    if config.model.remat and mesh.devices.flat[0].platform == "cpu":
+def compiler_options(platform: str) -> dict[str, str] | None:
+    """Options with which jax compiles a train step for a platform.
+
+    XLA:CPU drops barriers early. What they keep apart, such as a value and its
+    recomputation, would then be computed once and kept in memory.
+    """
+    if platform == "cpu":
         return {"xla_disable_hlo_passes": "cse_barrier_expander"}
     return None
 
@@ -343,7 +344,7 @@ def build(
             in_shardings=(state_sharding, sharding.batch_sharding(mesh)),
             out_shardings=(state_sharding, replicated),
             donate_argnums=0,
-            compiler_options=_compiler_options(config, mesh),
+            compiler_options=compiler_options(mesh.devices.flat[0].platform),
         ),
         evaluate=build_evaluator(config, network, mesh),
     )

@@ -25,6 +25,7 @@ from ipixmatch_jax.methods.compared_maps import (
     compared_maps,
 )
 from ipixmatch_jax.methods.truth_pairs import compared_pairs
+from ipixmatch_jax.models.layers.barrier_on_cpu import barrier_on_cpu
 from ipixmatch_jax.training import accumulation, ema
 
 
@@ -204,6 +205,9 @@ def _update_student(
     params = state.student["params"]
     updates, opt_state = tx.update(grads, state.opt_state, params)
     params = optax.apply_updates(params, updates)
+    # Each then replaces the old one in place, which is read no more. Else
+    # XLA:CPU copies the whole state at the start, and keeps the copy.
+    params, opt_state = barrier_on_cpu((params, opt_state))
     return {"params": params, "batch_stats": batch_stats}, opt_state
 
 

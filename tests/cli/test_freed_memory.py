@@ -31,6 +31,31 @@ thread.join()
 """
 
 
+# How much of 256 MiB, freed before, goes back once a program is compiled.
+_COMPILES = """
+import pathlib, resource
+from ipixmatch_jax.cli import freed_memory
+
+freed_memory.keep_freed_memory({"JAX_PLATFORMS": "cpu"})
+freed_memory._LEAST_SECONDS = 0.0
+
+import jax
+import numpy as np
+
+def resident():
+    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
+
+blocks = [np.ones(2**17) for _ in range(256)]
+last = np.ones(1)
+before = resident()
+del blocks
+kept = resident()
+jax.jit(lambda x: x + 1)(1.0)
+print((before - kept) / 2**28, (before - resident()) / 2**28)
+"""
+
+
 def faults(word):
     # Huge pages would take one fault for 512 pages.
     code = "import ctypes; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)\n"
@@ -48,6 +73,19 @@ def test_freed_memory_takes_no_page_faults():
     if faults("give back") < 2**14:
         pytest.skip("this system does not count page faults")
     assert faults("keep") < 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
+def test_what_the_compiler_has_freed_goes_back():
+    done = subprocess.run(
+        [sys.executable, "-c", _COMPILES],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    at_once, once_compiled = map(float, done.stdout.split())
+    assert abs(at_once) < 0.1
+    assert once_compiled > 0.8
 
 
 @pytest.mark.parametrize(

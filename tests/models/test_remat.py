@@ -19,13 +19,13 @@ pytestmark = pytest.mark.slow
 def stepped(remat):
     """(state before, state after, metrics, temporary bytes) of one step."""
     config = shapes.get_config("tiny_1_16,method=supervised")
-    config.data.crop_size = 65
+    config.data.crop_size = 129
     config.train.batch_size = 4
     config.mesh.data = 1
     config.model.remat = remat
     built = build(config)
     batch = pipeline.train_batches(
-        built.data.labelled, None, batch_size=4, crop_size=65, seed=0
+        built.data.labelled, None, batch_size=4, crop_size=129, seed=0
     )[0]
     del batch["bad"]
     batch = mesh.put_batch(batch, built.mesh)

@@ -137,6 +137,13 @@ def test_the_gradients_agree_with_one_device(one, many):
     assert apart < 0.03**2 * norm
 
 
+def test_no_part_of_the_state_is_copied_first(one):
+    # The copy of an array that is updated in place would last the whole step.
+    for tree in ("student__params", "teacher__params", "opt_state"):
+        assert f"%state_{tree}" in one.text
+        assert f" copy(%state_{tree}" not in one.text
+
+
 def test_the_state_stays_sharded_by_the_rule(many):
     (_, fsdp), ran = many
     for tree in (

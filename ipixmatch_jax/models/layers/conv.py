@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ipixmatch_jax.models.layers.conv_on_cpu import (
-    convolve_3x3,
-    has_faster_form,
+    convolve_on_cpu,
     store_gradient,
 )
 from ipixmatch_jax.models.layers.convolve import convolve
@@ -46,11 +45,10 @@ class Conv(nn.Module):
             # takes XLA:CPU five times as long.
             x = x[:, :: self.stride, :: self.stride]
             return store_gradient(x @ kernel[0, 0])
-        if (self.kernel, self.stride) == (3, 1) and has_faster_form(
-            x.shape, self.features, self.dilation
-        ):
-            return convolve_3x3(x, kernel, self.dilation)
-        return convolve(x, kernel, self.stride, self.dilation)
+        if not isinstance(x.shape[0], int):
+            # An exported program with a free batch is for other runtimes, too.
+            return convolve(x, kernel, self.stride, self.dilation)
+        return convolve_on_cpu(x, kernel, self.stride, self.dilation)
 
 
 def max_pool(x: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Convolutions at stride 1 in the forms that CPUs compute fastest.
+"""Convolutions in the forms that CPUs compute fastest.
 
 The figures are processor seconds of one core, jax 0.10.2.
 """
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from ipixmatch_jax.models.layers.barrier_on_cpu import barrier_on_cpu
 from ipixmatch_jax.models.layers.convolve import (
     convolve,
     convolve_by_taps,
@@ -25,68 +26,90 @@ _LEAST_PIXELS = 600
 _LEAST_FEATURES = 128
 
 
-def has_faster_form(
-    shape: tuple[int, ...], features: int, dilation: int
-) -> bool:
-    """Whether `convolve_3x3` is faster on a CPU than `convolve`.
+def form_of(
+    shape: tuple[int, ...],
+    features: int,
+    kernel: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+) -> str:
+    """Names the form that a CPU computes fastest.
 
     Args:
       shape: [B, H, W, in] of the input.
       features: of the output.
-      dilation: of both axes.
-    """
-    if not isinstance(shape[0], int):
-        # An exported program with a free batch is for other runtimes, too.
-        return False
-    return _takes_taps(shape, dilation) or (
-        dilation == 1 and _has_slow_gradient(shape, features)
-    )
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def convolve_3x3(x: Array, kernel: Array, dilation: int) -> Array:
-    """`convolve` of a 3x3 kernel at stride 1; CPUs compute it in other forms.
-
-    A dilated one is a matrix product per tap. Without dilation the value and
-    the gradient of x are those of `convolve`, and the kernel's gradient is a
-    matrix product per tap and image. Ours.
-
-    Args:
-      x: [B, H, W, in].
-      kernel: [3, 3, in, out] of the same dtype.
+      kernel: its side.
+      stride: of both axes.
       dilation: of both axes.
 
     Returns:
-      [B, H, W, out].
+      "taps": value and gradients are a matrix product per tap; "products": the
+      kernel's gradient is one per tap and image; "plain": neither.
     """
-    plain = functools.partial(convolve, dilation=dilation)
-    if not _takes_taps(x.shape, dilation):
+    if (kernel, stride) != (3, 1):
+        return "plain"
+    if dilation > 1:
+        faster = share_read(shape, dilation) < _MOST_READ
+        return "taps" if faster else "plain"
+    return "products" if _has_slow_gradient(shape, features) else "plain"
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolve_on_cpu(
+    x: Array, kernel: Array, stride: int, dilation: int
+) -> Array:
+    """`convolve`; CPUs compute it in the form that `form_of` names. Ours.
+
+    Args:
+      x: [B, H, W, in].
+      kernel: [k, k, in, out] of the same dtype.
+      stride: of both axes.
+      dilation: of both axes.
+
+    Returns:
+      [B, ceil(H / stride), ceil(W / stride), out].
+    """
+    plain = functools.partial(convolve, stride=stride, dilation=dilation)
+    if _form(x, kernel, stride, dilation) != "taps":
         return plain(x, kernel)
     taps = functools.partial(convolve_by_taps, dilation=dilation)
     return lax.platform_dependent(x, kernel, cpu=taps, default=plain)
 
 
-def _forward(x, kernel, dilation):
-    return convolve_3x3(x, kernel, dilation), (x, kernel)
+def _forward(x, kernel, stride, dilation):
+    return convolve_on_cpu(x, kernel, stride, dilation), (x, kernel)
 
 
-def _backward(dilation, saved, slope):
+def _backward(stride, dilation, saved, slope):
+    x, kernel = saved
+
     def pull(function, x, kernel, slope):
         return jax.vjp(function, x, kernel)[1](slope)
 
-    plain = functools.partial(convolve, dilation=dilation)
-    default = functools.partial(pull, plain)
-    cpu: Callable = default
-    if _takes_taps(saved[0].shape, dilation):
+    plain = functools.partial(convolve, stride=stride, dilation=dilation)
+    form = _form(x, kernel, stride, dilation)
+    best: Callable = functools.partial(pull, plain)
+    if form == "taps":
         taps = functools.partial(convolve_by_taps, dilation=dilation)
-        cpu = functools.partial(pull, taps)
-    elif jax.device_count() == 1:
+        best = functools.partial(pull, taps)
+    elif form == "products" and jax.device_count() == 1:
         # Several share the images out, and a loop over these would gather them.
-        cpu = _pull_by_image
-    return lax.platform_dependent(*saved, slope, cpu=cpu, default=default)
+        best = _pull_by_image
+
+    def on_cpu(*given):
+        # Else XLA:CPU transposes or slices x in the forward pass and keeps it.
+        return best(*lax.optimization_barrier(given))
+
+    default = functools.partial(pull, plain)
+    return lax.platform_dependent(x, kernel, slope, cpu=on_cpu, default=default)
 
 
-convolve_3x3.defvjp(_forward, _backward)
+convolve_on_cpu.defvjp(_forward, _backward)
+
+
+def _form(x, kernel, stride, dilation):
+    side, _, _, features = kernel.shape
+    return form_of(x.shape, features, side, stride, dilation)
 
 
 @jax.custom_vjp
@@ -100,17 +123,10 @@ def store_gradient(x: Array) -> Array:
 
 
 def _store(_, slope):
-    stored = lax.platform_dependent(
-        slope, cpu=lax.optimization_barrier, default=lambda slope: slope
-    )
-    return (stored,)
+    return (barrier_on_cpu(slope),)
 
 
 store_gradient.defvjp(lambda x: (x, None), _store)
-
-
-def _takes_taps(shape, dilation):
-    return dilation > 1 and share_read(shape, dilation) < _MOST_READ
 
 
 def _has_slow_gradient(shape, features):

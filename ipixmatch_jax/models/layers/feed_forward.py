@@ -24,7 +24,7 @@ class FeedForward(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps [..., d] to the same shape, in `dtype`."""
         hidden = _linear(self.hidden, self.dtype, "fc1")(x)
-        hidden = nn.gelu(hidden, approximate=False)
+        hidden = _gelu(hidden)
         return _linear(x.shape[-1], self.dtype, "fc2")(hidden)
 
 
@@ -45,8 +45,7 @@ class GatedFeedForward(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps [..., d] to the same shape, in `dtype`."""
         both = _linear(2 * self.hidden, self.dtype, "w12")(x)
-        gate, value = jnp.split(both, 2, axis=-1)
-        return _linear(x.shape[-1], self.dtype, "w3")(nn.silu(gate) * value)
+        return _linear(x.shape[-1], self.dtype, "w3")(_gated(both))
 
 
 def gated_hidden(width: int) -> int:
@@ -55,6 +54,19 @@ def gated_hidden(width: int) -> int:
     Two thirds of them, rounded up to a multiple of 8: 4096 for 1536.
     """
     return (int(4 * width * 2 / 3) + 7) // 8 * 8
+
+
+# Their gradients need the input alone; jax would keep two more arrays of its
+# size.
+@jax.checkpoint
+def _gelu(x):
+    return nn.gelu(x, approximate=False)
+
+
+@jax.checkpoint
+def _gated(both):
+    gate, value = jnp.split(both, 2, axis=-1)
+    return nn.silu(gate) * value
 
 
 def _linear(features, dtype, name):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ipixmatch_jax.models.layers.norm import EPSILON
+from ipixmatch_jax.models.layers.normalise import EPSILON
 
 
 def fold_batch_norms(variables: Mapping[str, Any]) -> dict[str, Any]:

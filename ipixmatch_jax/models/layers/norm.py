@@ -5,7 +5,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-EPSILON = 1e-5
+from ipixmatch_jax.models.layers.norm_on_cpu import normalise_batch_on_cpu
+from ipixmatch_jax.models.layers.normalise import normalise
 
 
 class BatchNorm(nn.Module):
@@ -41,37 +42,22 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
-        x = x.astype(jnp.float32)
+        old_mean, old_var = running_mean.value, running_var.value
         if not train:
-            mean, var = running_mean.value, running_var.value
-        else:
-            mean, var = _moments(x, running_mean.value)
-            count = x.size // x.shape[-1]
-            # The variance of a single value stays 0 instead of 0 / 0.
-            unbiased = var * (count / max(count - 1, 1))
-            if not self.is_initializing():
-                running_mean.value = _blend(running_mean.value, mean)
-                running_var.value = _blend(running_var.value, unbiased)
-        factor = scale * lax.rsqrt(var + EPSILON)
-        return ((x - mean) * factor + bias).astype(self.dtype)
+            y = normalise(x, scale, bias, old_mean, old_var)
+            return y.astype(self.dtype)
+        y, mean, var = normalise_batch_on_cpu(x, scale, bias, old_mean)
+        count = x.size // x.shape[-1]
+        # The variance of a single value stays 0 instead of 0 / 0.
+        unbiased = var * (count / max(count - 1, 1))
+        if not self.is_initializing():
+            running_mean.value = _blend(old_mean, mean)
+            running_var.value = _blend(old_var, unbiased)
+        return y.astype(self.dtype)
 
     def _is_folded(self) -> bool:
         has = self.has_variable
         return has("params", "bias") and not has("params", "scale")
-
-
-def _moments(x, about):
-    """The mean and the biased variance of x, over all axes but the last.
-
-    Both sums are taken in one pass, so that x is read once and devices exchange
-    once. Their difference keeps its digits where the mean is near `about`, the
-    running one; E[x^2] - E[x]^2 would lose them.
-    """
-    axes = tuple(range(x.ndim - 1))
-    deviation = x - lax.stop_gradient(about)
-    mean = deviation.mean(axes)
-    var = jnp.square(deviation).mean(axes) - jnp.square(mean)
-    return about + mean, jnp.maximum(var, 0.0)
 
 
 def _blend(old, new):

@@ -72,8 +72,9 @@ def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
     """Layer normalisation in float32, its variance in two passes as torch's.
 
     Params `scale` and `bias`. One pass, E[x^2] - E[x]^2, would lose the
-    variance of tokens with a large mean.
+    variance of tokens with a large mean. The gradient keeps x alone and
+    computes the rest again.
     """
-    return nn.LayerNorm(
+    return nn.remat(nn.LayerNorm)(
         epsilon, dtype=jnp.float32, use_fast_variance=False, name=name
     )

@@ -50,7 +50,7 @@ def test_the_gradient_of_a_large_kernel(monkeypatch, dtype):
         jnp.asarray(rng.standard_normal(shape), dtype)
         for shape in ((2, 25, 26, 5), (2, 25, 26, 128), (3, 3, 5, 128))
     )
-    assert conv_on_cpu.has_faster_form(x.shape, 128, 1)
+    assert conv_on_cpu.form_of(x.shape, 128) == "products"
     (value, to_x, to_kernel), plain = run_layer(x, kernel, slope, 1)
     np.testing.assert_array_equal(value, plain[0])
     np.testing.assert_array_equal(to_x, plain[1])
@@ -67,30 +67,33 @@ def test_a_dilated_convolution_by_taps():
         jnp.float32(rng.standard_normal(shape))
         for shape in ((2, 21, 20, 5), (2, 21, 20, 7), (3, 3, 5, 7))
     )
-    assert conv_on_cpu.has_faster_form(x.shape, 7, 6)
+    assert conv_on_cpu.form_of(x.shape, 7, dilation=6) == "taps"
     found, plain = run_layer(x, kernel, slope, 6)
     for one, expected in zip(found, plain, strict=True):
         np.testing.assert_allclose(one, expected, rtol=1e-5, atol=2e-4)
 
 
 @pytest.mark.parametrize(
-    ("shape", "features", "dilation", "faster"),
+    ("shape", "features", "dilation", "form"),
     [
-        ((8, 81, 81, 304), 256, 1, True),  # the decoder at crop 321
-        ((4, 161, 161, 64), 128, 1, True),  # the deep stem there
-        ((4, 161, 161, 64), 64, 1, False),
-        ((4, 21, 21, 512), 512, 1, False),
-        ((8, 21, 21, 2048), 256, 6, True),  # ASPP there
-        ((2, 33, 33, 2048), 256, 6, False),  # and at crop 513
-        ((4, 21, 21, 512), 512, 2, False),
-        ((4, 3, 3, 512), 512, 1, False),  # however small
+        ((8, 81, 81, 304), 256, 1, "products"),  # the decoder at crop 321
+        ((4, 161, 161, 64), 128, 1, "products"),  # the deep stem there
+        ((4, 161, 161, 64), 64, 1, "plain"),
+        ((4, 21, 21, 512), 512, 1, "plain"),
+        ((8, 21, 21, 2048), 256, 6, "taps"),  # ASPP there
+        ((2, 33, 33, 2048), 256, 6, "plain"),  # and at crop 513
+        ((4, 21, 21, 512), 512, 2, "plain"),
+        ((4, 3, 3, 512), 512, 1, "plain"),  # however small
     ],
 )
-def test_which_convolutions_have_a_faster_form(
-    shape, features, dilation, faster
-):
-    found = conv_on_cpu.has_faster_form(shape, features, dilation)
-    assert found is faster
+def test_which_form_is_the_fastest(shape, features, dilation, form):
+    assert conv_on_cpu.form_of(shape, features, dilation=dilation) == form
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (7, 2), (5, 1)])
+def test_others_are_plain(kernel, stride):
+    form = conv_on_cpu.form_of((8, 81, 81, 304), 256, kernel, stride)
+    assert form == "plain"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,7 @@ def test_only_cpus_take_the_other_forms(
 
     def run(x, kernel, slope):
         function = functools.partial(
-            conv_on_cpu.convolve_3x3, dilation=dilation
+            conv_on_cpu.convolve_on_cpu, stride=1, dilation=dilation
         )
         value, pull = jax.vjp(function, x, kernel)
         return value, pull(slope)

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 
@@ -52,3 +53,21 @@ def test_the_first_half_is_the_gate():
 @pytest.mark.parametrize(("width", "hidden"), [(1536, 4096), (48, 128)])
 def test_the_gated_networks_width_is_metas(width, hidden):
     assert gated_hidden(width) == hidden
+
+
+@pytest.mark.parametrize(
+    ("network", "params", "widths"),
+    [
+        (FeedForward(12), params(fc1=(8, 12), fc2=(12, 8)), [8, 12, 12]),
+        (GatedFeedForward(12), params(w12=(8, 24), w3=(12, 8)), [8, 12, 24]),
+    ],
+    ids=["gelu", "swiglu"],
+)
+def test_the_gradient_keeps_what_the_products_read_and_give(
+    network, params, widths
+):
+    x = np.float32(tokens())
+    _, pull = jax.vjp(lambda p, x: network.apply({"params": p}, x), params, x)
+    shapes = [np.shape(kept) for kept in jax.tree.leaves(pull)]
+    kept = [shape[-1] for shape in shapes if shape[:-1] == (2, 5)]
+    assert sorted(kept) == widths

@@ -123,6 +123,20 @@ def test_gradients_equal_float64_differences():
             )
 
 
+def test_the_gradient_keeps_no_other_array_of_the_inputs_size():
+    variables = _variables(np.random.default_rng(0), 3)
+    x = jnp.ones((2, 4, 5, 3))
+
+    def norm(x):
+        return BatchNorm().apply(
+            variables, x, train=True, mutable=["batch_stats"]
+        )
+
+    _, pull, _ = jax.vjp(norm, x, has_aux=True)
+    (kept,) = [k for k in jax.tree.leaves(pull) if np.size(k) >= x.size]
+    np.testing.assert_array_equal(kept, x)
+
+
 def test_equal_values_have_a_variance_of_zero():
     x = np.full((2, 3, 3, 1), 0.1, np.float32)
     variables = BatchNorm().init(jax.random.key(0), x, train=False)
