@@ -55,7 +55,7 @@ def open_data(
 
     Args:
       name: a key of `DATASETS`.
-      root: the folder of the images; unused by shapes, which draws its own.
+      root: the folder of the images; "" for shapes, which draws its own.
       splits_dir: the folder of the lists `<split>/labeled.txt`,
         `<split>/unlabeled.txt` and `val.txt`; "" means `<root>/splits`.
       split: such as "1_8".

@@ -83,15 +83,21 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     """256 train scenes; the split "1_n" labels 1/n of them.
 
     Args:
-      root: unused, because there are no files.
-      splits_dir: unused.
+      root: "", because there are no files.
+      splits_dir: "".
       split: "1_2", "1_4", ... "1_64"; smaller fractions are subsets of
         larger ones.
 
     Raises:
-      ValueError: the split has another name.
+      ValueError: the split has another name, or a folder is given.
     """
-    del root, splits_dir
+    for field, given in (("root", root), ("splits_dir", splits_dir)):
+        if given:
+            raise ValueError(
+                f"config.data.{field}={given}: shapes draws its own images and "
+                "reads no folder. Leave it out, or train on your images with "
+                "--config configs/folder.py."
+            )
     splits = {f"1_{2**k}": TRAIN // 2**k for k in range(1, 7)}
     if split not in splits:
         raise ValueError(

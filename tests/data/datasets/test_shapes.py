@@ -19,6 +19,15 @@ def test_sets_and_splits():
         data.val[64]
 
 
+@pytest.mark.parametrize("place", [("photos", ""), ("", "photos")])
+def test_a_folder_is_refused(place):
+    # Else somebody's own folder would be ignored without a word.
+    field = "root" if place[0] else "splits_dir"
+    expected = rf"config\.data\.{field}=photos: shapes draws its own images"
+    with pytest.raises(ValueError, match=expected):
+        open_data("shapes", *place, "1_16")
+
+
 def test_a_scene_depends_on_seed_and_index_alone():
     image, mask = shapes.draw_scene(1, 7)
     shapes.draw_scene.cache_clear()
