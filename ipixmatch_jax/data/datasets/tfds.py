@@ -52,7 +52,7 @@ def open_set(
 
     Args:
       root: TFDS's data_dir.
-      splits_dir: unused, because the split draws its own lists.
+      splits_dir: "", because the split draws its own lists.
       split: the labelled share of train, such as "1_8"; smaller shares are
         subsets of larger ones. "" labels all of it and takes the split
         `unlabelled` or `unsupervised`, if any, without labels.
@@ -67,9 +67,15 @@ def open_set(
 
     Raises:
       FileNotFoundError: it is not prepared, or files are absent.
-      ValueError: features, classes or shares do not fit.
+      ValueError: features, classes or shares do not fit, or `splits_dir` is
+        given.
     """
-    del splits_dir
+    if splits_dir:
+        raise ValueError(
+            f"config.data.splits_dir={splits_dir}: tfds reads no lists. Leave "
+            "it out, and let config.data.split name the labelled share, such "
+            "as 1_8."
+        )
     path = _folder(pathlib.Path(root or "~/tensorflow_datasets"), tfds)
     found = array_record.read_set(path, image_feature, mask_feature)
     rule = HoldOut(holdout, folds, fold)

@@ -140,6 +140,12 @@ def test_a_missing_data_set_says_how_to_get_it(root, name):
         opened(root, name)
 
 
+def test_a_folder_of_lists_is_refused(root):
+    expected = r"config\.data\.splits_dir=lists: tfds reads no lists"
+    with pytest.raises(ValueError, match=expected):
+        open_data("tfds", str(root), "lists", "1_2", tfds="pairs")
+
+
 @pytest.mark.parametrize("split", ["92", "2_1", "half", "0_8"])
 def test_an_impossible_share_is_refused(root, split):
     with pytest.raises(ValueError, match="reads like 1_8"):
