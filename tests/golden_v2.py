@@ -13,9 +13,9 @@ from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import unimatch_v2_names
 
 # The suite compiles without LLVM's optimisations. That makes a gradient's
-# projections up to 1e-3 of its norm inexact (4e-6 with them), and the golden
-# gradients are held to 5e-5.
-# At this level the usual emitters of fused loops compile faster.
+# projections up to 1e-3 of its norm inexact, and the golden gradients are held
+# to 5e-5; level 1 is enough for that. At this level the usual emitters of fused
+# loops compile faster.
 jit_exact = functools.partial(
     jax.jit,
     compiler_options={
