@@ -83,7 +83,7 @@ def open_set(root: str, splits_dir: str, split: str) -> DataSet:
     """256 train scenes; the split "1_n" labels 1/n of them.
 
     Args:
-      root: "", because there are no files.
+      root: "", because it reads no files.
       splits_dir: "".
       split: "1_2", "1_4", ... "1_64"; smaller fractions are subsets of
         larger ones.
