@@ -56,16 +56,21 @@ print((before - kept) / 2**28, (before - resident()) / 2**28)
 """
 
 
-def faults(word):
-    # Huge pages would take one fault for 512 pages.
-    code = "import ctypes; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)\n"
+def printed(program, *words):
+    """What a process of its own prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code + _PROGRAM, word],
+        [sys.executable, "-c", program, *words],
         capture_output=True,
         text=True,
         check=True,
     )
-    return int(done.stdout)
+    return done.stdout
+
+
+def faults(word):
+    # Huge pages would take one fault for 512 pages.
+    code = "import ctypes; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)\n"
+    return int(printed(code + _PROGRAM, word))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
@@ -77,13 +82,7 @@ def test_freed_memory_takes_no_page_faults():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mallopt is glibc's")
 def test_what_the_compiler_has_freed_goes_back():
-    done = subprocess.run(
-        [sys.executable, "-c", _COMPILES],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    at_once, once_compiled = map(float, done.stdout.split())
+    at_once, once_compiled = map(float, printed(_COMPILES).split())
     assert abs(at_once) < 0.1
     assert once_compiled > 0.8
 

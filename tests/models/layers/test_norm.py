@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
+from ipixmatch_jax.models.layers import norm_on_cpu
 from ipixmatch_jax.models.layers.norm import BatchNorm
 
 
@@ -87,7 +88,10 @@ def test_a_large_mean_keeps_its_variance(running, mean, std, rtol):
     np.testing.assert_allclose(var, [expected], rtol=rtol)
 
 
-def test_gradients_equal_float64_differences():
+@pytest.mark.parametrize("platform", ["cpu", "another"])
+def test_gradients_equal_float64_differences(monkeypatch, platform):
+    if platform == "another":
+        monkeypatch.setattr(norm_on_cpu, "_pull_on_cpu", norm_on_cpu._pull)
     rng = np.random.default_rng(3)
     x = rng.standard_normal((3, 2, 2, 2)) * 2 + 1
     slope = rng.standard_normal(x.shape)
