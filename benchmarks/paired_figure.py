@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _ROW = 26  # pixels of a bar's row
-_LEFT, _WIDTH = 270, 420  # of the names, and of the scale
+_LEFT, _WIDTH = 300, 420  # of the names, and of the scale
 _TOP, _BOTTOM = 10, 50
 _STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _GREY, _BLUE = "#888", "#2166ac"

@@ -1,7 +1,7 @@
 """What a term changes, from pairs of runs: docs/ablation.md's second study.
 
 python -m benchmarks.paired_study docs/ablation/confirm.csv --host host \
-    --arm channel --pairs 32 --figure docs/paired_study.svg
+    --arm "cell 6=channel/correlation" --pairs 44 --figure docs/paired_study.svg
 
 Prints the pooled mean difference with its interval, each cell's, and every
 seed. A cell is a data set with a number of labels.
@@ -98,8 +98,12 @@ def study(args: argparse.Namespace) -> str:
     """
     rows = read_rows(args.csv, args.score)
     texts, pooled, bars = [], [], []
-    for arm in args.arm:
-        pairs, alone = find_pairs(rows, args.host, arm)
+    names = []
+    for given in args.arm:
+        name, _, words = given.partition("=")
+        arm = words or name
+        names.append(arm)
+        pairs, alone = find_pairs(rows, args.host, name)
         wanted = args.pairs or max(len(pairs), 2)
         if len(pairs) != wanted:
             raise ValueError(
@@ -122,7 +126,7 @@ def study(args: argparse.Namespace) -> str:
         bars += drawn
     if len(pooled) > 1:
         corrected = holm(pooled)
-        shown = zip(args.arm, corrected, strict=True)
+        shown = zip(names, corrected, strict=True)
         words = ", ".join(f"{arm} {p:.3f}" for arm, p in shown)
         texts.append(f"p (Wilcoxon), corrected by Holm's method: {words}.")
     if args.figure:
@@ -140,7 +144,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("csv", nargs="+", type=pathlib.Path, help="of runs")
     parser.add_argument("--host", required=True, help="arm without the term")
     parser.add_argument(
-        "--arm", action="append", required=True, help="with it; repeatable"
+        "--arm",
+        action="append",
+        required=True,
+        help="NAME or NAME=WORDS: with it, and how it is called; repeatable",
     )
     parser.add_argument("--score", choices=SCORES, default=SCORES[0])
     parser.add_argument("--pairs", type=int, help="how many there must be")

@@ -9,7 +9,8 @@ docs/own_data.md says what DIR holds. `tiny` and `dinov2tiny` are for CPUs and
 need no weights; the rates of the others assume pretrained weights
 (model.pretrained), which `r50c4` takes on a CPU too. The recipes are ours; that
 of a vision transformer is UniMatch V2's with half the batch, and so half the
-rate.
+rate. The inter-pixel term is left out, because docs/ablation.md found no gain
+from it; `--config.inter_pixel.weight=0.1` adds it.
 """
 
 from ml_collections import ConfigDict
@@ -25,6 +26,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c = common.base()
     c.data.name = "folder"
     c.model.backbone = backbone
+    c.inter_pixel.weight = 0.0
     c.train.eval_every = 500
     c.train.save_every = 500
     if entry.for_cpus:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from PIL import Image
 
+from ipixmatch_jax.checkpoints import folders
 from ipixmatch_jax.checkpoints.manager import Checkpoints, Saved
 from ipixmatch_jax.data.source import pixels
 from ipixmatch_jax.evaluate import evaluator, results_table
@@ -61,7 +62,7 @@ def write_summary(
     result["class_names"] = list(parts.data.class_names)
     result["made_with"] = versions.made_with()
     result["files"] = {
-        "best checkpoint": str(checkpoints.path(step)),
+        "best checkpoint": str(workdir / folders.FOLDER / str(step)),
         "metrics": str(workdir / "metrics.jsonl"),
         "pictures (image, truth, prediction, uncertainty)": str(
             workdir / "pictures.png"

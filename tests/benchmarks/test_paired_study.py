@@ -69,7 +69,7 @@ def test_what_an_interval_is_called(low, high, words):
 def test_a_study_from_its_table(table, tmp_path):
     figure = tmp_path / "figure.svg"
     code, text = run(
-        table, "--host", "host", "--arm", "term", "--figure", figure
+        table, "--host", "host", "--arm", "term=The term", "--figure", figure
     )
     assert code == 0, text
     assert "| all pairs | 4 | 40.50 | +2.50 | +0.45 to +4.55 | 1.29 " in text
@@ -77,10 +77,10 @@ def test_a_study_from_its_table(table, tmp_path):
     assert "| camvid, 23 labels | 2 | 50.00 | +3.50 " in text
     assert "100: +3.00, 101: +4.00" in text
     assert "Without a partner: camvid 23 seed 102 (host)." in text
-    assert "term: helps." in text
+    assert "The term: helps." in text
     root = ElementTree.parse(figure).getroot()
     words = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert "term: voc, 50 labels" in words
+    assert "The term: voc, 50 labels" in words
     assert "mIoU on test less the host's, points, 95 %" in words
 
 
@@ -151,6 +151,6 @@ def test_bars_lie_where_their_numbers_are():
     root = ElementTree.fromstring(text)
     circles = list(root.iter("{http://www.w3.org/2000/svg}circle"))
     # The scale goes from -2 to 1.
-    places = [(float(c.get("cx")) - 270) / 420 for c in circles]
+    places = [(float(c.get("cx")) - 300) / 420 for c in circles]
     assert places == pytest.approx([2.5 / 3, 1 / 3], abs=1e-3)
     assert "a&lt;b" in text

@@ -15,7 +15,6 @@ SHORTER = {
     "c.train.steps = 40": "c.train.steps = 8",
     "c.train.eval_every = 20": "c.train.eval_every = 4",
     "c.train.log_every = 10": "c.train.log_every = 2",
-    "c.inter_pixel.warmup_steps = 20": "c.inter_pixel.warmup_steps = 4",
 }
 
 

@@ -23,8 +23,6 @@ SHORTER = {
     '"train.steps": 40': '"train.steps": 4',
     '"train.eval_every": 100': '"train.eval_every": 2',
     '"train.eval_every": 20': '"train.eval_every": 2',
-    '"inter_pixel.warmup_steps": 100': '"inter_pixel.warmup_steps": 2',
-    '"inter_pixel.warmup_steps": 20': '"inter_pixel.warmup_steps": 2',
     "runs/quickstart": "runs/mine",
 }
 
@@ -65,6 +63,7 @@ def printed(tmp_path_factory):
 def test_the_notebook_and_the_page_run(printed):
     work, text = printed
     assert text.count("| mean (mIoU)") == 2
+    assert text.count("\nbest checkpoint: runs/mine/checkpoints/") == 2
     assert len(re.findall(r"^stone: \d+% of the pixels$", text, re.M)) == 2
     page = (work / "runs/mine/report.html").read_text("utf-8")
     assert all(name in page for name in photos.CLASSES)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ipixmatch_jax.models.layers.conv_on_cpu import (
-    convolve_on_cpu,
+from ipixmatch_jax.models.layers.conv_by_platform import (
+    convolve_by_platform,
     store_gradient,
 )
 from ipixmatch_jax.models.layers.convolve import convolve
@@ -48,7 +48,7 @@ class Conv(nn.Module):
         if not isinstance(x.shape[0], int):
             # An exported program with a free batch is for other runtimes, too.
             return convolve(x, kernel, self.stride, self.dilation)
-        return convolve_on_cpu(x, kernel, self.stride, self.dilation)
+        return convolve_by_platform(x, kernel, self.stride, self.dilation)
 
 
 def max_pool(x: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Convolutions in the forms that CPUs compute fastest.
+"""Convolutions in the forms that CPUs and GPUs compute fastest.
 
 The figures are processor seconds of one core, jax 0.10.2.
 """
@@ -22,6 +22,10 @@ from ipixmatch_jax.models.layers.convolve import (
 # convolution's time where 0.66 of the reads are values, 0.73 where 0.71 are,
 # and the same where 0.77 are. Kernels without dilation were not measured.
 _MOST_READ = 0.72
+# Below this share GPUs took taps when a step of r50c4 at crop 113 took 5.0 ms
+# on an H200. With dilated convolutions, and other changes, runs side by side
+# took nearly twice as long there (docs/benchmarks.md).
+_MOST_READ_ON_GPU = 0.5
 _LEAST_PIXELS = 600
 _LEAST_FEATURES = 128
 
@@ -55,10 +59,13 @@ def form_of(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def convolve_on_cpu(
+def convolve_by_platform(
     x: Array, kernel: Array, stride: int, dilation: int
 ) -> Array:
-    """`convolve`; CPUs compute it in the form that `form_of` names. Ours.
+    """`convolve`, in the form that suits the platform. Ours.
+
+    CPUs take the form that `form_of` names. GPUs take taps where a dilated
+    kernel reads more padding than values.
 
     Args:
       x: [B, H, W, in].
@@ -70,14 +77,19 @@ def convolve_on_cpu(
       [B, ceil(H / stride), ceil(W / stride), out].
     """
     plain = functools.partial(convolve, stride=stride, dilation=dilation)
-    if _form(x, kernel, stride, dilation) != "taps":
-        return plain(x, kernel)
     taps = functools.partial(convolve_by_taps, dilation=dilation)
-    return lax.platform_dependent(x, kernel, cpu=taps, default=plain)
+    forms = {}
+    if _form(x, kernel, stride, dilation) == "taps":
+        forms["cpu"] = taps
+    if _gpu_takes_taps(x, kernel, stride, dilation):
+        forms |= {"cuda": taps, "rocm": taps}
+    if not forms:
+        return plain(x, kernel)
+    return lax.platform_dependent(x, kernel, default=plain, **forms)
 
 
 def _forward(x, kernel, stride, dilation):
-    return convolve_on_cpu(x, kernel, stride, dilation), (x, kernel)
+    return convolve_by_platform(x, kernel, stride, dilation), (x, kernel)
 
 
 def _backward(stride, dilation, saved, slope):
@@ -86,13 +98,15 @@ def _backward(stride, dilation, saved, slope):
     def pull(function, x, kernel, slope):
         return jax.vjp(function, x, kernel)[1](slope)
 
-    plain = functools.partial(convolve, stride=stride, dilation=dilation)
+    plain = functools.partial(
+        pull, functools.partial(convolve, stride=stride, dilation=dilation)
+    )
+    taps = functools.partial(
+        pull, functools.partial(convolve_by_taps, dilation=dilation)
+    )
     form = _form(x, kernel, stride, dilation)
-    best: Callable = functools.partial(pull, plain)
-    if form == "taps":
-        taps = functools.partial(convolve_by_taps, dilation=dilation)
-        best = functools.partial(pull, taps)
-    elif form == "products" and jax.device_count() == 1:
+    best: Callable = taps if form == "taps" else plain
+    if form == "products" and jax.device_count() == 1:
         # Several share the images out, and a loop over these would gather them.
         best = _pull_by_image
 
@@ -100,16 +114,24 @@ def _backward(stride, dilation, saved, slope):
         # Else XLA:CPU transposes or slices x in the forward pass and keeps it.
         return best(*lax.optimization_barrier(given))
 
-    default = functools.partial(pull, plain)
-    return lax.platform_dependent(x, kernel, slope, cpu=on_cpu, default=default)
+    forms = {"cpu": on_cpu}
+    if _gpu_takes_taps(x, kernel, stride, dilation):
+        forms |= {"cuda": taps, "rocm": taps}
+    return lax.platform_dependent(x, kernel, slope, default=plain, **forms)
 
 
-convolve_on_cpu.defvjp(_forward, _backward)
+convolve_by_platform.defvjp(_forward, _backward)
 
 
 def _form(x, kernel, stride, dilation):
     side, _, _, features = kernel.shape
     return form_of(x.shape, features, side, stride, dilation)
+
+
+def _gpu_takes_taps(x, kernel, stride, dilation):
+    if (len(kernel), stride) != (3, 1) or dilation == 1:
+        return False
+    return share_read(x.shape, dilation) < _MOST_READ_ON_GPU
 
 
 @jax.custom_vjp

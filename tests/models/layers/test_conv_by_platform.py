@@ -1,4 +1,4 @@
-"""The forms for CPUs against float64 sums and the plain convolution."""
+"""The forms of platforms against float64 sums and the plain convolution."""
 
 import functools
 import itertools
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipixmatch_jax.models.layers import conv, conv_on_cpu
+from ipixmatch_jax.models.layers import conv, conv_by_platform
 from ipixmatch_jax.models.layers.convolve import convolve
 
 
@@ -50,7 +50,7 @@ def test_the_gradient_of_a_large_kernel(monkeypatch, dtype):
         jnp.asarray(rng.standard_normal(shape), dtype)
         for shape in ((2, 25, 26, 5), (2, 25, 26, 128), (3, 3, 5, 128))
     )
-    assert conv_on_cpu.form_of(x.shape, 128) == "products"
+    assert conv_by_platform.form_of(x.shape, 128) == "products"
     (value, to_x, to_kernel), plain = run_layer(x, kernel, slope, 1)
     np.testing.assert_array_equal(value, plain[0])
     np.testing.assert_array_equal(to_x, plain[1])
@@ -67,7 +67,7 @@ def test_a_dilated_convolution_by_taps():
         jnp.float32(rng.standard_normal(shape))
         for shape in ((2, 21, 20, 5), (2, 21, 20, 7), (3, 3, 5, 7))
     )
-    assert conv_on_cpu.form_of(x.shape, 7, dilation=6) == "taps"
+    assert conv_by_platform.form_of(x.shape, 7, dilation=6) == "taps"
     found, plain = run_layer(x, kernel, slope, 6)
     for one, expected in zip(found, plain, strict=True):
         np.testing.assert_allclose(one, expected, rtol=1e-5, atol=2e-4)
@@ -87,12 +87,12 @@ def test_a_dilated_convolution_by_taps():
     ],
 )
 def test_which_form_is_the_fastest(shape, features, dilation, form):
-    assert conv_on_cpu.form_of(shape, features, dilation=dilation) == form
+    assert conv_by_platform.form_of(shape, features, dilation=dilation) == form
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (7, 2), (5, 1)])
 def test_others_are_plain(kernel, stride):
-    form = conv_on_cpu.form_of((8, 81, 81, 304), 256, kernel, stride)
+    form = conv_by_platform.form_of((8, 81, 81, 304), 256, kernel, stride)
     assert form == "plain"
 
 
@@ -104,9 +104,10 @@ def test_others_are_plain(kernel, stride):
         (8, 1, {"cpu": 0, "cuda": 0, "tpu": 0}),
         # The value, and two gradients of each tap's product.
         (8, 16, {"cpu": 27, "cuda": 0, "tpu": 0}),
+        (8, 30, {"cpu": 27, "cuda": 27, "tpu": 0}),
     ],
 )
-def test_only_cpus_take_the_other_forms(
+def test_which_platform_takes_other_forms(
     monkeypatch, devices, dilation, products
 ):
     monkeypatch.setattr(jax, "device_count", lambda: devices)
@@ -115,7 +116,7 @@ def test_only_cpus_take_the_other_forms(
 
     def run(x, kernel, slope):
         function = functools.partial(
-            conv_on_cpu.convolve_on_cpu, stride=1, dilation=dilation
+            conv_by_platform.convolve_by_platform, stride=1, dilation=dilation
         )
         value, pull = jax.vjp(function, x, kernel)
         return value, pull(slope)
@@ -128,7 +129,7 @@ def test_only_cpus_take_the_other_forms(
 
 def test_only_cpus_store_the_gradient():
     def gradient(x):
-        return jax.grad(lambda x: conv_on_cpu.store_gradient(x).sum())(x)
+        return jax.grad(lambda x: conv_by_platform.store_gradient(x).sum())(x)
 
     x = jnp.arange(4.0)
     np.testing.assert_array_equal(jax.jit(gradient)(x), np.ones(4))
