@@ -154,3 +154,36 @@ def test_bars_lie_where_their_numbers_are():
     places = [(float(c.get("cx")) - 300) / 420 for c in circles]
     assert places == pytest.approx([2.5 / 3, 1 / 3], abs=1e-3)
     assert "a&lt;b" in text
+
+
+def test_the_pages_say_what_the_runs_of_the_study_give(tmp_path):
+    docs = pathlib.Path(__file__).resolve().parents[2] / "docs"
+    figure = tmp_path / "figure.svg"
+    arms = {"cell 6": "channel/correlation", "cell 11": "agents/kl"}
+    words = [f"--arm={name}={shown}" for name, shown in arms.items()]
+    code, text = run(
+        docs / "ablation/confirm.csv",
+        *("--host", "host", "--confidence", "0.975", "--figure", figure),
+        *words,
+    )
+    assert code == 0, text
+    assert figure.read_text() == (docs / "paired_study.svg").read_text()
+    page = " ".join((docs / "ablation.md").read_text("utf-8").split())
+    tables = re.findall(
+        r"^\| all pairs \| (\d+) \| [\d.]+ \| (\S+) \| (\S+ to \S+) \|",
+        text,
+        re.M,
+    )
+    assert len(tables) == 2
+    for pairs, mean, interval in tables:
+        assert f"| {pairs} | 43." in page
+        assert f"| **{mean}** | **{interval}** |" in page
+    for name in ("../README.md", "inter_pixel_loss.md"):
+        page = " ".join((docs / name).read_text("utf-8").split())
+        assert f"by {tables[0][1]} points (97.5 % interval " in page
+        assert tables[0][2] in page
+    # Every seed's difference is printed.
+    page = " ".join((docs / "ablation.md").read_text("utf-8").split())
+    for seeds in re.findall(r"\| (100: [^|]*) \|", text):
+        shown = re.sub(r"(?<!; seed )\b\d{3}: ", "", seeds)
+        assert shown.rpartition(", ")[0] in page

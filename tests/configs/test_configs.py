@@ -154,6 +154,14 @@ def test_r50c4_is_fixmatch_with_frozen_first_stages(module, arg, method):
     assert config.train.reference_batch_size == 4
 
 
+def test_only_recipes_for_own_data_leave_the_inter_pixel_term_out():
+    for arg in ("r50", "r50c4", "tiny", "dinov2s", "tiny,method=cps"):
+        assert folder.get_config(arg).inter_pixel.weight == 0
+    assert tfds.get_config().inter_pixel.weight == 0
+    for module in (voc, camvid, shapes):
+        assert module.get_config().inter_pixel.weight == 0.1
+
+
 def test_a_folders_classes_come_from_the_data():
     for arg in ("r50", "r101", "tiny", "tiny,method=cps"):
         assert folder.get_config(arg).model.num_classes == 0
