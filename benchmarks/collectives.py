@@ -25,6 +25,7 @@ _DEFINITION = re.compile(
     rf"^\s*(?:ROOT )?%(\S+) = {_SHAPE.pattern}", re.MULTILINE
 )
 _NAME = re.compile(r"%([\w.\-]+)")
+_CHANNEL = re.compile(r"\bchannel_id=(\d+)")
 
 
 class Collective(NamedTuple):
@@ -48,10 +49,20 @@ class Collective(NamedTuple):
 
 
 def collectives(compiled_text: str) -> list[Collective]:
-    """Lists the collectives of a program in the order of its text.
+    """Lists the arrays of a program's collectives in the order of its text.
 
-    An operation on several arrays (XLA combines small ones) gives one entry
-    per array. An operation inside a loop is listed once, however often it runs.
+    See `operations`.
+    """
+    return [one for arrays in operations(compiled_text) for one in arrays]
+
+
+def operations(compiled_text: str) -> list[list[Collective]]:
+    """Lists the collective operations of a program in the order of its text.
+
+    An operation on several arrays (XLA combines small ones) has one entry per
+    array. An operation inside a loop is listed once, however often it runs. So
+    is an all-gather that a TPU's compiler writes down in every computation that
+    it overlaps with; these share a channel.
 
     Args:
       compiled_text: `jax.jit(f).lower(...).compile().as_text()`.
@@ -59,19 +70,24 @@ def collectives(compiled_text: str) -> list[Collective]:
     Raises:
       ValueError: the text does not give the shape of an operand.
     """
-    found = []
+    found, gathers = [], set()
     defined = {
         name: array for name, *array in _DEFINITION.findall(compiled_text)
     }
     for match in _COLLECTIVE.finditer(compiled_text):
         result, kind, rest = match.groups()
+        channel = _CHANNEL.search(rest)
+        if kind == "all-gather" and channel:
+            if channel[1] in gathers:
+                continue
+            gathers.add(channel[1])
         operands = _NAME.findall(rest.partition("), ")[0])
         if kind == "all-gather":
             # An asynchronous one lists its operands, then its results.
             arrays = _SHAPE.findall(result)[-len(operands) :]
         else:
             arrays = [_operand(defined, name) for name in operands]
-        found += [_collective(kind, *array) for array in arrays]
+        found.append([_collective(kind, *array) for array in arrays])
     return found
 
 

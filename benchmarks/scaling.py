@@ -27,7 +27,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
 from benchmarks import step, topology
-from benchmarks.collectives import KINDS, collectives
+from benchmarks.collectives import operations
 from benchmarks.main_memory import main_memory_bytes
 from ipixmatch_jax.distributed import mesh as sharding
 from ipixmatch_jax.experiment import validate
@@ -103,20 +103,18 @@ def moved(text: str, devices: int) -> dict:
       have several arrays; "small_arrays", those below SMALL bytes;
       "sent_bytes", what one device sends if every collective uses a ring.
     """
-    found = collectives(text)
+    found = operations(text)
+    arrays = [one for operation in found for one in operation]
     payload = collections.Counter()
-    for one in found:
+    for one in arrays:
         payload[one.kind] += one.bytes
     return {
-        "operations": sum(
-            text.count(f" {kind}(") + text.count(f" {kind}-start(")
-            for kind in KINDS
-        ),
-        "arrays": dict(collections.Counter(one.kind for one in found)),
+        "operations": len(found),
+        "arrays": dict(collections.Counter(one.kind for one in arrays)),
         "payload_bytes": dict(payload),
-        "small_arrays": sum(one.bytes < SMALL for one in found),
+        "small_arrays": sum(one.bytes < SMALL for one in arrays),
         "sent_bytes": sum(
-            ring_bytes(one.kind, one.bytes, devices) for one in found
+            ring_bytes(one.kind, one.bytes, devices) for one in arrays
         ),
     }
 

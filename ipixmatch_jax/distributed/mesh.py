@@ -132,13 +132,21 @@ def shard_as_state(tree, mesh: Mesh | None):
     return jax.lax.with_sharding_constraint(tree, state_sharding(tree, mesh))
 
 
-def _leaf_sharding(shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
+def sharded_axis(shape: tuple[int, ...], mesh: Mesh) -> int | None:
+    """The axis of an array of the state that is cut over 'fsdp', if any."""
     parts = mesh.shape["fsdp"]
     axes = [i for i, size in enumerate(shape) if size % parts == 0]
     if parts == 1 or not axes or np.prod(shape) < _MIN_SHARDED:
+        return None
+    return max(axes, key=lambda i: shape[i])
+
+
+def _leaf_sharding(shape: tuple[int, ...], mesh: Mesh) -> NamedSharding:
+    axis = sharded_axis(shape, mesh)
+    if axis is None:
         return replicated(mesh)
     spec: list[str | None] = [None] * len(shape)
-    spec[max(axes, key=lambda i: shape[i])] = "fsdp"
+    spec[axis] = "fsdp"
     return NamedSharding(mesh, P(*spec))
 
 

@@ -55,24 +55,23 @@ def mean_gradients(
 
     Args:
       loss_fn: (params, batch_stats, batch) -> (loss, (batch_stats, metrics)).
-      params: the parameters, laid out by sharding.state_sharding.
+      params: the parameters, whole on every device. If they stayed sharded,
+        XLA would lay out the activations like them.
       batch_stats: the statistics before the step.
       batch: arrays [B, ...], B a multiple of 2 * count.
       count: number of micro-batches.
-      mesh: of the devices that hold the parameters; None: one device.
+      mesh: of the devices that hold the batch; None: one device.
 
     Returns:
-      the gradient, laid out as the parameters; the new batch statistics; and
-      the metrics of loss_fn.
+      the gradient, laid out by sharding.state_sharding; the new batch
+      statistics; and the metrics of loss_fn.
     """
-    # The parameters are gathered once per step. If they stayed sharded, XLA
-    # would lay out the activations like them.
-    whole = sharding.replicate(params, mesh)
     grad_fn = jax.grad(loss_fn, has_aux=True)
 
     def gradient_of(batch_stats, part):
-        grads, (batch_stats, metrics) = grad_fn(whole, batch_stats, part)
-        # Gradients are summed over the devices first, for the same reason.
+        grads, (batch_stats, metrics) = grad_fn(params, batch_stats, part)
+        # Gradients are summed over the devices before they are cut, for the
+        # same reason as the parameters are whole.
         grads = sharding.shard_as_state(sharding.replicate(grads, mesh), mesh)
         return grads, batch_stats, metrics
 
@@ -85,7 +84,8 @@ def mean_gradients(
         total = jax.tree.map(jnp.add, total, grads)
         return (total, batch_stats), metrics
 
-    start = jax.tree.map(jnp.zeros_like, params), batch_stats
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    start = sharding.shard_as_state(zeros, mesh), batch_stats
     (total, batch_stats), metrics = jax.lax.scan(
         add, start, split_batch(batch, count, mesh)
     )

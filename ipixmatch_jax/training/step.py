@@ -11,7 +11,8 @@ import optax
 from jax import Array
 from jax.sharding import Mesh
 
-from ipixmatch_jax.distributed import mesh as sharding
+from ipixmatch_jax.distributed.gather import gather_together
+from ipixmatch_jax.distributed.mesh import replicate
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 from ipixmatch_jax.methods.base import (
     Forward,
@@ -156,7 +157,7 @@ def train_step(
     Returns:
       the next state, and float32 metrics: means over the micro-batches.
     """
-    labeller = sharding.replicate(state.teacher, mesh)
+    params, labeller = _gather_networks(state, mesh)
 
     def loss_fn(params, batch_stats, batch):
         student = {"params": params, "batch_stats": batch_stats}
@@ -169,7 +170,7 @@ def train_step(
 
     grads, batch_stats, metrics = accumulation.mean_gradients(
         loss_fn,
-        state.student["params"],
+        params,
         state.student["batch_stats"],
         batch,
         count=accumulate,
@@ -193,6 +194,22 @@ def train_step(
     metrics["skipped"] = state.skipped
     metrics["skipped_in_a_row"] = state.skipped_in_a_row
     return state, metrics
+
+
+def _gather_networks(
+    state: TrainState, mesh: Mesh | None
+) -> tuple[Any, Variables | None]:
+    """The student's parameters and the teacher, whole on every device.
+
+    Both are gathered once per step. If they stayed sharded, XLA would lay out
+    the activations like them.
+    """
+    params = state.student["params"]
+    if state.teacher is None:
+        return replicate(params, mesh), None
+    params, averaged = gather_together(params, state.teacher["params"], mesh)
+    statistics = replicate(state.teacher["batch_stats"], mesh)
+    return params, {"params": averaged, "batch_stats": statistics}
 
 
 def _update_student(

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks.collectives import Collective, collectives
+from benchmarks.collectives import Collective, collectives, operations
 
 # Asynchronous, combined and tuple-valued operations as XLA writes them for
 # accelerators. A loop's body is a computation of its own in the text.
@@ -40,6 +40,15 @@ def test_every_form_of_a_collective_on_accelerators_is_found():
         Collective("collective-permute", "f32", (8, 4), 128),
         Collective("all-to-all", "f32", (8, 4), 128),
     ]
+
+
+def test_a_gather_that_overlaps_with_several_computations_counts_once():
+    part = (
+        "  %x = f32[4]{{0}} parameter(0)\n"
+        "  %ag.{0} = f32[8]{{0}} all-gather(%x), channel_id={1}"
+    )
+    text = "\n".join(part.format(i, i // 3) for i in range(6))
+    assert operations(text) == [[Collective("all-gather", "f32", (8,), 32)]] * 2
 
 
 def test_a_text_without_the_operands_shape_is_refused():
