@@ -41,11 +41,6 @@ def pytest_configure(config):
     flags.FLAGS.mark_as_parsed()
 
 
-def pytest_collection_modifyitems(items):
-    # Files that train come first: else one worker waits for the other's last.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
     # Workers send what a test has logged as UTF-8, and stop where it is not.
