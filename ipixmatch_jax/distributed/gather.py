@@ -32,13 +32,15 @@ def gather_together(
     if mesh is None:
         return one, other
     leaves, structure = jax.tree.flatten(one)
-    partners = structure.flatten_up_to(other)
     gathered = [
         _gather_pair(leaf, partner, mesh)
-        for leaf, partner in zip(leaves, partners, strict=True)
+        for leaf, partner in zip(leaves, jax.tree.leaves(other), strict=True)
     ]
     first, second = zip(*gathered, strict=True)
-    return structure.unflatten(first), structure.unflatten(second)
+    return (
+        jax.tree.unflatten(structure, first),
+        jax.tree.unflatten(structure, second),
+    )
 
 
 def _gather_pair(leaf: Array, partner: Array, mesh: Mesh) -> list[Array]:

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import logging
 import pathlib
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -134,7 +135,7 @@ def _convert(
     """The content of the file."""
     # onnxruntime would compute a Sub, a Mul and an Add for each of them.
     variables = fold_batch_norms(variables)
-    with _without_words_of("jax2onnx", "onnx_ir"):
+    with _without_words_of("jax2onnx", "onnx_ir"), _unchanged(jnp):
         import jax2onnx
         import onnx
 
@@ -196,6 +197,20 @@ def _without_words_of(*names: str) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _unchanged(module: types.ModuleType) -> Iterator[None]:
+    """Puts back what is replaced in a module meanwhile.
+
+    jax2onnx leaves a jnp.cumsum behind that takes no axis by position.
+    """
+    before = dict(vars(module))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(module, name, value)
 
 
 def _compare(

@@ -3,6 +3,7 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -67,6 +68,13 @@ def test_it_gives_the_probabilities_of_the_network(made):
         (found,) = session.run(["probabilities"], {"images": few})
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected[:batch], atol=1e-4, rtol=0)
+
+
+def test_jax_is_as_it_was(made):
+    counts = jnp.ones((2, 3)).cumsum(-1)
+    np.testing.assert_array_equal(jnp.cumsum(jnp.ones((2, 3)), -1), counts)
+    assert jnp.cumsum.__module__.startswith("jax")
+    assert not jnp.cumsum.__module__.startswith("jax2onnx")
 
 
 def test_its_metadata_say_what_it_holds(made):
