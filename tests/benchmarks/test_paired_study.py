@@ -182,6 +182,14 @@ def test_the_pages_say_what_the_runs_of_the_study_give(tmp_path):
         page = " ".join((docs / name).read_text("utf-8").split())
         assert f"by {tables[0][1]} points (97.5 % interval " in page
         assert tables[0][2] in page
+    # So is what each data set gives.
+    cells = re.findall(
+        r"labels \| (\d+) \| ([\d.]+) \| (\S+) \| (\S+ to \S+) \|", text
+    )
+    assert len(cells) == 4
+    described = (docs / "ablation.md").read_text("utf-8")
+    for numbers in cells:
+        assert f"| {' | '.join(numbers)} |" in described
     # Every seed's difference is printed.
     page = " ".join((docs / "ablation.md").read_text("utf-8").split())
     for seeds in re.findall(r"\| (100: [^|]*) \|", text):

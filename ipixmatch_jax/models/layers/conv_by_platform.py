@@ -23,8 +23,8 @@ from ipixmatch_jax.models.layers.convolve import (
 # and the same where 0.77 are. Kernels without dilation were not measured.
 _MOST_READ = 0.72
 # Below this share GPUs took taps when a step of r50c4 at crop 113 took 5.0 ms
-# on an H200. With dilated convolutions, and other changes, runs side by side
-# took nearly twice as long there (docs/benchmarks.md).
+# on an H200. Side by side, runs were slower there with dilated convolutions and
+# other changes; neither form was timed alone (docs/benchmarks.md).
 _MOST_READ_ON_GPU = 0.5
 _LEAST_PIXELS = 600
 _LEAST_FEATURES = 128

@@ -84,6 +84,21 @@ def test_values_and_gradients_equal_the_definition(
         )
 
 
+@pytest.mark.parametrize(
+    ("size", "dilation", "read"),
+    [((8, 8), 6, (3, 3)), ((13, 11), 12, (3, 1)), ((8, 8), 12, (1, 1))],
+)
+def test_taps_that_read_only_padding_are_left_out(size, dilation, read):
+    x, kernel = jnp.zeros((2, *size, 3)), jnp.zeros((3, 3, 3, 4))
+
+    def run(x, kernel):
+        return convolve(x, kernel, dilation=dilation)
+
+    text = jax.jit(run).lower(x, kernel).as_text()
+    (line,) = (x for x in text.splitlines() if "stablehlo.convolution" in x)
+    assert f"tensor<{read[0]}x{read[1]}x3x4xf32>" in line
+
+
 @pytest.mark.parametrize("size", [(8, 9), (7, 12), (1, 2)])
 def test_max_pool_equals_the_definition(size):
     x = np.random.default_rng(1).uniform(0, 1, (2, *size, 3))
