@@ -22,11 +22,8 @@ from ipixmatch_jax.losses.inter_pixel.kl_sums import (
     NEVER,
     along_axis,
     divergence,
-    fit_sums,
+    fit_block,
     slope_by_logits,
-    sum_exponentials,
-    sum_gaps,
-    with_gaps,
 )
 from ipixmatch_jax.losses.inter_pixel.pearson import inverse, root
 from ipixmatch_jax.losses.inter_pixel.reading import Reading
@@ -77,8 +74,7 @@ def agents_kl(
         s, t = (
             jnp.where(chosen, x, NEVER) for x in (teacher + change, teacher)
         )
-        fit = fit_sums(sum_exponentials(s, t, rate, along), rate)
-        fit = with_gaps(fit, sum_gaps(fit, s, t, rate, along))
+        fit = fit_block(s, t, rate, along)
         counts = keep & fresh
         total += jnp.sum(jnp.where(counts, divergence(fit), 0.0))
         weights = slope_by_logits(fit, s, t, rate) * (temperature / n)

@@ -10,11 +10,12 @@ at once, an image keeps its two axes, since a TPU would copy it to flatten them.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 # A block is a multiple of this many pixels, where it has as many.
-LANES = 16
+LANES = 8
 
 
 class Image(NamedTuple):
@@ -70,6 +71,28 @@ def sum_over_blocks(
         return add(sums, q, p, keep & fresh)
 
     return _loop(step, sums, image, size)
+
+
+def each_block(make: Callable, image: Image, size: int | None) -> Any:
+    """make(q, p, keep) of every block, stacked along a new first axis.
+
+    Args:
+      make: takes q, p and keep as `add` in `sum_over_blocks`; returns a tree.
+      image: of N pixels.
+      size: as in `sum_over_blocks`.
+    """
+    if size is None:
+        found = make(image.q, image.p, image.keep[..., None])
+        return jax.tree.map(lambda x: x[None], found)
+
+    def step(index):
+        _, q, p, keep, fresh = _block(image, size, index)
+        return make(q, p, keep & fresh)
+
+    count = _count(image, size)
+    if count == 1:
+        return jax.tree.map(lambda x: x[None], step(0))
+    return lax.map(step, jnp.arange(count))
 
 
 def slope_over_blocks(
@@ -132,8 +155,12 @@ def _block(image: Image, size: int, index: Array) -> tuple:
     return start, q, p, keep, fresh
 
 
+def _count(image: Image, size: int) -> int:
+    return -(-len(image.keep) // size)
+
+
 def _loop(step: Callable, carry: Any, image: Image, size: int) -> Any:
-    count = -(-len(image.keep) // size)
+    count = _count(image, size)
     # A loop of one round would only hinder the compiler.
     return (
         step(0, carry) if count == 1 else lax.fori_loop(0, count, step, carry)

@@ -6,20 +6,14 @@ from jax import Array
 from ipixmatch_jax.losses.inter_pixel.blocks import Image
 from ipixmatch_jax.losses.inter_pixel.kl_sums import (
     NEVER,
-    Along,
     Fit,
-    Gaps,
-    Sums,
     divergence,
-    fit_sums,
-    join_sums,
+    fit_block,
+    join_fits,
     slope_by_logits,
-    sum_exponentials,
-    sum_gaps,
-    with_gaps,
 )
-from ipixmatch_jax.losses.inter_pixel.layouts import flat
 from ipixmatch_jax.losses.inter_pixel.reading import Reading
+from ipixmatch_jax.losses.inter_pixel.rows import cut_rows
 
 
 def channel_kl(
@@ -37,24 +31,16 @@ def channel_kl(
     Returns:
       float32 scalar, and what `channel_kl_slope` needs, float32 [C].
     """
-    zero = jnp.zeros(image.q.shape[-1])
-    layout = flat(image, size)
-    along = Along(layout.sum, layout.max, layout.spread)
+    rows = cut_rows(image, size)
     rate = 1 / temperature
 
-    def add(sums, q, p, keep):
-        more = sum_exponentials(*_kept(q, p, keep), rate, along)
-        return join_sums(sums, more, rate)
+    def fit_kept(q, p, keep):
+        # Of pixels that are not kept, the probability is 0. The fit of a
+        # block without a kept pixel is finite, and adds nothing to others.
+        q, p = jnp.where(keep, q, NEVER), jnp.where(keep, p, NEVER)
+        return fit_block(q, p, rate, rows.along)
 
-    start = Sums(zero + NEVER, zero, zero + NEVER, zero)
-    fit = fit_sums(layout.sum_over(add, start), rate)
-    spread = layout.spread(fit)
-
-    def add_gaps(sums, q, p, keep):
-        more = sum_gaps(spread, *_kept(q, p, keep), rate, along)
-        return Gaps(*map(jnp.add, sums, more))
-
-    fit = with_gaps(fit, layout.sum_over(add_gaps, Gaps(zero, zero, zero)))
+    fit = join_fits(rows.each(fit_kept), rate)
     return temperature**2 * divergence(fit).mean(), fit
 
 
@@ -66,25 +52,15 @@ def channel_kl_slope(
     cotangent: Array,
 ) -> Array:
     """The slope of `channel_kl` times the cotangent, float32 [..., C]."""
-    layout = flat(image, size)
-    spread = layout.spread(fit)
+    rows = cut_rows(image, size)
+    spread = rows.spread(fit)
     scale = cotangent * temperature / image.q.shape[-1]
 
-    def make(nothing, q, p, keep, fresh):
-        del fresh
-        q, p = _kept(q, p, keep)
-        return nothing, slope_by_logits(spread, q, p, 1 / temperature) * scale
+    def slope_kept(q, p, keep):
+        slope = slope_by_logits(spread, q, p, 1 / temperature) * scale
+        return jnp.where(keep, slope, 0.0)
 
-    return layout.slope_over(make, None)[1]
-
-
-def _kept(q: Array, p: Array, keep: Array) -> tuple[Array, Array]:
-    """Logits in which the pixels that are not kept have probability 0.
-
-    The sums of a block without kept pixels are finite, and become 0 when they
-    are joined to those of a block with one.
-    """
-    return jnp.where(keep, q, NEVER), jnp.where(keep, p, NEVER)
+    return rows.slope(slope_kept)
 
 
 READING = Reading(channel_kl, channel_kl_slope)

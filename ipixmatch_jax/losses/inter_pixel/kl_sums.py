@@ -8,7 +8,7 @@ cannot overflow.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -23,49 +23,39 @@ class Along(NamedTuple):
     """How the entries of a distribution lie in an array.
 
     Attributes:
-      sum: sums the entries of every distribution.
+      sum: sums the entries of every distribution, to an array that
+        broadcasts with them.
       max: the same for the maximum.
-      spread: turns a tree of what they return into arrays that broadcast
-        with the entries.
     """
 
     sum: Callable[[Array], Array]
     max: Callable[[Array], Array]
-    spread: Callable[[Any], Any] = lambda tree: tree
-
-
-class Sums(NamedTuple):
-    """Largest logits of both distributions, and sums over the teacher's."""
-
-    p_top: Array
-    p_sum: Array  # of exp((p - p_top) / T)
-    q_top: Array
-    change: Array  # of exp((p - p_top) / T) (q - p) / T
-
-
-class Gaps(NamedTuple):
-    """Sums of one block, see `sum_gaps`."""
-
-    gaps: Array  # of P (exp(t) - 1 - t)
-    drift: Array  # of P t
-    student: Array  # of exp(t) P, or of exp((q - q_top) / T) where not near
 
 
 class Fit(NamedTuple):
-    """What the divergence and its slope are computed from, made of `Sums`.
+    """What the divergence of two distributions and its slope are made from.
 
-    The two distributions are near where no exp(t) P is above e.
+    They are near where no exp(t) P is above e.
     """
 
-    p_top: Array
-    p_log: Array
-    p_share: Array  # 1 / sum of exp((p - p_top) / T)
-    q_top: Array
-    mean: Array  # of (q - p) / T under P
-    high: Array  # largest log P + t
-    drift: Array | float = 0.0  # mean of t under P, which rounding leaves
-    gaps: Array | float = 0.0  # sum P (exp(t) - 1 - t)
-    share: Array | float = 1.0  # 1 / sum of the student's
+    p_top: Array  # the largest logit of the teacher
+    p_log: Array  # log sum exp((p - p_top) / T)
+    p_share: Array  # 1 / sum exp((p - p_top) / T)
+    q_top: Array  # the largest logit of the student
+    mean: Array  # of `_excess` under P
+    gaps: Array | float = 0.0  # sum P (exp(t) - 1 - t), where near
+    # 1 / the sum of exp(t) P, or where not near of exp((q - q_top) / T).
+    share: Array | float = 1.0
+
+    @property
+    def high(self) -> Array:
+        """The largest log P + t."""
+        return -self.p_log - self.mean
+
+    @property
+    def near(self) -> Array:
+        """Whether no exp(t) P is above e."""
+        return self.high < 1
 
 
 def along_axis(axis: int) -> Along:
@@ -76,85 +66,109 @@ def along_axis(axis: int) -> Along:
     )
 
 
-def sum_exponentials(q: Array, p: Array, rate: Array, along: Along) -> Sums:
-    """The sums of one block."""
+def fit_block(q: Array, p: Array, rate: Array, along: Along) -> Fit:
+    """The fit of the distributions in one block.
+
+    Args:
+      q: float32, the student's logits.
+      p: float32 of the same shape, the teacher's.
+      rate: float32 scalar, 1 / T.
+      along: how the distributions lie in them.
+    """
     p_top, q_top = along.max(p), along.max(q)
-    teacher = jnp.exp((p - along.spread(p_top)) * rate)
-    change = teacher * ((q - p) * rate)
-    return Sums(p_top, along.sum(teacher), q_top, along.sum(change))
+    # Times their sum, by which the sums are divided in place of every entry.
+    teacher = jnp.exp((p - p_top) * rate)
+    p_sum = along.sum(teacher)
+    excess = _excess(q, p, q_top, p_top, rate)
+    mean = along.sum(teacher * excess) / p_sum
+    fit = Fit(p_top, jnp.log(p_sum), 1 / p_sum, q_top, mean)
 
-
-def join_sums(a: Sums, b: Sums, rate: Array) -> Sums:
-    """The sums of two blocks together, about the larger top logits."""
-    p_top = jnp.maximum(a.p_top, b.p_top)
-    p_a, p_b = (jnp.exp((x.p_top - p_top) * rate) for x in (a, b))
-    return Sums(
-        p_top,
-        a.p_sum * p_a + b.p_sum * p_b,
-        jnp.maximum(a.q_top, b.q_top),
-        a.change * p_a + b.change * p_b,
-    )
-
-
-def fit_sums(sums: Sums, rate: Array) -> Fit:
-    """What the divergence is computed from, but for the sums of gaps."""
-    p_log, mean = jnp.log(sums.p_sum), sums.change / sums.p_sum
-    high = (sums.q_top - sums.p_top) * rate - p_log - mean
-    return Fit(sums.p_top, p_log, 1 / sums.p_sum, sums.q_top, mean, high)
-
-
-def sum_gaps(fit: Fit, q: Array, p: Array, rate: Array, along: Along) -> Gaps:
-    """The sums of one block that need the mean; fit is spread."""
-    teacher, t, student = _parts(fit, q, p, rate)
-    gap = jnp.where(
+    t = excess - mean
+    lift = jnp.where(fit.near, fit.high + fit.p_log, 0.0)
+    student = jnp.exp((q - q_top) * rate + lift)
+    gaps = jnp.where(
         jnp.abs(t) < _SERIES,
         teacher * _remainder(t),
         student - teacher * (1 + t),
     )
-    return Gaps(*map(along.sum, (gap, teacher * t, student)))
+    total = along.sum(jnp.where(fit.near, gaps, student))
+    gaps = jnp.maximum(total * fit.p_share, 0.0)
+    return _with_gaps(fit, gaps, total)
 
 
-def with_gaps(fit: Fit, sums: Gaps) -> Fit:
-    """Adds the sums of gaps, corrected for what rounding left of t's mean."""
-    gaps, drift = sums.gaps, sums.drift
-    gaps = gaps + drift + jnp.expm1(-drift) * (1 + drift + gaps)
-    gaps = jnp.maximum(gaps, 0.0)
-    total = jnp.where(_near(fit), 1 + gaps, sums.student)
-    return fit._replace(drift=drift, gaps=gaps, share=1 / total)
+def join_fits(fits: Fit, rate: Array) -> Fit:
+    """The fit of distributions that are parts of one, along the first axis.
+
+    A part is like one entry of a distribution, to which what is inside the
+    part is added. As in `fit_block`, no term is negative.
+    """
+    p_top, q_top = fits.p_top.max(0), fits.q_top.max(0)
+    log_part = (fits.p_top - p_top) * rate + fits.p_log
+    part = jnp.exp(log_part)
+    p_sum = part.sum(0)
+    part, log_part = part / p_sum, log_part - jnp.log(p_sum)
+    excess = fits.mean + _excess(fits.q_top, fits.p_top, q_top, p_top, rate)
+    mean = jnp.sum(part * excess, 0)
+    fit = Fit(p_top, jnp.log(p_sum), 1 / p_sum, q_top, mean)
+
+    t = excess - mean
+    high = jnp.where(fits.near, 0.0, fits.high)
+    # The limit is reached only where the parts together are not near.
+    student = jnp.exp(jnp.minimum(log_part + t + high, 20.0))
+    apart = part * (1 + t)
+    outside = jnp.where(
+        jnp.abs(t) < _SERIES, part * _remainder(t), student - apart
+    )
+    gaps = jnp.where(
+        fits.near,
+        student * fits.gaps + outside,
+        student / fits.share - apart,
+    )
+    total = jnp.exp((fits.q_top - q_top) * rate - _lift(fits)) / fits.share
+    return _with_gaps(fit, gaps.sum(0), total.sum(0))
 
 
 def divergence(fit: Fit) -> Array:
-    """KL(P || Q) of each of the distributions that were summed."""
+    """KL(P || Q) of each of the distributions."""
     far = fit.high - jnp.log(fit.share)
-    return jnp.where(_near(fit), jnp.log1p(fit.gaps), far)
+    return jnp.where(fit.near, jnp.log1p(fit.gaps), far)
 
 
 def slope_by_logits(fit: Fit, q: Array, p: Array, rate: Array) -> Array:
-    """Q - P, the slope up to a factor; fit is spread."""
-    teacher, t, student = _parts(fit, q, p, rate)
+    """Q - P, the slope up to a factor."""
+    teacher = jnp.exp((p - fit.p_top) * rate) * fit.p_share
+    student = jnp.exp((q - fit.q_top) * rate + _lift(fit))
+    t = _excess(q, p, fit.q_top, fit.p_top, rate) - fit.mean
     close = teacher * (t + _remainder(t) - fit.gaps) * fit.share
     apart = student * fit.share - teacher
-    return jnp.where(_near(fit) & (jnp.abs(t) < _SERIES), close, apart)
+    limit = jnp.where(fit.near, _SERIES, 0.0)
+    return jnp.where(jnp.abs(t) < limit, close, apart)
 
 
-def _near(fit: Fit) -> Array:
-    return fit.high < 1
+def _with_gaps(fit: Fit, gaps: Array, total: Array) -> Fit:
+    share = 1 / jnp.where(fit.near, 1 + gaps, total)
+    return fit._replace(gaps=gaps, share=share)
 
 
-def _parts(fit: Fit, q: Array, p: Array, rate: Array) -> tuple:
-    """P, t, and exp(t) P or, where not near, exp((q - q_top) / T)."""
-    log_p = (p - fit.p_top) * rate
-    teacher = jnp.exp(log_p) * fit.p_share
-    t = (q - p) * rate - fit.mean - fit.drift
-    near = log_p - fit.p_log + t
-    log_q = jnp.where(_near(fit), near, (q - fit.q_top) * rate)
-    # Rounding may lift the largest log_q a little above fit.high.
-    return teacher, t, jnp.exp(jnp.minimum(log_q, 2.0))
+def _excess(
+    q: Array, p: Array, q_top: Array, p_top: Array, rate: Array
+) -> Array:
+    """(q - p) / T less the difference of the largest logits.
+
+    That difference lies between the least and the largest q - p, so rounding
+    the excess or its mean costs no more than rounding a t.
+    """
+    return ((q - p) - (q_top - p_top)) * rate
+
+
+def _lift(fit: Fit) -> Array:
+    """Logarithm of what exp((q - q_top) / T) is a multiple of."""
+    return jnp.where(fit.near, fit.high, 0.0)
 
 
 def _remainder(t: Array) -> Array:
     """exp(t) - 1 - t for |t| <= _SERIES, to float32's relative precision."""
-    series = 1 + t * (1 / 8)
-    for k in range(7, 2, -1):
-        series = 1 + t * (1 / k) * series
-    return t * t * 0.5 * series
+    series = t * (1 / 5040)
+    for k in (720, 120, 24, 6):
+        series = t * (1 / k + series)
+    return t * t * (0.5 + series)

@@ -2,9 +2,9 @@
 
 A GPU or TPU takes the whole image as it is, [..., C]. On a CPU the last axis
 of a loop must be long to fill the vector units, and 21 classes are short: exp
-over [4096, 21] takes three times as long as over [21, 4096]. Sums over the
-pixels alone need no axis of classes, so `flat` blocks have one axis. Where the
-classes of a pixel are summed, `turned` blocks have the pixels last.
+over [4096, 21] takes three times as long as over [21, 4096]. Where the classes
+of a pixel are summed, `turned` blocks have the pixels last; for sums over the
+pixels alone see rows.py.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from ipixmatch_jax.losses.inter_pixel.blocks import (
-    LANES,
     Image,
     even_size,
     pixel_axes,
@@ -28,10 +27,8 @@ class Layout(NamedTuple):
     """An image, cut and laid out for a pass over its pixels.
 
     Attributes:
-      classes: the axis of the classes in a block; that of the lanes in
-        `flat` blocks, which nothing sums over.
+      classes: the axis of the classes in a block.
       sum: sums an array of a block over its pixels, to [C].
-      max: the same for the maximum.
       spread: turns a tree of arrays [C], or of scalars, into ones that a
         block's arrays broadcast with.
       sum_over: (add, sums) -> sums, see sum_over_blocks.
@@ -41,58 +38,9 @@ class Layout(NamedTuple):
 
     classes: int
     sum: Callable[[Array], Array]
-    max: Callable[[Array], Array]
     spread: Callable[[Any], Any]
     sum_over: Callable[[Callable, Any], Any]
     slope_over: Callable[[Callable, Any], tuple[Any, Array]]
-
-
-def flat(image: Image, size: int | None) -> Layout:
-    """Blocks of one axis, [size * C]; the whole image where size is None.
-
-    Args:
-      image: of N pixels and C classes.
-      size: pixels of a block at most, see blocks.py.
-    """
-    if size is None:
-        return _whole(image)
-    pixels, classes = image.q.shape
-    size = even_size(pixels, size)
-    # Repeated once for all passes: the compiler would do it in every one.
-    keep = jax.lax.optimization_barrier(jnp.repeat(image.keep, classes))
-    entries = Image(image.q.reshape(-1), image.p.reshape(-1), keep)
-    lanes = LANES if size % LANES == 0 else 1
-
-    def rows(*block):
-        return (x.reshape(-1, lanes * classes) for x in block)
-
-    def fold(reduce):
-        return lambda x: reduce(reduce(x, 0).reshape(lanes, classes), 0)
-
-    def spread(tree):
-        return jax.tree.map(
-            lambda x: jnp.tile(x, lanes) if jnp.ndim(x) else x, tree
-        )
-
-    def sum_over(add, sums):
-        def add_rows(sums, *block):
-            return add(sums, *rows(*block))
-
-        return sum_over_blocks(add_rows, sums, entries, size * classes)
-
-    def slope_over(make, sums):
-        def make_rows(sums, *block):
-            sums, slope = _apart(lambda: make(sums, *rows(*block)))
-            return sums, slope.reshape(-1)
-
-        sums, slope = slope_over_blocks(
-            make_rows, sums, entries, size * classes
-        )
-        return sums, slope.reshape(image.q.shape)
-
-    return Layout(
-        -1, fold(jnp.sum), fold(jnp.max), spread, sum_over, slope_over
-    )
 
 
 def turned(image: Image, size: int | None) -> Layout:
@@ -107,7 +55,7 @@ def turned(image: Image, size: int | None) -> Layout:
     size = even_size(len(image.keep), size)
 
     def turn(q, p, *masks):
-        q, p = _apart(lambda: (q.T, p.T))
+        q, p = compute_apart(lambda: (q.T, p.T))
         return q, p, *(x.T for x in masks)
 
     def sum_over(add, sums):
@@ -119,7 +67,7 @@ def turned(image: Image, size: int | None) -> Layout:
     def slope_over(make, sums):
         def make_turned(sums, *block):
             block = turn(*block)
-            sums, slope = _apart(lambda: make(sums, *block))
+            sums, slope = compute_apart(lambda: make(sums, *block))
             return sums, slope.T
 
         return slope_over_blocks(make_turned, sums, image, size)
@@ -127,14 +75,13 @@ def turned(image: Image, size: int | None) -> Layout:
     return Layout(
         0,
         lambda x: x.sum(1),
-        lambda x: x.max(1),
         lambda tree: jax.tree.map(lambda x: x[:, None], tree),
         sum_over,
         slope_over,
     )
 
 
-def _apart(function: Callable[[], Any]) -> Any:
+def compute_apart(function: Callable[[], Any]) -> Any:
     """function(), computed on its own before anything is made of it.
 
     The compiler would repeat a transposition in everything that reads it. It
@@ -152,7 +99,6 @@ def _whole(image: Image) -> Layout:
     return Layout(
         -1,
         lambda x: x.sum(axes),
-        lambda x: x.max(axes),
         lambda tree: tree,
         lambda add, sums: sum_over_blocks(add, sums, image, None),
         lambda make, sums: slope_over_blocks(make, sums, image, None),

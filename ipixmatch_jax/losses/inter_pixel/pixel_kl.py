@@ -7,11 +7,8 @@ from ipixmatch_jax.losses.inter_pixel.blocks import Image
 from ipixmatch_jax.losses.inter_pixel.kl_sums import (
     along_axis,
     divergence,
-    fit_sums,
+    fit_block,
     slope_by_logits,
-    sum_exponentials,
-    sum_gaps,
-    with_gaps,
 )
 from ipixmatch_jax.losses.inter_pixel.layouts import turned
 from ipixmatch_jax.losses.inter_pixel.reading import Reading
@@ -38,8 +35,7 @@ def pixel_kl(
     along = along_axis(layout.classes)
 
     def make(total, q, p, keep, fresh):
-        fit = fit_sums(sum_exponentials(q, p, rate, along), rate)
-        fit = with_gaps(fit, sum_gaps(fit, q, p, rate, along))
+        fit = fit_block(q, p, rate, along)
         total += jnp.sum(jnp.where(keep & fresh, divergence(fit), 0.0))
         slope = jnp.where(keep, slope_by_logits(fit, q, p, rate), 0.0)
         return total, slope * (temperature / n)
