@@ -35,6 +35,7 @@ import sys
 import time
 from typing import NamedTuple
 
+from ipixmatch_jax.cli.compiler_flags import set_compiler_flags
 from ipixmatch_jax.cli.freed_memory import keep_freed_memory
 
 # By the name of the row and the side: the module with count_parameters,
@@ -126,7 +127,8 @@ def work(module: str, setting: Setting) -> None:
         os.sched_setaffinity(0, allowed)
     on_cpu = setting.device == "cpu"
     if module.endswith("_ours") and on_cpu:
-        keep_freed_memory()  # As every command does.
+        set_compiler_flags()  # As every command does.
+        keep_freed_memory()
     found = importlib.import_module(module)
     step = found.build_step(setting)
     print(json.dumps({"parameters": found.count_parameters()}), flush=True)

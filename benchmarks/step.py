@@ -20,6 +20,7 @@ from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 from PIL import Image
 
+from ipixmatch_jax.cli.compiler_flags import set_compiler_flags
 from ipixmatch_jax.cli.freed_memory import keep_freed_memory
 from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
@@ -228,7 +229,8 @@ def main(argv: list[str]) -> None:
     """Measures the step, prints the numbers and writes the JSON file."""
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
-    keep_freed_memory()  # As training does.
+    set_compiler_flags()  # As training does.
+    keep_freed_memory()
     # A program read from the cache would not be compiled.
     jax.config.update("jax_enable_compilation_cache", False)
     absl_logging.set_verbosity(absl_logging.WARNING)

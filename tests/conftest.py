@@ -50,9 +50,10 @@ def pytest_runtest_makereport():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _give_memory_back():
-    """A command called here would keep a worker's memory for good."""
+def _leave_the_process():
+    """A command called here would change a worker for good."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare_jax, "set_compiler_flags", lambda: False)
         patch.setattr(prepare_jax, "keep_freed_memory", lambda: False)
         yield
 

@@ -1,14 +1,16 @@
 """What the commands set before they compute with jax, and the API never."""
 
 from ipixmatch_jax.cli.compilation_cache import keep_compiled_programs
+from ipixmatch_jax.cli.compiler_flags import set_compiler_flags
 from ipixmatch_jax.cli.freed_memory import keep_freed_memory
 
 
 def prepare_jax(cache: str | None = None) -> None:
-    """Keeps freed memory and compiled programs; call it before jax is used.
+    """Sets malloc, XLA's flags and the cache; call it before jax is used.
 
     Args:
       cache: of `keep_compiled_programs`.
     """
+    set_compiler_flags()
     keep_freed_memory()
     keep_compiled_programs(cache)

@@ -22,6 +22,7 @@ from ipixmatch_jax.distributed.hear_signals import acknowledge_ctrl_c
 from ipixmatch_jax.distributed.preemption import StopRequest
 from ipixmatch_jax.experiment import data as experiment_data
 from ipixmatch_jax.experiment.class_list import write_classes
+from ipixmatch_jax.experiment.compiler_flags import write_flags
 from ipixmatch_jax.experiment.continue_from import write_origin
 from ipixmatch_jax.experiment.image_lists import images_of, write_images
 from ipixmatch_jax.loggers import registry as loggers
@@ -161,6 +162,7 @@ def _record(prepared: Prepared, workdir: pathlib.Path) -> None:
     """Writes what the run is and starts from; a finished run keeps its own."""
     if jax.process_index() == 0 and not prepared.trained:
         save_config(prepared.config, workdir)
+        write_flags(workdir)
         write_classes(prepared.classes, workdir)
         write_images(images_of(prepared.parts.data), workdir)
         if prepared.start is not None:

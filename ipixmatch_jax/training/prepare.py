@@ -23,6 +23,7 @@ from ipixmatch_jax.experiment.class_list import (
     classes_of,
     read_classes,
 )
+from ipixmatch_jax.experiment.compiler_flags import list_changed_flags
 from ipixmatch_jax.experiment.continue_from import (
     Origin,
     Start,
@@ -117,6 +118,7 @@ def prepare_run(
     parts = build(resolved, data, mesh)
     if earlier is not None and not trained:
         changed = resume.check_resume(earlier, resolved, workdir)
+        changed += list_changed_flags(workdir)
         if changed:
             _LOGGER.info("Changed since it began: %s", "; ".join(changed))
     if folders.newest_step(workdir):

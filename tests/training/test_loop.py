@@ -51,7 +51,9 @@ def whole(tmp_path_factory):
     return workdir
 
 
-def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
+def test_two_steps_a_stop_and_two_more_equal_four(
+    whole, tmp_path, monkeypatch, caplog
+):
     def asked(self, done):
         self.exit_code = 128 + signal.SIGTERM
         return done == 2
@@ -65,9 +67,12 @@ def test_two_steps_a_stop_and_two_more_equal_four(whole, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(StopRequest, "asked", asked)
+        patch.setenv("XLA_FLAGS", "--other=1")  # XLA has read its flags.
         assert loop.train(tiny(), tmp_path) == 143
     monkeypatch.setattr(pipeline, "train_batches", watched)
-    assert loop.train(tiny(), tmp_path) == 0
+    with caplog.at_level("INFO", "ipixmatch_jax"):
+        assert loop.train(tiny(), tmp_path) == 0
+    assert "XLA_FLAGS is '--other=1' there" in caplog.text
     jax.tree.map(
         np.testing.assert_array_equal, read(whole, 4), read(tmp_path, 4)
     )
