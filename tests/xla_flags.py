@@ -1,8 +1,8 @@
 """XLA's flags for the tests, which compile more than they compute."""
 
-# Without LLVM's optimisations and the MLIR emitters of fused loops, and with
-# one LLVM module per program, XLA:CPU compiles a training step in a quarter of
-# the time. Gradients are then exact to about 1e-3 of their norm; a test that
+# Without LLVM's optimisations and the emitters of tiles and of fused loops, and
+# with one LLVM module per program, XLA:CPU compiles a training step in a quarter
+# of the time. Gradients are then exact to about 1e-3 of their norm; a test that
 # needs more raises the level of its programs with `compiler_options`. The suite
 # runs on every core already, so a program gains nothing from several threads.
 QUICK = " ".join(
@@ -11,6 +11,7 @@ QUICK = " ".join(
         "--xla_llvm_disable_expensive_passes=true",
         "--xla_cpu_multi_thread_eigen=false",
         "--xla_cpu_use_fusion_emitters=false",
+        "--xla_backend_extra_options=xla_cpu_disable_tiled_emitter",
         "--xla_cpu_parallel_codegen_split_count=1",
     )
 )
