@@ -17,6 +17,8 @@ A row's name says what is timed, on ready noise with 21 classes:
     unimatch     a training step of ResNet-50 with DeepLabV3+
     forward      a forward pass of the latter; `--batch` counts its images, and
                  onnxruntime takes part where the extra `onnx` is installed
+    channel/kl   value and gradient of that reading of the inter-pixel loss, for
+                 `--batch` maps; channel/correlation and pixel/kl, too
 
 The files of the torch sides are written for this benchmark; they are not the
 files of UniMatch or of UniMatch V2.
@@ -55,6 +57,12 @@ STEPS = {
         "onnxruntime": "benchmarks.forward_onnxruntime",
     },
 }
+STEPS |= {
+    reading: {"ours": "benchmarks.term_ours", "torch": "benchmarks.term_torch"}
+    for reading in ("channel/kl", "channel/correlation", "pixel/kl")
+}
+# Steps of training, whose batch has unlabelled images, too.
+_TRAINING = ("unimatch_v2", "unimatch")
 # What a side needs beyond this package.
 NEEDS = {
     "ours": (),
@@ -74,6 +82,7 @@ class Setting(NamedTuple):
       threads: processors to use.
       device: "cpu" or "gpu".
       precision: "f32" or "bf16".
+      step: the row's name, of STEPS.
     """
 
     side: int
@@ -81,6 +90,7 @@ class Setting(NamedTuple):
     threads: int
     device: str = "cpu"
     precision: str = "f32"
+    step: str = ""
 
 
 class Worker:
@@ -167,18 +177,17 @@ def peak_resident() -> int | None:
     return 1024 * int(value)
 
 
-def measure(name: str, setting: Setting, rounds: int, steps: int) -> dict:
+def measure(setting: Setting, rounds: int, steps: int) -> dict:
     """Both sides' seconds and memory in one setting, in turns.
 
     Args:
-      name: of STEPS.
       setting: of both sides.
       rounds: how often each side has its turn.
       steps: in a turn.
     """
     modules = {
         who: module
-        for who, module in STEPS[name].items()
+        for who, module in STEPS[setting.step].items()
         if can_run(who, setting)
     }
     workers = {who: Worker(module, setting) for who, module in modules.items()}
@@ -192,7 +201,7 @@ def measure(name: str, setting: Setting, rounds: int, steps: int) -> dict:
             for kind, values in rows[who].items():
                 values += found[kind]
             memory[who] = max(memory[who], found["peak_bytes"] or 0)
-    result = {"step": name, **setting._asdict()}
+    result = setting._asdict()
     for who, worker in workers.items():
         result[who] = {
             "parameters": worker.parameters,
@@ -209,7 +218,8 @@ def measure(name: str, setting: Setting, rounds: int, steps: int) -> dict:
 
 def can_run(who: str, setting: Setting) -> bool:
     """Whether a side's packages are here and it knows the setting."""
-    if who == "onnxruntime" and setting[3:] != ("cpu", "f32"):
+    on_cpu = (setting.device, setting.precision) == ("cpu", "f32")
+    if who == "onnxruntime" and not on_cpu:
         return False
     return all(map(importlib.util.find_spec, NEEDS[who]))
 
@@ -242,7 +252,7 @@ def table(results: list[dict]) -> str:
 
 
 def _line(row: dict, peer: str | None) -> str:
-    both = row["step"] != "forward"
+    both = row["step"] in _TRAINING
     count = f"{row['batch']} + {row['batch']}" if both else row["batch"]
     cells = [row["step"], row["side"], count, _seconds(row["ours"])]
     cells.append(f"{peer}: {_seconds(row[peer])}" if peer else "-")
@@ -322,8 +332,9 @@ def main() -> None:
                 given.threads,
                 given.device,
                 given.precision,
+                name,
             )
-            results.append(measure(name, setting, given.rounds, given.steps))
+            results.append(measure(setting, given.rounds, given.steps))
             if given.json:  # after each row: the next may take long
                 text = json.dumps(results, indent=1) + "\n"
                 pathlib.Path(given.json).write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """XLA's flags for the tests, which compile more than they compute."""
 
 # Without LLVM's optimisations and the emitters of tiles and of fused loops, and
-# with one LLVM module per program, XLA:CPU compiles a training step in a quarter
+# with one LLVM module per program, XLA:CPU compiles a training step in a fourth
 # of the time. Gradients are then exact to about 1e-3 of their norm; a test that
 # needs more raises the level of its programs with `compiler_options`. The suite
 # runs on every core already, so a program gains nothing from several threads.

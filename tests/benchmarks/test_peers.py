@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import deeplab_ours, peers, unimatch_v2_ours
+from benchmarks import deeplab_ours, peers, term_ours, unimatch_v2_ours
+from tests.losses.inter_pixel import twin
 
 PARAMETERS = 24_795_637  # of UniMatch V2's DINOv2-S with 21 classes
 R50_PARAMETERS = 40_475_957  # of UniMatch v1's network with 21 classes
@@ -109,7 +110,7 @@ def test_a_worker_takes_its_turns(monkeypatch, tmp_path):
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setitem(peers.STEPS, "sleep", {"ours": "sleeper"})
-    found = peers.measure("sleep", peers.Setting(70, 2, 1), 2, 3)
+    found = peers.measure(peers.Setting(70, 2, 1, step="sleep"), 2, 3)
     assert len(found["ours"]["seconds"]) == 6
     assert len(found["ours"]["cpu_seconds"]) == 6
     assert found["ours"]["median_seconds"] >= 1e-3
@@ -129,3 +130,28 @@ def test_the_peer_of_deeplab_has_them_too_and_steps():
     assert deeplab_torch.count_parameters() == R50_PARAMETERS
     step = unimatch_torch.build_step(peers.Setting(33, 2, 1))
     assert 0 < step() < 2 * np.log(21)
+
+
+@pytest.mark.parametrize(
+    "reading", ["channel/kl", "channel/correlation", "pixel/kl"]
+)
+def test_both_sides_of_a_reading_give_its_value(reading):
+    setting = peers.Setting(9, 2, 1, step=reading)
+    relation, distance = reading.split("/")
+    q, p = term_ours.draw_logits(setting)
+    expected = twin.per_image(
+        q,
+        p,
+        np.ones(q.shape[:3], bool),
+        relation=relation,
+        distance=distance,
+        temperature=1.0,
+        threshold=0.0,
+    ).mean()
+    step = term_ours.build_step(setting)
+    np.testing.assert_allclose(step(), expected, rtol=1e-4)
+    pytest.importorskip("torch")
+    from benchmarks import term_torch
+
+    step = term_torch.build_step(setting)
+    np.testing.assert_allclose(step(), expected, rtol=1e-4)
