@@ -47,7 +47,7 @@ def build_step(setting: Setting) -> Callable[[], float]:
     compiled = jax.jit(jax.value_and_grad(loss)).lower(q, p, valid).compile()
 
     def once():
-        value, _ = jax.block_until_ready(compiled(q, p, valid))
-        return float(value)
+        value, _ = compiled(q, p, valid)
+        return value.item()  # Waits for the program, and so for both.
 
     return once

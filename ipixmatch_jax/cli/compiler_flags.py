@@ -15,8 +15,9 @@ def set_compiler_flags(
     """Makes XLA leave loops as they are; call it before jax compiles.
 
     LLVM unrolls the loops of every kernel otherwise, which takes a fifth of
-    the time in which ResNet-50's step is compiled and makes no step faster.
-    Sums may be added in another order. Child processes inherit the flag. Ours.
+    the time in which ResNet-50's step is compiled. Steps take as long without,
+    to within 3 percent (docs/benchmarks.md). Sums may be added in another
+    order. Child processes inherit the flag. Ours.
 
     Args:
       environment: of the process, changed in place. Where its XLA_FLAGS have

@@ -25,6 +25,9 @@ from ipixmatch_jax.losses.inter_pixel.blocks import (
 from ipixmatch_jax.losses.inter_pixel.kl_sums import Along
 from ipixmatch_jax.losses.inter_pixel.layouts import compute_apart
 
+# Of an image that is one block; the more, the more parts are to be joined.
+_MOST_LANES = 48
+
 
 class Rows(NamedTuple):
     """An image for sums over its pixels alone, class by class.
@@ -54,8 +57,7 @@ def cut_rows(image: Image, size: int | None) -> Rows:
     if size is None:
         return _whole_rows(image)
     pixels, classes = image.q.shape
-    size = even_size(pixels, size)
-    lanes = LANES if size % LANES == 0 else 1
+    size, lanes = _choose_size(pixels, size)
     # Repeated once for all passes: the compiler would do it in every one.
     keep = jax.lax.optimization_barrier(jnp.repeat(image.keep, classes))
     entries = Image(image.q.reshape(-1), image.p.reshape(-1), keep)
@@ -84,6 +86,20 @@ def cut_rows(image: Image, size: int | None) -> Rows:
 
     along = Along(lambda x: x.sum(0), lambda x: x.max(0))
     return Rows(along, spread, each, slope)
+
+
+def _choose_size(pixels: int, size: int) -> tuple[int, int]:
+    """Pixels of a block, and how many of them lie in one row.
+
+    An image that fits into one block is one, where its pixels make even rows:
+    two blocks of it would take longer.
+    """
+    if pixels <= size:
+        lanes = max(n for n in range(1, _MOST_LANES + 1) if pixels % n == 0)
+        if lanes >= LANES:
+            return pixels, lanes
+    size = even_size(pixels, size)
+    return size, LANES if size % LANES == 0 else 1
 
 
 def _whole_rows(image: Image) -> Rows:
