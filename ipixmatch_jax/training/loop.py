@@ -92,7 +92,7 @@ def train(
 
     Args:
       config: see docs/config_reference.md; it is not written to.
-      workdir: gets config.json, classes.json, images.json,
+      workdir: gets config.json, xla_flags.json, classes.json, images.json,
         continued_from.json (of a run that starts from another), checkpoints/,
         metrics.jsonl, what the loggers write, and at the end results.json and
         pictures.png.
