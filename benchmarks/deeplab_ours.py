@@ -9,14 +9,23 @@ from ipixmatch_jax.models import registry
 from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
 
 
-def build_network(setting: Setting) -> Segmenter:
-    """The network with 21 classes, in the setting's precision.
+def check_device(setting: Setting) -> None:
+    """Refuses another device than the setting's.
 
     Raises:
       RuntimeError: jax does not see the device.
     """
     if jax.default_backend() != setting.device:
         raise RuntimeError(f"jax sees no {setting.device}: {jax.devices()}")
+
+
+def build_network(setting: Setting) -> Segmenter:
+    """The network with 21 classes, in the setting's precision.
+
+    Raises:
+      RuntimeError: jax does not see the device.
+    """
+    check_device(setting)
     dtype = jnp.bfloat16 if setting.precision == "bf16" else jnp.float32
     return registry.build("r50", 21, dtype=dtype)
 

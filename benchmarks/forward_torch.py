@@ -8,6 +8,7 @@ from benchmarks import deeplab_torch
 from benchmarks.deeplab_torch import count_parameters as count_parameters
 from benchmarks.deeplab_torch import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
+from benchmarks.torch_settings import prepare_torch
 
 
 def build_step(setting: Setting) -> Callable[[], float]:
@@ -16,16 +17,10 @@ def build_step(setting: Setting) -> Callable[[], float]:
     Args:
       setting: with the number of torch's threads.
     """
-    torch.set_num_threads(setting.threads)
-    torch.manual_seed(0)
-    device = {"cpu": "cpu", "gpu": "cuda"}[setting.device]
-    torch.set_default_device(device)
+    mixed = prepare_torch(setting)
     network = deeplab_torch.Network().eval()
     images = torch.randn(setting.batch, 3, setting.side, setting.side)
     images = images.to(memory_format=torch.channels_last)
-    mixed = torch.autocast(
-        device, torch.bfloat16, enabled=setting.precision == "bf16"
-    )
 
     def once():
         with torch.inference_mode(), mixed:

@@ -94,7 +94,7 @@ class Setting(NamedTuple):
 
 
 class Worker:
-    """A process that has built one side's step and waits to be told."""
+    """A process that builds one side's step and then waits to be told."""
 
     def __init__(self, module: str, setting: Setting):
         words = [module, json.dumps(setting)]
@@ -110,6 +110,10 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.parameters = 0
+
+    def wait(self) -> None:
+        """Returns when the step is built."""
         self.parameters = self._read()["parameters"]
 
     def run(self, steps: int) -> dict:
@@ -193,6 +197,8 @@ def measure(setting: Setting, rounds: int, steps: int) -> dict:
     workers = {who: Worker(module, setting) for who, module in modules.items()}
     rows = {who: {"seconds": [], "cpu_seconds": []} for who in workers}
     memory = dict.fromkeys(workers, 0)
+    for worker in workers.values():
+        worker.wait()
     for worker in workers.values():
         worker.run(2)  # compiles, and fills the caches
     for _ in range(rounds):

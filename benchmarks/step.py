@@ -29,6 +29,7 @@ from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.resolve import resolve_config
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
+from ipixmatch_jax.utils.garbage import pause_collection
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File with get_config, optionally with :ARGUMENT."
@@ -145,10 +146,12 @@ def measure(config: ConfigDict, steps: int) -> dict:
     built = setup.build(config, data, devices)
     batch, images = first_batch(config, built)
     state = built.init(config.seed)
-    lowered = built.train_step.lower(state, batch)
     start = time.perf_counter()
-    compiled = lowered.compile()
-    compile_seconds = time.perf_counter() - start
+    with pause_collection():  # As training does.
+        lowered = built.train_step.lower(state, batch)
+        trace_seconds = time.perf_counter() - start
+        compiled = lowered.compile()
+    compile_seconds = time.perf_counter() - start - trace_seconds
     for _ in range(WARM_UP):
         state, _ = compiled(state, batch)
     jax.block_until_ready(state)
@@ -160,6 +163,7 @@ def measure(config: ConfigDict, steps: int) -> dict:
     cpu = (time.process_time() - cpu) / steps
     return {
         "devices": built.mesh.size,
+        "trace_seconds": trace_seconds,
         "compile_seconds": compile_seconds,
         "seconds_per_step": seconds,
         "host_cpu_seconds_per_step": cpu,

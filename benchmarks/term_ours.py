@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from benchmarks.deeplab_ours import check_device
 from benchmarks.deeplab_ours import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
@@ -28,7 +29,11 @@ def build_step(setting: Setting) -> Callable[[], float]:
 
     Args:
       setting: its step names the reading, as "channel/kl".
+
+    Raises:
+      RuntimeError: jax does not see the device.
     """
+    check_device(setting)
     relation, distance = setting.step.split("/")
     q, p = jax.device_put(draw_logits(setting))
     valid = jax.device_put(np.ones(q.shape[:3], bool))

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from benchmarks import inter_pixel_torch
 from benchmarks.deeplab_torch import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
 from benchmarks.term_ours import count_parameters as count_parameters
 from benchmarks.term_ours import draw_logits
+from benchmarks.torch_settings import prepare_torch
 
 
 def build_step(setting: Setting) -> Callable[[], float]:
@@ -18,7 +18,7 @@ def build_step(setting: Setting) -> Callable[[], float]:
     Args:
       setting: its step names the reading, as "channel/kl".
     """
-    torch.set_num_threads(setting.threads)
+    prepare_torch(setting)
     q, p = draw_logits(setting)
     relation, distance = setting.step.split("/")
     valid = np.ones(q.shape[:3], bool)

@@ -15,6 +15,7 @@ from benchmarks import deeplab_torch
 from benchmarks.deeplab_torch import count_parameters as count_parameters
 from benchmarks.deeplab_torch import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
+from benchmarks.torch_settings import prepare_torch
 
 
 def build_step(setting: Setting) -> Callable[[], float]:
@@ -24,13 +25,7 @@ def build_step(setting: Setting) -> Callable[[], float]:
       setting: with the number of torch's threads.
     """
     side, batch = setting.side, setting.batch
-    torch.set_num_threads(setting.threads)
-    torch.manual_seed(0)
-    device = {"cpu": "cpu", "gpu": "cuda"}[setting.device]
-    torch.set_default_device(device)
-    mixed = torch.autocast(
-        device, torch.bfloat16, enabled=setting.precision == "bf16"
-    )
+    mixed = prepare_torch(setting)
     student = deeplab_torch.Network().train()
     optimiser = torch.optim.SGD(
         [

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.deeplab_ours import check_device
+from benchmarks.deeplab_ours import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import Views
@@ -25,11 +27,6 @@ def count_parameters() -> int:
     return sum(x.size for x in jax.tree.leaves(params))
 
 
-def peak_device_bytes() -> int | None:
-    """The most bytes that arrays took on the GPU since the process began."""
-    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-
-
 def build_step(setting: Setting) -> Callable[[], float]:
     """One training step on fixed noise, compiled; returns its loss.
 
@@ -42,8 +39,7 @@ def build_step(setting: Setting) -> Callable[[], float]:
     Raises:
       RuntimeError: jax does not see the device.
     """
-    if jax.default_backend() != setting.device:
-        raise RuntimeError(f"jax sees no {setting.device}: {jax.devices()}")
+    check_device(setting)
     side, batch = setting.side, setting.batch
     bf16 = setting.precision == "bf16"
     network = registry.build(

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.peers import Setting
+from benchmarks.torch_settings import prepare_torch
 
 WIDTH, DEPTH, HEADS, PATCH, GRID = 384, 12, 6, 14, 37
 TAPS = (2, 5, 8, 11)
@@ -193,13 +194,7 @@ def build_step(setting: Setting) -> Callable[[], float]:
       setting: with the number of torch's threads.
     """
     side, batch = setting.side, setting.batch
-    torch.set_num_threads(setting.threads)
-    torch.manual_seed(0)
-    device = {"cpu": "cpu", "gpu": "cuda"}[setting.device]
-    torch.set_default_device(device)
-    mixed = torch.autocast(
-        device, torch.bfloat16, enabled=setting.precision == "bf16"
-    )
+    mixed = prepare_torch(setting)
     student = Network()
     teacher = copy.deepcopy(student).requires_grad_(requires_grad=False)
     backbone = list(student.backbone.parameters())

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -45,6 +46,7 @@ from ipixmatch_jax.training.state_trees import (
 from ipixmatch_jax.training.step import TrainState
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils.atomic import require_folder
+from ipixmatch_jax.utils.garbage import pause_collection
 from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 _LOGGER = logging.getLogger(__name__)
@@ -260,11 +262,14 @@ def _next_batch(stream: workers.Batches) -> dict | None:
         return None
 
 
-def _compiling(
-    run: Run, done: int, *, first: bool
-) -> contextlib.AbstractContextManager:
+@contextlib.contextmanager
+def _compiling(run: Run, done: int, *, first: bool) -> Iterator[None]:
     """Shows in the first step that the program is compiled meanwhile."""
-    return run.writer.compiling(done) if first else contextlib.nullcontext()
+    if not first:
+        yield
+        return
+    with run.writer.compiling(done), pause_collection():
+        yield
 
 
 def _train_steps(run: Run, start: Progress) -> Progress:

@@ -7,7 +7,10 @@ import pytest
 
 from ipixmatch_jax.cli.compiler_flags import set_compiler_flags
 
-FLAG = "--xla_backend_extra_options=xla_cpu_disable_loop_unrolling"
+FLAG = (
+    "--xla_backend_extra_options="
+    "xla_cpu_disable_loop_unrolling,xla_cpu_disable_slp_vectorizer"
+)
 OTHER = "--xla_cpu_enable_fast_math=false"
 
 # Prints a sum that a program with the flag gives, where XLA knows the flag.

@@ -12,11 +12,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ipixmatch_jax.models.layers.barrier_on_cpu import barrier_on_cpu
-from ipixmatch_jax.models.layers.convolve import (
-    convolve,
-    convolve_by_taps,
-    share_read,
-)
+from ipixmatch_jax.models.layers.convolve import convolve, share_read
+from ipixmatch_jax.models.layers.taps import convolve_by_taps, pull_by_taps
 
 # Value and gradients of 2048 channels to 256 by taps take 0.6 of a
 # convolution's time where 0.66 of the reads are values, 0.73 where 0.71 are,
@@ -80,7 +77,7 @@ def convolve_by_platform(
     taps = functools.partial(convolve_by_taps, dilation=dilation)
     forms = {}
     if _form(x, kernel, stride, dilation) == "taps":
-        forms["cpu"] = taps
+        forms["cpu"] = functools.partial(taps, hide=lax.optimization_barrier)
     if _gpu_takes_taps(x, kernel, stride, dilation):
         forms |= {"cuda": taps, "rocm": taps}
     if not forms:
@@ -95,17 +92,15 @@ def _forward(x, kernel, stride, dilation):
 def _backward(stride, dilation, saved, slope):
     x, kernel = saved
 
-    def pull(function, x, kernel, slope):
+    def plain(x, kernel, slope):
+        function = functools.partial(convolve, stride=stride, dilation=dilation)
         return jax.vjp(function, x, kernel)[1](slope)
 
-    plain = functools.partial(
-        pull, functools.partial(convolve, stride=stride, dilation=dilation)
-    )
-    taps = functools.partial(
-        pull, functools.partial(convolve_by_taps, dilation=dilation)
-    )
+    taps = functools.partial(pull_by_taps, dilation=dilation)
     form = _form(x, kernel, stride, dilation)
-    best: Callable = taps if form == "taps" else plain
+    best: Callable = plain
+    if form == "taps":
+        best = functools.partial(taps, hide=lax.optimization_barrier)
     if form == "products" and jax.device_count() == 1:
         # Several share the images out, and a loop over these would gather them.
         best = _pull_by_image
