@@ -95,15 +95,18 @@ def run_method(method, expected, names):
     )
     given = views(expected)
 
-    def objective(variables):
+    # The weights are arguments: a program keeps constants, compressed.
+    def objective(variables, teacher):
         student = {**variables, "batch_stats": {}}
-        outcome = step(forward, student, teacher(), given)
+        outcome = step(forward, student, teacher, given)
         losses = [*(outcome.metrics[name] for name in names), outcome.total]
         logits = [pair.student.logits for pair in outcome.consistency]
         return outcome.total, (jnp.stack(losses), logits)
 
     run = golden_v2.jit_exact(jax.grad(objective, has_aux=True))
-    grads, (losses, logits) = jax.device_get(run(golden_v2.variables()))
+    grads, (losses, logits) = jax.device_get(
+        run(golden_v2.variables(), teacher())
+    )
     back = np.argsort(ORDER)
     return grads, losses, [x[back] for x in logits]
 

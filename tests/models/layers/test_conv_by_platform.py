@@ -2,14 +2,17 @@
 
 import functools
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 from ipixmatch_jax.models.layers import conv, conv_by_platform
 from ipixmatch_jax.models.layers.convolve import convolve
+from ipixmatch_jax.models.layers.taps import convolve_by_taps
 
 
 def kernel_gradient(x, g):
@@ -125,6 +128,28 @@ def test_which_platform_takes_other_forms(
     for platform, count in products.items():
         text = traced.lower(lowering_platforms=(platform,)).as_text()
         assert text.count("stablehlo.dot_general") == count
+
+
+@pytest.mark.parametrize("dilation", [6, 18])
+def test_parts_of_one_size_are_cut_by_one_program(dilation):
+    """Their starts are unknown to the compiler."""
+    x, kernel = jnp.zeros((2, 21, 20, 5)), jnp.zeros((3, 3, 5, 7))
+
+    def run(x, kernel):
+        cut = functools.partial(
+            convolve_by_taps, dilation=dilation, hide=lax.optimization_barrier
+        )
+        return cut(x, kernel)
+
+    text = jax.jit(run).lower(x, kernel).as_text()
+    cuts = re.findall(r"stablehlo.dynamic_slice (.*) : \((.*)\)", text)
+    # Of the kernel; of all, of two rows, of two columns and of four corners.
+    assert len(cuts) == 18
+    assert len({shapes for _, shapes in cuts}) == 1 + 4
+    constants = set(re.findall(r"(%\S+) = stablehlo.constant", text))
+    # Zero alone, for the batch and the channels, is known to the compiler.
+    starts = {name for operands, _ in cuts for name in operands.split(", ")}
+    assert len(starts & constants) <= 1
 
 
 def test_only_cpus_store_the_gradient():
