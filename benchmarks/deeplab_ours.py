@@ -4,19 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.jax_device import check_device
 from benchmarks.peers import Setting
 from ipixmatch_jax.models import registry
 from ipixmatch_jax.models.segmenter import Segmenter, variable_shapes
-
-
-def check_device(setting: Setting) -> None:
-    """Refuses another device than the setting's.
-
-    Raises:
-      RuntimeError: jax does not see the device.
-    """
-    if jax.default_backend() != setting.device:
-        raise RuntimeError(f"jax sees no {setting.device}: {jax.devices()}")
 
 
 def build_network(setting: Setting) -> Segmenter:
@@ -51,8 +42,3 @@ def count_parameters() -> int:
     """Parameters of the network."""
     params = variable_shapes(registry.build("r50", 21))["params"]
     return sum(x.size for x in jax.tree.leaves(params))
-
-
-def peak_device_bytes() -> int | None:
-    """The most bytes that arrays took on the GPU since the process began."""
-    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks import deeplab_ours
 from benchmarks.deeplab_ours import count_parameters as count_parameters
-from benchmarks.deeplab_ours import peak_device_bytes as peak_device_bytes
+from benchmarks.jax_device import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
 
 

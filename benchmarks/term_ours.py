@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from benchmarks.deeplab_ours import check_device
-from benchmarks.deeplab_ours import peak_device_bytes as peak_device_bytes
+from benchmarks.jax_device import check_device
+from benchmarks.jax_device import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
 from ipixmatch_jax.losses.inter_pixel.loss import inter_pixel_loss
 

@@ -7,7 +7,7 @@ import jax
 
 from benchmarks import deeplab_ours
 from benchmarks.deeplab_ours import count_parameters as count_parameters
-from benchmarks.deeplab_ours import peak_device_bytes as peak_device_bytes
+from benchmarks.jax_device import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
 from benchmarks.unimatch_v2_ours import draw_views
 from ipixmatch_jax.losses.cross_entropy import cross_entropy

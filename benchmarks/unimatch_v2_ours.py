@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.deeplab_ours import check_device
-from benchmarks.deeplab_ours import peak_device_bytes as peak_device_bytes
+from benchmarks.jax_device import check_device
+from benchmarks.jax_device import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import Views

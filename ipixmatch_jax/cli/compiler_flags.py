@@ -17,8 +17,8 @@ def set_compiler_flags(
     """Makes XLA leave out two of LLVM's passes; call it before jax compiles.
 
     LLVM otherwise unrolls the loops of every kernel, and joins operations
-    outside of loops into vectors. Both take a fifth of the time in which
-    ResNet-50's step is compiled. Steps take as long without, to within 3
+    outside of loops into vectors. Together they take a fifth of the time in
+    which ResNet-50's step is compiled. Steps take as long without, to within 3
     percent (docs/benchmarks.md). Sums may be added in another order. Child
     processes inherit the flag. Ours.
 
