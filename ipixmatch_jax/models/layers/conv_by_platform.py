@@ -19,8 +19,8 @@ from ipixmatch_jax.models.layers.taps import convolve_by_taps, pull_by_taps
 # convolution's time where 0.66 of the reads are values, 0.73 where 0.71 are,
 # and the same where 0.77 are. Kernels without dilation were not measured.
 _MOST_READ = 0.72
-# With taps below this share a step of r50c4 at crop 113 took 4.97 ms on an H200,
-# and 5.55 without any (docs/benchmarks.md). Other shares were not timed.
+# With taps below this share a step of r50c4 at crop 113 took 4.97 ms on an
+# H200, and 5.55 without any (docs/benchmarks.md). No other share was timed.
 _MOST_READ_ON_GPU = 0.5
 _LEAST_PIXELS = 600
 _LEAST_FEATURES = 128
