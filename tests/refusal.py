@@ -1,13 +1,14 @@
 """Runs a command with bad input and returns its error message."""
 
 import subprocess
-import sys
+
+from tests import fork_server
 
 
 def refusal(module, *words, code=1):
     """The one line of `python -m ipixmatch_jax.<module>`, which fails."""
     result = subprocess.run(
-        [sys.executable, "-m", f"ipixmatch_jax.{module}", *words],
+        [*fork_server.python(), "-m", f"ipixmatch_jax.{module}", *words],
         capture_output=True,
         text=True,
         timeout=120,

@@ -232,6 +232,13 @@ def draw_variables(
 
 def variable_shapes(network: Segmenter) -> dict[str, Any]:
     """ShapeDtypeStructs of the network's params and batch_stats."""
+    # New dicts, which a caller may change.
+    return jax.tree.map(lambda shape: shape, _trace_shapes(network))
+
+
+# A run asks for them several times.
+@functools.lru_cache(maxsize=16)
+def _trace_shapes(network):
     multiple = network.side_multiple
     side = -(-65 // multiple) * multiple
     return jax.eval_shape(

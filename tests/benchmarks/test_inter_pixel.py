@@ -4,11 +4,11 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from tests import fork_server
 from tests.losses.inter_pixel import twin as twin
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ print(b.table({"a/b": rows}, [41, 81, 161, 321]))
 
 def run(*command):
     return subprocess.run(
-        [sys.executable, *command],
+        [*fork_server.python(), *command],
         cwd=ROOT,
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
         capture_output=True,

@@ -3,12 +3,12 @@
 import pathlib
 import re
 import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from benchmarks import paired_figure, paired_runs, paired_study
+from tests import fork_server
 
 HEADER = "data,labels,arm,seed,commit,lock,test_last,val_last"
 
@@ -37,7 +37,10 @@ def table(tmp_path):
 
 def run(*words):
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.paired_study", *map(str, words)],
+        [
+            *(*fork_server.python(), "-m", "benchmarks.paired_study"),
+            *map(str, words),
+        ],
         cwd=pathlib.Path(__file__).resolve().parents[2],
         capture_output=True,
         text=True,

@@ -4,12 +4,11 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 
 import pytest
 
 from benchmarks import topology
-from tests import xla_flags
+from tests import fork_server, xla_flags
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def run(*command, **environment):
     return subprocess.run(
-        [sys.executable, *command],
+        [*fork_server.python(), *command],
         cwd=ROOT,
         env=os.environ
         | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": xla_flags.QUICK}

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 
-from tests import xla_flags
+from tests import fork_server, xla_flags
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What a settings file of a page says, and the fewer steps of the tests.
@@ -43,7 +43,7 @@ def run_blocks(blocks, work, programs):
     script = programs / "ipixmatch"
     run = "from ipixmatch_jax.command import main; main()"
     script.write_text(
-        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{run}" "$@"\n'
+        f'#!/bin/sh\nexec {shlex.join(fork_server.python())} -c "{run}" "$@"\n'
     )
     script.chmod(0o755)
     environment = {

@@ -5,12 +5,11 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests import xla_flags
+from tests import fork_server, xla_flags
 from tests.docs import photos
 
 pytestmark = pytest.mark.slow
@@ -116,7 +115,7 @@ def run_commands(section, folder, path=""):
         for line in code.splitlines() if kind == "bash" else ():
             _, *words = with_quick_network(line).split()
             subprocess.run(
-                [sys.executable, *words],
+                [*fork_server.python(), *words],
                 cwd=folder,
                 env=os.environ | changed,
                 check=True,

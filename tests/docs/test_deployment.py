@@ -18,7 +18,7 @@ from ipixmatch_jax.configuration import saved
 from ipixmatch_jax.experiment.class_list import classes_of, write_classes
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.models import registry as model_registry
-from tests import golden, xla_flags
+from tests import fork_server, golden, xla_flags
 from tests.docs import photos
 
 pytestmark = pytest.mark.slow
@@ -51,9 +51,8 @@ def work(tmp_path_factory):
     photos.photograph(0)[0].save(work / "image.jpg")
     script = work / "ipixmatch"
     start = "from ipixmatch_jax.command import main; main()"
-    script.write_text(
-        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{start}" "$@"\n'
-    )
+    python = shlex.join(fork_server.python())
+    script.write_text(f'#!/bin/sh\nexec {python} -c "{start}" "$@"\n')
     script.chmod(0o755)
     return work
 

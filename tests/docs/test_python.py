@@ -5,11 +5,10 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 
 import pytest
 
-from tests import xla_flags
+from tests import fork_server, xla_flags
 from tests.docs import photos
 
 pytestmark = pytest.mark.slow
@@ -47,7 +46,7 @@ def printed(tmp_path_factory):
         assert old in code, old
         code = code.replace(old, new)
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [*fork_server.python(), "-c", code],
         cwd=work,
         env=os.environ
         | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": xla_flags.QUICK},

@@ -14,7 +14,7 @@ from ipixmatch_jax.evaluate import __main__ as evaluate_command
 from ipixmatch_jax.experiment import score
 from ipixmatch_jax.models import registry as model_registry
 from ipixmatch_jax.models.weights import torch_names
-from tests import golden
+from tests import fork_server, golden
 from tests.tiny_run import few_scenes
 
 pytestmark = pytest.mark.slow
@@ -97,7 +97,7 @@ def test_a_config_that_does_not_fit_the_file_is_refused(
 
 def command(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "ipixmatch_jax.evaluate", *arguments],
+        [*fork_server.python(), "-m", "ipixmatch_jax.evaluate", *arguments],
         capture_output=True,
         text=True,
         timeout=120,

@@ -3,7 +3,6 @@
 import functools
 import json
 import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +23,7 @@ from ipixmatch_jax.predict import classes, files, model, predictor
 from ipixmatch_jax.predict import workdir as predict_run
 from ipixmatch_jax.predict.averaging import PLAIN, Averaging
 from ipixmatch_jax.predict.windows import LARGE, Windows
-from tests import golden
+from tests import fork_server, golden
 
 pytestmark = pytest.mark.slow
 
@@ -354,7 +353,7 @@ def test_the_command_skips_a_bad_file_and_says_so(folder, workdir, tmp_path):
     (folder / "broken.png").write_bytes(b"")
     listed = tmp_path / "two.txt"
     listed.write_text("photos/broken.png\nphotos/0.png\nphotos/gone.png")
-    command = [sys.executable, "-m", "ipixmatch_jax.predict"]
+    command = [*fork_server.python(), "-m", "ipixmatch_jax.predict"]
     command += [f"--workdir={workdir}", f"--images={listed}"]
     result = subprocess.run(
         [*command, f"--out={tmp_path / 'out'}", "--no-overlay"],

@@ -11,18 +11,16 @@ import zlib
 
 import numpy as np
 from PIL import Image
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 from tqdm import tqdm
 
 from ipixmatch_jax.data.files.split_list import read_lines
 from ipixmatch_jax.data.source import BadFileError
 from ipixmatch_jax.utils.atomic import replace_file, write_file
 
-# What scipy raises for damaged files, and the last three for files of another
-# content or of MATLAB 7.3, which it does not read.
+# What scipy raises for damaged files, besides its MatReadError, and the last
+# three for files of another content or of MATLAB 7.3, which it does not read.
 _UNREADABLE = (
-    *(MatReadError, ValueError, TypeError, OSError, zlib.error),
+    *(ValueError, TypeError, OSError, zlib.error),
     *(KeyError, AttributeError, NotImplementedError),
 )
 
@@ -85,10 +83,14 @@ def read_sbd_mask(path: pathlib.Path) -> np.ndarray:
     Raises:
       BadFileError: it is not such a file.
     """
+    # Every command imports this file, and scipy.io takes a tenth of a second.
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
     try:
         contents = loadmat(path, squeeze_me=True, struct_as_record=False)
         ids = np.asarray(contents["GTcls"].Segmentation)
-    except _UNREADABLE as error:
+    except (MatReadError, *_UNREADABLE) as error:
         raise BadFileError(
             f"{path} is not a mask of SBD, GTcls.Segmentation ({error}): "
             "unpack benchmark.tgz again."

@@ -6,15 +6,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ipixmatch_jax.models.layers.layer import Layer
+from ipixmatch_jax.models.layers.layer_norm import layer_norm
 from ipixmatch_jax.models.layers.patch_embedding import PatchEmbedding
 from ipixmatch_jax.models.layers.position_embedding import (
     resize_position_embedding,
 )
 from ipixmatch_jax.models.layers.rotary_embedding import rotary_tables
-from ipixmatch_jax.models.layers.transformer_block import (
-    TransformerBlock,
-    layer_norm,
-)
+from ipixmatch_jax.models.layers.transformer_block import TransformerBlock
 
 # Meta's: the class and the register tokens start close to zero.
 _token = nn.initializers.normal(1e-6)
@@ -27,7 +26,7 @@ def stage_patterns(depth: int) -> dict[str, str]:
     return {"embedding": embedding, **blocks, "norm": r"norm/"}
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(Layer):
     """Encodes images as four maps of patches, each normed.
 
     Params: `patch_embed`, `cls_token` [1, 1, d], `mask_token` [1, d] (only

@@ -11,6 +11,7 @@ from ipixmatch_jax.models.layers.conv import (
     torch_default,
     zero_outside,
 )
+from ipixmatch_jax.models.layers.dense import Dense
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 
 _FIRST_STRIDE = 4
@@ -71,7 +72,7 @@ class DeepLabV3Plus(nn.Module):
         x = jnp.concatenate([low, deep.astype(self.dtype)], axis=-1)
         x = self._unit(width, "fuse_1", 3)(x, train, sizes1)
         x = self._unit(width, "fuse_2", 3)(x, train, sizes1)
-        x = nn.Dense(
+        x = Dense(
             self.num_classes,
             dtype=self.dtype,
             kernel_init=torch_default,

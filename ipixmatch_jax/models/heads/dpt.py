@@ -8,7 +8,9 @@ import jax.numpy as jnp
 
 from ipixmatch_jax.models.base import Encoder, Head
 from ipixmatch_jax.models.layers.conv import Conv, torch_default
+from ipixmatch_jax.models.layers.dense import Dense
 from ipixmatch_jax.models.layers.initialisers import uniform_within
+from ipixmatch_jax.models.layers.layer import Layer
 from ipixmatch_jax.models.layers.resize import resize_align_corners
 from ipixmatch_jax.models.layers.upsample import Upsample
 
@@ -174,7 +176,7 @@ class ResidualUnit(nn.Module):
         return x + y
 
 
-class Conv3x3(nn.Module):
+class Conv3x3(Layer):
     """A 3x3 convolution, padded by 1; child `conv`, param `bias` [features]."""
 
     features: int
@@ -203,7 +205,7 @@ class Conv3x3(nn.Module):
 def _pointwise(x, features, dtype, name):
     """A 1x1 convolution with a bias, as a matrix product."""
     init = uniform_within(x.shape[-1])
-    dense = nn.Dense(
+    dense = Dense(
         features, dtype=dtype, kernel_init=init, bias_init=init, name=name
     )
     return dense(x)

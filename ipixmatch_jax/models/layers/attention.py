@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipixmatch_jax.models.layers.attention_on_cpu import attend_on_cpu
+from ipixmatch_jax.models.layers.dense import Dense
 from ipixmatch_jax.models.layers.initialisers import transformer_linear
+from ipixmatch_jax.models.layers.layer import Layer
 from ipixmatch_jax.models.layers.rotary_embedding import rotate_patches
 
 
@@ -51,7 +53,7 @@ class SelfAttention(nn.Module):
         if rotary is not None:
             q, k = rotate_patches(q, rotary), rotate_patches(k, rotary)
         x = _attend(q, k, v, self.implementation)
-        return nn.Dense(
+        return Dense(
             d,
             dtype=self.dtype,
             kernel_init=transformer_linear,
@@ -71,7 +73,7 @@ def _attend(q, k, v, implementation):
     )
 
 
-class QueryKeyValue(nn.Module):
+class QueryKeyValue(Layer):
     """Queries, keys and values by one matrix product.
 
     Params: `kernel` [d, 3 d], in the order query, key, value; `bias` [3 d]

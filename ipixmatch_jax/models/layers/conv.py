@@ -12,6 +12,7 @@ from ipixmatch_jax.models.layers.conv_by_platform import (
     store_gradient,
 )
 from ipixmatch_jax.models.layers.convolve import convolve
+from ipixmatch_jax.models.layers.layer import Layer
 from ipixmatch_jax.models.layers.norm import BatchNorm
 
 # Kaiming-normal fan-out (ResNet) and torch's default for a convolution,
@@ -20,7 +21,7 @@ kaiming_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
-class Conv(nn.Module):
+class Conv(Layer):
     """A square convolution without bias, padded by dilation * (k // 2).
 
     The output of stride s has ceil(H / s) rows. Param `kernel` float32

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ipixmatch_jax.models.layers.dense import Dense
 from ipixmatch_jax.models.layers.initialisers import transformer_linear
 
 
@@ -70,6 +71,6 @@ def _gated(both):
 
 
 def _linear(features, dtype, name):
-    return nn.Dense(
+    return Dense(
         features, dtype=dtype, kernel_init=transformer_linear, name=name
     )

@@ -4,8 +4,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ipixmatch_jax.models.layers.layer import Layer
 
-class LayerScale(nn.Module):
+
+class LayerScale(Layer):
     """Multiplies by the param `gamma` float32 [C].
 
     Attributes:

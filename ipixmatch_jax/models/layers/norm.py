@@ -5,11 +5,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ipixmatch_jax.models.layers.layer import Layer
 from ipixmatch_jax.models.layers.norm_on_cpu import normalise_batch_on_cpu
 from ipixmatch_jax.models.layers.normalise import normalise
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(Layer):
     """Batch normalisation over all axes but the last.
 
     Torch's semantics (UniMatch v1): epsilon 1e-5, running = 0.9 old +

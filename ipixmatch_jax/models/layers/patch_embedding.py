@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ipixmatch_jax.models.layers.dense import Dense
 from ipixmatch_jax.models.layers.initialisers import uniform_within
 
 
@@ -37,7 +38,7 @@ class PatchEmbedding(nn.Module):
         x = x.reshape(b, h, self.patch, w, self.patch, channels)
         x = x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h, w, -1)
         init = uniform_within(x.shape[-1])
-        return nn.Dense(
+        return Dense(
             self.features,
             dtype=self.dtype,
             kernel_init=init,

@@ -13,6 +13,7 @@ from ipixmatch_jax.models.layers.feed_forward import (
     GatedFeedForward,
     gated_hidden,
 )
+from ipixmatch_jax.models.layers.layer_norm import layer_norm
 from ipixmatch_jax.models.layers.layer_scale import LayerScale
 
 
@@ -66,15 +67,3 @@ class TransformerBlock(nn.Module):
         else:
             y = FeedForward(4 * d, self.dtype, name="mlp")(y)
         return x + LayerScale(self.initial_scale, name="scale2")(y)
-
-
-def layer_norm(epsilon: float, name: str) -> nn.LayerNorm:
-    """Layer normalisation in float32, its variance in two passes as torch's.
-
-    Params `scale` and `bias`. One pass, E[x^2] - E[x]^2, would lose the
-    variance of tokens with a large mean. The gradient keeps x alone and
-    computes the rest again.
-    """
-    return nn.remat(nn.LayerNorm)(
-        epsilon, dtype=jnp.float32, use_fast_variance=False, name=name
-    )

@@ -5,9 +5,10 @@ import jax
 import jax.numpy as jnp
 
 from ipixmatch_jax.models.layers.initialisers import uniform_within
+from ipixmatch_jax.models.layers.layer import Layer
 
 
-class Upsample(nn.Module):
+class Upsample(Layer):
     """A transposed convolution whose stride is its kernel.
 
     Nothing overlaps, so it is one matrix product per pixel. Params `kernel`

@@ -2,7 +2,6 @@
 
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from ipixmatch_jax.data.check import inspect
 from ipixmatch_jax.data.datasets import shapes
 from ipixmatch_jax.data.registry import open_data
 from ipixmatch_jax.data.source import BadFileError
+from tests import fork_server
 
 pytestmark = pytest.mark.slow
 
@@ -204,7 +204,7 @@ def test_the_check_ends_when_its_time_is_over():
 def run(root, *more):
     return subprocess.run(
         [
-            *(sys.executable, "-m", "ipixmatch_jax.data.check"),
+            *(*fork_server.python(), "-m", "ipixmatch_jax.data.check"),
             *("--config", "configs/voc.py:tiny_1_8"),
             *("--config.data.split=1_2", "--config.data.splits_dir="),
             *(f"--config.data.root={root}", *more),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ipixmatch_jax.models.backbones.dinov3 import build_dinov3
+from ipixmatch_jax.models.layers.layer_norm import layer_norm
 from ipixmatch_jax.models.layers.rotary_embedding import rotary_tables
-from ipixmatch_jax.models.layers.transformer_block import layer_norm
 from ipixmatch_jax.models.weights import dinov3_names, vit_names
 from tests import golden, golden_v2
 

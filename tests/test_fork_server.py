@@ -1,0 +1,70 @@
+"""Programs in a fork of the server run as those of a new interpreter."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests import fork_server
+
+pytestmark = pytest.mark.slow
+
+PRINT = "import os, sys; print(sys.argv, os.getcwd(), os.environ['COLOUR'])"
+
+
+def run(python, *words, cwd, **environment):
+    done = subprocess.run(
+        [*python, *words],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def program(tmp_path):
+    (tmp_path / "program.py").write_text(PRINT)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words", [("-c", PRINT), ("-m", "program"), ("program.py",)]
+)
+def test_words_folder_and_environment(words, program):
+    expected, found = (
+        run(python, *words, "a", "b c", cwd=program, COLOUR="red")
+        for python in ((sys.executable,), fork_server.python())
+    )
+    assert found == expected
+    assert found[0] == 0 and found[1].endswith("red\n")
+
+
+def test_the_libraries_are_there_and_the_package_is_not(tmp_path):
+    names = ("jax", "ipixmatch_jax")
+    code = f"import sys; print(*[name in sys.modules for name in {names}])"
+    found = run(fork_server.python(), "-c", code, cwd=tmp_path)
+    assert found == (0, "True False\n", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("raise SystemExit('no')", (1, "", "no\n")),
+        ("raise SystemExit(7)", (7, "", "")),
+        ("import os; os.kill(os.getpid(), 9)", (137, "", "")),
+    ],
+)
+def test_how_a_program_ends(code, expected, tmp_path):
+    assert run(fork_server.python(), "-c", code, cwd=tmp_path) == expected
+
+
+def test_variables_that_jax_reads_at_its_start_count(tmp_path):
+    code = "import jax; print(jax.config.jax_enable_x64)"
+    python = fork_server.python()
+    found = run(python, "-c", code, cwd=tmp_path, JAX_ENABLE_X64="1")
+    assert found == (0, "True\n", "")
