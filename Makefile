@@ -43,11 +43,12 @@ demo-others:
 	  $(TRAIN) --workdir runs/shapes_host --config.inter_pixel.weight=0; \
 	} > $(OTHERS) 2>&1 || { tail -n 20 $(OTHERS); exit 1; }
 
+# A third worker computes while the tests of two others wait for a process.
 test: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 # Without the tests that train, compile networks or start processes.
 quick: $(VENV)/.test

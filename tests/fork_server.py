@@ -47,8 +47,7 @@ def python() -> tuple[str, ...]:
     """
     if sys.platform != "linux":
         return (sys.executable,)
-    folder = tempfile.mkdtemp()
-    address = os.path.join(folder, "socket")
+    address = os.path.join(tempfile.mkdtemp(), "socket")
     server = subprocess.Popen(
         [sys.executable, str(HERE), address],
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
@@ -56,18 +55,18 @@ def python() -> tuple[str, ...]:
         stdout=subprocess.PIPE,
     )
 
-    def stop():
-        server.communicate()
-        shutil.rmtree(folder)
-
-    atexit.register(stop)
+    atexit.register(server.communicate)
     assert server.stdout.readline(), "the fork server did not start"
     client = str(HERE.with_name("fork_client.py"))
     return (sys.executable, "-I", "-S", client, address)
 
 
 def serve(address: str) -> dict:
-    """Serves until stdin is closed; returns, in a fork, what to run there."""
+    """Serves until stdin is closed; returns, in a fork, what to run there.
+
+    At the end the folder of `address` is removed: workers of the suite end
+    without their exit handlers.
+    """
     for name in LIBRARIES:
         importlib.import_module(name)
     # The collector would copy all that the forks share when they end.
@@ -83,6 +82,7 @@ def serve(address: str) -> dict:
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     listener.close()
                     return handle(connection)
+    shutil.rmtree(os.path.dirname(address))
     sys.exit()
 
 
