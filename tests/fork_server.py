@@ -54,7 +54,6 @@ def python() -> tuple[str, ...]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-
     atexit.register(server.communicate)
     assert server.stdout.readline(), "the fork server did not start"
     client = str(HERE.with_name("fork_client.py"))
@@ -114,7 +113,7 @@ def handle(connection: socket.socket) -> dict:
 
 
 def read_at_start(environment) -> dict[str, str]:
-    """The variables that Python and the libraries read when they start."""
+    """The variables that Python, its locale (L...) and jax read at the start."""
     names = [n for n in environment if n.startswith(("JAX_", "PYTHON", "L"))]
     return {n: environment[n] for n in names if n != "PYTHONPATH"}
 

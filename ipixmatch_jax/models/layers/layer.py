@@ -10,8 +10,8 @@ class Layer(nn.Module):
     """A flax module that does not trace the initialisers of params it has.
 
     Each time that a network is applied, flax traces the initialiser of every
-    param to check its shape: half of the time that tracing a network takes.
-    Here the shape that the layer asks for is compared.
+    param to check its shape: almost half of the time in which a forward pass
+    is traced. Here the shape that the layer asks for is compared.
     """
 
     @nn.nowrap
