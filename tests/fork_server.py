@@ -113,7 +113,7 @@ def handle(connection: socket.socket) -> dict:
 
 
 def read_at_start(environment) -> dict[str, str]:
-    """The variables that Python, its locale (L...) and jax read at the start."""
+    """The variables that Python, its locale and jax read when they start."""
     names = [n for n in environment if n.startswith(("JAX_", "PYTHON", "L"))]
     return {n: environment[n] for n in names if n != "PYTHONPATH"}
 
