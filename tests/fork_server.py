@@ -7,7 +7,8 @@ of it, which still imports the package and starts jax itself.
     python tests/fork_server.py ADDRESS    serves until its stdin is closed
 
 tests/fork_client.py asks for a program. A handler, a fork of its own, waits for
-each program's end and kills it when its client has gone.
+each program's end, passes signals on to it, and kills it when its client has
+gone.
 """
 
 import atexit
@@ -39,18 +40,24 @@ HERE = pathlib.Path(__file__).resolve()
 
 
 @functools.cache
-def python() -> tuple[str, ...]:
+def python(**environment: str) -> tuple[str, ...]:
     """The words that start Python as `sys.executable` does, only sooner.
 
-    They take `-c CODE`, `-m MODULE` or a file, and what follows it. Signals
-    other than SIGKILL do not reach the program.
+    They take `-c CODE`, `-m MODULE` or a file, and what follows it. The process
+    that they start is not the program: its id is another one, and the program
+    ends a moment after it if it gets SIGKILL.
+
+    Args:
+      **environment: variables that jax reads when it is imported, and that the
+        programs have. A program with others starts alone.
     """
     if sys.platform != "linux":
         return (sys.executable,)
     address = os.path.join(tempfile.mkdtemp(), "socket")
+    given = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     server = subprocess.Popen(
         [sys.executable, str(HERE), address],
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        env=given | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -100,12 +107,13 @@ def handle(connection: socket.socket) -> dict:
             os.close(file)
         return request
 
-    def kill_without_client():
-        connection.recv(1)
+    def signal_program():
         with contextlib.suppress(ProcessLookupError):
+            while number := connection.recv(1):
+                os.kill(program, ord(number))
             os.kill(program, signal.SIGKILL)
 
-    threading.Thread(target=kill_without_client, daemon=True).start()
+    threading.Thread(target=signal_program, daemon=True).start()
     _, status = os.waitpid(program, 0)
     code = os.waitstatus_to_exitcode(status)
     connection.sendall(code.to_bytes(2, signed=True))
@@ -115,7 +123,8 @@ def handle(connection: socket.socket) -> dict:
 def read_at_start(environment) -> dict[str, str]:
     """The variables that Python, its locale and jax read when they start."""
     names = [n for n in environment if n.startswith(("JAX_", "PYTHON", "L"))]
-    return {n: environment[n] for n in names if n != "PYTHONPATH"}
+    passed_on = ("PYTHONPATH", "PYTHON")  # The launchers read the other one.
+    return {n: environment[n] for n in names if n not in passed_on}
 
 
 def run(cwd: str, environment: dict[str, str], words: list[str]) -> None:

@@ -38,6 +38,11 @@ def with_dpt(encoder, num_classes):
 
 def shapes(module, side):
     """A network's or an encoder's variables as ShapeDtypeStructs."""
+    return jax.tree.map(lambda x: x, _shapes(module, side))
+
+
+@functools.cache
+def _shapes(module, side):
     image = jnp.zeros((1, side, side, 3), jnp.float32)
     return jax.eval_shape(
         lambda key: module.init(key, image, False), jax.random.key(0)

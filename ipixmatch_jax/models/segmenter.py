@@ -227,7 +227,9 @@ def draw_variables(
       without batch norm.
     """
     images = jnp.zeros((1, side, side, network.channels), jnp.float32)
-    return {"batch_stats": {}, **network.init(key, images, False)}
+    # Each operation would be a program of its own.
+    init = jax.jit(lambda key: network.init(key, images, False))
+    return {"batch_stats": {}, **init(key)}
 
 
 def variable_shapes(network: Segmenter) -> dict[str, Any]:

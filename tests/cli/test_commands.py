@@ -14,7 +14,7 @@ import pytest
 from ipixmatch_jax.cli import arguments
 from ipixmatch_jax.cli.arguments import COMMANDS
 from ipixmatch_jax.configuration import files
-from tests import command_helps, xla_flags
+from tests import command_helps, fork_server, xla_flags
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def run(site, folder, *words):
     """Runs a command in a process of its own, in this folder."""
     changed = {"PYTHONPATH": str(site), "XLA_FLAGS": xla_flags.QUICK}
     return subprocess.run(
-        [sys.executable, str(site / "ipixmatch"), *words],
+        [*fork_server.python(), str(site / "ipixmatch"), *words],
         capture_output=True,
         text=True,
         timeout=500,

@@ -1,16 +1,17 @@
 """Each mistake on the command line is answered in one line."""
 
 import subprocess
-import sys
 
 import pytest
+
+from tests import fork_server
 
 pytestmark = pytest.mark.slow
 
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "ipixmatch_jax.main", *arguments],
+        [*fork_server.python(), "-m", "ipixmatch_jax.main", *arguments],
         capture_output=True,
         text=True,
         timeout=120,

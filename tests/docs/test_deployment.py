@@ -67,7 +67,7 @@ def follow(section, work):
     }
     printed = []
     for kind, code in SECTIONS[section]:
-        start = [sys.executable] if kind == "python" else ["bash", "-e"]
+        start = fork_server.python() if kind == "python" else ("bash", "-e")
         done = subprocess.run(
             [*start, "-c", code],
             cwd=work,

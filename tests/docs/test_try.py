@@ -5,12 +5,11 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import urllib.request
 
 import pytest
 
-from tests import untrained_run, xla_flags
+from tests import fork_server, untrained_run, xla_flags
 from tests.docs import page_commands
 from tests.predict import clips
 
@@ -38,7 +37,7 @@ def test_the_page_opens_and_ends(work):
         "XLA_FLAGS": xla_flags.QUICK,
     }
     with subprocess.Popen(
-        [sys.executable, "-c", code, *words],
+        [*fork_server.python(), "-c", code, *words],
         cwd=work,
         env=environment,
         stdout=subprocess.PIPE,

@@ -1,7 +1,6 @@
 """Conversion and export: the files written, and an exact round trip."""
 
 import subprocess
-import sys
 import warnings
 
 import jax
@@ -20,11 +19,9 @@ from ipixmatch_jax.models.weights import (
     torch_names,
     unimatch_v2_names,
 )
-from tests import golden
+from tests import fork_server, golden
 
 pytestmark = pytest.mark.slow
-
-COMMAND = sys.executable, "-m", "ipixmatch_jax.models.pretrained"
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +174,7 @@ def test_the_command_answers_a_mistake_in_one_line(tmp_path):
     path.write_bytes(b"<html>")
     result = subprocess.run(
         [
-            *COMMAND,
+            *(*fork_server.python(), "-m", "ipixmatch_jax.models.pretrained"),
             "convert",
             str(path),
             "--to",

@@ -2,11 +2,11 @@
 
 import json
 import os
-import sys
+import shlex
 
 import pytest
 
-from tests import xla_flags
+from tests import fork_server, xla_flags
 
 pytestmark = pytest.mark.slow
 
@@ -85,8 +85,9 @@ def test_two_processes_save_together_and_go_back_into_the_queue(slurm):
     told = f'{until}; kill -s TERM "${{tasks[1]}}") &\ntrap'
     slurm.program("srun", SRUN.replace("trap", told, 1))
     slurm.program("squeue", "echo RUNNING")
+    python = shlex.join(fork_server.python())
     slurm.environment |= {
-        "PYTHON": sys.executable,
+        "PYTHON": str(slurm.program("interpreter", f'exec {python} "$@"')),
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": xla_flags.with_devices(1),
     }

@@ -56,9 +56,7 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels():
 def test_no_labelled_pixel_gives_zero_and_a_zero_gradient(loss):
     logits, labels = draw(1)
     labels[:] = 255
-    value, gradient = jax.value_and_grad(loss)(
-        jnp.asarray(logits), jnp.asarray(labels)
-    )
+    value, gradient = jax.jit(jax.value_and_grad(loss))(logits, labels)
     assert value == 0
     assert not np.any(gradient)
 
@@ -126,12 +124,11 @@ def test_ohem_equals_the_reference(reference):
     labels = rng.integers(0, 19, (2, 40, 40))
     labels[:, :4] = 255
     regimes = [(0.7, 100000), (0.7, 200), (0.05, 2500), (0.7, 0)]
-    actual = [
-        cross_entropy.ohem_cross_entropy(
-            logits, labels, threshold=t, min_kept=k
-        )
-        for t, k in regimes
-    ]
+    loss = jax.jit(
+        cross_entropy.ohem_cross_entropy,
+        static_argnames=("threshold", "min_kept"),
+    )
+    actual = [loss(logits, labels, threshold=t, min_kept=k) for t, k in regimes]
     np.testing.assert_allclose(actual, golden, rtol=1e-5)
 
 
@@ -142,15 +139,14 @@ def test_masked_cross_entropy_divides_by_valid_pixels():
     keep, valid = rng.random((2, *labels.shape)) < 0.6
     losses = pixel_losses(logits, labels)
     kept = [losses[p] for p in losses if keep[p] and valid[p]]
+    loss = jax.jit(cross_entropy.masked_cross_entropy)
     np.testing.assert_allclose(
-        cross_entropy.masked_cross_entropy(logits, labels, keep, valid),
+        loss(logits, labels, keep, valid),
         np.sum(kept) / valid.sum(),
         rtol=1e-5,
     )
     nothing = np.zeros_like(valid)
-    assert (
-        cross_entropy.masked_cross_entropy(logits, labels, keep, nothing) == 0
-    )
+    assert loss(logits, labels, keep, nothing) == 0
 
 
 def test_squared_difference_equals_the_slow_loop():
@@ -161,11 +157,9 @@ def test_squared_difference_equals_the_slow_loop():
     for place in zip(*np.nonzero(valid), strict=True):
         q, p = np.exp(student[place]), np.exp(teacher[place])
         total += np.square(q / q.sum() - p / p.sum()).sum()
-    actual = cross_entropy.squared_difference(
-        jnp.float32(student), jnp.float32(teacher), jnp.asarray(valid)
-    )
+    both = np.float32(student), np.float32(teacher)
+    loss = cross_entropy.squared_difference
+    actual = jax.jit(loss)(*both, valid)
     np.testing.assert_allclose(actual, total / valid.size, rtol=1e-5)
-    grad = jax.grad(cross_entropy.squared_difference, 1)(
-        jnp.float32(student), jnp.float32(teacher), jnp.asarray(valid)
-    )
+    grad = jax.jit(jax.grad(loss, 1))(*both, valid)
     assert not np.any(grad)

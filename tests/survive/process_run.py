@@ -5,9 +5,8 @@ import os
 import pathlib
 import socket
 import subprocess
-import sys
 
-from tests import xla_flags
+from tests import fork_server, xla_flags
 
 HERE = pathlib.Path(__file__).resolve().parent
 STEPS = 12
@@ -27,11 +26,12 @@ _FIELDS = {
     "pseudo_label.threshold": 0.3,
     "inter_pixel.threshold": 0.3,
 }
-_ENVIRONMENT = {
+# The next process finds what this one has compiled.
+READ_BY_JAX = {
     "JAX_PLATFORMS": "cpu",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "PYTHONPATH": str(HERE.parents[1]),
 }
+_ENVIRONMENT = READ_BY_JAX | {"PYTHONPATH": str(HERE.parents[1])}
 
 
 def start(command: list[str], devices: int, **environment) -> subprocess.Popen:
@@ -39,7 +39,7 @@ def start(command: list[str], devices: int, **environment) -> subprocess.Popen:
     flags = xla_flags.with_devices(devices)
     changed = _ENVIRONMENT | {"XLA_FLAGS": flags} | environment
     return subprocess.Popen(
-        [sys.executable, *command],
+        [*fork_server.python(**READ_BY_JAX), *command],
         cwd=HERE.parents[1],
         env=os.environ | changed,
         stdout=subprocess.PIPE,

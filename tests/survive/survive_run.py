@@ -13,7 +13,8 @@ import numpy as np
 from ipixmatch_jax.checkpoints.manager import Checkpoints
 from ipixmatch_jax.configuration import saved as configuration
 from ipixmatch_jax.training.state_trees import checkpoint_trees
-from tests import xla_flags
+from tests import fork_server, xla_flags
+from tests.survive.process_run import READ_BY_JAX
 from tests.tiny_run import build
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -32,18 +33,18 @@ FIELDS = {
     "evaluate.batch_size": 4,
     "mesh.data": 1,
 }
-_ENVIRONMENT = {
-    "JAX_PLATFORMS": "cpu",
+_ENVIRONMENT = READ_BY_JAX | {
     "XLA_FLAGS": xla_flags.with_devices(1),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "PYTHONPATH": str(HERE.parents[1]),
 }
 
 
-def command(workdir, **changes) -> list[str]:
+def command(workdir, alone=False, **changes) -> list[str]:
+    """The words that start a run; `alone`: as a process of its own."""
     fields = FIELDS | changes
+    python = (sys.executable,) if alone else fork_server.python(**READ_BY_JAX)
     return [
-        *[sys.executable, str(HERE / "survive_main.py")],
+        *[*python, str(HERE / "survive_main.py")],
         *["--config", "configs/shapes.py", "--workdir", str(workdir)],
         *["--plugin", "tests.two_convolutions"],
         *[f"--config.{name}={value}" for name, value in fields.items()],
@@ -51,13 +52,13 @@ def command(workdir, **changes) -> list[str]:
 
 
 @contextlib.contextmanager
-def started(workdir, *, hold_at="", kill_in="", **changes):
+def started(workdir, *, hold_at="", kill_in="", alone=False, **changes):
     """Starts a run; kills it at the end if the test has not ended it."""
     environment = os.environ | _ENVIRONMENT | {"FOLDER": str(workdir.parent)}
     given = {"HOLD_AT": hold_at, "KILL_IN": kill_in}
     environment |= {name: value for name, value in given.items() if value}
     with subprocess.Popen(
-        command(workdir, **changes),
+        command(workdir, alone, **changes),
         cwd=HERE.parents[1],
         env=environment,
         stdout=subprocess.PIPE,

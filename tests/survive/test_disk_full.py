@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import subprocess
-import sys
 import time
 
 import jax.numpy as jnp
@@ -23,6 +22,7 @@ from ipixmatch_jax.loggers.registry import open_loggers
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils import atomic
 from ipixmatch_jax.utils.append_file import AppendFile
+from tests import fork_server
 from tests.survive.disk import small_disk
 from tests.survive.survive_run import (
     assert_same,
@@ -104,7 +104,7 @@ def end_of_a_process(code, workdir):
     """(seconds, what it said) of a process that saves and ends."""
     start = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", f"{SAVING}{code}", str(workdir)],
+        [*fork_server.python(), "-c", f"{SAVING}{code}", str(workdir)],
         capture_output=True,
         text=True,
         timeout=100,

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_second_run_is_refused_while_the_first_lives(copied):
-    with started(copied, hold_at="7", **{"train.steps": 8}) as first:
+    longer = {"train.steps": 8}
+    with started(copied, hold_at="7", alone=True, **longer) as first:
         wait_for(first, copied.parent / "reached_7")
         before = (copied / "config.json").read_text()
         code, said = run(copied)

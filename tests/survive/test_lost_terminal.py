@@ -21,7 +21,7 @@ def test_a_run_goes_on_when_nobody_reads_its_stderr(copied):
 
 
 def test_a_run_starts_with_its_stderr_closed(copied):
-    command = survive_run.command(copied, **{"train.steps": 7})
+    command = survive_run.command(copied, alone=True, **{"train.steps": 7})
     done = subprocess.run(
         ["bash", "-c", 'exec "$@" 2>&-', "bash", *command],
         cwd=survive_run.HERE.parents[1],

@@ -12,7 +12,7 @@ import pytest
 from ipixmatch_jax.checkpoints.workdir_lock import lock_workdir
 from ipixmatch_jax.sweep import grid, runner
 from ipixmatch_jax.training import loop
-from tests import xla_flags
+from tests import fork_server, xla_flags
 from tests.sweep import sweep_main
 from tests.sweep.finished import write_results
 from tests.tiny_run import tiny
@@ -24,11 +24,11 @@ _LIMIT = 600  # seconds, so that a sweep that hangs ends the test
 
 
 @contextlib.contextmanager
-def started(*words):
+def started(python, *words):
     flags = xla_flags.with_devices(1)
     environment = {"PYTHONPATH": str(HERE.parents[1]), "XLA_FLAGS": flags}
     with subprocess.Popen(
-        [sys.executable, str(HERE / "sweep_main.py"), *map(str, words)],
+        [*python, str(HERE / "sweep_main.py"), *map(str, words)],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -44,10 +44,10 @@ def started(*words):
 
 
 def test_a_second_process_takes_over_from_one_that_is_killed(tmp_path):
-    with started(tmp_path, "pause") as killed:
+    with started((sys.executable,), tmp_path, "pause") as killed:
         _, status = os.waitpid(killed.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
-        with started(tmp_path) as other:
+        with started(fork_server.python(), tmp_path) as other:
             said = []
             for line in other.stdout:
                 said.append(line.strip())

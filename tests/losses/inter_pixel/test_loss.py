@@ -86,6 +86,8 @@ def run(q, p, valid, *, block=None, whole=False, **given):
     # where both maps lie on one pixel.
     of_logits = given["relation"] in ("channel", "pixel")
     function = exact if of_logits and given["distance"] == "kl" else quick
+    # Of one dtype: a Python number would be another program.
+    given |= {x: np.float32(given[x]) for x in ("temperature", "threshold")}
     return function(q, p, valid, block=block, whole=whole, **given)
 
 

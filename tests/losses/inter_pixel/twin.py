@@ -17,34 +17,36 @@ def mean_kl(p, q, temperature):
 
     log_p, log_q = log_softmax(p / temperature), log_softmax(q / temperature)
     kl = np.sum(np.exp(log_p) * (log_p - log_q), -1)
-    return temperature**2 * kl.mean()
+    return temperature**2 * kl.mean(-1)
 
 
 def mean_distance(p, q):
     """Mean of 1 - Pearson's r over the rows where the teacher's varies."""
-    p, q = p[p.var(-1) >= 1e-8], q[p.var(-1) >= 1e-8]
+    varies = p.var(-1) >= 1e-8
+    p, q = p[varies], q[..., varies, :]
     if not len(p):
-        return 0.0
+        return np.zeros(q.shape[:-2])
     p, q = (x - x.mean(-1, keepdims=True) for x in (p, q))
     norms = np.linalg.norm(p, axis=-1) * np.linalg.norm(q, axis=-1)
-    return np.mean(1 - np.sum(p * q, -1) / (norms + 1e-12))
+    return np.mean(1 - np.sum(p * q, -1) / (norms + 1e-12), -1)
 
 
 def class_maps(logits):
-    """Class probabilities [C, n], minus 1 where they are mostly near 1.
+    """Class probabilities [..., C, n], minus 1 where they are mostly near 1.
 
     The offset changes no correlation. Without it float64 could not resolve the
     variation of a class whose probability is near 1 everywhere.
     """
     y = softmax(logits)
     others = [np.delete(y, c, -1).sum(-1) for c in range(y.shape[-1])]
-    return np.where(y.mean(0)[:, None] > 0.5, -np.array(others), y.T)
+    mostly = y.mean(-2)[..., None] > 0.5
+    return np.where(mostly, -np.stack(others, -2), y.swapaxes(-1, -2))
 
 
 def affinity(logits):
     y = softmax(logits)
     f = y / np.linalg.norm(y, axis=-1, keepdims=True)
-    return f @ f.T
+    return f @ f.swapaxes(-1, -2)
 
 
 def choose_agents(features, count):
@@ -63,29 +65,35 @@ def choose_agents(features, count):
 
 
 def to_agents(features, places):
-    """Cosines of each pixel with each agent, [n, K], pair by pair."""
-
-    def cosine(x, y):
-        return x @ y / (np.linalg.norm(x) * np.linalg.norm(y))
-
-    return np.array(
-        [[cosine(x, features[k]) for k in places] for x in features]
-    )
+    """Cosines of each pixel with each agent, [..., n, K]."""
+    agents = features[..., places, :]
+    products = np.sum(features[..., None, :] * agents[..., None, :, :], -1)
+    norms, theirs = (np.linalg.norm(x, axis=-1) for x in (features, agents))
+    return products / (norms[..., None] * theirs[..., None, :])
 
 
 def image_loss(q, p, relation, distance, temperature, agents=64):
-    """The loss of one image; q, p are float64 [n, C], the pixels of Omega."""
-    if len(q) < 2:
-        return 0.0
+    """The loss of one image, by float64 logits of the pixels of Omega.
+
+    Args:
+      q: the student's [..., n, C], one or several versions of the image.
+      p: the teacher's [n, C].
+      relation, distance, temperature, agents: of the reading.
+
+    Returns:
+      float64 [...].
+    """
+    if len(p) < 2:
+        return np.zeros(q.shape[:-2])
     match relation, distance:
         case "channel", "kl":
-            return mean_kl(p.T, q.T, temperature)
+            return mean_kl(p.T, q.swapaxes(-1, -2), temperature)
         case "channel", "correlation":
             return mean_distance(class_maps(p), class_maps(q))
         case "pixel", "kl":
             return mean_kl(p, q, temperature)
         case "affinity", "mse":
-            return np.mean((affinity(q) - affinity(p)) ** 2)
+            return np.mean((affinity(q) - affinity(p)) ** 2, (-1, -2))
         case "affinity", "correlation":
             return mean_distance(affinity(p), affinity(q))
         case "affinity", "kl":
@@ -116,24 +124,22 @@ def per_image(q, p, valid, *, threshold, **settings):
     return np.array(values)
 
 
-def gradient(q, p, valid, **settings):
+def gradient(q, p, valid, *, threshold, **settings):
     """Central differences of the batch's mean by q, float64 [B, H, W, C].
 
     Only confident pixels are varied. Tests of the loss itself check that the
     others do not count.
     """
     result = np.zeros(np.shape(q))
-    keep = confident(p, valid, settings["threshold"])
-    for place in np.argwhere(np.broadcast_to(keep[..., None], result.shape)):
-        b, place = place[0], tuple(place)
-        one = [np.asarray(x[b : b + 1], np.float64) for x in (q, p)]
+    for b, keep in enumerate(confident(p, valid, threshold)):
+        one, other = (np.asarray(x[b][keep], np.float64) for x in (q, p))
         # The spacing of float64 at 1e4 is 2e-12.
-        step = 1e-5 * max(1.0, abs(one[0][(0, *place[1:])]) * 1e-3)
-        sides = []
-        for sign in (1, -1):
-            moved = one[0].copy()
-            moved[(0, *place[1:])] += sign * step
-            value = per_image(moved, one[1], valid[b : b + 1], **settings)
-            sides.append(value[0])
-        result[place] = (sides[0] - sides[1]) / (2 * step) / len(result)
+        step = 1e-5 * np.maximum(1.0, np.abs(one) * 1e-3)
+        moved = np.eye(one.size).reshape(one.size, *one.shape) * step
+        up, down = (
+            image_loss(side, other, **settings)
+            for side in (one + moved, one - moved)
+        )
+        slope = (up - down).reshape(one.shape) / (2 * step)
+        result[b][keep] = slope / len(result)
     return result
