@@ -44,6 +44,7 @@ def _find_imports(path):
             yield from (f"{node.module}.{a.name}" for a in node.names)
 
 
+@functools.cache
 def import_graph():
     """module -> the modules of ours that it imports."""
     graph = {}
@@ -51,9 +52,6 @@ def import_graph():
         found = {n for n in imported_names(path) if n in MODULES}
         graph[name] = found - {name}
     return graph
-
-
-GRAPH = import_graph()
 
 
 def find_circle(graph):
@@ -110,7 +108,7 @@ def test_a_circle_would_be_found():
 
 
 def test_no_circle():
-    assert find_circle(GRAPH) is None
+    assert find_circle(import_graph()) is None
 
 
 @pytest.mark.parametrize("name", [n for n in MODULES if n != PACKAGE])
@@ -120,7 +118,7 @@ def test_every_module_has_its_place_in_the_list(name):
 
 def test_no_import_runs_up_the_list():
     wrong = []
-    for name, targets in GRAPH.items():
+    for name, targets in import_graph().items():
         for target in targets - {PACKAGE}:
             here, there = room_of(name), room_of(target)
             if name == PACKAGE or here == there:
@@ -137,7 +135,9 @@ def test_the_list_names_only_what_is_there():
 
 def test_nothing_imports_a_command():
     commands = {n for n in MODULES if ORDER.get(room_of(n)) == 1}
-    importers = {n for n, targets in GRAPH.items() if targets & commands}
+    importers = {
+        n for n, targets in import_graph().items() if targets & commands
+    }
     assert not importers
 
 

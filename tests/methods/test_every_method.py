@@ -54,6 +54,12 @@ def bind(host):
     )
 
 
+@functools.cache
+def run_method(host):
+    """Takes student, teacher and views."""
+    return jax.jit(functools.partial(bind(host), pixel_network.forward))
+
+
 def student_of(host):
     names = METHODS[host].networks
     return join_networks(
@@ -166,7 +172,7 @@ def test_the_teacher_gets_no_gradient(host):
         )
         return outcome.total
 
-    grads = jax.grad(total)(teacher["params"])
+    grads = jax.jit(jax.grad(total))(teacher["params"])
     assert all(not np.any(g) for g in jax.tree.leaves(grads))
 
 
@@ -177,9 +183,7 @@ def test_the_heads_maps_are_mixed_as_the_images_are(host, with_teacher):
     views = draw(host, 9)
     views = views._replace(box=tuple(boxes for _ in views.box))
     teacher = pixel_network.variables(1) if with_teacher else None
-    outcome = bind(host)(
-        pixel_network.forward, student_of(host), teacher, views
-    )
+    outcome = run_method(host)(student_of(host), teacher, views)
     for pair in outcome.consistency:
         for output in (pair.student, pair.teacher):
             np.testing.assert_array_equal(
@@ -195,9 +199,7 @@ def test_the_outputs_of_labelled_images_give_the_labelled_loss(host):
     views = draw(host, 10)
     with_teacher = METHODS[host].teacher[0] == AVERAGED
     teacher = pixel_network.variables(1) if with_teacher else None
-    outcome = bind(host)(
-        pixel_network.forward, student_of(host), teacher, views
-    )
+    outcome = run_method(host)(student_of(host), teacher, views)
     assert len(outcome.labelled) == len(METHODS[host].networks)
     losses = [
         cross_entropy(output.logits, views.labels)
@@ -217,7 +219,7 @@ def test_each_student_learns_only_from_the_others_labels():
         outcome = bind("cps")(pixel_network.forward, variables, None, views)
         return outcome.metrics["loss_u_1"]
 
-    grads = jax.grad(cross)(student["params"])
+    grads = jax.jit(jax.grad(cross))(student["params"])
     assert all(np.any(g) for g in jax.tree.leaves(grads["student"]))
     assert all(not np.any(g) for g in jax.tree.leaves(grads["twin"]))
 
@@ -226,14 +228,14 @@ def test_each_student_learns_only_from_the_others_labels():
 def test_a_student_that_labels_gets_no_gradient_through_its_labels(host):
     """Changing the logits that give the labels does not change the loss."""
     student, views = pixel_network.variables(0), draw(host, 8)
-    outcome = bind(host)(pixel_network.forward, student, None, views)
+    outcome = run_method(host)(student, None, views)
 
     def targets(params):
         variables = {**student, "params": params}
         outcome = bind(host)(pixel_network.forward, variables, None, views)
         return sum(pair.teacher.logits.sum() for pair in outcome.consistency)
 
-    grads = jax.grad(targets)(student["params"])
+    grads = jax.jit(jax.grad(targets))(student["params"])
     assert all(not np.any(g) for g in jax.tree.leaves(grads))
     assert np.isfinite(outcome.total)
 

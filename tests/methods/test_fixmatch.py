@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 import pytest
 
@@ -41,9 +42,8 @@ def test_losses_targets_and_statistics_equal_the_slow_loops(with_teacher):
     student = pixel_network.variables(0)
     teacher = pixel_network.variables(1) if with_teacher else None
     views = loops.draw_views(2)
-    outcome = fixmatch(
-        pixel_network.forward, student, teacher, views, **SETTINGS
-    )
+    run = functools.partial(fixmatch, pixel_network.forward, **SETTINGS)
+    outcome = jax.jit(run)(student, teacher, views)
     loss_x, loss_u, target, strong, mean = slow(student, teacher, views)
     close(outcome.metrics["loss_x"], loss_x)
     close(outcome.metrics["loss_u"], loss_u)
@@ -61,9 +61,8 @@ def test_confident_share_by_class_counts_the_weak_view():
     teacher = pixel_network.variables(1)
     views = loops.draw_views(3)
     student = pixel_network.variables(0)
-    outcome = fixmatch(
-        pixel_network.forward, student, teacher, views, **SETTINGS
-    )
+    run = functools.partial(fixmatch, pixel_network.forward, **SETTINGS)
+    outcome = jax.jit(run)(student, teacher, views)
     weak = loops.Network(teacher).eval(views.weak)[views.valid]
     confident = loops.softmax(weak).max(-1) >= SETTINGS["threshold"]
     metrics = outcome.metrics
