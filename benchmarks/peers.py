@@ -317,7 +317,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="turns (3)")
     parser.add_argument("--steps", type=int, default=3, help="steps a turn (3)")
     parser.add_argument("--json", help="file to write the numbers to")
-    return parser.parse_args()
+    given = parser.parse_args()
+    check(parser, given.names.split(","), given.batch)
+    return given
+
+
+def check(
+    parser: argparse.ArgumentParser, names: list[str], batch: int
+) -> None:
+    """Ends the program with one sentence if nothing can be measured."""
+    for name in names:
+        if name not in STEPS:
+            parser.error(f"--names={name} is none of {', '.join(STEPS)}")
+        if name in _TRAINING and (batch < 2 or batch % 2):
+            parser.error(
+                f"--batch={batch}: CutMix takes the images of a step in pairs, "
+                "so make it an even number such as 2"
+            )
 
 
 def main() -> None:

@@ -101,6 +101,22 @@ def test_every_peer_of_a_row_has_a_line():
     assert "| - | 1.25 | 1.00 GiB | 1.00 GiB |" in second
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--names=unimatch", "--batch=1"], "--batch=1: CutMix takes the"),
+        (["--names=forward,step"], "--names=step is none of unimatch_v2, "),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    words, sentence, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "argv", ["peers", *words])
+    with pytest.raises(SystemExit):
+        peers.arguments()
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_worker_takes_its_turns(monkeypatch, tmp_path):
     """With a side that sleeps instead of training."""
     (tmp_path / "sleeper.py").write_text(
