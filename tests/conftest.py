@@ -30,7 +30,7 @@ from ipixmatch_jax.cli import prepare_jax
 from ipixmatch_jax.utils.file_names import printable
 
 # The next module often computes with operations that this one compiled.
-_MODULES_PER_FREEING = 4
+_MODULES_PER_FREEING = 8
 _slow_modules = itertools.count(1)
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
