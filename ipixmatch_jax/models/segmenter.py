@@ -227,7 +227,7 @@ def draw_variables(
       without batch norm.
     """
     images = jnp.zeros((1, side, side, network.channels), jnp.float32)
-    # Each operation would be a program of its own.
+    # Without jit, each operation would be compiled as a program of its own.
     init = jax.jit(lambda key: network.init(key, images, False))
     return {"batch_stats": {}, **init(key)}
 

@@ -20,9 +20,13 @@ pytestmark = pytest.mark.slow
 
 every_reading = pytest.mark.parametrize(("relation", "distance"), READINGS)
 at_once_or_not = pytest.mark.parametrize("whole", [False, True])
-# A pair of classes; several blocks; one row, with fewer pixels than a block has
-# and more classes than pixels; one image with an odd number of pixels.
-SHAPES = [(1, 4, 5, 2), (2, 5, 6, 4), (3, 1, 6, 21), (1, 9, 3, 13)]
+SHAPES = [
+    (1, 4, 5, 2),
+    (2, 5, 6, 4),
+    (3, 2, 3, 21),
+    (4, 1, 7, 3),
+    (1, 9, 3, 13),
+]
 
 
 def draw(seed, shape=(2, 5, 6, 4), scale=3.0):
@@ -340,7 +344,7 @@ def test_a_stride_takes_a_grid_of_pixels():
 
 @every_reading
 @pytest.mark.parametrize(
-    "cut", [{"block": 2}, {"block": 64}, {"whole": True}], ids=str
+    "cut", [{"block": 2}, {"block": 3}, {"block": 64}, {"whole": True}], ids=str
 )
 def test_the_size_of_a_block_does_not_matter(relation, distance, cut):
     q, p, _ = draw(8)
