@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from ipixmatch_jax.models.backbones.resnet_sizes import SIZES
 from ipixmatch_jax.models.base import Backbone
 from ipixmatch_jax.models.layers.conv import ConvNorm, max_pool, shrink_sizes
+from ipixmatch_jax.models.layers.repeated_block import repeated_block
 from ipixmatch_jax.models.weights import load
 
 STEMS = ("deep", "7x7")
@@ -130,10 +131,12 @@ class ResNet(nn.Module):
         strides = _STRIDES[self.output_stride]
         dilations = _DILATIONS[self.output_stride]
         previous = 1
-        # train, argument 2 of (self, x, train, sizes), is static.
-        block = Bottleneck
-        if self.remat:
-            block = nn.remat(Bottleneck, static_argnums=(2,))
+        block = repeated_block(
+            Bottleneck,
+            remat=self.remat,
+            drawing=self.is_initializing(),
+            static_argnums=(2,),  # train, of (self, x, train, sizes)
+        )
         for stage, count in enumerate(self.blocks):
             for index in range(count):
                 first = index == 0

@@ -12,6 +12,7 @@ from ipixmatch_jax.models.layers.patch_embedding import PatchEmbedding
 from ipixmatch_jax.models.layers.position_embedding import (
     resize_position_embedding,
 )
+from ipixmatch_jax.models.layers.repeated_block import repeated_block
 from ipixmatch_jax.models.layers.rotary_embedding import rotary_tables
 from ipixmatch_jax.models.layers.transformer_block import TransformerBlock
 
@@ -148,7 +149,9 @@ class VisionTransformer(Layer):
         return jnp.concatenate([tokens[:, :1], registers, tokens[:, 1:]], 1)
 
     def _block(self, index):
-        block = nn.remat(TransformerBlock) if self.remat else TransformerBlock
+        block = repeated_block(
+            TransformerBlock, remat=self.remat, drawing=self.is_initializing()
+        )
         return block(
             self.heads,
             self.gated,

@@ -54,14 +54,15 @@ def form_of(
     return "products" if _has_slow_gradient(shape, features) else "plain"
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@functools.partial(jax.jit, static_argnames=("stride", "dilation"))
 def convolve_by_platform(
     x: Array, kernel: Array, stride: int, dilation: int
 ) -> Array:
     """`convolve`, in the form that suits the platform. Ours.
 
     CPUs take the form that `form_of` names. GPUs take taps where a dilated
-    kernel reads more padding than values.
+    kernel reads more padding than values. All forms are traced, so that a
+    program may be compiled for any platform: once for equal convolutions.
 
     Args:
       x: [B, H, W, in].
@@ -72,6 +73,11 @@ def convolve_by_platform(
     Returns:
       [B, ceil(H / stride), ceil(W / stride), out].
     """
+    return _convolve(x, kernel, stride, dilation)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x, kernel, stride, dilation):
     plain = functools.partial(convolve, stride=stride, dilation=dilation)
     taps = functools.partial(convolve_by_taps, dilation=dilation)
     forms = {}
@@ -85,7 +91,7 @@ def convolve_by_platform(
 
 
 def _forward(x, kernel, stride, dilation):
-    return convolve_by_platform(x, kernel, stride, dilation), (x, kernel)
+    return _convolve(x, kernel, stride, dilation), (x, kernel)
 
 
 def _backward(stride, dilation, saved, slope):
@@ -114,7 +120,7 @@ def _backward(stride, dilation, saved, slope):
     return lax.platform_dependent(x, kernel, slope, default=plain, **forms)
 
 
-convolve_by_platform.defvjp(_forward, _backward)
+_convolve.defvjp(_forward, _backward)
 
 
 def _form(x, kernel, stride, dilation):

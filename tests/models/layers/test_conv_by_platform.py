@@ -99,6 +99,15 @@ def test_others_are_plain(kernel, stride):
     assert form == "plain"
 
 
+@pytest.fixture
+def traced_again():
+    """What was traced for another number of devices is not taken."""
+    conv_by_platform.convolve_by_platform.clear_cache()
+    yield
+    conv_by_platform.convolve_by_platform.clear_cache()
+
+
+@pytest.mark.usefixtures("traced_again")
 @pytest.mark.parametrize(
     ("devices", "dilation", "products"),
     [
