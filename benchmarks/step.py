@@ -22,6 +22,7 @@ from PIL import Image
 
 from ipixmatch_jax.cli.compiler_flags import set_compiler_flags
 from ipixmatch_jax.cli.freed_memory import keep_freed_memory
+from ipixmatch_jax.cli.garbage import collect_garbage_seldom
 from ipixmatch_jax.data import pipeline, registry
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
@@ -29,7 +30,6 @@ from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.resolve import resolve_config
 from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
-from ipixmatch_jax.utils.garbage import pause_collection
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File with get_config, optionally with :ARGUMENT."
@@ -147,10 +147,9 @@ def measure(config: ConfigDict, steps: int) -> dict:
     batch, images = first_batch(config, built)
     state = built.init(config.seed)
     start = time.perf_counter()
-    with pause_collection():  # As training does.
-        lowered = built.train_step.lower(state, batch)
-        trace_seconds = time.perf_counter() - start
-        compiled = lowered.compile()
+    lowered = built.train_step.lower(state, batch)
+    trace_seconds = time.perf_counter() - start
+    compiled = lowered.compile()
     compile_seconds = time.perf_counter() - start - trace_seconds
     for _ in range(WARM_UP):
         state, _ = compiled(state, batch)
@@ -235,6 +234,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"Unknown arguments: {' '.join(argv[1:])}")
     set_compiler_flags()  # As training does.
     keep_freed_memory()
+    collect_garbage_seldom()
     # A program read from the cache would not be compiled.
     jax.config.update("jax_enable_compilation_cache", False)
     absl_logging.set_verbosity(absl_logging.WARNING)

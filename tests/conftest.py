@@ -1,6 +1,5 @@
 """Eight virtual CPU devices, parsed flags, one compilation cache."""
 
-import gc
 import itertools
 import os
 import pathlib
@@ -27,6 +26,7 @@ import pytest
 from absl import flags
 
 from ipixmatch_jax.cli import prepare_jax
+from ipixmatch_jax.cli.garbage import collect_garbage_seldom
 from ipixmatch_jax.utils.file_names import printable
 
 # The next module often computes with operations that this one compiled.
@@ -37,8 +37,7 @@ SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_configure(config):
-    # Tracing makes many objects, and the collector walks all of them each time.
-    gc.set_threshold(100_000, 50, 100)
+    collect_garbage_seldom()
     # Under nohup and in the background of a script the suite, and every
     # process that it starts, would ignore them.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -46,7 +46,6 @@ from ipixmatch_jax.training.state_trees import (
 from ipixmatch_jax.training.step import TrainState
 from ipixmatch_jax.training.writer import Writer
 from ipixmatch_jax.utils.atomic import require_folder
-from ipixmatch_jax.utils.garbage import pause_collection
 from ipixmatch_jax.utils.waiting import StoppedWaitingError
 
 _LOGGER = logging.getLogger(__name__)
@@ -268,7 +267,7 @@ def _compiling(run: Run, done: int, *, first: bool) -> Iterator[None]:
     if not first:
         yield
         return
-    with run.writer.compiling(done), pause_collection():
+    with run.writer.compiling(done):
         yield
 
 
