@@ -62,7 +62,7 @@ def convolve_by_platform(
 
     CPUs take the form that `form_of` names. GPUs take taps where a dilated
     kernel reads more padding than values. All forms are traced, so that a
-    program may be compiled for any platform: once for equal convolutions.
+    program may be compiled for any platform; equal convolutions share that.
 
     Args:
       x: [B, H, W, in].
