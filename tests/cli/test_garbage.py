@@ -2,14 +2,16 @@
 
 import gc
 
-from ipixmatch_jax.cli.garbage import collect_garbage_seldom
+from ipixmatch_jax.cli import prepare_jax
 
 
-def test_the_collector_runs_seldom():
+def test_commands_let_the_collector_run_seldom(monkeypatch):
+    # The worker keeps its own cache.
+    monkeypatch.setattr(prepare_jax, "keep_compiled_programs", lambda _: None)
     before = gc.get_threshold()
     try:
         gc.set_threshold(700, 10, 10)
-        collect_garbage_seldom()
+        prepare_jax.prepare_jax("off")
         assert gc.isenabled()
         assert gc.get_threshold() == (100_000, 50, 100)
     finally:
