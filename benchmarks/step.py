@@ -41,6 +41,12 @@ _SYNTHETIC = flags.DEFINE_bool(
 _PEAK = flags.DEFINE_float(
     "peak_tflops", None, "Dense peak of one device in TFLOP/s."
 )
+_KEEP = flags.DEFINE_bool(
+    "keep_programs",
+    False,
+    "Keep the compiled program in the folder JAX_COMPILATION_CACHE_DIR and "
+    "take it from there; compile_seconds may then be the time to read it.",
+)
 _JSON = flags.DEFINE_string("json", None, "File to write the numbers to.")
 
 # Published dense peaks of one device in TFLOP/s, (bf16, f32), by jax's exact
@@ -167,20 +173,37 @@ def measure(config: ConfigDict, steps: int) -> dict:
         "seconds_per_step": seconds,
         "host_cpu_seconds_per_step": cpu,
         "images_per_second": images / seconds,
-        **_flops(lowered, compiled, built.mesh.size, seconds, config.precision),
+        **_flops(
+            count_flops(config, data) / built.mesh.size,
+            _count(compiled),
+            seconds,
+            config.precision,
+        ),
         **_memory(compiled),
     }
 
 
-def _flops(lowered, compiled, devices, seconds, precision) -> dict:
+def count_flops(config: ConfigDict, data: registry.DataSet) -> float:
+    """FLOPs of one step over all devices, before compilation.
+
+    They are those of the program for TPUs, whatever the device: a program for
+    a GPU is not counted before it is compiled, and has the kernels of a
+    vendor's library, whose FLOPs are unknown; one for a CPU has attention in
+    loops, which count once.
+    """
+    cpu = jax.local_devices(backend="cpu")[:1]
+    built = setup.build(config, data, mesh.make_mesh(1, 1, cpu))
+    batch, _ = first_batch(config, built)
+    traced = built.train_step.trace(built.like, batch)
+    return _count(traced.lower(lowering_platforms=("tpu",)))
+
+
+def _flops(before, after, seconds, precision) -> dict:
     """Both FLOP counts of one device, and the share of the peak.
 
     The share uses the larger count: a compiled program counts 0 for the kernels
-    of a vendor's library (jax-ml/jax#16008), and some backends do not count
-    before compilation.
+    of a vendor's library (jax-ml/jax#16008).
     """
-    before = _count(lowered) / devices
-    after = _count(compiled)
     peak = peak_flops(jax.devices()[0].device_kind, precision)
     rate = max(before, after) / seconds
     return {
@@ -236,7 +259,7 @@ def main(argv: list[str]) -> None:
     keep_freed_memory()
     collect_garbage_seldom()
     # A program read from the cache would not be compiled.
-    jax.config.update("jax_enable_compilation_cache", False)
+    jax.config.update("jax_enable_compilation_cache", _KEEP.value)
     absl_logging.set_verbosity(absl_logging.WARNING)
     # Silences the warning about random weights, which are intended here.
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)

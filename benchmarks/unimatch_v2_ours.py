@@ -10,6 +10,8 @@ import numpy as np
 from benchmarks.jax_device import check_device
 from benchmarks.jax_device import peak_device_bytes as peak_device_bytes
 from benchmarks.peers import Setting
+from configs import voc
+from ipixmatch_jax.distributed.mesh import make_mesh
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
 from ipixmatch_jax.methods.base import Views
 from ipixmatch_jax.methods.unimatch_v2 import unimatch_v2
@@ -19,6 +21,7 @@ from ipixmatch_jax.optimisers.adamw import adamw
 from ipixmatch_jax.optimisers.param_groups import faster_head, frozen_groups
 from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.training import setup, step
+from ipixmatch_jax.training.attention import choose_attention
 
 
 def count_parameters() -> int:
@@ -42,8 +45,13 @@ def build_step(setting: Setting) -> Callable[[], float]:
     check_device(setting)
     side, batch = setting.side, setting.batch
     bf16 = setting.precision == "bf16"
+    config = voc.get_config("dinov2s_92")
+    config.precision = setting.precision
     network = registry.build(
-        "dinov2s", 21, dtype=jnp.bfloat16 if bf16 else jnp.float32
+        "dinov2s",
+        21,
+        dtype=jnp.bfloat16 if bf16 else jnp.float32,
+        attention=choose_attention(config, make_mesh(1, 1)),
     )
     schedule = poly_schedule(5e-6, 10_000)
     groups = (*frozen_groups(network.untrained), *faster_head(40.0))

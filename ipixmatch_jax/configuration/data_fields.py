@@ -176,10 +176,11 @@ MODEL = (
     Field(
         "model.attention",
         "auto",
-        "How a transformer's attention is computed while training: auto "
+        "How a transformer's attention is computed while training: xla "
         "leaves it to XLA; cudnn is the fused kernel of NVIDIA's GPUs and "
-        "needs precision=bf16. What is read back from a run takes auto.",
-        choices=("auto", "cudnn"),
+        "needs precision=bf16; auto is cudnn where it can run and "
+        "mesh.fsdp=1, else xla. What is read back from a run takes xla.",
+        choices=("auto", "xla", "cudnn"),
     ),
     Field(
         "model.num_classes",

@@ -17,11 +17,16 @@ from ipixmatch_jax.models.segmenter import Segmenter
 def build_network(config: ConfigDict) -> Segmenter:
     """The network that a config describes.
 
+    With `model.attention=auto` it runs on every device; `choose_attention`
+    decides for the devices of a run.
+
     Raises:
       ValueError: a name is unknown, or the head does not fit the backbone.
     """
     model = config.model
-    fields = BACKBONES[model.backbone].fields
+    settings = {x: model[x] for x in BACKBONES[model.backbone].fields}
+    if settings.get("attention") == "auto":
+        settings["attention"] = "xla"
     return model_registry.build(
         model.backbone,
         model.num_classes,
@@ -29,7 +34,7 @@ def build_network(config: ConfigDict) -> Segmenter:
         dtype=jnp.bfloat16 if config.precision == "bf16" else jnp.float32,
         mean=normalisation.parse_numbers("data.mean", config.data.mean) or None,
         std=normalisation.parse_numbers("data.std", config.data.std) or None,
-        **{field: model[field] for field in fields},
+        **settings,
     )
 
 

@@ -88,7 +88,7 @@ def restore_networks(
     config = load_checked_config(workdir, root)
     classes = read_classes(workdir)
     # The fused kernel is for training on a GPU; this may run anywhere.
-    network = build_network(change_fields(config, {"model.attention": "auto"}))
+    network = build_network(change_fields(config, {"model.attention": "xla"}))
     mesh = sharding.make_mesh(0, 1)
     shapes = variable_shapes(network)
     placement = sharding.state_sharding(shapes, mesh)

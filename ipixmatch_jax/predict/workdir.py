@@ -315,7 +315,7 @@ def export_onnx(
     model = load_model(workdir, checkpoint=checkpoint, network=network)
     side = choose_side(model)
     height, width = size or (side, side)
-    plain = {"precision": "f32", "model.attention": "auto"}
+    plain = {"precision": "f32", "model.attention": "xla"}
     difference = onnx_file.write_onnx(
         to,
         build_network(change_fields(model.config, plain)),

@@ -21,7 +21,10 @@ from ipixmatch_jax.experiment.network import (
     frozen_patterns,
     network_names,
 )
-from ipixmatch_jax.experiment.resolve import parse_class_weights
+from ipixmatch_jax.experiment.resolve import (
+    change_fields,
+    parse_class_weights,
+)
 from ipixmatch_jax.losses.labelled import LABELLED_LOSSES, Loss, LossSettings
 from ipixmatch_jax.methods.base import NetworkOutput, Variables, Views
 from ipixmatch_jax.methods.networks import join_networks
@@ -41,6 +44,7 @@ from ipixmatch_jax.optimisers.param_groups import (
 )
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
 from ipixmatch_jax.training import step
+from ipixmatch_jax.training.attention import choose_attention
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -292,15 +296,6 @@ def compiler_options(platform: str) -> dict[str, str] | None:
     return None
 
 
-def _check_attention(config: FrozenConfigDict, mesh: Mesh) -> None:
-    platform = mesh.devices.flat[0].platform
-    if config.model.attention == "cudnn" and platform != "gpu":
-        raise ValueError(
-            "config.model.attention=cudnn needs an NVIDIA GPU, and the "
-            f"devices here are of kind {platform}: set it to auto."
-        )
-
-
 def build(
     config: FrozenConfigDict, data: registry.DataSet, mesh: Mesh
 ) -> Parts:
@@ -318,8 +313,10 @@ def build(
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
-    _check_attention(config, mesh)
-    network = build_network(config)
+    attention = choose_attention(config, mesh)
+    network = build_network(
+        change_fields(config, {"model.attention": attention})
+    )
     run_step, tx = _bind_train_step(config, network, mesh)
     create = functools.partial(
         step.create_state,

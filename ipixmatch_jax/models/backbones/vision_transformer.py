@@ -64,7 +64,7 @@ class VisionTransformer(Layer):
     key_bias: bool = True
     epsilon: float = 1e-6
     initial_scale: float = 1.0
-    attention: Literal["auto", "cudnn"] = "auto"
+    attention: Literal["xla", "cudnn"] = "xla"
     remat: bool = False
     dtype: jnp.dtype = jnp.float32
 

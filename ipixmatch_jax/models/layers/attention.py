@@ -23,15 +23,14 @@ class SelfAttention(nn.Module):
     Attributes:
       heads: number of heads, which divides d.
       key_bias: whether the keys have a bias; DINOv3's have none.
-      implementation: "auto" leaves the choice to JAX, except on CPUs;
-        "cudnn" is the fused kernel of NVIDIA's GPUs, which takes bfloat16
-        alone.
+      implementation: "xla" is compiled by XLA; "cudnn" is the fused kernel
+        of NVIDIA's GPUs, which takes bfloat16 alone.
       dtype: compute dtype; the softmax is float32.
     """
 
     heads: int
     key_bias: bool = True
-    implementation: Literal["auto", "cudnn"] = "auto"
+    implementation: Literal["xla", "cudnn"] = "xla"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact

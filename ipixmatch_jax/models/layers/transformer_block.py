@@ -41,7 +41,7 @@ class TransformerBlock(nn.Module):
     key_bias: bool = True
     epsilon: float = 1e-6
     initial_scale: float = 1.0
-    attention: Literal["auto", "cudnn"] = "auto"
+    attention: Literal["xla", "cudnn"] = "xla"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
