@@ -2,6 +2,8 @@
 
 import functools
 import logging
+import os
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -291,9 +293,12 @@ def compiler_options(platform: str) -> dict[str, str] | None:
     XLA:CPU drops barriers early. What they keep apart, such as a value and its
     recomputation, would then be computed once and kept in memory.
     """
-    if platform == "cpu":
-        return {"xla_disable_hlo_passes": "cse_barrier_expander"}
-    return None
+    if platform != "cpu":
+        return None
+    option = "xla_disable_hlo_passes"
+    # jax's option replaces the one of XLA_FLAGS.
+    given = re.findall(rf"--{option}=(\S+)", os.environ.get("XLA_FLAGS", ""))
+    return {option: ",".join([*given, "cse_barrier_expander"])}
 
 
 def build(
