@@ -11,6 +11,7 @@ from ipixmatch_jax.models.backbones.dinov2 import build_dinov2
 from ipixmatch_jax.models.heads.dpt import build_dpt
 from ipixmatch_jax.models.segmenter import Segmenter
 from ipixmatch_jax.models.weights import unimatch_v2_names
+from tests import xla_flags
 
 # The suite compiles without LLVM's optimisations. That makes a gradient's
 # projections up to 1e-3 of its norm inexact, and the golden gradients are held
@@ -18,7 +19,8 @@ from ipixmatch_jax.models.weights import unimatch_v2_names
 # loops compile faster.
 jit_exact = functools.partial(
     jax.jit,
-    compiler_options={
+    compiler_options=xla_flags.USUAL_PRESET
+    | {
         "xla_backend_optimization_level": 1,
         "xla_cpu_use_fusion_emitters": True,
     },

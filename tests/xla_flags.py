@@ -20,6 +20,10 @@ QUICK = " ".join(
     )
 )
 
+# For a program that computes more than it compiles: quickly compiled
+# convolutions take up to ten times as long.
+USUAL_PRESET = {"xla_cpu_opt_preset": "CPU_OPT_PRESET_DEFAULT"}
+
 
 def with_devices(count: int) -> str:
     """The quick flags for this number of virtual CPU devices."""

@@ -15,7 +15,7 @@ from ipixmatch_jax.optimisers.param_groups import faster_head
 from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import setup, step
-from tests import golden
+from tests import golden, xla_flags
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +93,8 @@ def stepped():
         ema_decay=0.0,
         ema_rampup=False,
     )
-    after, metrics = jax.jit(run)(before, views())
+    run = jax.jit(run, compiler_options=xla_flags.USUAL_PRESET)
+    after, metrics = run(before, views())
     return jax.device_get((before, after, metrics))
 
 
