@@ -192,7 +192,7 @@ def count_flops(config: ConfigDict, data: registry.DataSet) -> float:
     loops, which count once.
     """
     cpu = jax.local_devices(backend="cpu")[:1]
-    built = setup.build(config, data, mesh.make_mesh(1, 1, cpu))
+    built = setup.build(config, data, mesh.make_mesh(1, 1, cpu), "tpu")
     batch, _ = first_batch(config, built)
     traced = built.train_step.trace(built.like, batch)
     return _count(traced.lower(lowering_platforms=("tpu",)))

@@ -47,6 +47,7 @@ from ipixmatch_jax.optimisers.param_groups import (
 from ipixmatch_jax.optimisers.registry import OPTIMISERS, SCHEDULES
 from ipixmatch_jax.training import step
 from ipixmatch_jax.training.attention import choose_attention
+from ipixmatch_jax.utils.by_platform import trace_for
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -302,7 +303,10 @@ def compiler_options(platform: str) -> dict[str, str] | None:
 
 
 def build(
-    config: FrozenConfigDict, data: registry.DataSet, mesh: Mesh
+    config: FrozenConfigDict,
+    data: registry.DataSet,
+    mesh: Mesh,
+    platform: str | None = None,
 ) -> Parts:
     """Builds the functions of a run.
 
@@ -313,11 +317,13 @@ def build(
       config: resolved, see experiment/resolve.py.
       data: the run's data set.
       mesh: the run's devices.
+      platform: for which the step is traced; None: that of the devices.
 
     Raises:
       ValueError, FileNotFoundError: one sentence on what does not fit.
     """
     sharding.check_batch(config.train.batch_size, mesh, config.train.accumulate)
+    platform = platform or mesh.devices.flat[0].platform
     attention = choose_attention(config, mesh)
     network = build_network(
         change_fields(config, {"model.attention": attention})
@@ -342,11 +348,11 @@ def build(
         init=lambda seed: place(_initial_variables(config, network, seed)),
         begin=place,
         train_step=jax.jit(
-            run_step,
+            trace_for(platform, run_step),
             in_shardings=(state_sharding, sharding.batch_sharding(mesh)),
             out_shardings=(state_sharding, replicated),
             donate_argnums=0,
-            compiler_options=compiler_options(mesh.devices.flat[0].platform),
+            compiler_options=compiler_options(platform),
         ),
         evaluate=build_evaluator(config, network, mesh),
     )

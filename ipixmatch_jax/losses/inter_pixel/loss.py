@@ -17,6 +17,7 @@ from jax import Array
 
 from ipixmatch_jax.losses.inter_pixel.blocks import Image
 from ipixmatch_jax.losses.inter_pixel.registry import READINGS
+from ipixmatch_jax.utils.by_platform import by_platform
 
 # On a CPU a reading that is not tiled takes this many blocks of pixels at a
 # time: with two images of 21 classes they fit its caches.
@@ -211,9 +212,7 @@ def _run(function: Callable, how: _How, image: Image, *given: Any) -> Any:
     if READINGS[how.relation, how.distance].tiled:
         return in_blocks(1)(image, *given)
     # Other devices have no such cache: all pixels at once cost least.
-    return jax.lax.platform_dependent(
-        image, *given, cpu=in_blocks(_BLOCKS), default=at_once
-    )
+    return by_platform(image, *given, cpu=in_blocks(_BLOCKS), default=at_once)
 
 
 def check_reading(relation: str, distance: str) -> None:

@@ -12,6 +12,7 @@ from ipixmatch_jax.models.layers.dense import Dense
 from ipixmatch_jax.models.layers.initialisers import transformer_linear
 from ipixmatch_jax.models.layers.layer import Layer
 from ipixmatch_jax.models.layers.rotary_embedding import rotate_patches
+from ipixmatch_jax.utils.by_platform import by_platform
 
 
 class SelfAttention(nn.Module):
@@ -67,7 +68,7 @@ def _attend(q, k, v, implementation):
     if not isinstance(q.shape[0], int):
         # An exported program with a free batch, which no loop can go over.
         return jax.nn.dot_product_attention(q, k, v)
-    return jax.lax.platform_dependent(
+    return by_platform(
         q, k, v, cpu=attend_on_cpu, default=jax.nn.dot_product_attention
     )
 

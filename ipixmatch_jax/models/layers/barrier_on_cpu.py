@@ -4,6 +4,8 @@ from typing import TypeVar
 
 from jax import lax
 
+from ipixmatch_jax.utils.by_platform import by_platform
+
 Tree = TypeVar("Tree")
 
 
@@ -13,7 +15,7 @@ def barrier_on_cpu(tree: Tree) -> Tree:
     XLA:CPU computes them all before what reads them, and computes none of them
     again there. Other platforms see no barrier.
     """
-    barred: Tree = lax.platform_dependent(
+    barred: Tree = by_platform(
         tree, cpu=lax.optimization_barrier, default=lambda tree: tree
     )
     return barred

@@ -14,6 +14,7 @@ from jax import Array, lax
 from ipixmatch_jax.models.layers.barrier_on_cpu import barrier_on_cpu
 from ipixmatch_jax.models.layers.convolve import convolve, share_read
 from ipixmatch_jax.models.layers.taps import convolve_by_taps, pull_by_taps
+from ipixmatch_jax.utils.by_platform import by_platform
 
 # Value and gradients of 2048 channels to 256 by taps take 0.6 of a
 # convolution's time where 0.66 of the reads are values, 0.73 where 0.71 are,
@@ -61,8 +62,7 @@ def convolve_by_platform(
     """`convolve`, in the form that suits the platform. Ours.
 
     CPUs take the form that `form_of` names. GPUs take taps where a dilated
-    kernel reads more padding than values. All forms are traced, so that a
-    program may be compiled for any platform; equal convolutions share that.
+    kernel reads more padding than values. Equal convolutions are traced once.
 
     Args:
       x: [B, H, W, in].
@@ -87,7 +87,7 @@ def _convolve(x, kernel, stride, dilation):
         forms |= {"cuda": taps, "rocm": taps}
     if not forms:
         return plain(x, kernel)
-    return lax.platform_dependent(x, kernel, default=plain, **forms)
+    return by_platform(x, kernel, default=plain, **forms)
 
 
 def _forward(x, kernel, stride, dilation):
@@ -117,7 +117,7 @@ def _backward(stride, dilation, saved, slope):
     forms = {"cpu": on_cpu}
     if _gpu_takes_taps(x, kernel, stride, dilation):
         forms |= {"cuda": taps, "rocm": taps}
-    return lax.platform_dependent(x, kernel, slope, default=plain, **forms)
+    return by_platform(x, kernel, slope, default=plain, **forms)
 
 
 _convolve.defvjp(_forward, _backward)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from ipixmatch_jax.models.layers.normalise import EPSILON, normalise_batch
+from ipixmatch_jax.utils.by_platform import by_platform
 
 
 @jax.custom_vjp
@@ -25,9 +26,7 @@ def _forward(x, scale, bias, about):
 
 
 def _backward(saved, slopes):
-    return lax.platform_dependent(
-        *saved, slopes[0], cpu=_pull_on_cpu, default=_pull
-    )
+    return by_platform(*saved, slopes[0], cpu=_pull_on_cpu, default=_pull)
 
 
 normalise_batch_on_cpu.defvjp(_forward, _backward)
