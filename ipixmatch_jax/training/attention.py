@@ -21,7 +21,7 @@ def choose_attention(
     shard the channels of a head, auto leaves the attention to XLA.
 
     Raises:
-      ValueError: cudnn is asked for, and the devices are no GPUs.
+      ValueError: cudnn is asked for, and the devices are not GPUs.
     """
     asked = config.model.attention
     device = mesh.devices.flat[0]

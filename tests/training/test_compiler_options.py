@@ -1,6 +1,16 @@
-"""The options with which a train step is compiled."""
+"""How a train step is traced and compiled for its platform."""
 
+from benchmarks.step import first_batch
 from ipixmatch_jax.training.setup import compiler_options
+from tests.tiny_run import build, tiny
+
+
+def test_a_step_is_traced_in_its_platforms_form_alone():
+    config = tiny()
+    parts = build(config)
+    batch, _ = first_batch(config, parts)
+    traced = parts.train_step.trace(parts.like, batch)
+    assert "platform_index" not in str(traced.jaxpr)
 
 
 def test_a_cpu_leaves_out_the_users_passes_too(monkeypatch):
