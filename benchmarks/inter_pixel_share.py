@@ -98,14 +98,14 @@ def main(argv: list[str]) -> None:
     absl_logging.set_verbosity(absl_logging.WARNING)
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
     try:
-        rows = measure(flags.FLAGS.config, _READINGS.value, flags.FLAGS.steps)
+        rows = measure(step.CONFIG.value, _READINGS.value, step.STEPS.value)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.inter_pixel_share: {error}")
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}\n")
     print(table(rows))
-    if flags.FLAGS.json:
+    if step.JSON.value:
         text = json.dumps(rows, indent=1) + "\n"
-        pathlib.Path(flags.FLAGS.json).write_text(text, encoding="utf-8")
+        pathlib.Path(step.JSON.value).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ the step and reads FLOPs, memory and collectives from the compiled program. The
 counts hold for real devices as far as their compilers do the same. The seconds
 (--repeats) say nothing about real devices, since virtual ones share the cores.
 With --topology the programs are compiled for TPUs; this needs libtpu but no
-TPU, and adds what benchmarks/main_memory.py counts. --config, --json and the
-images of noise are those of benchmarks/step.py.
+TPU, and adds what benchmarks/main_memory.py counts. --config and --json are
+those of benchmarks/step.py.
 """
 
 import collections
@@ -26,7 +26,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
 
-from benchmarks import step, topology
+from benchmarks import noise, step, topology
 from benchmarks.collectives import operations
 from benchmarks.main_memory import main_memory_bytes
 from ipixmatch_jax.distributed import mesh as sharding
@@ -130,7 +130,7 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
     validate.check_config(config)
     slice_ = topology.devices(_TOPOLOGY.value) if _TOPOLOGY.value else None
     mesh = sharding.make_mesh(config.mesh.data, config.mesh.fsdp, slice_)
-    built = setup.build(config, step.synthetic(config), mesh)
+    built = setup.build(config, noise.noise_data(config), mesh)
     compiled = batch_fit.compiled_step(config, built)
     cost, text = compiled.cost_analysis() or {}, compiled.as_text()
     row = {
@@ -150,7 +150,7 @@ def measure(config: ConfigDict, devices: int, batch_size: int) -> dict:
 
 def _seconds(config: ConfigDict, built, compiled) -> float:
     """Seconds of the fastest step, after one warm-up step."""
-    batch, _ = step.first_batch(config, built)
+    batch, _ = noise.first_batch(config, built)
     state = built.init(config.seed)
     times = []
     for _ in range(1 + _REPEATS.value):
@@ -184,7 +184,7 @@ def measure_in_own_process(devices: int, batch_size: int) -> dict:
 
 
 def _measure_here(devices: int, batch_size: int) -> dict:
-    return measure(flags.FLAGS.config, devices, batch_size)
+    return measure(step.CONFIG.value, devices, batch_size)
 
 
 def table(rows: list[dict]) -> str:
@@ -233,7 +233,7 @@ def _measure_all() -> None:
         "config": config_flags.get_config_filename(flags.FLAGS["config"]),
         "axis": _AXIS.value,
         "topology": _TOPOLOGY.value or "virtual CPU devices",
-        "precision": flags.FLAGS.config.precision,
+        "precision": step.CONFIG.value.precision,
         "jax": jax.__version__,
         "rows": rows,
     }
@@ -242,9 +242,9 @@ def _measure_all() -> None:
         f"jax {jax.__version__}\n"
     )
     print(table(rows))
-    if flags.FLAGS.json:
+    if step.JSON.value:
         text = json.dumps(result, indent=1) + "\n"
-        pathlib.Path(flags.FLAGS.json).write_text(text, encoding="utf-8")
+        pathlib.Path(step.JSON.value).write_text(text, encoding="utf-8")
 
 
 def main(argv: list[str]) -> None:

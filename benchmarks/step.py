@@ -14,27 +14,25 @@ import sys
 import time
 
 import jax
-import numpy as np
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import ConfigDict, config_flags
-from PIL import Image
 
+from benchmarks.noise import first_batch, noise_data
 from ipixmatch_jax.cli.compiler_flags import set_compiler_flags
 from ipixmatch_jax.cli.freed_memory import keep_freed_memory
 from ipixmatch_jax.cli.garbage import collect_garbage_seldom
-from ipixmatch_jax.data import pipeline, registry
+from ipixmatch_jax.data import registry
 from ipixmatch_jax.distributed import mesh
 from ipixmatch_jax.experiment import validate
 from ipixmatch_jax.experiment.data import open_data
 from ipixmatch_jax.experiment.resolve import resolve_config
-from ipixmatch_jax.methods.registry import METHODS
 from ipixmatch_jax.training import setup
 
-_CONFIG = config_flags.DEFINE_config_file(
+CONFIG = config_flags.DEFINE_config_file(
     "config", None, "File with get_config, optionally with :ARGUMENT."
 )
-_STEPS = flags.DEFINE_integer("steps", 20, "Steps to time.", lower_bound=1)
+STEPS = flags.DEFINE_integer("steps", 20, "Steps to time.", lower_bound=1)
 _SYNTHETIC = flags.DEFINE_bool(
     "synthetic", True, "Use noise instead of the data set."
 )
@@ -47,7 +45,7 @@ _KEEP = flags.DEFINE_bool(
     "Keep the compiled program in the folder JAX_COMPILATION_CACHE_DIR and "
     "take it from there; compile_seconds may then be the time to read it.",
 )
-_JSON = flags.DEFINE_string("json", None, "File to write the numbers to.")
+JSON = flags.DEFINE_string("json", None, "File to write the numbers to.")
 
 # Published dense peaks of one device in TFLOP/s, (bf16, f32), by jax's exact
 # device_kind, since similar names (H100 NVL, a MIG slice) have other peaks.
@@ -71,61 +69,6 @@ PEAKS = {
 WARM_UP = 2  # steps before the clock starts
 
 
-class Noise(registry.Source):
-    """A source of square noise images, with or without noise masks."""
-
-    def __init__(self, count: int, size: int, num_classes: int | None):
-        self._count = count
-        self._size = size
-        self._num_classes = num_classes
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, i: int) -> registry.Sample:
-        rng = np.random.default_rng(i)
-        shape = (self._size, self._size)
-        image = Image.fromarray(rng.integers(0, 256, (*shape, 3), np.uint8))
-        if self._num_classes is None:
-            return registry.Sample(image, None)
-        mask = rng.integers(0, self._num_classes, shape, np.uint8)
-        return registry.Sample(image, Image.fromarray(mask))
-
-    def name(self, i: int) -> str:
-        """See `Source.name`; no file has this name."""
-        return f"noise_{i}.png"
-
-    def size(self, i: int) -> tuple[int, int]:
-        """See `Source.size`."""
-        del i
-        return self._size, self._size
-
-
-def synthetic(config: ConfigDict) -> registry.DataSet:
-    """A data set of noise with the config's number of classes."""
-    count, size = 2 * config.train.batch_size, config.data.crop_size
-    labelled = Noise(count, size, config.model.num_classes)
-    unlabelled = Noise(count, size, None)
-    return registry.DataSet(labelled, unlabelled, labelled, None, (), ())
-
-
-def first_batch(config: ConfigDict, built: setup.Parts):
-    """The batch of step 0 on the devices, and how many images it holds."""
-    method = METHODS[config.method]
-    batch = pipeline.train_batches(
-        built.data.labelled,
-        built.data.unlabelled if method.uses_unlabelled else None,
-        batch_size=config.train.batch_size,
-        crop_size=config.data.crop_size,
-        seed=config.seed,
-        recipe=method.views,
-        apply_views=config.data.apply_views,
-    )[0]
-    del batch["bad"]
-    images = len(batch) * config.train.batch_size
-    return mesh.put_batch(batch, built.mesh), images
-
-
 def peak_flops(kind: str, precision: str) -> float | None:
     """Peak FLOP/s of one device from the flag or the table, or None."""
     if _PEAK.value is not None:
@@ -144,7 +87,7 @@ def measure(config: ConfigDict, steps: int) -> dict:
       where the backend does not report it.
     """
     if _SYNTHETIC.value:
-        data = synthetic(config)
+        data = noise_data(config)
     else:
         data = open_data(config)
         config = resolve_config(config, data)
@@ -263,17 +206,17 @@ def main(argv: list[str]) -> None:
     absl_logging.set_verbosity(absl_logging.WARNING)
     # Silences the warning about random weights, which are intended here.
     logging.getLogger("ipixmatch_jax").setLevel(logging.ERROR)
-    config = _CONFIG.value
+    config = CONFIG.value
     try:
         validate.check_config(config)
-        row = _described(config) | measure(config, _STEPS.value)
+        row = _described(config) | measure(config, STEPS.value)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"benchmarks.step: {error}")
     for name, value in row.items():
         print(f"{name:26} {_shown(value):>12}")
-    if _JSON.value:
+    if JSON.value:
         text = json.dumps(row, indent=1) + "\n"
-        pathlib.Path(_JSON.value).write_text(text, encoding="utf-8")
+        pathlib.Path(JSON.value).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

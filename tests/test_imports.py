@@ -194,3 +194,21 @@ def test_every_package_is_installed():
     installed = project["tool"]["setuptools"]["packages"]
     folders = {module_name(p) for p in ROOT.rglob("__init__.py")}
     assert set(installed) == folders
+
+
+def test_no_test_imports_a_benchmark_that_defines_flags():
+    # absl keeps one table of flags per process: a second --config ends it.
+    folder = ROOT.parent / "benchmarks"
+    graph = {f"benchmarks.{p.stem}": p for p in folder.glob("*.py")}
+    with_flags = {
+        n for n, p in graph.items() if "flags.DEFINE" in p.read_text("utf-8")
+    }
+    assert "benchmarks.step" in with_flags
+    for _ in graph:  # those that import them, too
+        with_flags |= {
+            n
+            for n, p in graph.items()
+            if with_flags.intersection(imported_names(p))
+        }
+    tests = (ROOT.parent / "tests").rglob("*.py")
+    assert not [p for p in tests if with_flags.intersection(imported_names(p))]

@@ -1,6 +1,6 @@
 """How a train step is traced and compiled for its platform."""
 
-from benchmarks.step import first_batch
+from benchmarks.noise import first_batch
 from ipixmatch_jax.training.setup import compiler_options
 from tests.tiny_run import build, tiny
 
