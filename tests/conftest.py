@@ -1,5 +1,6 @@
 """Eight virtual CPU devices, parsed flags, one compilation cache."""
 
+import gc
 import itertools
 import os
 import pathlib
@@ -45,6 +46,14 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # grain's prefetch reads an absl flag, which pytest never parses.
     flags.FLAGS.mark_as_parsed()
+
+
+def pytest_collection_finish():
+    gc.freeze()  # Imports and tests stay: no use to walk them again and again.
+
+
+def pytest_sessionfinish():
+    jax.clear_caches()  # Sooner than Python's collector, which pytest calls.
 
 
 @pytest.hookimpl(wrapper=True)

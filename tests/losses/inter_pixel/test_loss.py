@@ -73,7 +73,7 @@ quick, exact = compiled(0), compiled(1)
 
 
 def run(q, p, valid, *, block=None, whole=False, **given):
-    """Value, Aux and both gradients; compiled once per shape.
+    """Value, Aux and both gradients in NumPy; compiled once per shape.
 
     Blocks have eight pixels, so an image has several tiles, or several blocks
     of which the last one overlaps. With `whole` the linear readings take an
@@ -88,7 +88,9 @@ def run(q, p, valid, *, block=None, whole=False, **given):
     function = exact if of_logits and given["distance"] == "kl" else quick
     # Of one dtype: a Python number would be another program.
     given |= {x: np.float32(given[x]) for x in ("temperature", "threshold")}
-    return function(q, p, valid, block=block, whole=whole, **given)
+    found = function(q, p, valid, block=block, whole=whole, **given)
+    # Each operation on arrays of jax would be another program.
+    return jax.device_get(found)
 
 
 def settings(relation, distance, temperature=2.0, threshold=0.5):
