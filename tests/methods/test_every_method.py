@@ -16,6 +16,7 @@ from ipixmatch_jax.optimisers.param_groups import faster_head
 from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import step
+from ipixmatch_jax.utils.by_platform import trace_for
 from tests.methods import loops, pixel_network
 
 pytestmark = pytest.mark.slow
@@ -89,7 +90,7 @@ def make_step(host, with_teacher, weight, mesh=None):
         ema_rampup=False,
         mesh=mesh,
     )
-    return state, run
+    return state, trace_for("cpu", run)  # as a run does
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from ipixmatch_jax.optimisers.param_groups import faster_head
 from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import accumulation, step
+from ipixmatch_jax.utils.by_platform import trace_for
 from tests.methods import pixel_network
 from tests.methods.loops import cut_mix, draw_views
 
@@ -52,7 +53,7 @@ def make(count, forward=frozen, mesh=None, weight=0.3):
         accumulate=count,
         mesh=mesh,
     )
-    return state, jax.jit(run)
+    return state, jax.jit(trace_for("cpu", run))  # as a run does
 
 
 def draw(seed, b=8, side=6):

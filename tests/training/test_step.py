@@ -18,6 +18,7 @@ from ipixmatch_jax.optimisers.param_groups import faster_head
 from ipixmatch_jax.optimisers.schedules import poly_schedule
 from ipixmatch_jax.optimisers.sgd import sgd
 from ipixmatch_jax.training import step
+from ipixmatch_jax.utils.by_platform import trace_for
 from tests.methods import pixel_network
 from tests.methods.loops import draw_views
 from tests.tiny_run import build
@@ -49,7 +50,7 @@ def make(inter_pixel=OFF, with_teacher=True, decay=0.9):
         ema_decay=decay,
         ema_rampup=False,
     )
-    return state, jax.jit(run)
+    return state, jax.jit(trace_for("cpu", run))  # as a run does
 
 
 def test_the_teacher_averages_parameters_and_statistics():
