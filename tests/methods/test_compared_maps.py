@@ -76,7 +76,8 @@ def mix(x, inside):
 
 @pytest.mark.parametrize("on", ["head", "grid", "features"])
 def test_the_maps_are_the_slow_ones(case, on):
-    q, p, valid, gate = compared_maps(pair_of(*case), on, STRIDE)
+    run = jax.jit(lambda pair: compared_maps(pair, on, STRIDE))
+    q, p, valid, gate = jax.device_get(run(pair_of(*case)))
     expected = slow(*case, on)
     np.testing.assert_allclose(q, expected[0], atol=1e-5)
     np.testing.assert_allclose(p, expected[1], atol=1e-5)

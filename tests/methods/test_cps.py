@@ -2,6 +2,7 @@
 
 import functools
 
+import jax
 import numpy as np
 
 from ipixmatch_jax.losses.cross_entropy import cross_entropy
@@ -34,15 +35,20 @@ def slow(both, views):
 def test_losses_targets_and_statistics_equal_the_slow_loops():
     both = pixel_network.variables(0), pixel_network.variables(1)
     views = loops.draw_views(2)
-    outcome = cps(
-        pixel_network.forward,
-        join_networks(dict(zip(NAMES, both, strict=True))),
-        None,
-        views,
-        labelled_loss=cross_entropy,
-        threshold=0.0,
-        unlabelled_weight=1.5,
-    )
+    networks = join_networks(dict(zip(NAMES, both, strict=True)))
+
+    def call(networks, views):
+        return cps(
+            pixel_network.forward,
+            networks,
+            None,
+            views,
+            labelled_loss=cross_entropy,
+            threshold=0.0,
+            unlabelled_weight=1.5,
+        )
+
+    outcome = jax.device_get(jax.jit(call)(networks, views))
     losses_x, cross, targets, mixed, means = slow(both, views)
     for i in (0, 1):
         close(outcome.metrics[f"loss_x_{i + 1}"], losses_x[i])

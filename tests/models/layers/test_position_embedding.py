@@ -46,16 +46,21 @@ def test_the_native_grid_stays_as_it_is(antialias):
 
 @pytest.mark.parametrize("grid", [(6, 8), (57, 40)])
 def test_without_registers_as_jax_at_torchs_scale(grid):
-    scale = (jnp.asarray(grid) + 0.1) / 37
-    expected = jax.image.scale_and_translate(
-        embedding()[0, 1:].reshape(37, 37, 8),
-        (*grid, 8),
-        (0, 1),
-        scale,
-        jnp.zeros(2),
-        ResizeMethod.CUBIC_PYTORCH,
-        antialias=False,
-    )
+    scale = (np.asarray(grid) + 0.1) / 37
+
+    @jax.jit
+    def resample(patches):
+        return jax.image.scale_and_translate(
+            patches,
+            (*grid, 8),
+            (0, 1),
+            jnp.asarray(scale),
+            jnp.zeros(2),
+            ResizeMethod.CUBIC_PYTORCH,
+            antialias=False,
+        )
+
+    expected = resample(embedding()[0, 1:].reshape(37, 37, 8))
     actual = resized(grid, False)
     np.testing.assert_allclose(actual[1:], expected.reshape(-1, 8), atol=1e-5)
     np.testing.assert_array_equal(actual[0], embedding()[0, 0])
