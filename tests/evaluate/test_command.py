@@ -52,12 +52,13 @@ def config():
 def _mean_iou(network, source):
     """Mean IoU in percent, computed one image at a time in NumPy."""
     variables = golden.random_variables(network)
-    forward = jax.jit(lambda x: network.apply(variables, x[None], False)[0])
+    forward = jax.jit(lambda v, x: network.apply(v, x[None], False)[0])
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     hits, both = np.zeros(6), np.zeros(6)
     for i in range(len(source)):
         image, mask = (np.asarray(part) for part in source[i])
-        logits = forward(np.float32((image / 255 - mean) / std))
+        x = np.float32((image / 255 - mean) / std)
+        logits = forward(variables, x)
         guess = np.where(mask == 255, 255, np.asarray(logits).argmax(-1))
         for k in range(6):
             hits[k] += ((guess == k) & (mask == k)).sum()

@@ -247,10 +247,10 @@ def test_predict_returns_classes_and_their_probability():
         network, variables, images, sizes
     )
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    forward = jax.jit(lambda x: network.apply(variables, x[None], False)[0])
+    forward = jax.jit(lambda v, x: network.apply(v, x[None], False)[0])
     for i, (h, w) in enumerate(sizes):
         x = np.float32((images[i, :h, :w] / 255 - mean) / std)
-        logits = np.float64(forward(x))
+        logits = np.float64(forward(variables, x))
         shares = np.exp(logits - logits.max(-1, keepdims=True))
         shares /= shares.sum(-1, keepdims=True)
         np.testing.assert_allclose(

@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -40,7 +39,7 @@ def variables():
 
     def draw(like):
         scale = np.prod(like.shape[:-1]) ** -0.5 if like.ndim > 1 else 0.5
-        return jnp.float32(scale * rng.standard_normal(like.shape))
+        return np.float32(scale * rng.standard_normal(like.shape))
 
     return jax.tree.map(draw, shapes)
 
@@ -51,18 +50,18 @@ def picture(index):
 
 
 @jax.jit
-def resized(image):
+def resized(variables, image):
     """Class probabilities of one image: there and back, nothing else."""
     x = evaluator.normalise_images(network(), image[None])
     size = tuple(nearest_multiple(side, 14) for side in image.shape[:2])
-    logits = network().apply(variables(), resize_align_corners(x, size), False)
+    logits = network().apply(variables, resize_align_corners(x, size), False)
     logits = resize_align_corners(logits, image.shape[:2])
     return jax.nn.softmax(logits)[0]
 
 
 @functools.cache
 def alone(index):
-    return np.asarray(resized(picture(index)))
+    return np.asarray(resized(variables(), picture(index)))
 
 
 class Pictures:
@@ -140,11 +139,11 @@ def test_windows_of_predictions_are_those_of_the_evaluation():
     image = picture(1)
 
     @jax.jit
-    def summed(image):
+    def summed(variables, image):
         x = evaluator.normalise_images(network(), image[None])
-        return evaluator.class_scores(network(), variables(), x, None, 14)
+        return evaluator.class_scores(network(), variables, x, None, 14)
 
-    sums = summed(image)
+    sums = summed(variables(), image)
     expected = sums[0] / sums[0].sum(-1, keepdims=True)
     cut = predictor(windows=Windows(14, 0))
     ((_, shares),) = cut.probabilities({1: SIZES[1]}, read)

@@ -186,7 +186,14 @@ def test_padding_changes_nothing(stem, output_stride, sizes):
     rng = np.random.default_rng(0)
     padded = rng.standard_normal((len(sizes) + 1, 45, 53, 3))
     padded = np.float32(padded)
-    forward = jax.jit(lambda x, s: network.apply(variables, x, False, s))
+
+    @jax.jit
+    def run(variables, x, sizes):
+        return network.apply(variables, x, False, sizes)
+
+    def forward(x, sizes):
+        return np.asarray(run(variables, x, sizes))
+
     together = forward(padded, np.int32([*sizes, (0, 0)]))
     assert np.all(np.isfinite(together))
     for image, actual, (h, w) in zip(padded, together, sizes, strict=False):
