@@ -14,8 +14,8 @@ def collect_garbage_seldom() -> None:
     again and again. With these thresholds a short run takes half a second
     less. Objects outside cycles are freed at once, as before.
 
-    At its end Python walks them all once more before it frees them. It does
-    not where they are frozen, and a run ends a third of a second sooner.
+    When a process ends, Python walks all objects once more. It skips frozen
+    ones, and a run ends a third of a second sooner.
     """
     gc.set_threshold(*_THRESHOLDS)
     atexit.register(gc.freeze)
