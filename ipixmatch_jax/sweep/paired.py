@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # loads scipy.stats, half a second, where it is first used
 
 
 class Paired(NamedTuple):
@@ -46,9 +47,6 @@ def compare_pairs(
       differences: one per pair; at least one.
       confidence: of the interval, between 0 and 1.
     """
-    # Every sweep imports this file, and scipy.stats takes half a second.
-    from scipy import stats
-
     values = np.asarray(differences, np.float64)
     count, mean = len(values), float(values.mean())
     if count < 2:
@@ -56,7 +54,7 @@ def compare_pairs(
     p_wilcoxon = _signed_rank_p(values)
     if values.min() == values.max():
         return Paired(count, mean, 0.0, None, None, None, p_wilcoxon)
-    test = stats.ttest_1samp(values, 0)
+    test = scipy.stats.ttest_1samp(values, 0)
     low, high = map(float, test.confidence_interval(confidence))
     deviation = float(values.std(ddof=1))
     p_t = float(test.pvalue)
@@ -64,10 +62,8 @@ def compare_pairs(
 
 
 def _signed_rank_p(values: np.ndarray) -> float:
-    from scipy import stats
-
     # Without the zeros scipy counts the signs of few pairs exactly.
     moved = values[values != 0]
     if not moved.size:
         return 1.0
-    return float(stats.wilcoxon(moved).pvalue)
+    return float(scipy.stats.wilcoxon(moved).pvalue)

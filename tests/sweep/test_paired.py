@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 
 from ipixmatch_jax.sweep.paired import compare_pairs, paired_differences
 
@@ -19,10 +20,8 @@ AFTER = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29]
 
 def signed_rank_p(differences):
     """Wilcoxon's p by trying every combination of signs."""
-    from scipy import stats  # takes half a second
-
     moved = [d for d in differences if d != 0]
-    ranks = stats.rankdata(np.abs(moved))
+    ranks = scipy.stats.rankdata(np.abs(moved))
     middle = ranks.sum() / 2
     seen = abs(sum(r for r, d in zip(ranks, moved, strict=True) if d > 0))
     sums = [
